@@ -113,6 +113,22 @@ def bench_stores(name: str, urls: tuple[str, str], n: int, rounds: int) -> Itera
             rounds,
         )
         at += size * rounds
+    yield floor(name, stock.store, rounds)
+
+
+def floor(name: str, store: Any, rounds: int) -> dict[str, object]:
+    """What a commit of one row takes, of which either store needs one a point."""
+    with store.engine.connect() as connection:
+        connection.execute(text("CREATE TABLE floor (value INTEGER)"))
+        connection.commit()
+
+        def insert() -> None:
+            connection.execute(text("INSERT INTO floor VALUES (1)"))
+            connection.commit()
+
+        taken = statistics.median(timed(insert) for _ in range(rounds)) * 1e3
+    print(f"{name}: a commit of one row, the floor of both {taken:17.3f} ms", flush=True)
+    return {"what": f"{name}: a commit of one row", "value": taken, "unit": "ms"}
 
 
 def size_of(store: Any, ours: bool) -> int:

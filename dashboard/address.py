@@ -1,8 +1,8 @@
-"""What a reader has chosen, kept in the address under the values' own names.
+"""Widget values kept in the page's URL.
 
-Streamlit's own binding writes what a choice shows, not what it is, so that a column whose title changes would be lost.
-Here the address follows the choice; where it says something else than what was written there last, somebody came by a
-link or went back, and the choice follows the address.
+Streamlit's own binding writes a choice's label rather than its value, so a link would break when a label changes. Here
+the URL follows the widget. If the URL holds something other than what was last written there, the user followed a link
+or went back, and the widget follows the URL.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Written(Generic[T]):
-    """What was written into the address last, which may lag: a rerun that was asked for earlier brings the old one.
+    """What was last written to the URL. It may lag: a rerun that started earlier still carries the old value.
 
     Attributes:
-        value: what the address is to say.
-        before: what it said when the value was written, until it has said the value.
+        value: what the URL should hold.
+        before: what it held when the value was written; None once it has held the value.
     """
 
     value: T
     before: T | None = None
 
     def read(self, said: T) -> Written[T] | None:
-        """What to remember after the address said something; None where that is news, and the choice has to follow it.
+        """The new state after the URL was read; None if the URL changed on its own and the widget has to follow it.
 
         >>> late = Written("a").write("b", said="a")
         >>> late.read("a") is late, late.read("b"), late.read("c")
@@ -40,18 +40,18 @@ class Written(Generic[T]):
         return self if said == self.before else None
 
     def write(self, value: T, *, said: T) -> Written[T]:
-        """What to remember after a value is written over what the address says now."""
+        """The new state after a value is written over what the URL holds now."""
         return Written(value, None if value == said else said)
 
 
 def begin(key: str, usual: Sequence[str], allowed: Collection[str] | None = None, *, single: bool = False) -> None:
-    """Give a widget what the address says, before it is drawn.
+    """Set a widget's value from the URL, before it is drawn.
 
     Args:
-        key: of the widget, and of the parameter.
-        usual: what is chosen where the address says nothing.
-        allowed: what can be chosen; anything else in the address is passed over. None for all.
-        single: the widget holds one value or None.
+        key: of the widget, and of the URL parameter.
+        usual: the default.
+        allowed: valid values; others in the URL are ignored. None allows all.
+        single: the widget holds one value or None, rather than a list.
     """
     asked = tuple(v for v in st.query_params.get_all(key) if allowed is None or v in allowed)
     state = st.session_state
@@ -64,7 +64,7 @@ def begin(key: str, usual: Sequence[str], allowed: Collection[str] | None = None
 
 
 def keep(key: str, chosen: Sequence[str], usual: Sequence[str]) -> None:
-    """Write what was chosen into the address; nothing where it is the usual."""
+    """Write the widget's value to the URL, unless it is the default."""
     wanted = () if list(chosen) == list(usual) else tuple(chosen)
     said = tuple(st.query_params.get_all(key))
     if wanted != said:

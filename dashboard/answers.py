@@ -1,4 +1,4 @@
-"""How somebody answers an alert: takes it on, or silences what is like it."""
+"""Answering an alert: acknowledge it, or silence alerts like it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from monitor.domain.formats import seconds
 from monitor.errors import WireError
 
 NOBODY: Final = "dashboard"
-"""Who answers where the server asks nobody who they are."""
+"""Name of the user if the server requires no sign-in."""
 
 
 def who() -> str:
-    """The name of whoever looks at the page, as answers carry it."""
+    """The name of the current user, as recorded with their answers."""
     me = data.me()
     return me.name if me is not None and me.asked and me.name else NOBODY
 
 
 def acknowledge(arg: str) -> str:
-    """Take an alert on; what is said of it.
+    """Acknowledge an alert. Returns a confirmation.
 
     Args:
         arg: a form as JSON: `arg` is the alert, `by` and `note` may be missing.
 
     Raises:
-        MonitorError: it was not taken.
+        MonitorError: the server refused it.
     """
     form = _form(arg)
     info = readings.api().acknowledge(form["arg"], form.get("by") or who(), form.get("note", ""))
@@ -34,13 +34,13 @@ def acknowledge(arg: str) -> str:
 
 
 def silence(arg: str) -> str:
-    """Silence what matches a form; what is said of it.
+    """Silence what a form describes. Returns a confirmation.
 
     Args:
         arg: a form as JSON: `project`, `run` and `rule` are patterns, `for` a length of time.
 
     Raises:
-        MonitorError: it was not taken.
+        MonitorError: the server refused it.
     """
     form = _form(arg)
     for_s = seconds(form.get("for", ""))

@@ -1,7 +1,7 @@
 """The dashboard: `streamlit run dashboard/app.py`, with the flags of `dashboard.options`.
 
-`app` puts a door before Streamlit, which refuses foreign names and pages, a shell that answers unknown addresses, and
-the routes of the scripts that our components load, of downloads, and of those that sign in and out.
+`app` puts three things in front of Streamlit: a door that refuses foreign hosts and origins, a shell that answers
+unknown paths, and routes for scripts, downloads, and signing in and out.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from monitor.settings import load  # noqa: E402  # as above
 
 
 def explain(error: Exception) -> bool:
-    """Show an error that no page expected: what it is, and where the rest of it stands."""
+    """Show an unexpected error: what it is, and where the traceback was logged."""
     logging.getLogger("dashboard").exception("a page failed", exc_info=error)
     st.error(f"This page failed with {type(error).__name__}. The whole error is in the dashboard's log.")
     return True
 
 
 def _warm() -> None:
-    """Import most of what the pages need while nobody waits for the first of them."""
+    """Import most of what the pages need, so that the first page does not wait for it."""
     for name in ("markup.attention", "markup.run_list", "markup.run_page", "charts.loss", "charts.grid", "panels"):
         importlib.import_module(f"dashboard.{name}")
 

@@ -1,4 +1,4 @@
-"""The files that the browser loads: our scripts, Idiomorph, and the script that the installed Plotly brings along."""
+"""Static files for the browser: our scripts, Idiomorph, and the script of the installed Plotly."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ def routes() -> Sequence[Route]:
 
 
 def url(name: str) -> str:
-    """Where the browser gets a file from; another content has another address.
+    """The URL of a file. It contains a digest, so new content has a new URL.
 
-    Our scripts import each other by relative addresses, so that all of them share one digest.
+    Our scripts import each other by relative URLs, so they share one digest.
     """
     return f"{_base()}/{_digest(name == PLOTLY)}/{name}"
 
 
 def early(*, charts: bool) -> tuple[tuple[str, ...], str]:
-    """The addresses that a page's head asks for at once, rather than when the first component is drawn.
+    """URLs to preload in a page's head, rather than when the first component is drawn.
 
     Args:
-        charts: whether Plotly is needed too, which is most of what a page loads.
+        charts: whether the page needs Plotly too, which is most of its download.
 
     Returns:
-        Our scripts, which are modules, and Plotly, which is none; "" where it is not needed.
+        Our scripts (modules), and Plotly (a plain script); "" if it is not needed.
     """
     ours = tuple(url(name) for name in _OURS if charts or name not in _CHARTS)
     return ours, url(PLOTLY) if charts else ""
 
 
 def module(name: str) -> str:
-    """A script for Streamlit's component that stands for a file.
+    """A stub script for a Streamlit component that loads a file.
 
-    Streamlit sends a component's script along with every change of its data; so this one is as short as can be, and the
-    browser keeps the file that it loads. It has two lines, since Streamlit takes a single one for a path, and names the
-    host, since a script that came that way has no address of its own.
+    Streamlit sends a component's script with every change of its data, so this one is minimal and the browser caches
+    the file that it loads. It has two lines, because Streamlit takes a single line for a path, and it names the host,
+    because a script that came this way has no URL of its own.
     """
     return f'const file = await import(new URL("{url(name)}", location.origin));\nexport default file.default;'
 
@@ -73,7 +73,7 @@ def _digest(plotly_alone: bool) -> str:
 
 
 def _answer(request: Request) -> Response:
-    """A file; a page that an older version of the dashboard made gets today's, and does not keep it."""
+    """Serve a file. A page of an older dashboard version gets the current file, uncached."""
     name = request.path_params["name"]
     if name not in _SERVED:
         return PlainTextResponse("There is no such file.", 404)

@@ -1,7 +1,7 @@
-"""What the pages read: through `monitor.Api` alone, and no more than the screen shows. `readings.py` keeps it.
+"""All reads of the pages: only through `monitor.Api`, and no more than the screen shows. `readings.py` caches them.
 
-A run's `version` changes with everything that is stored in it. What was read under a version is kept and shared by all
-sessions, so that a page that is open costs one small request a second while nothing happens.
+A run's `version` changes whenever anything is stored for it. What was read under a version is cached and shared by all
+sessions, so an open page costs one small request a second while nothing happens.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ if TYPE_CHECKING:
 
 PAGE_SIZE: Final = 50
 KNOWN_S: Final = 10.0
-"""Seconds until it is asked again what somebody may do."""
+"""Seconds for which a user's permissions are cached."""
 _NOBODY: Final = Caller(name="", access=Access.VIEWER)
 NEEDY_S: Final = 4.0
-"""Seconds for which it is kept how many runs need a person."""
+"""Seconds for which the number of runs that need attention is cached."""
 SPARK_POINTS: Final = 40
 _ASKS: Final = re.compile(r"[=<>~]|\bin\s*\(|\border\s+by\b", re.IGNORECASE)
-"""What makes a text a query rather than a part of a name."""
+"""Matches text that is a query rather than part of a name."""
 _SORTS: Final = re.compile(r"\border\s+by\b", re.IGNORECASE)
 CURVE_WIDTH: Final = 1000
 """Pixels of the large chart that points are asked for."""
 SMALL_WIDTH: Final = 300
 COMPARED_WIDTH: Final = 600
 ATTEMPTS: Final = 6
-"""Attempts of a run whose start is drawn."""
+"""Maximum number of attempts whose start is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """How many runs there are, how many are open, and how many need a person now."""
+    """The number of runs, of open runs, and of runs that need attention."""
 
     live: int
     total: int
@@ -65,9 +65,9 @@ class Overview:
 
 
 def me() -> Caller | None:
-    """Who looks at the page, and what they may do; None where they have to sign in.
+    """The current user and their permissions; None if they have to sign in.
 
-    A server that asks nobody for a token is not shown to other machines.
+    A server that requires no token is not shown to other machines.
     """
     token = sessions.token()
     known: tuple[str | None, float, Caller | None] | None = st.session_state.get("_me")
@@ -79,20 +79,20 @@ def me() -> Caller | None:
             found = None
     except Unauthorized:
         found = None
-    except MonitorError:  # the page says so itself
+    except MonitorError:  # the page reports this itself
         found = known[2] if known is not None and known[0] == token else _NOBODY
     st.session_state["_me"] = (token, time.monotonic(), found)
     return found
 
 
 def may(needed: Access) -> bool:
-    """Whether to offer what needs this role; the server decides all the same."""
+    """Whether to offer actions that need this role. The server enforces it in any case."""
     found = me()
     return found is not None and found.access.covers(needed)
 
 
 def explain(error: MonitorError) -> tuple[str, str]:
-    """A title and a sentence for an error that reading gave.
+    """A title and an explanation for a read error.
 
     >>> explain(ServerUnreachable("http://localhost:8470", "connection refused"))[0]
     'The server does not answer.'
@@ -111,11 +111,11 @@ _EXPLAINED: Final[tuple[tuple[type[MonitorError], str, str], ...]] = (
     (StoreError, "The database cannot be read.", ""),
     (WireError, "The query cannot be read.", ""),
 )
-"""A title, and a sentence where the error's own does not help, by the kind of error; the first that fits."""
+"""By kind of error: a title, and a sentence if the error's own does not help. The first match counts."""
 
 
 def runs_page(wanted: RunQuery, reader: Api | None = None) -> RunPage:
-    """The runs that a query or a part of a name finds.
+    """The runs that match a query or part of a name.
 
     What was typed, `wanted.search`, is a query where it compares or sorts something, such as `val.best < 0.3`; but runs
     may well be named `lr=0.1`, so what cannot be read as a query is looked for in the names before it is called wrong.
@@ -142,12 +142,12 @@ def runs_page(wanted: RunQuery, reader: Api | None = None) -> RunPage:
 
 
 def is_query(typed: str) -> bool:
-    """True for a text that compares or sorts something, rather than a part of a name."""
+    """True for a text that compares or sorts, rather than part of a name."""
     return _ASKS.search(typed) is not None
 
 
 def series_keys(run: RunInfo) -> tuple[str, ...]:
-    """The names of a run's series; nothing where they cannot be read."""
+    """The names of a run's series; empty if they cannot be read."""
     return _series_keys(run.id, run)
 
 
@@ -167,14 +167,14 @@ def overview(project: str | None) -> Overview:
 
 @st.cache_resource(show_spinner=False, max_entries=256, ttl=NEEDY_S)
 def _needy(token: str | None, project: str | None) -> tuple[int, int]:
-    """How many runs are open, and how many need a person; read once for all open pages of whoever has the token."""
+    """The number of open runs, and of those that need attention; cached for all pages with the same token."""
     queue = reader(token).attention(1, project=project)
     return queue.running + queue.stalled + queue.lost, queue.total
 
 
 @st.cache_resource(show_spinner=False, ttl=600.0)
 def mlflow() -> str | None:
-    """The address of MLflow's pages, where the server serves them; asked once for all readers in ten minutes."""
+    """The URL of MLflow's UI, if the server serves it; cached for ten minutes for all users."""
     try:
         links = api().info().get("links")
     except MonitorError:
@@ -190,7 +190,7 @@ def snapshot(ref: str) -> RunSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A curve as it is looked at, under the version of its run."""
+    """Cache key of a curve: how it is viewed, and the version of its run."""
 
     version: int
     of: CurveOf
@@ -208,7 +208,7 @@ def curves(
     lo: float | None = None,
     hi: float | None = None,
 ) -> tuple[Curve, ...]:
-    """Series reduced to pixels; those that are not kept are read in one request.
+    """Downsampled series; those not in the cache are read in one request.
 
     Args:
         wanted: run, key and weight of the moving average of each.
@@ -227,11 +227,11 @@ def _curves() -> Kept[_View, Curve]:
 
 
 def positions(run: RunInfo, keys: Sequence[str], steps: Sequence[float], *, x: XAxis) -> Mapping[float, float]:
-    """Where steps stand on another axis: epoch, milliseconds since the epoch, or seconds since the run's start.
+    """Positions of steps on another axis: epoch, milliseconds since 1970, or seconds since the run's start.
 
     Args:
         run: the run.
-        keys: series that are asked one after the other.
+        keys: series to look in, in order of preference.
         steps: any that are finite.
         x: the axis.
 
@@ -270,7 +270,7 @@ def _first_step(run_id: str, attempt: int, key: str, last: int | None, _run: Run
     batches = api().view(_run).batches(key, attempt=attempt)
     first = next(batches, None)
     if isinstance(batches, Generator):
-        batches.close()  # a server sends no more of it
+        batches.close()  # so that the server stops sending
     return None if first is None or not len(first.steps) else int(first.steps[0])
 
 
@@ -280,20 +280,20 @@ def _events(run_id: str, version: int, _run: RunInfo) -> tuple[Event, ...]:  # n
 
 
 def alerts(run: RunInfo) -> tuple[Delivery, ...]:
-    """The newest messages about a run's alerts."""
+    """The newest alert messages of a run."""
     return api().deliveries(run.id)
 
 
 def deleted(ref: str) -> RunInfo | None:
-    """The deleted run of this id, where it can still be restored."""
+    """The deleted run with this id, if it can still be restored."""
     return next((run for run, _ in api().deleted() if run.id == ref), None)
 
 
 def output(run: RunInfo, search: str, limit: int) -> tuple[Output, ...]:
-    """The last pieces of what a run's process printed, oldest first; those that hold a text, where one is given."""
+    """The last pieces of a run's captured output, oldest first; optionally only those that contain a text."""
     return api().view(run).output(search or None, limit=limit)
 
 
 def events(run: RunInfo) -> tuple[Event, ...]:
-    """What happened in a run besides points, oldest first."""
+    """The events of a run, oldest first."""
     return _events(run.id, run.version, run)

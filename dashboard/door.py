@@ -1,4 +1,4 @@
-"""Who the dashboard answers to: it acts with the token of whoever is signed in, so no other page may reach it."""
+"""The dashboard's door. The dashboard acts with the signed-in user's token, so no other web page may reach it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Door:
 
     Args:
         app: Streamlit.
-        names: public names that it answers to, besides addresses and names without a domain.
+        names: public host names that it accepts, besides IP addresses and names without a domain.
     """
 
     def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
@@ -63,7 +63,7 @@ class Door:
 
 
 def _hardened(send: Send) -> Send:
-    """Put the headers on an answer that keep other pages from framing it, and browsers from guessing what it is."""
+    """Add headers that forbid framing and content sniffing."""
 
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""Fields of runs by their names in the query language: a column, a group or an axis is named as a query names it.
+"""Fields of runs by their names in the query language, which also name columns, groups and axes.
 
 `config.optim.lr`, `tags.team`, `metric."val/acc".max`, and the fields that every run has, such as `val.best`.
 """
@@ -18,7 +18,7 @@ from monitor.domain.formats import plain
 
 Value = str | int | float | bool | None
 Metrics = Mapping[str, Extremes]
-"""What is known of a run's series, by their keys."""
+"""Statistics of a run's series, by key."""
 
 _PART: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
 _WORD: Final = re.compile(r"[^\W\d]\w*")

@@ -1,4 +1,4 @@
-"""How much a value of the configuration goes along with a result, over some runs.
+"""How strongly a configuration value is associated with a result, over some runs.
 
 The strength is the correlation ratio of the result's ranks: how far the groups of runs that share a value lie apart.
 Unlike a correlation it also finds what is best in the middle, as a learning rate is. Numbers that differ from run to
@@ -30,7 +30,7 @@ _GROUPS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importance:
-    """How a field goes along with a result.
+    """The association of a field with a result.
 
     Attributes:
         field: as a query names it.
@@ -48,7 +48,7 @@ class Importance:
 
 
 def ranked(columns: Mapping[str, Sequence[Value]], result: Sequence[Value]) -> tuple[Importance, ...]:
-    """The fields that vary, the strongest first.
+    """The fields that vary, strongest first.
 
     Args:
         columns: by field the value of each run.
@@ -72,7 +72,7 @@ def _of(field: str, values: Sequence[Value], result: Sequence[Value]) -> Importa
     ordered = len(numbers) == len(pairs)
     groups = _grouped(numbers) if ordered else [str(v) for v, _ in pairs]
     kinds = len(set(groups))
-    if kinds > len(pairs) // 2 or kinds < 2:  # a name of its own for each run explains everything and nothing
+    if kinds > len(pairs) // 2 or kinds < 2:  # nearly unique values would explain everything and mean nothing
         return None
     strength = _ratio(groups, ranks)
     if not math.isfinite(strength):

@@ -1,4 +1,4 @@
-"""HTML that refreshes in place and reports clicks, without a frame and without losing focus or hover.
+"""HTML that refreshes in place and reports clicks, without an iframe and without losing focus or hover.
 
 Streamlit's own HTML element is replaced as a whole when it changes, and a link in it starts a new session. This
 component (`assets/live.js`) changes only the nodes that differ, which Idiomorph finds, and follows links with `data-go`
@@ -57,13 +57,13 @@ def _component() -> Callable[..., object]:
 
 
 def heard(key: str) -> Act | None:
-    """What was asked for since the last call, told once.
+    """The actions requested since the last call, each once.
 
-    The browser keeps what was asked for until it is told that it was heard, so that no run of the page that was under
-    way at the click, or is dropped for a later one, can lose it.
+    The browser keeps a request until it is acknowledged, so no page run that was in progress at the click, or was
+    dropped for a later one, can lose it.
     """
     value = _state(key, "act")
-    if not isinstance(value, dict) or value.get("session") != _session():  # asked of a process that is gone
+    if not isinstance(value, dict) or value.get("session") != _session():  # requested of an earlier process
         return None
     known: dict[str, str] = st.session_state.setdefault("_heard", {})
     if known.get(key) == value["n"]:
@@ -74,7 +74,7 @@ def heard(key: str) -> Act | None:
 
 
 def ticked(key: str, otherwise: Sequence[str], push: str = "") -> list[str]:
-    """What is ticked in an element, in the order of the clicks.
+    """The ticked items of an element, in click order.
 
     Args:
         key: of the element.
@@ -106,7 +106,7 @@ def _state(key: str, name: str) -> object:
 
 
 def _session() -> str:
-    """Tells this session from one before it, whose browser page may still be open."""
+    """Identifies this session; a page of an earlier one may still be open in the browser."""
     found: str = st.session_state.setdefault("_session", secrets.token_hex(8))
     return found
 

@@ -1,4 +1,4 @@
-"""Losses that can be looked at, and their measured profiles, kept for all readers."""
+"""The losses to choose from, and their measured profiles, cached for all users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of the dashboard: their scripts, titles and addresses, once for the frame and for the server's 404.
+"""The pages of the dashboard: scripts, titles and paths, shared by the navigation and the 404 page.
 
 This file imports nothing of Streamlit, so that the door can ask it before a page is drawn.
 """

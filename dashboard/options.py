@@ -1,4 +1,4 @@
-"""How Streamlit is started: the flags that give the dashboard its theme and keep it quiet.
+"""The flags that Streamlit is started with: theme, and no banners or telemetry.
 
 This file imports nothing, so that whoever starts the dashboard can read it without loading Streamlit.
 """

@@ -23,8 +23,6 @@ from monitor.errors import LossError
 from monitor.roles import Role
 
 FORMULA: Final = "1 - (loss - floor) / (chance - floor)"
-FAMILY: Final = "squared losses by their root, perplexity by its logarithm, focal losses in nats, masks by overlap"
-"""On which scale a loss is put before, so that losses of one family score alike; see `LossSpec.scaled`."""
 MEANING: Final = f"{FORMULA}: 0 is a model that does not look at its input, 1 a perfect one, below 0 worse than chance"
 """What a reader is told of the score."""
 _SHARED: Final = 3

@@ -1,4 +1,4 @@
-"""`python -m monitor` is the command `monitor`."""
+"""`python -m monitor` runs the command `monitor`."""
 
 from monitor.cli import main
 

@@ -1,7 +1,7 @@
-"""What a run may record of its surroundings, and how a choice of it is written.
+"""What a run records about its environment, and how that is chosen.
 
-`true` and `false` mean all and nothing, a list means what it names, and a mapping or words such as `no-git` mean all
-but what they switch off.
+`true` and `false` mean everything and nothing. A list means exactly what it names. A mapping, or words such as
+`no-git`, mean everything except what they switch off.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 CAPTURES: Final = ("git", "command", "packages", "host", "gpus", "system")
-"""Commit and branch; command line and folder; Python and packages; machine and user; graphics cards; use of the
-machine while the run trains."""
+"""In this order: commit and branch; command line and folder; Python and packages; machine and user; graphics cards; the
+machine's load while the run trains.
+"""
 
 _ALL: Final = ("true", "1", "yes", "on", "all")
 _NOTHING: Final = ("false", "0", "no", "off", "none", "")
 
 
 def captures(value: object) -> tuple[str, ...]:
-    """The captures that a choice stands for, in the order of `CAPTURES`.
+    """Resolve a choice to the names of its captures, in the order of `CAPTURES`.
 
     Args:
-        value: True or False; names; `no-` names, which leave the others on; names mapped to True or False; or any of
-            it as text, with commas.
+        value: True or False; a list of names; `no-` names, which leave the others on; names mapped to True or False; or
+            any of these as text, separated by commas.
 
     Raises:
-        ValueError: it names what is no capture, or is none of these.
+        ValueError: an unknown name, or not a choice at all.
 
     >>> captures("no-git, no-packages"), captures({"system": False, "gpus": False}), captures(["host"])
     (('command', 'host', 'gpus', 'system'), ('git', 'command', 'packages', 'host'), ('host',))

@@ -1,6 +1,7 @@
-"""Which way a metric goes when things go well, by its name: the one table that integrations and importers ask.
+"""Whether a metric should rise or fall, decided by its name. The one table for integrations and importers.
 
-The words of a name decide. A word that falls outweighs one that rises: `auc_loss` and `accuracy_error` are errors.
+Each word of the name is looked up. A word that falls outweighs one that rises: `auc_loss` and `accuracy_error` are
+errors.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _FALLS: Final = frozenset({
     "bpc", "bpb", "bpd", "wer", "cer", "ter", "mer", "wil", "fid", "kid", "lpips", "regret", "distance", "violation",
     "residual", "inertia", "ade", "fde", "chamfer", "hausdorff", "epe",
 })  # fmt: skip
-"""Words of metrics that fall when things go well, as frameworks and papers call them."""
+"""Words for metrics that fall as training improves, as frameworks and papers spell them."""
 _RISES: Final = frozenset({
     "acc", "accuracy", "auc", "auroc", "auprc", "aucpr", "aucmu", "roc", "map", "ndcg", "dcg", "pre", "precision",
     "recall", "sensitivity", "specificity", "f", "fbeta", "fscore", "f1", "fmeasure", "dice", "jaccard", "iou",
@@ -27,9 +28,9 @@ _RISES: Final = frozenset({
     "evidence", "top", "pck", "concordance", "cindex", "purity", "nmi", "ari", "silhouette", "score",
     "fitness", "iu", "miu", "meaniu", "meaniou",
 })  # fmt: skip
-"""Words of metrics that rise when things go well."""
+"""Words for metrics that rise as training improves."""
 _NEGATED: Final = frozenset({"neg", "negative", "negated", "minus"})
-"""Before a metric, these turn it round: scikit-learn's `neg_mean_squared_error` rises."""
+"""In front of a metric these reverse it: scikit-learn's `neg_mean_squared_error` rises."""
 _AT_RANK: Final = re.compile(r"(?<![a-z])[rp]@\d", re.IGNORECASE)
 """Recall and precision at a rank: `R@1`."""
 _ONE_WORD: Final = re.compile(r"cross[ _-]?entropy|m?io_?u", re.IGNORECASE)
@@ -37,16 +38,16 @@ _WORD: Final = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+")
 
 
 def rises(metric: str) -> bool | None:
-    """Whether a metric of this name rises when things go well; None where the name does not say.
+    """Whether a metric of this name rises as training improves; None if the name does not say.
 
-    What names a set or a place in a list (`val_auc`, `ndcg@5-`, `map@10`, `error@0.7`) makes no difference.
+    Parts that name a split or a rank (`val_auc`, `ndcg@5-`, `map@10`, `error@0.7`) are ignored.
 
     >>> [rises(name) for name in ("auc", "ndcg@5-", "val_accuracy", "mlogloss", "neg_mean_squared_error", "my_metric")]
     [True, True, True, False, True, None]
     """
     name = _ONE_WORD.sub(_joined, metric.partition("@")[0])
     words = [word.lower() for word in _WORD.findall(name)]
-    if words == ["f"]:  # a function's value, as optimisers print it; the measure has the name of a set next to it
+    if words == ["f"]:  # optimisers print a function's value as `f`; the F measure always names a split
         return None
     turned = bool(_NEGATED.intersection(words))
     if any(_among(word, _FALLS) for word in words):

@@ -1,7 +1,7 @@
-"""One answer for all ranks of a training that `torch.distributed` spreads over processes.
+"""One stop decision for all ranks of a `torch.distributed` training.
 
-A rank that stops alone leaves the others waiting for its gradients. So rank 0, which logs, decides, and tells the
-others at a step that all have in common.
+A rank that stops alone leaves the others waiting for its gradients. So rank 0, the rank that logs, decides, and
+broadcasts its decision at a step that all ranks share.
 
 Example:
     run = monitor.init("my-project")  # on every rank; those above 0 are silent
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     from monitor.run.run import Run
 
 EVERY: Final = 10
-"""Steps between two at which the ranks are told alike; each waits for the others."""
+"""Steps between two broadcasts. Each one makes the ranks wait for each other."""
 
 
 def should_stop(
     run: Run, step: int | None = None, wait_s: float = 0.0, *, every: int = EVERY, raise_: bool = False
 ) -> bool:
-    """What rank 0's `run.should_stop()` says, on all ranks, at the same step.
+    """Return what rank 0's `run.should_stop()` says, on all ranks at the same step.
 
-    Every rank has to call it at the same places. In a single process it is `run.should_stop()`.
+    Every rank must call it at the same places. In a single process it equals `run.should_stop()`.
 
     Args:
         run: this rank's run; only rank 0's is asked.
-        step: a counter that all ranks have in common: the ranks wait for each other every `every` of it, and go on
-            without asking in between; None: now.
+        step: a counter that all ranks share. The ranks synchronise every `every` of it and return False in between.
+            None: synchronise now.
         wait_s: as in `Run.should_stop`, on rank 0.
-        every: steps between two at which they are told, >= 1.
+        every: steps between two synchronisations, >= 1.
         raise_: raise `StopTraining` on all ranks instead of returning True.
 
     Raises:
-        StopTraining: `raise_` is True, and rank 0 is told to stop.
+        StopTraining: `raise_` is True and rank 0 should stop.
     """
     if not _alone() and step is not None and step % max(1, every):
         return False
@@ -52,13 +52,14 @@ def should_stop(
 
 
 def agreed(stop: bool, step: int | None = None) -> bool:
-    """What rank 0 says, on all ranks.
+    """Return rank 0's value on all ranks.
 
-    To be called by every rank at the same places. In a single process it is what is given.
+    Every rank must call it at the same places. In a single process it returns `stop`.
 
     Args:
-        stop: whether this rank's run is told to stop; only rank 0's counts.
-        step: a counter that all ranks have in common: they are asked every `EVERY` of it; None: now.
+        stop: whether this rank's run should stop; only rank 0's counts.
+        step: a counter that all ranks share: they synchronise every `EVERY` of it and return False in between. None:
+            synchronise now.
     """
     if _alone():
         return stop
@@ -72,7 +73,7 @@ def agreed(stop: bool, step: int | None = None) -> bool:
 
 
 def _alone() -> bool:
-    """True in a training of one process; torch is not imported to find that out."""
+    """True if the training is a single process. Does not import torch to find out."""
     if "torch.distributed" not in sys.modules:
         return True
     import torch.distributed as dist

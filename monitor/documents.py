@@ -1,4 +1,4 @@
-"""TOML and YAML as plain data, read strictly, and the line at which something stands in them."""
+"""Reads TOML and YAML strictly as plain data, and finds the line of a key."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def read_data(path: Path) -> object:
-    """The plain data of a YAML file, or of a TOML file by its ending.
+    """Read a YAML file, or a TOML file if its name ends in `.toml`.
 
-    In YAML a key that is there twice is an error, and `1e-3` is a number.
+    In YAML, a duplicate key is an error and `1e-3` is a number.
 
     Raises:
         FileUnreadable: names the file and the line.
@@ -32,14 +32,14 @@ def read_data(path: Path) -> object:
     import yaml
 
     try:
-        # A subclass of SafeLoader, which makes plain data alone.
+        # A subclass of SafeLoader: it creates plain data only.
         data: object = yaml.load(text, Loader=_strict())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = error.problem or "is not YAML"
         if isinstance(error, yaml.composer.ComposerError | yaml.constructor.ConstructorError):
-            # They quote the name of an alias or a tag, which may be a password that begins with "*" or "!".
+            # These quote the name of an alias or a tag, which may be a password that begins with "*" or "!".
             problem = re.sub(r"'.*'", "as it stands there", problem)
         raise FileUnreadable(str(path), place, problem) from None
     except yaml.YAMLError as error:
@@ -50,7 +50,7 @@ def read_data(path: Path) -> object:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8.
+    """Read a UTF-8 file.
 
     Raises:
         FileUnreadable: names the file and why it cannot be read.
@@ -64,7 +64,7 @@ def read_text(path: Path) -> str:
 
 
 def line_of(path: Path, keys: Sequence[str]) -> int | None:
-    """The line, from 1, of the key that `keys` lead to, or of the last of them that is there; None where none is.
+    """The line, from 1, of the key at the path `keys`, or of its closest parent that exists; None if there is none.
 
     Args:
         path: a file that `read_data` can read.
@@ -80,7 +80,7 @@ def line_of(path: Path, keys: Sequence[str]) -> int | None:
 
 
 def _toml_places(text: str) -> dict[tuple[str, ...], int]:
-    """The line of every key; a line is read as TOML of its own, so that quotes and dots mean what they mean there."""
+    """The line of every key. Each line is parsed as TOML on its own, so quotes and dots keep their meaning."""
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
@@ -96,7 +96,7 @@ def _toml_places(text: str) -> dict[tuple[str, ...], int]:
 
 
 def _path(line: str) -> tuple[str, ...]:
-    """The keys that a line of TOML goes down."""
+    """The keys that a line of TOML names, outermost first."""
     try:
         data: object = tomllib.loads(line)
     except tomllib.TOMLDecodeError:
@@ -128,12 +128,12 @@ def _yaml_places(text: str) -> dict[tuple[str, ...], int]:
 
 @cache
 def _strict() -> type[yaml.SafeLoader]:
-    """YAML as people mean it; made when first needed, since importing yaml takes a while."""
+    """A stricter YAML loader. Created on first use because importing yaml is slow."""
     import yaml
 
     class Strict(yaml.SafeLoader):
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
-            """As the base does, but refuse a key that is there already."""
+            """Like the base class, but a duplicate key is an error."""
             seen: set[object] = set()
             for key, _ in node.value:
                 if key.value in seen and key.value != "<<":
@@ -148,7 +148,7 @@ def _strict() -> type[yaml.SafeLoader]:
 
 
 def tables(data: object) -> Mapping[str, object] | None:
-    """A document whose outermost is a table, with text for keys; an empty document is an empty table.
+    """A document as a table with text keys; an empty document is an empty table. None if it is something else.
 
     >>> tables(None), tables([1])
     ({}, None)

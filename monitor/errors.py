@@ -14,11 +14,11 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
     │   └── NoHistory                           a file that is intact, but holds no training history
     ├── RunExists            (ValueError)       resume="never", but the run exists
     ├── MlflowRefused        (ValueError)       MLflow refuses a run; retrying would not help
-    ├── StopRefused          (ValueError)       a stop that cannot be asked for, or not be withdrawn any more
-    ├── StopTraining                            `should_stop(raise_=True)` says that the loop is to end
+    ├── StopRefused          (ValueError)       a stop that cannot be requested, or can no longer be withdrawn
+    ├── StopTraining                            `should_stop(raise_=True)` ends the loop
     ├── RunNotFound          (LookupError)
     ├── SeriesNotFound       (LookupError)
-    ├── MediaNotFound        (LookupError)      the run has no such image, table or histogram, or no longer
+    ├── MediaNotFound        (LookupError)      the run has no such image, table or histogram, or no longer keeps it
     ├── AlertNotFound        (LookupError)      no alert, silence or channel has that id or name
     ├── TokenNotFound        (LookupError)
     ├── Unauthorized         (PermissionError)  no token, or an unknown one
@@ -40,7 +40,7 @@ class MonitorError(Exception):
     """Base of all errors raised on purpose by this package.
 
     Attributes:
-        retry_after_s: seconds for which the server asks not to be asked again; None where it does not say.
+        retry_after_s: seconds to wait before the next request, as the server asked; None if it did not say.
     """
 
     retry_after_s: float | None = None
@@ -67,7 +67,7 @@ class RulesError(MonitorError, ValueError):
         place: the rule and its setting, such as `overfitting.rise`.
         problem: what is wrong there.
         fix: what to write instead.
-        keys: the keys that lead to it from the top of a file, if it is in one.
+        keys: its path of keys from the top of the file, if it is in one.
     """
 
     def __init__(self, place: str, problem: str, fix: str, keys: tuple[str, ...] = ()) -> None:
@@ -75,7 +75,7 @@ class RulesError(MonitorError, ValueError):
         self.place, self.problem, self.fix, self.keys = place, problem, fix, keys
 
     def moved(self, place: str, keys: tuple[str, ...]) -> RulesError:
-        """The same error, reported for another place."""
+        """The same error, reported at another place."""
         return RulesError(place, self.problem, self.fix, keys)
 
 
@@ -88,7 +88,7 @@ class LossError(MonitorError, ValueError):
 
 
 class WireError(MonitorError, ValueError):
-    """A message does not follow the wire format; nothing of it was stored.
+    """A message does not follow the wire format. Nothing of it was stored.
 
     Args:
         field: path of the offending field, such as `points.value` or `events[2].kind`.
@@ -106,12 +106,12 @@ class QueryError(WireError):
 
     Args:
         text: the query.
-        position: index of the character that the error is about, 0 for the first.
+        position: index of the offending character, from 0.
         problem: what is wrong there.
     """
 
     def __init__(self, text: str, position: int, problem: str) -> None:
-        # A long query is shown around the place, so that the error fits a screen.
+        # Only the surroundings of the error are shown, so that a long query fits on a screen.
         first = max(0, position - 60) if len(text) > 120 else 0
         seen = text[first : first + 120]
         super().__init__("query", f"character {position + 1}: {problem}\n  {seen}\n  {' ' * (position - first)}^")
@@ -120,7 +120,7 @@ class QueryError(WireError):
 
 
 class BatchTooLarge(WireError):
-    """A body is larger than the server, or a proxy before it, accepts; the client sends smaller ones by itself.
+    """A body is larger than the server, or a proxy before it, accepts. The client then sends smaller ones by itself.
 
     Args:
         server: the server's address.
@@ -150,7 +150,7 @@ class FileUnreadable(MonitorError, ValueError):
 
     Args:
         path: the file as the user named it.
-        place: the row, column or line, or "" where the whole file is meant.
+        place: the row, column or line; "" for the whole file.
         problem: what is wrong there.
     """
 
@@ -178,7 +178,7 @@ class NoHistory(FileUnreadable):
 
 
 class RunExists(MonitorError, ValueError):
-    """A run of this id is already stored and `resume="never"` was asked for."""
+    """A run of this id is already stored, but `resume="never"` was given."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(f'run {run_id} exists; pass resume="allow" to continue it, or leave run_id out for a new run')
@@ -198,7 +198,7 @@ class MlflowRefused(MonitorError, ValueError):
 
 
 class StopRefused(MonitorError, ValueError):
-    """A stop cannot be asked for, or not be withdrawn any more."""
+    """A stop cannot be requested, or can no longer be withdrawn."""
 
     def __init__(self, run_id: str, problem: str, fix: str) -> None:
         super().__init__(f"run {run_id}: {problem}; {fix}")
@@ -206,7 +206,7 @@ class StopRefused(MonitorError, ValueError):
 
 
 class StopTraining(MonitorError):
-    """The loop is to end: raised by `should_stop(raise_=True)`; a run that ends by it is stopped, not failed."""
+    """Raised by `should_stop(raise_=True)` to end the loop. A run that ends by it counts as stopped, not failed."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -217,7 +217,7 @@ class RunNotFound(MonitorError, LookupError):
 
     Args:
         run_id: what was asked for.
-        deleted: True if it was looked for among the deleted runs.
+        deleted: True if the search was among deleted runs.
     """
 
     def __init__(self, run_id: str, *, deleted: bool = False) -> None:
@@ -232,7 +232,7 @@ class AlertNotFound(MonitorError, LookupError):
     Args:
         ref: the id or the name.
         what: alert, silence or channel.
-        several: more than one begins with it.
+        several: True if more than one begins with it.
     """
 
     def __init__(self, ref: str, *, what: str = "alert", several: bool = False) -> None:
@@ -253,7 +253,7 @@ class SeriesNotFound(MonitorError, LookupError):
 
 
 class MediaNotFound(MonitorError, LookupError):
-    """The run has no image, table or histogram of this id, or keeps it no longer."""
+    """The run has no image, table or histogram of this id, or no longer keeps it."""
 
     def __init__(self, run_id: str, media_id: int) -> None:
         super().__init__(f"run {run_id} has no media {media_id}, or keeps it no longer; `media()` lists what it has")
@@ -262,11 +262,11 @@ class MediaNotFound(MonitorError, LookupError):
 
 
 class TokenNotFound(MonitorError, LookupError):
-    """No token has this id, or this name.
+    """No token has this id or name.
 
     Args:
         ref: what was asked for.
-        several: True where several tokens have the name.
+        several: True if several tokens have the name.
     """
 
     def __init__(self, ref: str, *, several: bool = False) -> None:
@@ -276,7 +276,7 @@ class TokenNotFound(MonitorError, LookupError):
 
 
 class Unauthorized(MonitorError, PermissionError):
-    """The server requires a token and got none or an unknown one; or it gives another reason."""
+    """The server requires a token and got none or an unknown one, or refused for another reason."""
 
     def __init__(self, server: str, problem: str | None = None) -> None:
         token = "refused the token; set MONITOR_TOKEN to one that the server knows (`monitor tokens create` makes one)"
@@ -297,11 +297,11 @@ class Forbidden(Unauthorized):
 
 
 class ServerUnreachable(MonitorError, ConnectionError):
-    """No server answers at this address: neither a monitor server nor MLflow.
+    """No server answers at this address, neither a monitor server nor MLflow.
 
     Attributes:
-        cut: how a started request ended: "reset" if the connection broke, "timeout" if no answer came in time; "" if
-            there was no connection, or there was an answer.
+        cut: how a request that was sent ended: "reset" if the connection broke, "timeout" if no answer came in time; ""
+            if there was no connection, or there was an answer.
     """
 
     cut = ""
@@ -321,7 +321,7 @@ class ServerUnreachable(MonitorError, ConnectionError):
 
 
 class ServerFailed(ServerUnreachable):
-    """A server answered 500: it is up, but failed on this request."""
+    """The server answered 500: it is up, but failed on this request."""
 
     def __init__(self, server: str, problem: str) -> None:
         super().__init__(server, problem)
@@ -342,7 +342,7 @@ class StoreError(MonitorError, RuntimeError):
 
 
 class SchemaMismatch(StoreError):
-    """The database's schema is not the one this version of the code uses."""
+    """The database has a different schema than this version of the code needs."""
 
     def __init__(self, url: str, *, found: str | None, wanted: str, command: str) -> None:
         super().__init__(f"database {url} has schema {found or 'none'}, this version needs {wanted}; run `{command}`")
@@ -358,5 +358,5 @@ class StoreBusy(StoreError):
 
 
 def _short(text: str, most: int = 400) -> str:
-    """A quoted text, cut in the middle if it is long, so that an error fits a screen."""
+    """A quoted text, cut in the middle if it is long, so that an error fits on a screen."""
     return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"

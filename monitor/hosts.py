@@ -1,7 +1,7 @@
-"""Which names and origins a server without a login answers to, so that no page on the web can use it.
+"""Which hosts and origins a server without a login accepts, so that no web page can use it.
 
-A page may point its own name to this machine (DNS rebinding); its requests then carry that name as `Host`. Or it may
-send requests to an address of this machine from afar; they then carry the page's `Origin`. It can forge neither.
+A web page may point its own name to this machine (DNS rebinding): its requests then carry that name as `Host`. Or it
+may send requests to this machine's address from elsewhere: they then carry the page's `Origin`. It can forge neither.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ SECURITY_HEADERS: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-"""Headers that every answer carries, whatever it holds."""
+"""Headers of every response."""
 
 
 def host_name(host: str) -> str:
-    """The name in a `Host` header, in lower case and without its port; a name that cannot be read is kept whole.
+    """The name in a `Host` header, in lower case and without the port. An unreadable header is returned whole.
 
     >>> [host_name(h) for h in ("LocalHost:8470", "[::1]:8470", "a.example.", "evil.example:x@y")]
     ['localhost', '::1', 'a.example', 'evil.example:x@y']
     """
     try:
         parts = urlsplit(f"//{host}")
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError:
         return host
     if parts.hostname is None or parts.netloc != host or "@" in host:
@@ -36,7 +36,7 @@ def host_name(host: str) -> str:
 
 
 def local_name(name: str) -> bool:
-    """True for addresses and for names without a domain, which no page on the web can make its own.
+    """True for IP addresses and for names without a domain, which no web page can claim.
 
     >>> [local_name(h) for h in ("127.0.0.1", "::1", "localhost", "app.localhost", "evil.example", "")]
     [True, True, True, True, False, True]
@@ -51,7 +51,7 @@ def local_name(name: str) -> bool:
 
 
 def same_origin(origin: str, host: str, also: Collection[str] = ()) -> bool:
-    """True where a request's `Origin` is the very address that it was sent to, or has one of the further names.
+    """True if a request's `Origin` is the address it was sent to, or has one of the names in `also`.
 
     >>> same_origin("http://127.0.0.1:8471", "127.0.0.1:8471"), same_origin("http://127.0.0.1:9000", "127.0.0.1:8471")
     (True, False)
@@ -65,5 +65,5 @@ def same_origin(origin: str, host: str, also: Collection[str] = ()) -> bool:
 
 
 def _with_port(place: str, scheme: str) -> str:
-    """A browser leaves the scheme's own port out of both headers, other clients may not."""
+    """Drop the scheme's default port: browsers leave it out of both headers, other clients may not."""
     return place.removesuffix(":443" if scheme == "https" else ":80")

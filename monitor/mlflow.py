@@ -1,4 +1,4 @@
-"""For training loops that log with MLflow: whether to stop, read from the tags that a monitor sets on the run.
+"""`should_stop()` for training loops that log with MLflow. It reads tags that the monitor sets on the run.
 
 Example:
     import monitor.mlflow
@@ -21,7 +21,7 @@ from typing import Any, Final
 from monitor.stop_modes import is_off
 
 EVERY_S: Final = 1.0
-"""Seconds for which an answer of MLflow is good."""
+"""Seconds for which MLflow's answer is reused."""
 _OFF: Final = ("", "false", "0", "no")
 
 _log = logging.getLogger(__name__)
@@ -30,18 +30,18 @@ _lock = threading.Lock()
 
 
 def should_stop(run_id: str | None = None, *, wait_s: float = 1.0) -> bool:
-    """Whether the training should end: a stop is recommended, or a person asked for one.
+    """Return True if the training should end: a stop is recommended, or a person asked for one.
 
-    It reads the tags of the run in MLflow, once a second at most, so that it may be called at every step: a monitor
-    that serves MLflow or mirrors to it sets `monitor.action` and `monitor.stop_requested`; a person may set
-    `monitor.stop` in MLflow's own pages. It never raises once training has begun: while MLflow does not answer, what it
-    said last holds.
+    It reads the run's tags in MLflow, at most once a second, so it can be called at every step. A monitor that serves
+    MLflow or mirrors to it sets `monitor.action` and `monitor.stop_requested`. A person may set `monitor.stop` in
+    MLflow's own pages.
 
-    Under `MONITOR_STOP=off` it is always False.
+    It never raises once training has begun: while MLflow does not answer, its last answer holds. Under
+    `MONITOR_STOP=off` it is always False.
 
     Args:
         run_id: the run's id in MLflow, or in the monitor; by default MLflow's active run.
-        wait_s: seconds to wait for an answer at most; none is waited for while MLflow does not answer.
+        wait_s: most seconds to wait for an answer. While MLflow does not answer, it does not wait at all.
 
     Raises:
         SettingsError: no `run_id` is given, and no run is active.
@@ -66,7 +66,7 @@ def should_stop(run_id: str | None = None, *, wait_s: float = 1.0) -> bool:
 
 
 class _Watch:
-    """Asks for the tags of one run, on a thread: MLflow's client tries for minutes when its server is gone."""
+    """Reads the tags of one run in a thread, because MLflow's client retries for minutes when its server is gone."""
 
     def __init__(self, uri: str, run_id: str) -> None:
         self._uri, self._run_id = uri, run_id
@@ -90,7 +90,7 @@ class _Watch:
         try:
             self._stop = told(self._tags())
             self._trouble = False
-        except Exception as error:  # whatever is wrong there, the training continues
+        except Exception as error:  # whatever goes wrong, the training must continue
             if not self._trouble:
                 _log.warning("MLflow does not say whether to stop run %s: %s", self._run_id, error)
             self._trouble = True
@@ -118,9 +118,9 @@ class _Watch:
 
 
 def told(tags: Mapping[str, str]) -> bool:
-    """Whether the tags of a run say that it should stop.
+    """Whether a run's tags say that it should stop.
 
-    A run whose mode keeps an advice from the loop has the tag `monitor.would_stop_at`.
+    If the run's mode keeps advice from the loop, the tag `monitor.would_stop_at` is set.
 
     >>> told({"monitor.action": "stop"}), told({"monitor.stop": "true"}), told({"monitor.action": "continue"})
     (True, True, False)
@@ -133,7 +133,7 @@ def told(tags: Mapping[str, str]) -> bool:
 
 
 def _mirror(client: Any, run_id: str) -> Any:
-    """The MLflow run of a monitor's run; None where there is none yet."""
+    """The MLflow run that mirrors a monitor run; None if there is none yet."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     found = client.search_runs(experiments, f"tags.`monitor.run_id` = '{run_id}'", max_results=1) if experiments else []
     return found[0] if found else None

@@ -6,8 +6,8 @@ import getpass
 
 
 def process_owner() -> str:
-    """Whoever this process runs as, for the audit log."""
+    """The user name this process runs as, for the audit log."""
     try:
         return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no such user, as in some containers
+    except (OSError, KeyError, ImportError):  # the uid has no user name, as in some containers
         return "unknown"

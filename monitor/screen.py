@@ -1,4 +1,4 @@
-"""What commands print: data as JSON or as text for a person, errors as one line."""
+"""Command output: data as JSON or as text for a person, errors as one line."""
 
 from __future__ import annotations
 
@@ -31,20 +31,22 @@ from monitor.domain import (
 from monitor.domain.formats import number, plain, step
 
 _PIPED = 160
-"""Columns of text that does not go to a terminal."""
+"""Columns when the output is not a terminal."""
 
 _BRACKET, _BACKSLASH = "\ufdd0", "\ufdd1"
-"""Stand for a bracket and a backslash of user text until the markup around it has been read; no text holds them,
-since they are not characters and `inert` shows them as escapes."""
+"""Stand in for a bracket and a backslash of user text while Rich parses the markup around it.
+
+They are noncharacters, so no text contains them, and `inert` escapes them.
+"""
 _HIDE: Final = {ord("["): _BRACKET, ord("\\"): _BACKSLASH}
 _SHOW: Final = {ord(_BRACKET): "[", ord(_BACKSLASH): "\\"}
 
 
 class Screen(Console):
-    """A console on which text is inert: control characters are shown, and what `escape` hid is brought back."""
+    """A console that prints user text literally: it escapes control characters and restores what `escape` hid."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The pieces of a renderable; Rich's own control codes are pieces of their own and pass."""
+        """The segments of a renderable. Rich's own control codes are separate segments and pass through."""
         for piece in super().render(renderable, options):
             if piece.control:
                 yield piece
@@ -68,12 +70,12 @@ STATUSES = {
 
 
 def fail(message: str, status: int = 2, *, lines: bool = False) -> NoReturn:
-    """Print one line on standard error and exit.
+    """Print an error on standard error and exit.
 
     Args:
         message: what is wrong, where, and the fix.
         status: the exit status.
-        lines: True where the message has several lines, such as one that points at a character.
+        lines: True if the message has several lines, such as one that points at a character.
     """
     err.print(f"[bold red]error:[/] {escape(message, lines=lines)}", soft_wrap=not err.is_terminal)
     sys.exit(status)
@@ -88,17 +90,17 @@ def emit(data: object, text: object, as_json: bool) -> None:
 
 
 def escape(text: object, *, lines: bool = False) -> str:
-    """User text within markup for `out` and `err`: it is printed as it is.
+    """User text for use within Rich markup: it is printed literally.
 
     Args:
         text: any text.
-        lines: True where it may have several lines; else a line end is shown as an escape.
+        lines: True to keep line breaks; otherwise they are shown as escapes.
     """
     return inert(str(text), lines=lines).translate(_HIDE)
 
 
 def ago(then_ms: int | None) -> str:
-    """How long ago that was."""
+    """How long ago a time was, in words."""
     return formats.ago(then_ms, time.time_ns() // 10**6)
 
 
@@ -108,7 +110,7 @@ def finding_lines(finding: Finding) -> str:
     steps = f"began at {step(finding.onset_step)}, fired at {step(finding.fired_step)}"
     if finding.resolved_step is not None:
         steps += f", resolved at {step(finding.resolved_step)}"
-    # The headline above it is from the newest points.
+    # The headline above uses the newest points, the explanation those of when it fired.
     when = "[dim]When it fired:[/] " if finding.state is FindingState.FIRING else ""
     shown = ", ".join(f"{name}={plain(v)}" for name, v in finding.evidence.items() if v is not None)
     lines = [
@@ -122,7 +124,7 @@ def finding_lines(finding: Finding) -> str:
 
 
 def findings_lines(findings: Sequence[Finding], *, every: bool = False) -> list[str]:
-    """The findings that fire in full, then those that are over with what was seen; `every` folds none of these."""
+    """Firing findings in full, then resolved ones briefly. Old ones are folded into a count unless `every`."""
     shown, hidden = (most_telling(findings), ()) if every else folded(findings)
     lines = [_over(f) if f.state is FindingState.RESOLVED else finding_lines(f) for f in shown]
     if hidden:
@@ -131,18 +133,18 @@ def findings_lines(findings: Sequence[Finding], *, every: bool = False) -> list[
 
 
 def _over(f: Finding) -> str:
-    """A finding that is over: its steps, and what was seen."""
+    """A resolved finding: its steps and its explanation."""
     head = f"({f.state}, {f.severity}; began at {step(f.onset_step)}, fired at {step(f.fired_step)}"
     return f"[dim]○ {escape(f.rule)} {head}, resolved at {step(f.resolved_step)})\n  {escape(f.explanation)}[/]"
 
 
 def pending_lines(pending: Sequence[Pending]) -> list[str]:
-    """What may come, a line each, as Rich markup."""
+    """Findings that may fire soon, one line each, as Rich markup."""
     return [f"[{COLOURS[p.severity]}]…[/] [bold]{escape(p.rule)}[/] (pending) {escape(p.explanation)}" for p in pending]
 
 
 def recommendation_lines(rec: Recommendation) -> list[str]:
-    """The action, unless there is none to take any more, with its reason, and simple patience, as Rich markup."""
+    """The action (unless the run has ended), its reason, and what simple patience would do, as Rich markup."""
     best = ""
     if rec.best_step is not None and rec.action is not Action.STOP and not rec.ended:
         best = f" [dim](best {number(rec.best_val_loss)} at step {step(rec.best_step)})[/]"
@@ -155,12 +157,12 @@ def recommendation_lines(rec: Recommendation) -> list[str]:
 
 
 def course_lines(regimes: Sequence[Regime]) -> list[str]:
-    """What each curve did, in a line."""
+    """One line per curve that describes its course."""
     return [f"[dim]{name}:[/] {escape(course)}" for name, course in courses(regimes).items()]
 
 
 def diagnosis_text(diagnosis: Diagnosis, *, every: bool = False) -> str:
-    """A whole diagnosis for a person, as Rich markup; `every` lists also what came and went long ago."""
+    """A complete diagnosis as Rich markup. `every` also lists findings that came and went long ago."""
     counts = diagnosis.counts
     lines = [
         f"[bold]{escape(diagnosis.verdict)}[/]: {escape(diagnosis.headline)}",
@@ -187,7 +189,7 @@ _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int = 48) -> str:
-    """A curve in one line of text, the lowest value as the lowest block; what is not finite is a space.
+    """A curve as one line of block characters; values that are not finite are spaces.
 
     >>> sparkline([3, 1, 0, 1, 3], 5)
     '█▃▁▃█'

@@ -1,7 +1,7 @@
-"""Settings, read once at the edge and passed down: argument > environment (`MONITOR_*`) > `monitor.toml`.
+"""Settings, read once at the edge and passed down. Precedence: argument, environment (`MONITOR_*`), `monitor.toml`.
 
-`monitor.toml`, or `monitor.yaml`, is looked for in the current folder, then in the folder of the embedded store;
-`MONITOR_CONFIG` names another. Unknown keys in it are refused with the line and the nearest valid name.
+`monitor.toml` or `monitor.yaml` is searched for in the current folder, then in the folder of the embedded store;
+`MONITOR_CONFIG` names another file. Unknown keys are refused with the line and the nearest valid name.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from monitor.roles import said_of
 from monitor.stop_modes import is_off, merged, stop_modes
 
 FILES: Final = ("monitor.toml", "monitor.yaml", "monitor.yml")
-"""Names of the file of settings, in the order in which they are looked for."""
+"""Names of the settings file, in order of precedence."""
 OF_PROJECT: Final = ("rules", "stop", "cost_per_hour")
-"""What a table `projects.NAME` may hold."""
+"""Keys allowed in a table `projects.NAME`."""
 NEW_TOKEN: Final = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 """Command that prints a random token."""
 MAX_TOKEN: Final = 1000
-"""Characters of a token; it travels in a header."""
+"""Most characters in a token; it is sent in a header."""
 
 
 class Settings(BaseSettings):
-    """Every setting, with its unit; each is `MONITOR_` plus its name in capitals in the environment.
+    """All settings. Each is `MONITOR_` plus its name in capitals in the environment.
 
-    Attributes are documented in `docs/settings.md`; a test holds that page complete.
+    `docs/settings.md` documents them; a test checks that none is missing there.
     """
 
     model_config = SettingsConfigDict(env_prefix="MONITOR_", extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     def _projects(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, own in value.items():
             if not isinstance(own, dict):
-                continue  # refused with the rules, which know the line
+                continue  # `open_engines` refuses it later, with its line
             try:
                 stop_modes(own.get("stop"))
             except ValueError as error:
@@ -229,7 +229,7 @@ class Settings(BaseSettings):
     @field_validator("token", mode="after")
     @classmethod
     def _token(cls, value: str | None) -> str | None:
-        """A secret that is read from a file ends in a line break, which is none of it."""
+        """Strip the token: a secret read from a file ends in a line break."""
         if value is None:
             return None
         token = value.strip()
@@ -254,25 +254,25 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment; `load` puts `monitor.toml` underneath."""
+        """Arguments, then the environment. `load` adds the file's values as arguments."""
         return (init_settings, env_settings)
 
     def stop_modes_of(self, project: str) -> dict[str, str]:
-        """The modes of stopping by rule of a project: its own over those of all; `off` for all always wins."""
+        """A project's stop modes by rule: its own override the global ones, but a global `off` always wins."""
         if is_off(self.stop):
             return self.stop
         own = self.projects.get(project)
         return merged(self.stop, stop_modes(own.get("stop")) if isinstance(own, dict) else {})
 
     def prices_of(self, project: str) -> dict[str, float]:
-        """The prices of an hour by GPU of a project: its own over those of all."""
+        """A project's hourly prices by GPU: its own override the global ones."""
         own = self.projects.get(project)
         prices = own.get("cost_per_hour", {}) if isinstance(own, dict) else {}
         return {**self.cost_per_hour, **{str(name): float(price) for name, price in prices.items()}}
 
     @property
     def file(self) -> Path | None:
-        """The file that settings were read from; None where there is none, or another process read it."""
+        """The settings file; None if there is none, or if another process read it."""
         return self._file
 
     @property
@@ -282,20 +282,20 @@ class Settings(BaseSettings):
 
     @property
     def store_file(self) -> Path:
-        """The embedded store, where no database is named."""
+        """The file of the embedded store, used if no database is configured."""
         return self.dir / "monitor.db"
 
     @property
     def sqlite_file(self) -> Path | None:
-        """The file of a SQLite store, whoever named it; None where the store is another."""
+        """The file of a SQLite store, configured or embedded; None for another database."""
         scheme, _, path = self.store_url.partition(":///")
         return Path(path.partition("?")[0]).expanduser().absolute() if scheme.startswith("sqlite") else None
 
     def make_dir(self) -> None:
-        """Make the folder of the embedded store and the journals where it is missing.
+        """Create the folder of the embedded store and the journals if it is missing.
 
         Raises:
-            SettingsError: it cannot be created, or is something else.
+            SettingsError: it cannot be created, or is not a folder.
         """
         try:
             self.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -305,12 +305,12 @@ class Settings(BaseSettings):
 
     @property
     def journal_dir(self) -> Path:
-        """Folder that holds one folder of journal segments a writer."""
+        """The folder of the journals, with one folder per run and writer."""
         return self.dir / "journal"
 
     @property
     def loopback(self) -> bool:
-        """True where the server can be reached from this machine alone."""
+        """True if the server can be reached only from this machine."""
         if self.host == "localhost":
             return True
         try:
@@ -320,10 +320,10 @@ class Settings(BaseSettings):
 
 
 def load(**overrides: object) -> Settings:
-    """Read the settings; an override that is None counts as not given.
+    """Read the settings. An override that is None counts as not given.
 
     Args:
-        **overrides: settings by name, which win over the environment and the file.
+        **overrides: settings by name; they win over the environment and the file.
 
     Raises:
         SettingsError: a value cannot be used, or `monitor.toml` holds an unknown key.
@@ -332,12 +332,14 @@ def load(**overrides: object) -> Settings:
     path = _find_file(given.get("dir"))
     from_file = _read_file(path) if path else {}
     env = {name for name in Settings.model_fields if f"MONITOR_{name.upper()}" in {k.upper() for k in os.environ}}
+    # pydantic prefers arguments to the environment, so what the environment sets is left out here.
     below = {name: value for name, value in from_file.items() if name not in env}
     try:
         settings = Settings(**(below | given))
     except ValidationError as error:
         raise _refused(error, from_env=env - given.keys()) from None
-    except Unparsable as error:  # a table in the environment; its cause says where, and nothing of what stands there
+    except Unparsable as error:  # a table in the environment
+        # The cause says where, and quotes nothing of the value, which may be secret.
         name = next((n for n in env if f'"{n}"' in str(error)), "?")
         problem = f"is not JSON: {error.__cause__}"
         raise SettingsError(f"MONITOR_{name.upper()}", problem, "write a JSON object") from None
@@ -348,7 +350,7 @@ def load(**overrides: object) -> Settings:
 
 
 def _refused(error: ValidationError, from_env: Collection[str]) -> SettingsError:
-    """What pydantic says of the first setting that cannot be used; with its value where that can be no secret."""
+    """The error for the first setting that pydantic refused. Shows the value only if it cannot be a secret."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "?"
     shown = f"MONITOR_{name.upper()}" if name in from_env else name
@@ -358,7 +360,7 @@ def _refused(error: ValidationError, from_env: Collection[str]) -> SettingsError
     plain = plain and not re.search(
         r"[^\w.+-]", str(first["input"])
     )  # one word, not something pasted into the wrong place
-    if not plain and first["type"] == "value_error":  # ours, and it names the fix
+    if not plain and first["type"] == "value_error":  # raised by our own validators, which name the fix
         place, _, fix = problem.partition("; ")
         return SettingsError(shown, place, fix or "see docs/settings.md")
     fix = f"got {first['input']!r}" if plain else "see docs/settings.md"
@@ -372,7 +374,7 @@ def _find_file(directory: object) -> Path | None:
             raise SettingsError("MONITOR_CONFIG", f"no file {named!r}", "name a monitor.toml that exists")
         return Path(named)
     folder = Path(str(directory or os.environ.get("MONITOR_DIR") or Path.home() / ".monitor")).expanduser()
-    with contextlib.suppress(OSError):  # a path that cannot be one, such as one that is too long, has no file
+    with contextlib.suppress(OSError):  # an invalid path, such as one that is too long
         return next((p for place in (Path(), folder) for name in FILES if (p := place / name).is_file()), None)
     return None
 

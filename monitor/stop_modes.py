@@ -1,6 +1,6 @@
-"""What becomes of an advice to stop, by rule: the modes, and how a choice of them is written.
+"""Stop modes: what happens when a rule advises to stop. Set for all rules or per rule.
 
-A choice is one mode, or a table with a mode for each rule and, as `*`, for all others.
+A choice is one mode, or a table with a mode for each rule and `*` for all others.
 """
 
 from __future__ import annotations
@@ -10,23 +10,24 @@ from collections.abc import Mapping
 from typing import Final
 
 MODES: Final = ("off", "advise", "alert", "stop")
-"""Nothing ends the loop, not even a person; the loop is told, and obeys where it asks; only people are told; the
-monitor itself asks the loop to stop once the advice has stood."""
+"""`off`: nothing ends the loop, not even a person. `advise`: `should_stop()` returns True. `alert`: only people are
+told. `stop`: once the advice has stood for a while, the monitor itself requests the stop.
+"""
 EVERY: Final = "*"
 """Stands for every rule that is not named."""
 DEFAULT: Final = "advise"
 _WORD: Final = 12
-"""Letters of a wrong mode that an error shows, at most."""
+"""Longest wrong mode that an error quotes. A longer one may be a secret pasted into the wrong place."""
 
 
 def stop_modes(value: object) -> dict[str, str]:
-    """The modes by rule that a choice stands for.
+    """The modes by rule for a choice.
 
     Args:
-        value: None for no choice; a mode; or a mapping of rules, or `*`, to modes.
+        value: None: no choice; a mode; or a mapping of rules, or `*`, to modes.
 
     Raises:
-        ValueError: it is none of these; names the nearest mode.
+        ValueError: it is none of these; suggests the nearest mode.
 
     >>> stop_modes("Alert"), stop_modes({"divergence": "stop"}), stop_modes(None), stop_modes(False)
     ({'*': 'alert'}, {'divergence': 'stop'}, {}, {'*': 'off'})
@@ -39,7 +40,7 @@ def stop_modes(value: object) -> dict[str, str]:
 
 
 def merged(*levels: Mapping[str, str]) -> dict[str, str]:
-    """Choices over each other, the last one on top; one that names every rule hides those below it.
+    """Merge choices; later ones win. One that names `*` replaces all before it.
 
     >>> merged({"*": "alert", "nan": "stop"}, {"divergence": "stop"}), merged({"nan": "stop"}, {"*": "alert"})
     ({'*': 'alert', 'nan': 'stop', 'divergence': 'stop'}, {'*': 'alert'})
@@ -51,7 +52,7 @@ def merged(*levels: Mapping[str, str]) -> dict[str, str]:
 
 
 def mode_for(modes: Mapping[str, str], rule: str | None) -> str:
-    """The mode of a rule; of an advice whose rule is not known, that of every rule.
+    """The mode of a rule. For advice whose rule is unknown, the mode of `*`.
 
     >>> mode_for({"*": "alert", "nan": "stop"}, "nan"), mode_for({"nan": "stop"}, "overfitting")
     ('stop', 'advise')
@@ -60,7 +61,7 @@ def mode_for(modes: Mapping[str, str], rule: str | None) -> str:
 
 
 def is_off(modes: Mapping[str, str]) -> bool:
-    """True where nothing at all ends the loop."""
+    """True if nothing at all may end the loop."""
     return modes.get(EVERY) == "off"
 
 
@@ -70,5 +71,5 @@ def _mode(value: object) -> str:
         return word
     near = difflib.get_close_matches(word, MODES, n=1)
     known = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(MODES)}"
-    shown = repr(word) if word.isalpha() and len(word) <= _WORD else "this"  # and nothing that may be a secret
+    shown = repr(word) if word.isalpha() and len(word) <= _WORD else "this"  # never quote what may be a secret
     raise ValueError(f"{shown} is not a mode of stopping; {known}")

@@ -136,7 +136,7 @@ def test_what_the_user_says_stands() -> None:
 def test_a_name_that_is_not_there_leaves_it_to_the_names_and_is_said() -> None:
     reading = read(["train_loss", "val_loss"], said_of({"val": "dev_ce"}))
     assert reading.judged[VAL] == "val_loss"
-    assert "'dev_ce', named for validation, is not there" in reading.line()
+    assert "'dev_ce', named for validation, does not exist" in reading.line()
 
 
 def test_of_a_file_a_name_that_is_not_there_is_refused_with_the_nearest() -> None:

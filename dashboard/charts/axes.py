@@ -1,4 +1,4 @@
-"""The axes of a chart: how it is looked at, what its frame is like, and where an x of a curve stands on it."""
+"""The axes of a chart: the view, the frame, and the position of a curve's x on the axis."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ AXES: Final[tuple[XAxis, ...]] = ("step", "epoch", "relative", "wall_time")
 AUTO_LOG_RATIO: Final = 200.0
 """`scale="auto"` turns to a logarithmic axis where the largest finite value is this many times the smallest."""
 HEIGHT: Final = 440
-"""Of the large chart, pixels, without lanes."""
+"""Height of the large chart in pixels, without lanes."""
 X_TITLES: Final = {"step": "step", "epoch": "epoch", "wall_time": "time", "relative": "since the start"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How a chart is looked at.
+    """The view of a chart.
 
     Attributes:
         x_axis: "step", "epoch", "wall_time" or "relative".
@@ -44,7 +44,7 @@ class Look:
 
 
 def resolve_scale(curves: Sequence[Curve], scale: str) -> str:
-    """The axis in use: a log axis needs a positive value; "auto" takes one where losses range widely."""
+    """The scale in use. A log axis needs a positive value; "auto" uses one if losses span a wide range."""
     values = np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
     if scale == "linear" or not (values > 0).any():
         return "linear"
@@ -62,20 +62,20 @@ def curve_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
 
 
 def place_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
-    """An x of a curve in the axis' own unit: wall times shifted to the reader's zone, relative times in s, min or h."""
+    """Convert a curve's x to the axis' unit: wall times shifted to the reader's zone, relative times in s, min or h."""
     if look.x_axis == "wall_time":
         return x + look.offset_ms
     return x / relative_unit(curves)[1] if look.x_axis == "relative" else x
 
 
 def relative_unit(curves: Sequence[Curve]) -> tuple[str, float]:
-    """Unit in which relative times are read best, and its length in seconds."""
+    """The unit in which relative times read best, and its length in seconds."""
     longest = max((float(c.x[np.isfinite(c.x)].max()) for c in curves if np.isfinite(c.x).any()), default=0.0)
     return ("s", 1.0) if longest < 300 else ("min", 60.0) if longest < 3 * 3600 else ("h", 3600.0)
 
 
 def axis_values(x: NDArray[np.float64], look: Look, curves: Sequence[Curve]) -> NDArray[np.float64]:
-    """A curve's x on the axis in use; what is not finite has no place on it, and is a gap."""
+    """A curve's x on the axis in use; non-finite values become gaps."""
     x = np.where(np.isfinite(x), x, np.nan)
     if look.x_axis == "relative":
         return x / relative_unit(curves)[1]

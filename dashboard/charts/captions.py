@@ -1,4 +1,4 @@
-"""What a chart leaves out, in words: reduction, NaN, infinities, values that a logarithmic axis cannot show."""
+"""Captions that say what a chart leaves out: downsampling, NaN, infinities, values that a log axis cannot show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitor.domain.formats import count, number, step
 
 
 def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]:
-    """What the figure leaves out, a phrase each: reduction, NaN, infinities, and values a log axis cannot show.
+    """A phrase for each thing that the figure leaves out: downsampling, NaN, infinities, values a log axis cannot show.
 
     Args:
         curves: name and curve.

@@ -1,4 +1,4 @@
-"""A curve on a figure: its lines, the gaps in them, and what stands where a value is not finite."""
+"""Drawing a curve: its lines, gaps, and marks for non-finite values."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from dashboard.theme import rgba
 from monitor.domain import Curve
 
 SPARSE: Final = 80
-"""A curve of at most this many points shows each as a dot."""
+"""Curves of up to this many points show each point as a dot."""
 SMOOTHED: Final = 1000
 """The weight of the moving average is that from one point to the next, or from one such share of a longer curve to the
 next: an average over a few neighbours among a million points would not reach over one pixel."""
 
 
 def weight_of(smoothing: float, count: int) -> float:
-    """The weight from one point of a series to the next, for what the reader asked for.
+    """The smoothing weight from one point of a series to the next.
 
     Args:
         smoothing: as asked for, in [0, 1).
@@ -37,7 +37,7 @@ def weight_of(smoothing: float, count: int) -> float:
 
 
 def spliced(overview: Curve, detail: Curve, lo: float, hi: float) -> Curve:
-    """The whole curve, with a window of it in more detail; x must rise, as it does for a series.
+    """A curve with one window replaced by a more detailed version; x must be increasing.
 
     Args:
         overview: the whole curve, reduced.
@@ -57,7 +57,7 @@ def spliced(overview: Curve, detail: Curve, lo: float, hi: float) -> Curve:
 
 
 def add_non_finite(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
-    """Mark NaN at the foot and infinities at the edges of the frame, whatever the axis shows."""
+    """Mark NaN at the bottom and infinities at the top or bottom edge of the frame."""
     kinds = (("NaN", np.isnan, 0.03, "x-thin"), ("+inf", np.isposinf, 0.97, "triangle-up"))
     for name, test, height, symbol in (*kinds, ("-inf", np.isneginf, 0.03, "triangle-down")):
         xs = np.concatenate([c.x[test(c.y) & np.isfinite(c.x)] for c in curves]) if curves else np.empty(0)
@@ -86,7 +86,7 @@ def add_curve(
     peers: Sequence[Curve] = (),
     yaxis: str = "y",
 ) -> None:
-    """The curve as a line; under a smoothed line the raw one is faint. `peers` share the x axis and so its unit."""
+    """Add a curve as a line; a smoothed line has the faint raw one below it. `peers` share the x axis and its unit."""
     smooth = curve.smoothed
     raw_colour = rgba(colour, 0.3) if smooth is not None else colour
     sparse = int(np.isfinite(curve.y).sum()) <= SPARSE
@@ -115,6 +115,6 @@ def add_curve(
 
 
 def _drawable(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
-    """The values with gaps where an axis cannot show them."""
+    """The values, with NaN where the axis cannot show them."""
     shown = np.isfinite(values) & ((values > 0) if scale == "log" else True)
     return np.where(shown, values, np.nan)

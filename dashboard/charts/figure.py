@@ -1,7 +1,7 @@
-"""A Plotly figure as plain data, the way Plotly's script in the browser reads it.
+"""A Plotly figure as plain data, in the form that Plotly.js reads.
 
-Plotly's own Python classes check every property when it is set, which costs a page that draws once a second most of its
-time. The tests hand every figure to those classes instead.
+Plotly's Python classes validate every property when it is set, which would take most of the time of a page that redraws
+every second. The tests validate every figure with them instead.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ class Figure:
         return int(str(self.layout["height"]))
 
     def to_dict(self) -> dict[str, object]:
-        """The whole figure, with every text as Plotly shows it unchanged, and without what JSON has no number for."""
+        """The figure as a dictionary, with texts escaped for Plotly and without numbers that JSON cannot hold."""
         layout = {**self.layout, "shapes": self.shapes, "annotations": self.annotations}
         return {"data": [_shown(trace) for trace in self.traces], "layout": _shown(layout)}
 
     def to_json(self) -> str:
-        """The whole figure as JSON; arrays of float64 travel packed, so that NaN stays NaN."""
+        """The figure as JSON; float64 arrays are packed, so that NaN stays NaN."""
         return json.dumps(self.to_dict(), default=_packed, allow_nan=False, separators=(",", ":"))
 
 
 _TEXTS: Final = frozenset({"text", "name", "legendgroup", "customdata", "ticktext"})
-"""Properties that hold what somebody wrote; Plotly reads a few HTML tags in them, links among them."""
+"""Properties that may hold user text. Plotly interprets some HTML tags in them, links included."""
 
 
 def _shown(part: object, key: str = "") -> object:
@@ -78,7 +78,7 @@ def _shown(part: object, key: str = "") -> object:
 
 
 def plotly_text(text: str) -> str:
-    """Text in which Plotly finds no tags: it is shown as it was written.
+    """Escape a text so that Plotly shows it as written.
 
     >>> plotly_text('<a href="x">a & b</a>')
     '&lt;a href="x"&gt;a &amp; b&lt;/a&gt;'

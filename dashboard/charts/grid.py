@@ -1,4 +1,4 @@
-"""The panels of a grid as plain data: which metrics stand in which section, and the lines of each."""
+"""The panels of a grid as plain data: the metrics of each section, and the lines of each panel."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Panel:
     log: bool = False
 
     def to_dict(self) -> dict[str, object]:
-        """What the browser gets."""
+        """The form that the browser gets."""
         return {"key": self.key, "title": self.title, "last": self.last, "said": self.said, "log": self.log}
 
 
@@ -45,13 +45,13 @@ class Section:
     large: bool = False
 
     def to_dict(self) -> dict[str, object]:
-        """What the browser gets."""
+        """The form that the browser gets."""
         return {"name": self.name, "large": self.large, "panels": [panel.to_dict() for panel in self.panels]}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """A line of a panel; with `low` and `high` a band lies under it."""
+    """A line of a panel; `low` and `high` add a band below it."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -62,7 +62,7 @@ class Line:
     high: NDArray[np.float64] | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """What the browser gets: arrays as packed float64."""
+        """The form that the browser gets: arrays as packed float64."""
         found: dict[str, object] = {"x": _packed(self.x), "y": _packed(self.y), "c": self.colour}
         more = {"s": self.smoothed, "lo": self.low, "hi": self.high}
         found |= {name: _packed(array) for name, array in more.items() if array is not None}
@@ -92,7 +92,7 @@ def sections(series: Sequence[SeriesInfo]) -> tuple[Section, ...]:
         return (first if name != REST else 1.5, name.lower())
 
     small = [name for name in sorted(found, key=rank) if rank(name)[0] == 0 and len(found[name]) <= SMALL]
-    if len(small) > 1:  # a row for each of train, val and eval would be a screen of white
+    if len(small) > 1:  # separate sections for train, val and eval would leave most of each row empty
         found = {" · ".join(small): [s for name in small for s in _sorted(found.pop(name))], **found}
     return tuple(
         Section(inert(name), tuple(map(panel_of, some if " · " in name else _sorted(some))))
@@ -120,7 +120,7 @@ def panel_of(series: SeriesInfo) -> Panel:
 
 
 def _wide(series: SeriesInfo) -> bool:
-    """True where a linear axis would flatten a loss or a gradient norm."""
+    """True if a linear axis would flatten a loss or gradient norm."""
     if series.role not in (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.PART):
         return False
     low, high = series.min, series.max

@@ -1,8 +1,7 @@
-"""The large chart of a run: its losses with what the rules found, and below them the goal on an axis of its own.
+"""The main chart of a run: its losses with the findings, and the goal below on its own axis.
 
-A figure draws what the reader of the curve needs and admits what it leaves out: gaps stay gaps, a NaN is marked where
-it was logged, values that a logarithmic axis cannot show are counted, and a reduced curve says how many of how many
-points it shows.
+A figure never hides anything silently: gaps stay gaps, a NaN is marked where it was logged, values that a log axis
+cannot show are counted, and a downsampled curve says how many of how many points it shows.
 """
 
 from __future__ import annotations
@@ -45,14 +44,14 @@ _GAP: Final = 14
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """What is drawn on top of the curves.
+    """Everything that is drawn on top of the curves.
 
     Attributes:
         positions: x of every step that a mark may need, where the x axis is not steps; a step that is missing here is
             not drawn. None: the x axis is steps.
         references: horizontal lines by their labels, such as the chance level.
         verdict: of the run; the onset of its finding is always drawn.
-        regimes: how the curve went, stretch by stretch.
+        regimes: the regimes of the curve, in order.
         drops: of the learning rate, as `milestones.rate_drops` gives them.
         attempts: number and first step of each attempt after the first.
     """
@@ -68,7 +67,7 @@ class Story:
     attempts: Sequence[tuple[int, int]] = ()
 
     def steps(self) -> tuple[float, ...]:
-        """Every step a mark stands at, in order, each once."""
+        """All steps that marks need, sorted and distinct."""
         rec = self.recommendation
         found = {rec.best_step, rec.best_goal_step, rec.first_stop_step, rec.stop_step}
         for f in self.findings:
@@ -128,7 +127,7 @@ def loss_figure(
 
 
 def _frame(look: Look, scale: str, main: Sequence[Curve], alone: str, drawn: str) -> Figure:
-    """The empty chart, titled by what is drawn; that of the goal where it stands alone."""
+    """An empty chart, titled by what will be drawn on it."""
     if alone:
         return canvas(alone, look, scale, "", main)
     return canvas(f"{drawn.capitalize()} {look.quantity}", look, scale, look.quantity, main)
@@ -161,7 +160,7 @@ def _ends(xs: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
 
 
 def within(references: Mapping[str, float], curves: Sequence[Curve]) -> dict[str, float]:
-    """The reference values that lie between the curves' extremes; a line beyond them would stretch the axis."""
+    """The reference values within the range of the curves; others would stretch the axis."""
     values = np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
     if not len(values):
         return {}
@@ -182,12 +181,12 @@ def _end_axis(figure: Figure, curves: Sequence[Curve], look: Look) -> None:
 
 
 def _open_panels(figure: Figure, rules: Sequence[str], goal: str, colours: Palette) -> None:
-    """Make room below the losses for the goal, where it is named, and below that for a row a rule."""
+    """Make room below the losses for the goal, if there is one, and below that for one lane per rule."""
     if not rules and not goal:
         return
     lanes_, panel = LANE * len(rules), (GOAL if goal else 0)
     height = HEIGHT + lanes_ + panel
-    inner = height - 90  # what the margins leave
+    inner = height - 90  # without the margins
     foot = (lanes_ + (_GAP if rules else 0)) / inner
     top = foot + (panel / inner if goal else 0)
     figure.update(
@@ -205,7 +204,7 @@ def _open_panels(figure: Figure, rules: Sequence[str], goal: str, colours: Palet
 
 
 _TITLE: Final = 18
-"""Letters of the goal's name that fit beside its axis."""
+"""Characters of the goal's name that fit beside its axis."""
 
 
 def _open_lanes(figure: Figure, rules: Sequence[str], foot: float, colours: Palette) -> None:

@@ -1,6 +1,6 @@
-"""What is drawn on top of a loss curve: findings, the best step, the stop, checkpoints and reference values.
+"""Marks on a loss curve: findings, best step, stop, checkpoints and reference values.
 
-Every function takes `place`, which gives a step's x on the axis in use, or None where the step cannot be placed there.
+Every function takes `place`, which maps a step to its x on the axis in use, or to None if it has none there.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Span(NamedTuple):
     last: float
 
     def share(self, x: float) -> float:
-        """How far along the curves an x stands: 0 at their begin, 1 at their end."""
+        """The relative position of an x: 0 at the start of the curves, 1 at their end."""
         return (x - self.first) / (self.last - self.first) if self.last > self.first else 0.0
 
 
 SYMBOLS: Final = {Severity.CRITICAL: "▲", Severity.WARNING: "◆", Severity.INFO: "●"}
-"""A severity's mark, so that it is not told by colour alone."""
+"""A symbol per severity, so that colour is not the only cue."""
 MAX_DRAWN: Final = 5
 """Findings whose onset is drawn on the curve; all have a bar in the lanes below it, and a card."""
 MAX_LANES: Final = 7
@@ -43,7 +43,7 @@ def colour_of(severity: Severity, colours: Palette) -> str:
 
 
 def on_curve(findings: Sequence[Finding], verdict: str) -> tuple[Finding, ...]:
-    """The findings whose onset is drawn on the curve: the verdict's own, and what fires and is not mere context."""
+    """Findings whose onset is drawn on the curve: the verdict's own, and firing ones above info."""
     firing = [f for f in most_telling(findings) if f.state is FindingState.FIRING]
     named = [f for f in firing if f.rule == verdict]
     others = [f for f in firing if f.severity is not Severity.INFO and f not in named]
@@ -94,7 +94,7 @@ def add_lanes(
 ) -> None:
     """Below the curve a bar for every finding, from its onset to its end, one row a rule; a tick where it fired.
 
-    What is pending is a dotted frame: it may be filled, or go away.
+    A pending finding is a dotted frame: it may still fire or go away.
     """
     rows = {rule: row for row, rule in enumerate(lanes(findings, pending))}
     for waiting in pending:
@@ -121,10 +121,10 @@ def add_lanes(
 
 
 def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, colour: str) -> None:
-    """Where the judged loss is expected to go: a dashed line, and the 90% interval as a wedge.
+    """The forecast of the judged loss: a dashed line, and the 90% interval as a wedge.
 
-    The wedge does not stretch the loss axis, so that a forecast that knows little does not flatten the curve. Where the
-    axis has no place for a step that has not come, nothing is drawn.
+    The wedge does not stretch the loss axis, so that an uncertain forecast does not flatten the curve. On an axis that
+    has no place for future steps, nothing is drawn.
     """
     told = rec.forecast
     if told is None:
@@ -149,7 +149,7 @@ def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, 
 def add_best(
     figure: Figure, rec: Recommendation, place: Place, span: Span, scale: str, colours: Palette, *, yaxis: str = "y"
 ) -> None:
-    """A star at the best value, with its step; on the foot of the frame where a log axis cannot show it."""
+    """A star at the best value, with its step; at the bottom of the frame if a log axis cannot show it."""
     x, loss = place(rec.best_step), rec.best_val_loss
     if x is None or loss is None or not math.isfinite(loss):
         return
@@ -180,7 +180,7 @@ def add_best(
 
 
 def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, row: int, colours: Palette) -> None:
-    """A line where a stop was first advised; it says so where the advice was withdrawn later."""
+    """A line where a stop was first advised, labelled if the advice was withdrawn later."""
     x = place(rec.first_stop_step)
     if x is None:
         return
@@ -191,7 +191,7 @@ def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, row:
 
 
 def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Place, colours: Palette) -> None:
-    """A tick on the foot of the frame for every checkpoint; its path is in the hover text."""
+    """A tick at the bottom of the frame for every checkpoint, with its path as hover text."""
     placed = [(x, c) for c in checkpoints if (x := place(float(c.step))) is not None]
     if placed:
         figure.scatter(

@@ -1,4 +1,4 @@
-"""What happened in a training besides findings: drops of the learning rate, new attempts, and how the curve went."""
+"""Events of a training other than findings: learning rate drops, new attempts, and regimes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from monitor.domain import Curve, Regime
 from monitor.domain.formats import number, step
 
 DROP: Final = 0.6
-"""A learning rate that falls to this share of what it was, at once and from a level that it held, has dropped."""
+"""A learning rate that falls to this share of a level that it held counts as a drop."""
 MOST: Final = 12
-"""Drops and attempts that are drawn, each."""
+"""Maximum number of drops, and of attempts, that are drawn."""
 COURSE: Final = "course"
 """The lane of the regimes."""
 
 
 def rate_drops(rate: Curve) -> tuple[tuple[float, float, float], ...]:
-    """Where a learning rate was lowered in a step: its x, the rate before, and the rate after.
+    """The steps at which the learning rate dropped: x, rate before, rate after.
 
-    A schedule that falls a little with every step, such as a cosine, has no drop.
+    A schedule that decreases gradually, such as a cosine, has no drops.
 
     >>> import numpy as np
     >>> held = Curve("lr", "step", np.arange(6.0), np.array([0.1, 0.1, 0.1, 0.01, 0.01, 0.01]), 6, 6)
@@ -41,7 +41,7 @@ def rate_drops(rate: Curve) -> tuple[tuple[float, float, float], ...]:
 
 
 def add_drops(figure: Figure, drops: Sequence[tuple[float, float, float]], colours: Palette) -> None:
-    """A mark at the head of the frame where the learning rate dropped; how far is in the hover text.
+    """A mark at the top of the frame for each learning rate drop, with the rates as hover text.
 
     Args:
         figure: drawn on in place.
@@ -54,7 +54,7 @@ def add_drops(figure: Figure, drops: Sequence[tuple[float, float, float]], colou
 
 
 def add_attempts(figure: Figure, starts: Sequence[tuple[int, int]], place: Place, colours: Palette) -> None:
-    """A thin line where an attempt after the first began, that is, where the run was resumed.
+    """A thin line at the start of each attempt after the first, where the run was resumed.
 
     Args:
         figure: drawn on in place.
@@ -80,13 +80,13 @@ def _head(figure: Figure, xs: Sequence[float], name: str, symbol: str, colour: s
 
 
 def told(regimes: Sequence[Regime]) -> tuple[Regime, ...]:
-    """The regimes that are drawn: those of the validation loss, of the training loss where there is none."""
+    """The regimes to draw: those of the validation loss, or of the training loss if there is none."""
     validation = tuple(regime for regime in regimes if regime.series == "validation")
     return validation or tuple(regimes)
 
 
 def add_course(figure: Figure, regimes: Sequence[Regime], place: Place, row: int, colours: Palette) -> None:
-    """In a lane below the curve how it went: falling, flat, rising, as words and as bars of different strength."""
+    """A lane below the curve with its regimes (falling, flat, rising) as labelled bars of different shades."""
     tints = {"fall": (colours.good, 0.55), "slow fall": (colours.good, 0.25), "flat": (colours.muted, 0.18)}
     for regime in regimes:
         left, right = place(regime.begin), place(regime.end)

@@ -1,4 +1,4 @@
-"""One metric of several runs on the same axes, and single series in small frames."""
+"""One metric of several runs on the same axes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from dashboard.charts.axes import HEIGHT, Look, axis_values, canvas, resolve_scale
+from dashboard.charts.axes import HEIGHT, Look, canvas, resolve_scale
 from dashboard.charts.curves import add_curve, add_non_finite
-from dashboard.charts.figure import Figure, Spec
+from dashboard.charts.figure import Figure
 from dashboard.theme import Palette
 from monitor.domain import Curve
-from monitor.domain.formats import number
 
 FEW: Final = 12
-"""Runs that a legend above the chart has room for."""
+"""Maximum number of runs in a legend above the chart."""
 DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -50,7 +49,7 @@ def overlay_figure(
 
 
 def _thin(figure: Figure) -> None:
-    """Many curves as thin lines: without dots, and without the raw one under each that is smoothed."""
+    """Draw many curves as thin lines, without dots and without raw lines below smoothed ones."""
     figure.traces = [trace for trace in figure.traces if trace.get("showlegend", True)]
     for trace in figure.traces:
         x, line = trace["x"], trace.get("line")
@@ -64,7 +63,7 @@ def line_of(place: int, palette: Palette) -> tuple[str, str]:
 
 
 def middle_cut(name: str, most: int = 36) -> str:
-    """A name that is too long without its middle, since names differ at their ends.
+    """Shorten a name in the middle, since names differ at their ends.
 
     >>> middle_cut("resnet50-cosine-seed-1", 12)
     'resnet…eed-1'
@@ -73,33 +72,6 @@ def middle_cut(name: str, most: int = 36) -> str:
 
 
 def together(curves: Sequence[Curve]) -> Curve:
-    """Several curves as one, for what a caption says of all of them."""
+    """Several curves as one, for a caption about all of them."""
     x, y = (np.concatenate([getattr(c, axis) for c in curves]) for axis in ("x", "y"))
     return replace(curves[0], x=x, y=y, shown=sum(c.shown for c in curves), total=sum(c.total for c in curves))
-
-
-def small_figure(curve: Curve, look: Look, *, title: str) -> Figure:
-    """One series in a small frame, for the grid of further series."""
-    scale = resolve_scale([curve], look.scale)
-    figure = canvas(title, look, scale, "", [curve])
-    add_curve(figure, curve, title, look.palette.info, look, scale)
-    add_non_finite(figure, [curve], look)
-    figure.update(
-        height=210,
-        showlegend=False,
-        margin={"l": 48, "r": 8, "t": 30, "b": 42 if look.x_axis == "wall_time" else 28},
-        hovermode="closest",
-    )
-    figure.update(xaxis={"title": None}, yaxis={"title": None, "nticks": 4})
-    x, y = (axis[np.isfinite(axis)] for axis in (axis_values(curve.x, look, [curve]), curve.y))
-    if len(x) and x.min() == x.max() and look.x_axis != "wall_time":
-        figure.update(xaxis={"tickvals": [float(x[0])]})
-    if len(y) and y.min() == y.max() and scale == "linear":
-        figure.update(yaxis=_around(float(y[0])))
-    return figure
-
-
-def _around(value: float) -> Spec:
-    """An axis with one tick, at the only value there is; Plotly's own would show 0.001 as 0."""
-    room = abs(value) / 2 or 1.0
-    return {"range": [value - room, value + room], "tickvals": [value], "ticktext": [number(value)]}

@@ -1,4 +1,4 @@
-"""The parts of a loss as pictures: stacked shares over the total, stacked values, lines where a part is negative."""
+"""Charts of the parts of a loss: stacked shares, stacked values, or lines if a part is negative."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dashboard.theme import rgba
 Array = NDArray[np.float64]
 
 MOST: Final = 8
-"""Parts with a colour of their own; of more, the smallest are one."""
+"""Parts with their own colour; the smallest of more are added up."""
 HEIGHT: Final = 400
 WIDE: Final = 20.0
 """Weights that range over more than this factor are drawn on a logarithmic axis."""
@@ -81,7 +81,7 @@ def weights_figure(parts: Parts, look: Look) -> Figure:
 
 
 def few(values: Mapping[str, Array]) -> dict[str, Array]:
-    """At most `MOST` parts: where there are more, those of the smallest mean size are added up as one."""
+    """At most `MOST` parts; of more, those with the smallest mean are added up."""
     if len(values) <= MOST:
         return dict(values)
     size = {name: float(np.nanmean(np.abs(v))) if np.isfinite(v).any() else 0.0 for name, v in values.items()}
@@ -91,7 +91,7 @@ def few(values: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _stack(figure: Figure, x: Array, values: Mapping[str, Array], look: Look, hover: str) -> None:
-    """Areas on top of each other; Plotly ends a stack at a NaN in zero, which is where a gap belongs."""
+    """Stacked areas; Plotly draws a NaN in a stack as zero, which reads as a gap."""
     for i, (name, heights) in enumerate(few(values).items()):
         colour = look.palette.lines[i % len(look.palette.lines)]
         figure.scatter(

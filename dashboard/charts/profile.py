@@ -1,4 +1,4 @@
-"""A measured loss as a picture: its value over the error, and below it the slope."""
+"""Chart of a measured loss: its value over the error, with the slope below."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 HEIGHT: Final = 460
 STEEP: Final = 12.0
-"""The picture ends this far up, so that one steep side does not flatten the rest; the caption says so."""
+"""The chart is cut at this value, so that one steep side does not flatten the rest; the caption says so."""
 
 
 def profile_figure(profile: LossProfile, look: Look) -> Figure:
@@ -41,7 +41,7 @@ def profile_figure(profile: LossProfile, look: Look) -> Figure:
 
 
 def slope(errors: Array, values: Array) -> tuple[Array, Array]:
-    """The slope between neighbouring points, at the middle of each pair.
+    """The slope between neighbouring points, at their midpoints.
 
     Args:
         errors: (n,), rising.
@@ -53,7 +53,7 @@ def slope(errors: Array, values: Array) -> tuple[Array, Array]:
 
 
 def captions(profile: LossProfile) -> tuple[str, ...]:
-    """What the picture leaves out."""
+    """What the chart leaves out."""
     _, high = limits([curve["loss"] for curve in profile.curve.values()])
     highest = max(max(curve["loss"], default=0.0) for curve in profile.curve.values())
     said = ["loss above, slope below; a dot is a kink" if profile.kinks else "loss above, slope below"]

@@ -1,4 +1,4 @@
-"""The pictures of the page of rules: a rule on its example, and where it fires on stored runs."""
+"""Charts of the rules page: a rule on its example, and where it fires on stored runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def example_figure(
     scale = _scale(curves)
     figure = canvas(title, look, "linear", "value", ())
     steps = np.concatenate([rows[:, 0] for _, rows in curves])
-    ends = [float(steps.min()), float(steps.max())]  # or a text that does not fit would stretch the axis
+    ends = [float(steps.min()), float(steps.max())]  # fixed, or a text that does not fit would stretch the axis
     figure.update(height=HEIGHT, hovermode="closest", yaxis={"type": scale}, xaxis={"range": ends})
     colours = {"train": look.palette.train, "validation": look.palette.val}
     for k, (name, rows) in enumerate(curves):
@@ -110,6 +110,6 @@ def _scale(curves: Curves) -> str:
 
 
 def _side(finding: Finding, curves: Curves) -> str:
-    """The words stand where there is room: to the left of a line in the right half."""
+    """Place a label on the side with more room: to the left of a line in the right half."""
     last = max(float(rows[-1, 0]) for _, rows in curves)
     return "right" if finding.fired_step > last / 2 else "left"

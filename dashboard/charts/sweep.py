@@ -1,4 +1,4 @@
-"""Pictures of many runs at once: seed bands, a scatter of two values, and parallel coordinates."""
+"""Charts of many runs: seed bands, scatter plots, and parallel coordinates."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ WIDE: Final = 50.0
 
 
 def band(lines: Sequence[Line], colour: str, dash: str = "") -> Line:
-    """Mean ± standard deviation (n - 1) of several curves, at places that they share.
+    """Mean ± standard deviation (n - 1) of several curves on a common grid.
 
-    A curve counts only between its ends, so that a run that ended early does not bend the mean behind its end.
+    A curve counts only between its ends, so that a run that ended early does not distort the mean after its end.
     """
     drawn = [(line.x, line.smoothed if line.smoothed is not None else line.y) for line in lines]
     kept = [(x[ok], y[ok]) for x, y in drawn if (ok := np.isfinite(x) & np.isfinite(y)).any()]
@@ -45,7 +45,7 @@ def band(lines: Sequence[Line], colour: str, dash: str = "") -> Line:
 def scatter_figure(
     points: Sequence[tuple[str, Value, Value, str]], look: Look, *, x_title: str, y_title: str
 ) -> Figure:
-    """A point a run.
+    """One point per run.
 
     Args:
         points: name, x, y and group of each run; one without an x or a finite y is left out.
@@ -85,7 +85,7 @@ _SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up", "cross", "star"
 def parallel_figure(
     columns: Mapping[str, Sequence[Value]], result: Sequence[Value], look: Look, *, title: str
 ) -> Figure:
-    """A line a run over the values of its configuration, coloured by its result, which is the last axis.
+    """One line per run over its configuration values, coloured by its result, which is the last axis.
 
     Args:
         columns: by title the value of each run.
@@ -115,7 +115,7 @@ def _axis(name: str, values: Sequence[Value]) -> Spec:
         numbers = np.array([float(v) for v in values if _number(v)])
         if _wide(numbers.tolist()):
             low, high = math.log10(numbers.min()), math.log10(numbers.max())
-            powers = list(range(math.ceil(low), math.floor(high) + 1))  # beyond the values Plotly draws a longer axis
+            powers = list(range(math.ceil(low), math.floor(high) + 1))  # ticks beyond would extend the axis
             return {"label": f"{label} (log)", "values": np.log10(numbers), "tickvals": powers,
                     "ticktext": [number(10.0**p) for p in powers]}  # fmt: skip
         return {"label": label, "values": numbers}
@@ -140,7 +140,7 @@ def _wide(values: Sequence[float]) -> bool:
 def across(
     line_x: NDArray[np.float64], steps: NDArray[np.float64], counter: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The x of a curve over steps, as what a counter, such as tokens, had come to at those steps."""
+    """Convert a curve's steps to the values of a counter, such as tokens, at those steps."""
     ok = np.isfinite(steps) & np.isfinite(counter)
     if not ok.any():
         return np.full(len(line_x), np.nan)

@@ -1,4 +1,4 @@
-"""The page of attention: a card for each open run that needs a person, and the fleet in numbers."""
+"""HTML of the front page: a card per open run that needs attention, and the fleet in numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several runs next to each other: which metrics they share, how they differ, how they ended."""
+"""HTML of the comparison: shared metrics, differences, results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces of pages: chips, sparklines, findings, tables."""
+"""Building blocks of pages: chips, sparklines, findings, tables."""
 
 from __future__ import annotations
 
@@ -73,27 +73,27 @@ def status(state: RunStatus) -> Markup:
 
 
 def action(rec: Recommendation, *, live: bool) -> Markup:
-    """The recommendation in one word, its reason as hover text; muted for a run that is over."""
+    """The recommendation in one word, with its reason as hover text; muted for an ended run."""
     return fill(_PIECES, "action", rec=rec, live=live)
 
 
 def code(value: object) -> Markup:
-    """Something in letters of one width."""
+    """Monospaced text."""
     return fill(_PIECES, "code", value=value)
 
 
 def dim(value: object) -> Markup:
-    """Something of less importance."""
+    """Dimmed text."""
     return fill(_PIECES, "dim", value=value)
 
 
 def hover(value: object, title: str) -> Markup:
-    """Something with a text that shows when the pointer rests on it."""
+    """Content with a hover text."""
     return fill(_PIECES, "hover", value=value, title=title)
 
 
 def quiet(value: object) -> Markup:
-    """A paragraph of less importance, such as what stands where there is nothing."""
+    """A dimmed paragraph, such as an empty state."""
     return fill(_PIECES, "quiet", value=value)
 
 
@@ -108,7 +108,7 @@ def head(title: str) -> Markup:
 
 
 def caption(parts: Sequence[str], *, testid: str = "") -> Markup:
-    """What there is to say of a chart, under it."""
+    """The caption under a chart."""
     return fill(_PIECES, "caption", parts=parts, testid=testid)
 
 
@@ -176,7 +176,7 @@ def banner(rec: Recommendation, *, live: bool, tone: str = "") -> Markup:
 
 
 def not_judged(said: str, reason: str) -> Markup:
-    """What stands in the banner's place where the rules have nothing to judge."""
+    """Shown instead of the banner if the rules have nothing to judge."""
     return fill(_PIECES, "banner", reason=reason, tone="none", mark="…", said=said, facts=(), notes=(), over=False)
 
 

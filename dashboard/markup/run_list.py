@@ -1,4 +1,4 @@
-"""The list of runs: counts, the attention strip, the table, and what can be done with ticked runs."""
+"""HTML of the run list: counts, table, and actions on ticked runs."""
 
 from __future__ import annotations
 
@@ -100,11 +100,6 @@ def overview(seen: Overview | None, kept: Markup, problem: Markup) -> Markup:
     return fill(_LIST, "overview", seen=seen, kept=kept, problem=problem)
 
 
-def counts_line(seen: Overview) -> Markup:
-    """How many runs are live and how many need a person."""
-    return fill(_LIST, "counts", seen=seen)
-
-
 def keeping_line(keep_days: float | None, thin_days: float | None) -> Markup:
     """How long a project's runs are kept and when they are downsampled, where the settings say anything of it.
 
@@ -174,7 +169,7 @@ def runs_table(
 
 
 def _has(page: RunPage, column: str) -> bool:
-    """Whether a column that was not asked for has something to show."""
+    """Whether an optional column has any content."""
     if column == "skill":
         return any(skill.comparable(run) for run in page.items)
     return column != "goal" or page.order.lstrip("-") == "goal" or any(r.goal_best is not None for r in page.items)
@@ -322,5 +317,5 @@ def matches(total: int) -> Markup:
 
 
 def welcome() -> Markup:
-    """What a newcomer sees above a whole integration."""
+    """The empty state for newcomers, above a complete example."""
     return fill(_LIST, "welcome")

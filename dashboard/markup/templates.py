@@ -1,4 +1,4 @@
-"""The templates of `html/`: what is written into one is escaped there, and nothing else makes HTML.
+"""The templates of `html/`. They escape everything written into them, and nothing else produces HTML.
 
 A template has macros. White space with a line break between two tags is left out, so that templates can be indented
 and the browser gets no node for it.
@@ -31,7 +31,7 @@ class _Compact(FileSystemLoader):
 
 
 def _written(value: object) -> object:
-    """A value as it is written, before it is escaped: control characters are shown, since HTML would obey some."""
+    """A value as text, before escaping. Control characters are made visible, since browsers obey some."""
     if isinstance(value, Markup):
         return value
     text = str(value)

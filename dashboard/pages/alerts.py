@@ -1,4 +1,4 @@
-"""What needs a person: alerts by state with answers, silences, messages and channels. All of it is in the address."""
+"""The alerts page: alerts by state, silences, deliveries and channels. Its state is in the URL."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from monitor.rules import RULE_NAMES
 REFRESH_S: Final = 3.0
 TABS: Final = ("firing", "pending", "acknowledged", "resolved", "silences", "deliveries", "channels")
 SHOWN_MS: Final = 10_000
-"""How long it is shown what became of a click."""
+"""How long the result of a click is shown."""
 MESSAGES: Final = 100
 """Messages that are listed, the newest."""
 
 
 def page() -> None:
-    """Draw the page; what changes by itself is in one fragment."""
+    """Draw the page; everything that refreshes is in one fragment."""
     viewer.title("Alerts")
     head = st.container()
     tab = st.segmented_control(
@@ -49,7 +49,7 @@ def _head() -> None:
 
 
 def _filters() -> dict[str, str]:
-    """What the list is narrowed to; each filter is kept in the address under its key."""
+    """The filters of the list, each kept in the URL under its key."""
     projects = readings.keep("projects", lambda: tuple(name for name, _ in readings.api().projects())).value or ()
     rules = sorted({*RULE_NAMES, "lost", "stalled", "failed", "alert", "threshold"})
     choices = (
@@ -139,7 +139,7 @@ def _asked() -> None:
 
 
 def _answered() -> str:
-    """Do what the reader asked for; what the server said where it was not done."""
+    """Perform the requested action; returns the server's message if it failed."""
     for key in ("asked", "shown", *(f"alerts {state}" for state in (*TABS[:4], "silenced"))):
         wanted = live.heard(key)
         if wanted is None:
@@ -158,7 +158,7 @@ def _answered() -> str:
 
 
 def _say(kind: str, title: str, text: str) -> None:
-    """Show what became of what the reader asked for, through the next refreshes of the page."""
+    """Show the result of an action through the next refreshes of the page."""
     st.session_state["_said"] = (kind, title, text, readings.now_ms() + SHOWN_MS)
 
 

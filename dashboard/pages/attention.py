@@ -1,4 +1,4 @@
-"""What needs a person now: a few cards with what a stop saves, and below them the fleet."""
+"""The front page: a card per run that needs attention, and the fleet below."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _VERDICTS: Final = ("healthy", "too_early", "not_judged", *RULE_NAMES)
 
 
 def page() -> None:
-    """Draw the page; what changes by itself is in one fragment."""
+    """Draw the page; everything that refreshes is in one fragment."""
     viewer.title("Runs")
     head = st.container()
     with st.container(key="filters"):

@@ -1,4 +1,4 @@
-"""`/api/v1/alerts`, `/silences`, `/deliveries` and `/channels`: what needs a person, and how people are told."""
+"""`/api/v1/alerts`, `/silences`, `/deliveries` and `/channels`: what needs attention, and who is notified how."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Glob = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"
 
 
 class AlertParameters(BaseModel):
-    """The parameters of the list of alerts."""
+    """Query parameters of the alert list."""
 
     state: AlertState | None = None
     open: bool = Field(False, description="Only those that are not resolved.")
@@ -42,7 +42,7 @@ class AlertParameters(BaseModel):
 
 
 class Answer(BaseModel):
-    """Who takes an alert on, and what they say."""
+    """Who acknowledges an alert, and their note."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,7 +51,7 @@ class Answer(BaseModel):
 
 
 class Marking(BaseModel):
-    """What somebody found an alert to be; null takes it back."""
+    """A person's verdict on an alert; null removes it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,7 +60,7 @@ class Marking(BaseModel):
 
 
 class Silencing(BaseModel):
-    """A silence to take up; it has an end in one of two forms."""
+    """A new silence. Its end is a time or a duration."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -76,7 +76,7 @@ class Silencing(BaseModel):
 
 
 class Retrying(BaseModel):
-    """What to send again; everything that was given up where nothing is named."""
+    """Which dead letters to send again; all of them by default."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -86,7 +86,7 @@ class Retrying(BaseModel):
 
 @router.get("/alerts", responses={200: {"model": AlertsModel}})
 def list_alerts(served: Served, caller: Viewer, wanted: Annotated[AlertParameters, Query()]) -> Response:
-    """One page of alerts, those that changed last first, with how many there are of each state."""
+    """One page of alerts, most recently changed first, with the number in each state."""
     run = None if wanted.run is None else served.store.run(wanted.run, within=caller.project).id
     query = AlertQuery(**{**wanted.model_dump(), "run": run})
     page = served.store.alert_page(query, served.clock(), within=caller.project)
@@ -96,7 +96,7 @@ def list_alerts(served: Served, caller: Viewer, wanted: Annotated[AlertParameter
 
 @router.get("/alerts/marks")
 def get_marks(served: Served, caller: Viewer, project: Annotated[Text | None, Query()] = None) -> Response:
-    """By rule, how many alerts people marked as helpful and as false alarms."""
+    """For each rule, how many alerts were marked as helpful and how many as false alarms."""
     if project is not None and caller.project not in (None, project):
         return json_response({"marks": {}})
     return json_response({"marks": served.store.alert_marks(project or caller.project)})
@@ -104,13 +104,13 @@ def get_marks(served: Served, caller: Viewer, project: Annotated[Text | None, Qu
 
 @router.get("/alerts/{alert_id}", responses={200: {"model": AlertInfo}})
 def get_alert(served: Served, caller: Viewer, alert_id: Text) -> Response:
-    """One alert by its id, or a start of it that no other has."""
+    """One alert, by its id or a unique prefix of it."""
     return json_response(served.store.alert(alert_id, served.clock(), within=caller.project).to_dict())
 
 
 @router.post("/alerts/{alert_id}/acknowledge", responses={200: {"model": AlertInfo}})
 def acknowledge(served: Served, caller: Editor, alert_id: Text, answer: Answer) -> Response:
-    """Take a firing alert on; it is no longer repeated."""
+    """Acknowledge a firing alert. It is not repeated any more."""
     found = served.store.acknowledge(
         alert_id, answer.by, answer.note, now_ms=served.clock(), by=caller, within=caller.project
     )
@@ -119,7 +119,7 @@ def acknowledge(served: Served, caller: Editor, alert_id: Text, answer: Answer) 
 
 @router.post("/alerts/{alert_id}/mark", responses={200: {"model": AlertInfo}})
 def mark(served: Served, caller: Editor, alert_id: Text, marking: Marking) -> Response:
-    """Say whether an alert was helpful or a false alarm."""
+    """Mark an alert as helpful or as a false alarm."""
     found = served.store.mark_alert(
         alert_id, marking.mark, marking.by, now_ms=served.clock(), by=caller, within=caller.project
     )
@@ -128,7 +128,7 @@ def mark(served: Served, caller: Editor, alert_id: Text, marking: Marking) -> Re
 
 @router.get("/silences", responses={200: {"model": SilencesModel}})
 def list_silences(served: Served, caller: Viewer, over: bool = False) -> Response:
-    """The silences in force; with `over` also those that ended."""
+    """Active silences; with `over`, expired ones as well."""
     found = served.store.silences(None if over else served.clock())
     own = _only(caller)
     rows = [silence.to_dict() for silence in found if own in (None, silence.project)]
@@ -137,7 +137,7 @@ def list_silences(served: Served, caller: Viewer, over: bool = False) -> Respons
 
 @router.post("/silences", responses={200: {"model": Silence}})
 def silence(served: Served, caller: Editor, wanted: Silencing) -> Response:
-    """Send nobody the alerts that match, until a time."""
+    """Mute matching alerts until a given time."""
     now = served.clock()
     if (wanted.until_ms is None) == (wanted.for_s is None):
         raise WireError("until_ms", "give either until_ms or for_s")
@@ -165,7 +165,7 @@ def list_deliveries(
     run: Annotated[str | None, Query(max_length=250)] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
 ) -> Response:
-    """Messages about alerts, the newest first, with where they are on their way."""
+    """Alert messages, newest first, with their delivery status."""
     run_id = None if run is None else served.store.run(run, within=caller.project).id
     rows = served.store.alerts(run_id, limit, within=caller.project)
     return json_response({"deliveries": [_delivery(row) for row in rows]})
@@ -173,7 +173,7 @@ def list_deliveries(
 
 @router.get("/deliveries/dead", responses={200: {"model": list[DeadLetter]}})
 def list_dead(served: Served, caller: Viewer, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
-    """Messages that a channel never took, the newest first."""
+    """Dead letters: messages that a channel never accepted, newest first."""
     names = {entry["key"]: str(entry["name"]) for entry in _channels(served, caller)}
     found = served.store.dead_letters(limit, within=caller.project)
     return json_response([replace(row, name=names.get(row.channel, "")).to_dict() for row in found])
@@ -181,7 +181,7 @@ def list_dead(served: Served, caller: Viewer, limit: Annotated[int, Query(ge=1, 
 
 @router.post("/deliveries/retry")
 def retry(served: Served, caller: Editor, wanted: Retrying) -> Response:
-    """Send again what was given up."""
+    """Retry dead letters."""
     _everywhere(caller)
     key = None if wanted.channel is None else _book(served).key_of(wanted.channel)
     retried = served.store.retry_deliveries(wanted.message, key, now_ms=served.clock(), by=caller)
@@ -190,20 +190,20 @@ def retry(served: Served, caller: Editor, wanted: Retrying) -> Response:
 
 @router.get("/channels")
 def list_channels(served: Served, caller: Viewer) -> Response:
-    """Where alerts are sent, without the secrets."""
+    """The channels that alerts are sent to, without their secrets."""
     return json_response({"channels": _channels(served, caller)})
 
 
 @router.put("/channels/{name}")
 def put_channel(served: Served, caller: Admin, name: str, table: dict[str, object]) -> Response:
-    """Add a channel, or change one that was added; its URL and its secret are encrypted and never shown again."""
+    """Add or replace a channel. Its URL and secret are stored encrypted and never shown again."""
     _everywhere(caller)
     return json_response(_book(served).add(name, table, now_ms=served.clock(), by=caller).to_dict())
 
 
 @router.delete("/channels/{name}")
 def delete_channel(served: Served, caller: Admin, name: str) -> Response:
-    """Remove a channel that was added."""
+    """Remove a channel that was added through the API."""
     _everywhere(caller)
     _book(served).remove(name, now_ms=served.clock(), by=caller)
     return json_response({"name": name})
@@ -211,7 +211,7 @@ def delete_channel(served: Served, caller: Admin, name: str) -> Response:
 
 @router.post("/channels/{name:path}/test", responses=documented(502))
 def test_channel(served: Served, caller: Editor, name: str) -> Response:
-    """Send a channel a message that says that it works."""
+    """Send a test message to a channel."""
     _everywhere(caller)
     _book(served).test(name, now_ms=served.clock(), by=caller)
     return json_response({"name": name})
@@ -223,18 +223,18 @@ def _book(served: Served) -> Book:
 
 def _channels(served: Served, caller: Caller) -> list[dict[str, object]]:
     found = _book(served).all()
-    if caller.project is not None:  # what is set for other projects is not theirs to read
+    if caller.project is not None:  # settings of other projects are not theirs to read
         found = tuple(entry for entry in found if entry.wants(caller.project))
     return [entry.to_dict() for entry in found]
 
 
 def _only(caller: Caller) -> str | None:
-    """The glob of the one project that a caller may reach; None for all."""
+    """A glob that matches only the caller's project; None for callers of all projects."""
     return None if caller.project is None else glob.escape(caller.project)
 
 
 def _everywhere(caller: Caller) -> None:
-    """Refuse a caller of one project what concerns all of them."""
+    """Refuse callers that are limited to one project."""
     if caller.project is not None:
         raise Forbidden(f"token {caller.name!r} is of project {caller.project!r}; channels serve every project")
 

@@ -1,4 +1,4 @@
-"""The application factory: the door, routes, errors and compression put together."""
+"""The application factory: puts the door, routes, errors and compression together."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ from monitor.store import Store
 
 _TAGS: Final = ("batches", "runs", "curves", "rules", "alerts", "views", "access", "health")
 POSTGRES_WRITERS: Final = 8
-"""Batches committed at once on PostgreSQL: enough that a commit's wait is another batch's work; the rest is the GIL."""
+"""Concurrent commits on PostgreSQL: while some wait for the disk, another uses the CPU. More would queue for it."""
 
 
 _REFUSALS: Final = (401, 403, 408, 413, 415, 429, 503)
-"""Answers of the door that are possible for every request."""
+"""Responses that the door may send to any request."""
 
 
 class Guarded(FastAPI):
-    """An application behind the door, which stands outside of everything, the answer to a bug included.
+    """An application behind the door, which is outermost: even the 500 response to a bug passes through it.
 
-    Where another application is served at the same address, `state.beside` puts the two side by side.
+    If another application (MLflow's) shares the address, `state.beside` combines the two.
     """
 
     def openapi(self) -> dict[str, Any]:
-        """The document; what is absent of a recommendation is an empty object there, where the types say None."""
+        """The OpenAPI document. An absent recommendation is an empty object there, although its type says None."""
         if self.openapi_schema is None:
             found = super().openapi()["components"]["schemas"]["Recommendation"]["properties"]
             for name in ("forecast", "patience"):
@@ -65,7 +65,7 @@ class Guarded(FastAPI):
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The layers, the outermost of which is the door."""
+        """Build the middleware stack, with the door outermost."""
         door = Door(super().build_middleware_stack(), self.state.services.keys)
         beside: Callable[[Door], ASGIApp] | None = getattr(self.state, "beside", None)
         return door if beside is None else beside(door)
@@ -84,11 +84,11 @@ def create_api(
     clock: Callable[[], int] = wall_clock_ms,
     jobs: Callable[[], Mapping[str, JobHealth]] = no_jobs,
 ) -> FastAPI:
-    """The API over a store; it opens, closes and starts nothing.
+    """Create the API over a store. It opens, closes and starts nothing itself.
 
     Args:
         store: what it reads from and writes to.
-        engine: judges what comes in; one engine, or `Engines` with one a project.
+        engine: evaluates incoming points; one engine, or `Engines` with one per project.
         settings: the token, and what `/api/v1/info` shows.
         clock: milliseconds since the epoch.
         jobs: the health of the background jobs by name.
@@ -103,7 +103,7 @@ def create_api(
         openapi_tags=[
             {"name": n} for n in ("batches", "runs", "curves", "rules", "alerts", "views", "access", "health")
         ],
-        docs_url=None,  # their pages load scripts from elsewhere
+        docs_url=None,  # these pages load scripts from a CDN
         redoc_url=None,
     )
     writers = 1 if settings.store_url.startswith("sqlite") else POSTGRES_WRITERS
@@ -120,7 +120,7 @@ def create_api(
     app.include_router(health.metrics)
     checks = [Depends(described), Depends(check_parameters)]
     api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
-    # In the order in which they are looked through: batches are nearly all of the requests.
+    # Routes are matched in this order, and nearly all requests are batches.
     routers = (batches, alerts, attention, curves, keeping, tokens, rules, runs, views, health)
     for router in (each.router for each in routers):
         declare_roles(router.routes)

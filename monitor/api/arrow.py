@@ -1,4 +1,4 @@
-"""Histories as an Arrow IPC stream: batch after batch, so that memory does not grow with the series.
+"""Histories as an Arrow IPC stream, sent batch by batch, so memory does not grow with the series.
 
 Columns: `step` int64, `value` float64, `time` timestamp[ms, UTC] and, where any point has one, `epoch` float64, null
 where a point has none. The schema's metadata names the run and the series.
@@ -18,12 +18,12 @@ MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
 
 
 def encode_stream(batches: Iterable[Points], metadata: Mapping[str, str], *, epochs: bool) -> Iterator[bytes]:
-    """The bytes of an Arrow IPC stream, in pieces of one batch each.
+    """Encode an Arrow IPC stream, one piece per batch.
 
     Args:
-        batches: points in the order in which they are to be read; all with epochs, or none.
-        metadata: what the schema carries along.
-        epochs: whether there is a column of epochs.
+        batches: points in reading order; all with epochs, or none.
+        metadata: metadata of the schema.
+        epochs: whether to add an epoch column.
     """
     arrow: Any = importlib.import_module("pyarrow")
     fields = [("step", arrow.int64()), ("value", arrow.float64()), ("time", arrow.timestamp("ms", tz="UTC"))]
@@ -44,7 +44,7 @@ def encode_stream(batches: Iterable[Points], metadata: Mapping[str, str], *, epo
 
 
 class _Pieces:
-    """What was written since it was last taken; pyarrow writes to it as to a file."""
+    """A file-like buffer for pyarrow, emptied with `take`."""
 
     closed = False
 
@@ -52,19 +52,19 @@ class _Pieces:
         self._parts: list[bytes] = []
 
     def write(self, data: object) -> int:
-        """Keep a copy: pyarrow's buffer does not outlive the call."""
+        """Keep a copy, since pyarrow reuses its buffer after the call."""
         part = bytes(memoryview(data))  # type: ignore[arg-type]  # pyarrow gives a buffer
         self._parts.append(part)
         return len(part)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing; there is no buffer below."""
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing; there is nothing to release."""
 
     def take(self) -> bytes:
-        """All parts, which are then gone."""
+        """Return what was written so far and clear it."""
         found = b"".join(self._parts)
         self._parts.clear()
         return found

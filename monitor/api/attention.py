@@ -1,4 +1,4 @@
-"""What programs, agents and the front page ask: the queue, the ledger, an explanation, and to wait for an event."""
+"""Routes for programs, agents and the front page: attention queue, ledger, explanations, waiting for events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def get_attention(
     project: _Named = None,
     sparkline: Annotated[int, Query(ge=0, le=1000)] = 0,
 ) -> Response:
-    """The open runs that need a person, by severity, cost still to burn and novelty; and the fleet in numbers."""
+    """Open runs that need attention, ranked by severity, remaining cost and novelty, with totals of the fleet."""
     found = insight.attention(
         served.store,
         served.settings,
@@ -53,7 +53,7 @@ def get_attention(
 
 @router.get("/change-mark", responses={200: {"model": dict[str, str]}})
 def get_change_mark(served: Served, caller: Viewer) -> Response:  # noqa: ARG001  # any caller may know that something changed
-    """Another text after anything has changed, so that who shows something need not read it again before."""
+    """A mark that changes whenever the store changes, so that clients re-read only then."""
     return json_response({"mark": served.store.change_mark()})
 
 
@@ -65,7 +65,7 @@ def get_ledger(
     since: Annotated[int, Query(ge=0, lt=2**62, description="Milliseconds since the epoch.")] = 0,
     until: Annotated[int, Query(ge=0, le=2**62, description="Exclusive.")] = 2**62,
 ) -> Response:
-    """What stops have saved and lost, by project and month, and stop by stop."""
+    """What early stops saved and lost, by project and month and for each stop."""
     found = insight.ledger(
         served.store, served.settings, project=_project(caller, project), since_ms=since, until_ms=until
     )
@@ -74,13 +74,13 @@ def get_ledger(
 
 @router.get("/runs/{ref}/saving", responses={200: {"model": Saving}})
 def get_saving(served: Served, caller: Viewer, ref: str) -> Response:
-    """What ending the run now would save, with every number that it is made from."""
+    """What stopping the run now would save, with all numbers behind it."""
     return json_response(insight.saving_of(served.store, served.settings, _id(served, caller, ref)).to_dict())
 
 
 @router.get("/runs/{ref}/explain", responses={200: {"model": ExplanationModel}})
 def get_explanation(served: Served, caller: Viewer, ref: str) -> Response:
-    """Goal, verdict, evidence, best step, and what differs from the best run; `text` says it in under 500 tokens."""
+    """Goal, verdict, evidence, best step and differences from the best run; `text` is a summary of under 500 tokens."""
     run_id = _id(served, caller, ref)
     found = insight.explain(served.store, served.settings, run_id, now_ms=served.clock())
     return json_response(_plain(jsonable(found)))
@@ -96,7 +96,7 @@ async def get_wait(
     ] = None,
     wait: _Wait = 0.0,
 ) -> Response:
-    """Wait until something has happened in one of some runs; answers with the runs whose wait is over, if any."""
+    """Wait until the event happens in one of the runs. Returns the runs whose wait is over, if any."""
     wanted = until_of(until or ())
     run_ids = await anyio.to_thread.run_sync(lambda: list(dict.fromkeys(_id(served, caller, ref) for ref in run)))
     deadline = anyio.current_time() + wait
@@ -116,7 +116,7 @@ async def get_events(
     since: Annotated[str | None, Query(description="The cursor of the answer before; empty: from the start.")] = None,
     wait: _Wait = 0.0,
 ) -> Response:
-    """What happened in the run besides points, in order; with `since`, everything that happened since a cursor.
+    """Events of the run other than points, in order; with `since`, everything after that cursor.
 
     With `Accept: text/event-stream` it is a stream of server-sent events that lasts until the run has ended; the id of
     each is the cursor to resume from.
@@ -140,7 +140,7 @@ def _id(served: Services, caller: Caller, ref: str) -> str:
 
 
 def _project(caller: Caller, project: str | None) -> str | None:
-    """The project that an answer is limited to.
+    """The project that the response is limited to.
 
     Raises:
         Forbidden: the token is for another project.
@@ -151,7 +151,7 @@ def _project(caller: Caller, project: str | None) -> str | None:
 
 
 async def _happened(served: Services, run_id: str, cursor: str, wait: float) -> Happenings:
-    """What happened since a cursor; where nothing has, it is waited for."""
+    """What happened since the cursor; waits if nothing has."""
     deadline = anyio.current_time() + wait
     while True:
         seen = await anyio.to_thread.run_sync(served.store.versions, [run_id])
@@ -165,7 +165,7 @@ async def _happened(served: Services, run_id: str, cursor: str, wait: float) -> 
 async def _stream(served: Services, run_id: str, found: Happenings) -> AsyncIterator[bytes]:
     while True:
         for at, event in enumerate(found.events):
-            mark = f"id: {found.cursor}\n" if at == len(found.events) - 1 else ""  # all of an answer, or none of it
+            mark = f"id: {found.cursor}\n" if at == len(found.events) - 1 else ""
             data = json.dumps(_plain(jsonable(event.to_dict())), separators=(",", ":"))
             yield f"{mark}event: {event.kind}\ndata: {data}\n\n".encode()
         if found.ended:

@@ -1,4 +1,4 @@
-"""`POST /api/v1/batches`: where points come in."""
+"""`POST /api/v1/batches`: the route that ingests points."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from monitor.ingest import ingest
 router = APIRouter(tags=["batches"])
 
 MAX_VALUES: Final = 1_500_000
-"""Numbers, texts, lists and objects in a batch as JSON, at most."""
+"""Maximum number of JSON values in a batch."""
 _BEFORE_VALUES: Final = (b"{", b"[", b",", b":")
 _SHORT: Final = 16 * 1024
-"""Bytes of a body that is read at once."""
+"""Bodies up to this size (bytes) are decoded in the event loop."""
 _BODY: Final = {
     "requestBody": {
         "required": True,
@@ -73,16 +73,16 @@ _BODY: Final = {
     openapi_extra=_BODY,
 )
 async def post_batch(request: Request, served: Served, caller: Logger) -> Response:
-    """Store a batch of one writer's records, judge it, and answer with the recommendation.
+    """Store a batch of one writer's records, evaluate the rules, and return the recommendation.
 
-    Records that cannot be used are set aside, counted and reported; the rest is stored. A batch that was stored
-    before is answered as a duplicate.
+    Invalid records are set aside, counted and reported; the rest is stored. A batch that was stored before is
+    acknowledged as a duplicate.
     """
     kind = media_type(dict(request.scope["headers"]))
     body = await request.body()
     if len(body) <= _SHORT:
-        batch = decode(body, kind)  # sooner done than a thread is woken
-    else:  # reading it needs no writer's turn, so that a long JSON body does not keep the others waiting
+        batch = decode(body, kind)  # faster than waking a thread
+    else:  # decoded outside the write queue, so that a long JSON body does not delay other batches
         batch = await anyio.to_thread.run_sync(decode, body, kind, limiter=served.decoders)
 
     request.scope[RUN] = batch.run_id
@@ -95,15 +95,15 @@ async def post_batch(request: Request, served: Served, caller: Logger) -> Respon
 
 
 def decode(body: bytes, kind: str) -> wire.Batch:
-    """Read either spelling of a batch.
+    """Decode a batch, packed or JSON.
 
     Raises:
-        WireError: it does not follow the format; `field` names the place.
+        WireError: the body is malformed; `field` says where.
     """
     if kind == wire.MEDIA_TYPE:
         return wire.decode_batch(body)
     values = sum(map(body.count, _BEFORE_VALUES))
-    if values > MAX_VALUES:  # each takes some 70 bytes once it is read
+    if values > MAX_VALUES:  # each takes about 70 bytes once parsed
         raise WireError("body", f"holds about {values} values, at most {MAX_VALUES} are taken; send smaller batches")
     try:
         data = json.loads(body)

@@ -1,4 +1,4 @@
-"""Writing strict JSON quickly, and compressed where that is worth it."""
+"""Fast, strict JSON responses, compressed where it pays."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ def json_response(
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> Response:
-    """Strict JSON; a float that is not finite, if one is left, becomes "NaN", "Infinity" or "-Infinity"."""
+    """Strict JSON. Non-finite floats become "NaN", "Infinity" or "-Infinity"."""
     try:
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except (ValueError, TypeError):
         text = json.dumps(jsonable(data), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    # A lone surrogate, which JSON may hold as an escape, has no UTF-8.
+    # JSON may contain a lone surrogate as an escape, which cannot be encoded in UTF-8.
     return Response(text.encode(errors="replace"), status, headers, media_type)
 
 
 class CompressRemote:
-    """Compresses what goes over a network; on loopback, and for packed points, it would only cost time."""
+    """Compresses responses that cross a network. On loopback, and for packed points, it would only cost time."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.compressed = GZipMiddleware(app, minimum_size=2048, compresslevel=1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, to the compressing application or to the plain one."""
+        """Pass the request to the compressing application or to the plain one."""
         app = self.compressed if scope["type"] == "http" and _worth_it(scope) else self.app
         await app(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""Curves, positions and histories: the points on their way out."""
+"""Curves, positions and histories: reading points."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from monitor.errors import WireError
 router = APIRouter(tags=["curves"], default_response_class=Response, responses=documented(404, 422))
 
 PART_S: Final = 60.0
-"""Seconds that the reader of a stream may take for a part of it, a few megabytes."""
+"""Seconds in which the client must read each part of a stream (a few MB)."""
 _PART: Final = 8192
-"""Numbers that are written as JSON at once."""
+"""Numbers encoded as JSON at a time."""
 _JSON: Final = "application/json"
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _Width = Annotated[int, Query(ge=1, le=20_000, description="Pixels that the curv
 _Weight = Annotated[float, Query(ge=0, lt=1, description="Weight of the moving average; 0 for none.")]
 _Step = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 AT_ONCE: Final = 500
-"""Curves, or steps, that are asked for with one request."""
+"""Maximum number of curves, or of steps, per request."""
 _SERIES: Final = "Each as the run's whole id, a slash, and the series: `<run id>/train/loss`."
 
 
@@ -60,7 +60,7 @@ def get_curve(
     width: _Width = 2000,
     smoothing: _Weight = 0.0,
 ) -> Response:
-    """A series reduced to what a screen shows; every extreme, every gap and both ends are kept."""
+    """A series downsampled for display. All extremes, gaps and both ends are kept."""
     run = served.store.run(ref, within=caller.project)
     curve = served.store.curve(run.id, key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
     return json_response(wire.curve_to_json(curve))
@@ -80,7 +80,7 @@ def get_curves(
     hi: _High = None,
     width: _Width = 2000,
 ) -> Response:
-    """Several series, of one run or of many, reduced as `curve` does it."""
+    """Several series of one or more runs, downsampled as by `curve`."""
     if smoothing and len(smoothing) != len(series):
         raise WireError("smoothing", f"must be given for each of the {len(series)} series or for none")
     wanted = []
@@ -102,7 +102,7 @@ def get_positions(
     step: Annotated[list[_Step], Query(min_length=1, max_length=AT_ONCE)],
     x: _Axis,
 ) -> Response:
-    """Where steps stand on an axis, by the points that the series have there."""
+    """Positions of steps on an axis, from the points of the given series."""
     found = served.store.positions(served.store.run(ref, within=caller.project).id, key, step, x=x)
     return json_response({"positions": [None if at is None else wire.number_to_json(at) for at in found]})
 
@@ -129,12 +129,12 @@ def get_history(
     hi: Annotated[int | None, Query(ge=-(2**63), lt=2**63, description="Last step, inclusive.")] = None,
     attempt: Annotated[int | None, Query(ge=1, lt=2**31, description="Points of this attempt alone.")] = None,
 ) -> Response:
-    """Every point of a series: an Arrow stream or packed for those who accept it, else JSON."""
+    """All points of a series: as an Arrow stream or packed if the client accepts that, else as JSON."""
     run = served.store.run(ref, within=caller.project)
     headers, accept = {"Vary": "Accept"}, request.headers.get("accept", "")
     if arrow.MEDIA_TYPE in accept:
         batches = served.store.history_batches(run.id, key, lo=lo, hi=hi, attempt=attempt)
-        first = next(batches, None)  # an unknown series is refused before the answer begins
+        first = next(batches, None)  # raises for an unknown series before the response starts
         epochs = first is not None and first.epochs is not None
         whole = batches if first is None else itertools.chain([first], batches)
         parts = arrow.encode_stream(whole, {"run_id": run.id, "run": run.name, "key": key}, epochs=epochs)
@@ -146,10 +146,10 @@ def get_history(
 
 
 class _Paced(StreamingResponse):
-    """A stream whose reader has to keep up: it holds a read transaction, which keeps the database from tidying up."""
+    """A streaming response with a timeout for slow readers: its read transaction keeps the database from vacuuming."""
 
     async def stream_response(self, send: Send) -> None:
-        """Send it, or leave it broken off where a part takes too long; the server closes the connection then."""
+        """Send the stream. Abort it if the client is too slow; the server then closes the connection."""
 
         async def in_time(message: Message) -> None:
             with anyio.fail_after(PART_S):
@@ -164,7 +164,7 @@ class _Paced(StreamingResponse):
 
 
 async def _to_the_end(parts: Iterator[bytes], batches: Generator[Points]) -> AsyncIterator[bytes]:
-    """Hand the parts out, and end the read transaction with the answer, also where the client went away."""
+    """Yield the parts, and end the read transaction at the end or when the client disconnects."""
     try:
         async for part in iterate_in_threadpool(parts):
             yield part
@@ -174,7 +174,7 @@ async def _to_the_end(parts: Iterator[bytes], batches: Generator[Points]) -> Asy
 
 
 def json_parts(key: str, points: Points) -> Iterator[bytes]:
-    """A series as strict JSON, one list a column, in parts: as Python's objects it would take twenty times its size."""
+    """Encode a series as strict JSON, one list per column, in parts: Python objects would take 20 times the memory."""
     yield b'{"key":' + json.dumps(key, ensure_ascii=False).encode(errors="replace")
     columns = {"steps": points.steps, "values": points.values, "times": points.times, "epochs": points.epochs}
     for name, column in columns.items():

@@ -1,9 +1,8 @@
-"""The door: what every request meets before any route, and before a byte of its body is read.
+"""The door: checks that every request passes before any route, and before its body is read.
 
-Who is addressed (`Host`), from where (`Origin`), who asks (the token) and how often, in which media type, and how much:
-each is asked here once for all routes, those to come included, so that no route can forget it. The body is read here
-too, within its limit and in time; a route gets it whole or not at all. What the caller may do is up to the route
-(`security.py`).
+`Host`, `Origin`, token, rate limit, media type and size are checked here, once for all present and future routes, so no
+route can forget one. The body is read here too, within its size and time limits; a route gets all of it or nothing.
+What the caller may do is up to the route (`security.py`).
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from monitor.hosts import SECURITY_HEADERS, host_name, local_name, same_origin
 from monitor.wire import MEDIA_TYPE
 
 OPEN: Final = frozenset({"/healthz", "/readyz", "/signin"})
-"""Answered without a token: probes and people who sign in have none, and these reveal nothing about the runs."""
+"""Paths that need no token: probes and people who sign in have none. They reveal nothing about the runs."""
 BUSY: Final = 128
-"""Requests besides batches that are being answered, at most; who comes then is asked to come again."""
+"""Maximum number of concurrent requests other than batches; more get 503 with Retry-After."""
 LINGER_S: Final = 2.0
-"""Seconds that a refused request's body is thrown away for: most clients read the answer only once they sent it."""
+"""Seconds for which a refused request's body is drained: most clients read the response only after sending it all."""
 LINGER_BYTES: Final = 8 * 2**20
-"""Bytes of it that are thrown away; then the connection is closed."""
+"""Bytes that are drained at most before the connection is closed."""
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = (
@@ -49,8 +48,8 @@ class Door:
     """The outermost layer of the API.
 
     Args:
-        app: what lies behind.
-        keys: the tokens. Where none is asked for, only requests that are addressed to this machine are let in.
+        app: the application behind the door.
+        keys: the tokens. If the server requires none, only requests addressed to this machine are accepted.
     """
 
     def __init__(self, app: ASGIApp, keys: Keys) -> None:
@@ -60,11 +59,11 @@ class Door:
         self._busy = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, or refuse it."""
+        """Pass the request on, or refuse it."""
         if scope["type"] == "http":
             name = take_id(dict(scope["headers"]))
             await logged(self._http, scope, receive, _hardened(send, name))
-        elif scope["type"] == "websocket":  # there are none
+        elif scope["type"] == "websocket":  # no route is a websocket
             await send({"type": "websocket.close", "code": 1008})
         else:
             await self._app(scope, receive, send)
@@ -105,15 +104,15 @@ class Door:
             self._busy -= counts
 
     async def refusal_by_mlflow(self, scope: Scope) -> Response | None:
-        """Why a request to MLflow's application at the same address is not let in; None if it is.
+        """Why a request to MLflow's application at the same address is refused; None if it is accepted.
 
-        MLflow looks at the name that a request is addressed to itself. Its routes know no projects of ours, so that
-        only tokens of all projects open them.
+        MLflow checks the Host header itself. Its routes know nothing of our projects, so only tokens for all projects
+        open them.
         """
         headers: _Headers = dict(scope["headers"])
         refusal = await self._let_in(scope, headers, token_of(headers, basic=True))
         if refusal is not None:
-            if refusal.status_code == 401:  # browsers ask for user and password then
+            if refusal.status_code == 401:  # makes browsers ask for user and password
                 refusal.headers["WWW-Authenticate"] = 'Basic realm="monitor", charset="UTF-8"'
             return refusal
         caller, needed = caller_of(scope), _needed_by_mlflow(scope["method"], scope["path"])
@@ -125,7 +124,7 @@ class Door:
         return None
 
     async def _stranger(self, scope: Scope, headers: _Headers, token: str | None) -> Response | None:
-        """Why whoever asks is not let in; None if they are."""
+        """Why the caller is refused before authentication; None if they are not."""
         refusal = None if scope["path"] in OPEN else await self._let_in(scope, headers, token)
         host = headers.get(b"host", b"").decode("latin-1")
         if not self._keys.required and not local_name(host_name(host)):
@@ -137,7 +136,7 @@ class Door:
         return refusal
 
     async def _let_in(self, scope: Scope, headers: _Headers, token: str | None) -> Response | None:
-        """Find out who asks, for the routes; or why they are not let in."""
+        """Authenticate the caller for the routes; return a refusal if that fails."""
         try:
             await self._keys.refresh(token)
         except StoreError as error:
@@ -157,9 +156,9 @@ class Door:
         return None
 
     def _unwanted(self, scope: Scope, headers: _Headers, has_body: bool) -> Response | None:
-        """Why the request is not taken in this shape, or not now; None if it is."""
+        """Why the request is refused for its form or for load; None if it is accepted."""
         if has_body and scope["method"] not in _SAFE:
-            # Neither can be sent from another site's page unless this server says so, which it never does.
+            # A page of another site can send neither without CORS headers from this server, which sends none.
             kind = media_type(headers)
             if kind not in (JSON, MEDIA_TYPE):
                 detail = f"got {kind or 'no Content-Type'}, takes {MEDIA_TYPE} or {JSON}"
@@ -174,14 +173,14 @@ class Door:
 
 
 def caller_of(scope: Scope) -> Caller:
-    """Who makes a request that the door has let in."""
+    """The authenticated caller of a request that passed the door."""
     found = scope[CALLER]
     assert isinstance(found, Caller)
     return found
 
 
 def _needed_by_mlflow(method: str, path: str) -> Access:
-    """The role that a route of MLflow's needs, by its method and the verb that its path ends in.
+    """The role that a route of MLflow's needs, from its method and the last part of its path.
 
     >>> [str(_needed_by_mlflow("POST", f"/api/2.0/mlflow/runs/{verb}")) for verb in ("search", "log-batch", "delete")]
     ['viewer', 'logger', 'editor']
@@ -193,7 +192,7 @@ def _needed_by_mlflow(method: str, path: str) -> Access:
 
 
 def _hardened(send: Send, name: bytes) -> Send:
-    """Add the request's id, and the headers that make browsers take an answer only for what it is, and nowhere else."""
+    """Add the request id and the security headers."""
 
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -204,7 +203,7 @@ def _hardened(send: Send, name: bytes) -> Send:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Give the body that was read; then what the server says itself, such as that the client is gone."""
+    """Replay the body that was read, then the server's own messages, such as a disconnect."""
     given = False
 
     async def again() -> Message:
@@ -218,17 +217,17 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 async def _refuse(response: Response, receive: Receive, send: Send, *, unread: bool, comes: bool) -> None:
-    """Answer, and close the connection where a body is left on it.
+    """Send a refusal, and close the connection if part of a body is left on it.
 
-    The answer is whole at once. What the client still sends is thrown away for a moment before its end is said: a
-    connection that is closed on top of unread bytes is reset, and the client may never see why.
+    The response is sent at once. What the client still sends is then drained for a moment: closing a connection with
+    unread bytes resets it, and the client might never see the reason.
 
     Args:
         response: the answer.
         receive: of the request.
         send: of the request.
-        unread: the request has a body, not all of which was read.
-        comes: the client sends it in any case; one that asked first (100-continue) does not.
+        unread: part of the request's body has not been read.
+        comes: the client sends it in any case (it did not ask first with `Expect: 100-continue`).
     """
     if unread:
         response.headers["connection"] = "close"

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/api/v1/info`: the state of the server."""
+"""`/healthz`, `/readyz`, `/metrics` and `/api/v1/info`: the state of the server."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from monitor.errors import Forbidden
 _log = logging.getLogger(__name__)
 
 probes = APIRouter(tags=["health"], default_response_class=Response)
-"""Open without a token, as probes have none; they reveal nothing about the runs."""
+"""Need no token, since probes have none; they reveal nothing about the runs."""
 
 metrics = APIRouter(tags=["health"], default_response_class=Response, dependencies=[Depends(described)])
-"""Next to the probes, where Prometheus looks for it, but with a token: it tells how many runs there are."""
+"""At the path that Prometheus expects, but behind a token: it tells how many runs there are."""
 
 router = APIRouter(tags=["health"], default_response_class=Response)
 
 
 @probes.get("/healthz", responses={200: {"model": HealthModel}})
 async def healthz(served: Served) -> Response:
-    """The process answers; it does not touch the store."""
+    """The process is alive. Does not touch the store."""
     return json_response(
         {"status": "ok", "name": "lossmonitor", "version": __version__, "store_id": store_id(served.settings)}
     )
@@ -39,7 +39,7 @@ async def healthz(served: Served) -> Response:
 
 @probes.get("/readyz", responses={200: {"model": ReadyModel}, **documented(503)})
 async def readyz(served: Served) -> Response:
-    """The store takes points. A failing background job is reported, but a server that takes points is ready."""
+    """The store accepts points. A failing background job is reported, but does not make the server unready."""
 
     def look() -> Json | None:
         trouble = problem_of(served.store, served.settings)
@@ -52,7 +52,7 @@ async def readyz(served: Served) -> Response:
 
     found = await served.readiness.ask(look)
     if found is None:
-        # Open to everybody, so without what is wrong, which names the database's host.
+        # Open to everybody, so without the error text, which names the database's host.
         return problem(503, "store-error", "The store takes no points", "the server's log says why")
     return json_response(found)
 
@@ -62,7 +62,7 @@ async def readyz(served: Served) -> Response:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **documented(401, 403, 429, 503)},
 )
 def get_metrics(served: Served, caller: Viewer) -> Response:
-    """What this process does, for Prometheus. Needs a token of all projects, where the server asks for one."""
+    """Metrics of this process for Prometheus. If the server requires tokens, needs one for all projects."""
     if caller.project is not None:
         raise Forbidden(f"/metrics counts all projects, and token {caller.name!r} reaches {caller.project!r} alone")
     return Response(served.metrics.text(served), media_type=CONTENT_TYPE_PLAIN_0_0_4)
@@ -70,10 +70,10 @@ def get_metrics(served: Served, caller: Viewer) -> Response:
 
 @router.get("/info", responses={200: {"model": InfoModel}})
 def info(served: Served, caller: Viewer) -> Response:
-    """What this server is: versions, store, rules, its other addresses and its jobs."""
+    """Versions, store, rules, other addresses and background jobs of this server."""
     jobs = {name: health.to_dict() for name, health in served.jobs().items()}
     if caller.project is not None:
-        jobs = {name: {**health, "last_error": None} for name, health in jobs.items()}  # it may name others' runs
+        jobs = {name: {**health, "last_error": None} for name, health in jobs.items()}  # may name others' runs
     return json_response(
         {
             "name": "lossmonitor",

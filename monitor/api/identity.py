@@ -1,7 +1,7 @@
-"""Who an OpenID Connect provider says that somebody is, and what they may do for that.
+"""Who somebody is, according to an OpenID Connect provider, and which role that gives them.
 
-The server speaks to the provider itself: it holds the client's secret, gets the ID token for the code that the browser
-brought, and checks it. Whoever it lets in gets a token of ours, with a role, for a working day.
+The server talks to the provider itself: it holds the client secret, exchanges the browser's code for an ID token, and
+verifies it. Whoever is accepted gets one of our tokens, with a role, for a working day.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from monitor.errors import Forbidden, SettingsError
 LASTS_MS: Final = 12 * 3_600_000
 """How long the token of somebody who signed in is valid: a working day."""
 AT_ONCE: Final = 4
-"""Sign-ins that are under way at once; anybody may begin one."""
+"""Maximum number of concurrent sign-ins, since anybody may start one."""
 _FRESH_S: Final = 3600.0
-"""Seconds for which the provider's document and keys are not asked for again."""
+"""Seconds for which the provider's document and keys are cached."""
 _AGAIN_S: Final = 10.0
-"""Seconds between two looks for a key that is not known."""
+"""Minimum seconds between two fetches for an unknown key."""
 _WAIT_S: Final = 10.0
 _MOST: Final = 2**20
-"""Bytes of an answer of the provider's."""
+"""Maximum size of a provider's response, bytes."""
 _ALGORITHMS: Final = (*(f"{kind}{size}" for kind in ("RS", "PS", "ES") for size in (256, 384, 512)), "EdDSA")
-"""Signatures by a key that the provider alone has."""
+"""Accepted signature algorithms: asymmetric ones only, whose key the provider alone has."""
 
 _log = logging.getLogger(__name__)
 
 
 class Oidc(BaseModel):
-    """The table `oidc` of the settings; `docs/security.md` describes it."""
+    """The `oidc` table of the settings; see `docs/security.md`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -55,10 +55,10 @@ class Oidc(BaseModel):
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Oidc:
-        """Read the table.
+        """Parse the table.
 
         Raises:
-            SettingsError: something in it is missing or cannot be used.
+            SettingsError: an entry is missing or invalid.
         """
         try:
             found = cls.model_validate(dict(given))
@@ -80,8 +80,8 @@ class Identity:
     """Somebody who signed in.
 
     Attributes:
-        name: their address, user name or number, as the provider says it.
-        project: the only project that they reach; None for all.
+        name: their email address, user name or subject id at the provider.
+        project: the only project they may access; None for all.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Provider:
     """An OpenID Connect provider.
 
     Args:
-        settings: who we are there, and which role its claims give.
+        settings: our client id there, and which claims give which role.
     """
 
     def __init__(self, settings: Oidc) -> None:
@@ -103,10 +103,10 @@ class Provider:
         self._free = threading.Semaphore(AT_ONCE)
 
     def page(self) -> dict[str, str]:
-        """Where a browser signs in, and what it says there.
+        """The address where a browser signs in, and the parameters it sends.
 
         Raises:
-            Refused: the provider does not answer, or as no provider does.
+            Refused: the provider does not respond, or its response is invalid.
         """
         settings = self._settings
         if not self._fresh():
@@ -120,14 +120,14 @@ class Provider:
         """Who has signed in.
 
         Args:
-            code: what the provider gave the browser.
-            verifier: of which the browser's request held the hash (PKCE).
-            nonce: which the request held, and the ID token must hold.
+            code: the authorization code that the provider gave the browser.
+            verifier: the PKCE verifier; the browser's request held its hash.
+            nonce: sent with the request; the ID token must contain it.
             redirect_uri: where the browser was sent back to.
 
         Raises:
-            Refused: the provider does not know the code, or its answer does not hold.
-            Forbidden: it does, and says nothing that gives a role.
+            Refused: the provider rejects the code, or its ID token is invalid.
+            Forbidden: the ID token is valid, but its claims give no role.
         """
         with self._turn():
             claims = self._verified(self._token(code, verifier, redirect_uri))
@@ -137,7 +137,7 @@ class Provider:
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
-        """Wait for the provider on one of a few threads: it may be slow, and anybody may have us ask it."""
+        """Call the provider on one of a few threads: it may be slow, and anybody can trigger the call."""
         if not self._free.acquire(blocking=False):
             raise Refused(429, "too-many-sign-ins", f"{AT_ONCE} sign-ins are under way; try again")
         try:
@@ -194,7 +194,7 @@ class Provider:
         return token
 
     def _verified(self, token: str) -> Mapping[str, Any]:
-        """The claims of an ID token that the provider signed for us, now."""
+        """The claims of an ID token, verified: signature, issuer, audience, time."""
         try:
             key = self._key(jwt.get_unverified_header(token).get("kid"))
             claims: Mapping[str, Any] = jwt.decode(
@@ -213,7 +213,7 @@ class Provider:
         return claims
 
     def _key(self, name: object) -> Any:
-        """The provider's key of this name."""
+        """The provider's key with this id."""
         for last in (False, True):
             age_s = time.monotonic() - self._keys[0] if self._keys[1] else _FRESH_S
             if age_s >= (_AGAIN_S if last else _FRESH_S):
@@ -251,7 +251,7 @@ class Provider:
 
 
 def values_of(claims: Mapping[str, Any], name: str) -> frozenset[str]:
-    """The values of a claim: a text, or a list of them. A dot leads into a claim, unless one has that very name.
+    """The values of a claim, which is a string or a list. A dot descends into a claim, unless one has that exact name.
 
     >>> sorted(values_of({"realm_access": {"roles": ["ml", 3]}}, "realm_access.roles"))
     ['ml']
@@ -259,7 +259,7 @@ def values_of(claims: Mapping[str, Any], name: str) -> frozenset[str]:
     frozenset()
     """
     if name == "email" and claims.get("email_verified") is not True:
-        return frozenset()  # anybody may write any address there
+        return frozenset()  # an unverified address proves nothing
     found: object = claims
     for part in [name] if name in claims else name.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None

@@ -1,4 +1,4 @@
-"""How much of a request's body is taken, and for how long it may arrive."""
+"""Limits on request bodies: size, time, and total memory."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from monitor.wire import MEDIA_TYPE
 
 JSON: Final = "application/json"
 SMALL: Final = 64 * 1024
-"""Bytes of a body, at most, where `LIMITS` does not say otherwise."""
+"""Maximum body size in bytes, unless `LIMITS` says otherwise."""
 LIMITS: Final[dict[tuple[str, str], int]] = {
     ("/api/v1/batches", MEDIA_TYPE): 64 * 2**20,
     ("/api/v1/batches", JSON): 16 * 2**20,
 }
-"""Bytes of a body, at most, by path and media type. A packed batch of `wire.MAX_POINTS` points takes 34 MB; JSON takes
-many times its size in memory once it is read."""
+"""Maximum body size in bytes, by path and media type. A packed batch of `wire.MAX_POINTS` points takes 34 MB; JSON
+takes many times its size in memory once parsed."""
 HELD: Final = 256 * 2**20
-"""Bytes of large bodies that are held at once, at most; who comes with more is asked to come again."""
+"""Maximum bytes of large bodies in memory at once; further ones get 503 with Retry-After."""
 BODY_S: Final = 30.0
-"""Seconds for a body to arrive, besides those for its length at `RATE`."""
+"""Seconds for a body to arrive, plus its length divided by `RATE`."""
 RATE: Final = 16 * 1024
 """Bytes a second that a body arrives with, at least."""
 
@@ -33,28 +33,28 @@ _log = logging.getLogger(__name__)
 
 
 def media_type(headers: Mapping[bytes, bytes]) -> str:
-    """The media type of the body, without its parameters, in lower case; "" where none is said."""
+    """The body's media type in lower case, without parameters; "" if there is none."""
     return headers.get(b"content-type", b"").decode("latin-1").split(";", maxsplit=1)[0].strip().lower()
 
 
 def limit_of(path: str, headers: Mapping[bytes, bytes]) -> int:
-    """Bytes of a body, at most."""
+    """The maximum size of a body in bytes."""
     return LIMITS.get((path, media_type(headers)), SMALL)
 
 
 class Intake:
-    """The bodies that are on their way in, or being worked on."""
+    """Keeps account of the bodies that are being received or processed."""
 
     def __init__(self) -> None:
         self._held = 0
 
     def no_room(self, size: int, limit: int, *, held: int = 0) -> Response | None:
-        """Why a body is not taken; None while it is.
+        """Why a body is refused; None if it is accepted.
 
         Args:
-            size: its bytes, announced or so far.
-            limit: of them, at most.
-            held: those of them that are here.
+            size: its bytes, as announced or received so far.
+            limit: its maximum.
+            held: its bytes that are already counted.
         """
         if size > limit:
             detail = f"the body has {size} bytes or more, at most {limit} are taken; send less at once"
@@ -64,7 +64,7 @@ class Intake:
         return None
 
     async def read(self, receive: Receive, limit: int) -> bytes | Response | None:
-        """The whole body, which counts until it is `done`; or the answer that refuses it; None: the client is gone."""
+        """The whole body, counted until `done`; or the response that refuses it; None if the client disconnected."""
         parts: list[bytes] = []
         size, whole = 0, False
         begun = asyncio.get_running_loop().time()
@@ -93,5 +93,5 @@ class Intake:
                 self._held -= size
 
     def done(self, body: bytes) -> None:
-        """The body is not needed any more."""
+        """Release a body."""
         self._held -= len(body)

@@ -1,4 +1,4 @@
-"""`/api/v1/deleted`, and deleting a run: what a person takes out of the lists, and brings back."""
+"""`/api/v1/deleted`, and deleting a run: removing runs from the lists, and restoring them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ router = APIRouter(tags=["runs"], default_response_class=Response, responses=doc
 
 @router.delete("/runs/{run_id}", responses={200: {"model": RunIdModel}})
 def delete_run(served: Served, caller: Editor, run_id: str) -> Response:
-    """Delete a run, by its whole id; it leaves every list, and can be restored until it is permanently removed."""
+    """Delete a run, by its full id. It disappears from all lists, and can be restored until it is purged."""
     run = served.store.run(run_id, within=caller.project)
-    if run.id != run_id:  # the start of an id, or a name, may mean another run by now
+    if run.id != run_id:  # a prefix or a name may refer to another run by now
         raise RunNotFound(run_id)
     served.store.delete(run.id, now_ms=served.clock(), by=caller)
     return json_response({"run_id": run.id})
@@ -28,13 +28,13 @@ def delete_run(served: Served, caller: Editor, run_id: str) -> Response:
 
 @router.get("/deleted", responses={200: {"model": DeletedModel}})
 def list_deleted(served: Served, caller: Viewer) -> Response:
-    """The runs that can be restored, the latest first, and for how many days each is kept."""
+    """Deleted runs that can be restored, latest first, and for how many days each is kept."""
     rows = [{**run.to_dict(), "deleted_ms": at} for run, at in served.store.deleted(within=caller.project)]
     return json_response({"keep_days": served.settings.purge_days, "deleted": rows})
 
 
 @router.post("/deleted/{ref:name}/restore", responses={200: {"model": RunInfo}})
 def restore_run(served: Served, caller: Editor, ref: str) -> Response:
-    """Bring a deleted run back, by its id, a unique start of it, or its name."""
+    """Restore a deleted run, by its id, a unique prefix of it, or its name."""
     run = served.store.restore(ref, now_ms=served.clock(), by=caller, within=caller.project)
     return json_response(run.to_dict())

@@ -1,4 +1,4 @@
-"""Who makes a request: the tokens that a server knows, and how often each of them may ask."""
+"""Authentication: the tokens that a server knows, and their rate limits."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from monitor.store import Store
 from monitor.store.access import digest_of, id_of
 
 FRESH_S: Final = 2.0
-"""Seconds for which the tokens are known without asking the database: how long a revoked one may still work."""
+"""Seconds for which tokens are cached, and so how long a revoked one may still work."""
 UNKNOWN_S: Final = 0.2
-"""Seconds between two looks for a token that is not known: its request waits, so that a new token always works, and
-guessing costs no reads."""
+"""Minimum seconds between two reads because of an unknown token. Its request waits for the read, so a new token always
+works, and guessing tokens causes no extra reads."""
 PATIENCE_S: Final = 0.25
-"""Seconds that a request waits for the tokens to be read again."""
+"""Seconds that a request waits for a refresh of the tokens."""
 LATE_S: Final = 30.0
-"""Seconds after which it waits as long as it takes."""
+"""Age of the cache, in seconds, from which it waits as long as it takes."""
 NOTED_S: Final = 60.0
-"""Seconds between two notes of when tokens were last used."""
+"""Seconds between two writes of when tokens were last used."""
 
 _log = logging.getLogger(__name__)
 
 
 class Keys:
-    """The tokens that a server takes.
+    """The tokens that a server accepts.
 
-    The server asks for one if `MONITOR_TOKEN` is set or a token was ever created; else whoever reaches it may do all.
-    All valid tokens are held in memory and read again every `FRESH_S`, so that a request costs no query.
+    The server requires one if `MONITOR_TOKEN` is set or a token was ever created; otherwise anybody who reaches it may
+    do everything. All valid tokens are held in memory and refreshed every `FRESH_S`, so a request costs no query.
 
     Args:
-        store: where the tokens are.
-        token: `MONITOR_TOKEN`, which has the role admin; None for none.
+        store: where the tokens are stored.
+        token: `MONITOR_TOKEN`, which has the role admin; None if unset.
         clock: milliseconds since the epoch.
-        rate: requests a second that one token may make; 0 for any number.
-        asks: ask for a token in any case.
+        rate: requests per second and token; 0 for no limit.
+        asks: require a token in any case.
     """
 
     def __init__(
@@ -66,22 +66,22 @@ class Keys:
 
     @property
     def required(self) -> bool:
-        """True where every request has to carry a token."""
+        """True if every request needs a token."""
         return self._asks
 
     def forget(self, token_id: str | None = None) -> None:
-        """Read the tokens again at the next request: one was created here, or this one was revoked."""
+        """Refresh the tokens at the next request: one was created or revoked."""
         self._known.pop(token_id or "", None)
         self._read_s = -math.inf
 
     async def refresh(self, given: str | None) -> None:
-        """Read the tokens again where they are no longer fresh, or where this one is not among them.
+        """Refresh the tokens if they are stale or do not include this one.
 
-        A slow database does not hold up those whose tokens are known: they continue with what was read last, unless
-        that is older than `LATE_S`.
+        A slow database does not delay callers with known tokens: they continue with the last state read, unless that
+        is older than `LATE_S`.
 
         Raises:
-            StoreError: they could never be read.
+            StoreError: the tokens have never been read successfully.
         """
         came_s = time.monotonic()
         strange = self._strange(given)
@@ -89,7 +89,7 @@ class Keys:
             if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._again(hurried=not strange))
             late = time.monotonic() - self._read_s >= LATE_S
-            task = self._task  # another request may put a later one in its place
+            task = self._task  # another request may replace it meanwhile
             done, _ = await asyncio.wait({task}, timeout=None if strange or late else PATIENCE_S)
             if not done:
                 return
@@ -99,22 +99,22 @@ class Keys:
     async def _again(self, *, hurried: bool) -> None:
         if not hurried:
             await asyncio.sleep(max(0.0, self._read_s + UNKNOWN_S - time.monotonic()))
-        self._limiter = self._limiter or anyio.CapacityLimiter(2)  # slow reads may have all other threads
+        self._limiter = self._limiter or anyio.CapacityLimiter(2)  # slow reads may hold all other threads
         await anyio.to_thread.run_sync(self._read, limiter=self._limiter)
         if time.monotonic() - self._noted_s >= NOTED_S:
             self._noted_s = time.monotonic()
             self._noting = asyncio.create_task(anyio.to_thread.run_sync(self.note, limiter=self._limiter))
 
     def _strange(self, given: str | None) -> bool:
-        """True for what looks like one of our tokens and is none that is known."""
+        """True for a well-formed token that is not known."""
         return given is not None and (found := id_of(given)) is not None and found not in self._known
 
     def caller(self, given: str | None, address: str) -> Caller | None:
-        """Who carries this token; None for nobody that the server knows.
+        """The caller with this token; None if it is unknown.
 
         Args:
-            given: the token, None for none.
-            address: where the request comes from.
+            given: the token; None if there is none.
+            address: the address that the request comes from.
         """
         if not self._asks:
             return Caller(name="local", access=Access.ADMIN, address=address, asked=False)
@@ -133,9 +133,9 @@ class Keys:
         return Caller(name=token.name, access=token.role, project=token.project, address=address)
 
     def wait_s(self, given: str | None) -> float:
-        """Seconds until the holder of a known token may ask again; 0 for now, which counts as a request.
+        """Seconds until the holder of a known token may make a request; 0 for now, which counts as one.
 
-        A token that was idle may make a second's worth of requests at once.
+        After being idle, a token may make a second's worth of requests at once.
         """
         if self._rate <= 0:
             return 0.0
@@ -148,7 +148,7 @@ class Keys:
         return 0.0
 
     def note(self) -> None:
-        """Store when tokens were last used; on a thread, and at the end of the server."""
+        """Store when tokens were last used. Runs on a thread, and at shutdown."""
         used, self._used = self._used, {}
         if used:
             try:
@@ -164,17 +164,17 @@ class Keys:
             self._open = not self._asks
         except StoreError:
             if not self._asks and not self._open:
-                raise  # who may do what is not known, so nobody may do anything
+                raise  # without the tokens nobody can be authorised
             _log.warning("the tokens could not be read again; those that are known still hold")
         self._read_s = begun_s
 
 
 def token_of(headers: Mapping[bytes, bytes], *, basic: bool = False) -> str | None:
-    """The token that a request carries; None for none.
+    """The token of a request; None if it has none.
 
     Args:
         headers: of the request.
-        basic: take the password of any user too, as browsers and MLflow's clients send it.
+        basic: also accept it as the password of any user, as browsers and MLflow's clients send it.
     """
     scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
     given = given.strip()

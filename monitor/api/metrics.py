@@ -1,4 +1,4 @@
-"""`/metrics`: what the server does, in Prometheus' text format."""
+"""`/metrics`: the server's metrics in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LAG_S: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 3600)
 
 
 class Metrics:
-    """What this process counted, and what it looks at when it is asked."""
+    """Counters of this process, and gauges that are read at each scrape."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -39,7 +39,7 @@ class Metrics:
         self._failing = Gauge("monitor_job_failing", "1 while a background job fails.", ["job"], registry=registry)
 
     def ingest(self, batch: Batch, store: Callable[[], Reply], now_ms: Callable[[], int]) -> Reply:
-        """Store a batch, and count it.
+        """Store a batch and count it.
 
         Args:
             batch: it.
@@ -63,7 +63,7 @@ class Metrics:
         return reply
 
     def text(self, served: Services) -> bytes:
-        """Everything, as Prometheus reads it."""
+        """All metrics in Prometheus' text format."""
         self._queue.set(served.writers.statistics().tasks_waiting)
         found = served.store.gauges()
         for gauge, values in ((self._runs, found.statuses), (self._verdicts, found.verdicts)):

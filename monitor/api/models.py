@@ -1,4 +1,4 @@
-"""Shapes that only HTTP has; everything else is the domain's own dataclasses, which OpenAPI shows as they are."""
+"""Models that exist only in HTTP. Everything else is a domain dataclass, which OpenAPI shows as it is."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from monitor.store.runs.run_list import MAX_SEARCH
 
 
 class RunParameters(BaseModel):
-    """The parameters of the list of runs: the fields of `RunQuery` with their bounds."""
+    """Query parameters of the run list: the fields of `RunQuery` with their bounds."""
 
     project: str | None = Field(None, max_length=250)
     group: str | None = Field(None, max_length=250)
@@ -57,7 +57,7 @@ class RunParameters(BaseModel):
     )
 
     def wanted(self) -> RunQuery:
-        """What the list is asked for."""
+        """The query that these parameters make."""
         one_of = {"status": tuple(map(str, self.status)) or None, "verdict": tuple(self.verdict) or None}
         return RunQuery(**{**self.model_dump(), **one_of, "metrics": tuple(self.metrics)})
 
@@ -78,7 +78,7 @@ class RunsModel(BaseModel):
 
 
 class RunModel(BaseModel):
-    """A run with its series and checkpoints, next to the run's own fields."""
+    """A run with its series and checkpoints."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -90,7 +90,7 @@ class RunModel(BaseModel):
 
 
 class SnapshotModel(BaseModel):
-    """A run with everything that is stored of it but its points and events."""
+    """A run with everything stored about it except points and events."""
 
     run: RunInfo
     series: list[SeriesInfo]
@@ -109,7 +109,7 @@ Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_
 
 
 class ItemModel(BaseModel):
-    """An open run in the queue of attention; its score is `severity * (1 + burn) * novelty`."""
+    """An open run in the attention queue; its score is `severity * (1 + burn) * novelty`."""
 
     run: RunInfo
     kind: str
@@ -124,7 +124,7 @@ class ItemModel(BaseModel):
 
 
 class AttentionModel(BaseModel):
-    """The open runs that need a person, and the fleet in numbers."""
+    """Open runs that need attention, and totals of the fleet."""
 
     items: list[ItemModel]
     total: int
@@ -139,7 +139,7 @@ class AttentionModel(BaseModel):
 
 
 class LedgerModel(BaseModel):
-    """What stops have saved and lost."""
+    """What early stops saved and lost."""
 
     currency: str
     months: list[LedgerMonth]
@@ -147,7 +147,7 @@ class LedgerModel(BaseModel):
 
 
 class ExplanationModel(BaseModel):
-    """A run explained; see the page on agents."""
+    """An explanation of a run; see `docs/agents.md`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -158,7 +158,7 @@ class ExplanationModel(BaseModel):
 
 
 class HappeningsModel(BaseModel):
-    """What happened since a cursor."""
+    """Events since a cursor."""
 
     cursor: str
     events: list[Happened]
@@ -173,7 +173,7 @@ class WaitModel(BaseModel):
 
 
 class StopRequest(BaseModel):
-    """Who asks the loop to stop, and why."""
+    """A request to stop the loop: who asks, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -182,7 +182,7 @@ class StopRequest(BaseModel):
 
 
 class EditRequest(BaseModel):
-    """What a person changes of a run; what is left out stays as it is."""
+    """Changes to a run; fields that are left out stay as they are."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -192,7 +192,7 @@ class EditRequest(BaseModel):
 
 
 class ViewModel(BaseModel):
-    """A view of one of the dashboard's pages that was saved under a name."""
+    """A saved view of a dashboard page."""
 
     page: str
     name: str
@@ -215,7 +215,7 @@ class ViewsModel(BaseModel):
 
 
 class StopModel(BaseModel):
-    """A stop, and how far it is."""
+    """A stop and its progress."""
 
     run_id: str
     stop_requested: str | None = Field(description="Who asks for a stop now; null: nobody.")
@@ -223,13 +223,13 @@ class StopModel(BaseModel):
 
 
 class RunIdModel(BaseModel):
-    """The run that something was done to."""
+    """The run that was changed."""
 
     run_id: str
 
 
 class DeletedRunModel(BaseModel):
-    """A run that was deleted, with the time next to its own fields."""
+    """A deleted run, with the time of its deletion."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -245,7 +245,7 @@ class DeletedModel(BaseModel):
 
 
 class ProjectModel(BaseModel):
-    """A project and how many runs it has."""
+    """A project, its number of runs and its retention."""
 
     name: str
     runs: int
@@ -254,7 +254,7 @@ class ProjectModel(BaseModel):
 
 
 class ProjectsModel(BaseModel):
-    """All projects, and what holds for all of them."""
+    """All projects, and the retention that applies to all."""
 
     projects: list[ProjectModel]
     purge_days: float = Field(description="Days for which a deleted run can be restored.")
@@ -269,19 +269,19 @@ class AlertsModel(BaseModel):
 
 
 class DeliveriesModel(BaseModel):
-    """Messages about alerts, the newest first, with where they are on their way."""
+    """Alert messages, newest first, with their delivery status."""
 
     deliveries: list[Delivery]
 
 
 class SilencesModel(BaseModel):
-    """Silences, those that end last first."""
+    """Silences, latest end first."""
 
     silences: list[Silence]
 
 
 class HistoryModel(BaseModel):
-    """All points of a series; each list has one entry a point."""
+    """All points of a series; each list has one entry per point."""
 
     key: str
     steps: list[int]
@@ -303,13 +303,13 @@ class CurveModel(BaseModel):
 
 
 class CurvesModel(BaseModel):
-    """Several curves, in the order in which they were asked for."""
+    """Several curves, in the order of the request."""
 
     curves: list[CurveModel]
 
 
 class PositionsModel(BaseModel):
-    """Where steps stand on an axis."""
+    """Positions of steps on an axis."""
 
     positions: list[float | str | None] = Field(description="In the order of the steps; null: no point is there.")
 
@@ -324,7 +324,7 @@ class HealthModel(BaseModel):
 
 
 class ReadyModel(BaseModel):
-    """The server can do its work."""
+    """The store accepts points."""
 
     status: str = Field(description='"ok", or "degraded" where a background job fails.')
     store: str
@@ -332,7 +332,7 @@ class ReadyModel(BaseModel):
 
 
 class InfoModel(BaseModel):
-    """What this server is."""
+    """Versions and parts of this server."""
 
     name: str
     version: str
@@ -356,7 +356,7 @@ class CallerModel(BaseModel):
 
 
 class TokenRequest(BaseModel):
-    """The token that is to be created."""
+    """A token to create."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -373,7 +373,7 @@ class TokensModel(BaseModel):
 
 
 class NewTokenModel(BaseModel):
-    """A new token, which is shown this once, next to what the list shows of it."""
+    """A new token with its secret, which is shown only once."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -389,7 +389,7 @@ class AuditModel(BaseModel):
 
 
 class RulesModel(BaseModel):
-    """The rules in effect: what differs from their defaults, by rule, and a hash of the whole."""
+    """The rules in effect: differences from the defaults, by rule, and a hash of everything."""
 
     project: str | None
     hash: str

@@ -1,7 +1,7 @@
-"""Every refusal is `application/problem+json` (RFC 9457): type, title, status, detail, and what helps the caller act.
+"""Every error is `application/problem+json` (RFC 9457): type, title, status, detail, and what helps the caller act.
 
-`field` names the offending field or parameter, `expected` the record a batch has to start with, `request_id` the lines
-of the server's log.
+`field` names the offending field or parameter, `expected` the record that a batch must start with, `request_id` the
+lines of the server's log.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _RETRY_AFTER_S: Final[Mapping[type[MonitorError], int]] = {StoreBusy: 1, SchemaM
 
 
 class Refused(HTTPException):
-    """A request that is refused before it reaches the rooms below: its size, its media type, its host."""
+    """A request that is refused before it reaches a route: for its size, media type or host."""
 
     def __init__(self, status: int, kind: str, detail: str) -> None:
         super().__init__(status, detail)
@@ -82,9 +82,9 @@ def problem(
 
     Args:
         status: HTTP status.
-        kind: last part of the problem's type, such as `offset-gap`; by which a program distinguishes problems.
-        title: what this type of problem is.
-        detail: what happened here, for a person.
+        kind: last part of the problem's type, such as `offset-gap`, by which programs distinguish problems.
+        title: describes this type of problem.
+        detail: describes this occurrence, for people.
         headers: further headers.
         **more: further members, such as `field` and `expected`.
     """
@@ -95,7 +95,7 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Make the application answer every error with a problem."""
+    """Install the exception handlers that turn every error into a problem."""
     app.add_exception_handler(MonitorError, _monitor_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -116,14 +116,14 @@ def of_error(error: MonitorError) -> Response:
 
 
 _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|oken=|_key=)[^&\s;\"']+", re.IGNORECASE)
-"""What a database's message may hold but must not be shown: a user with a password in a URL, and secrets by name."""
+"""Parts of a database's message that must not be shown: credentials in a URL, and secrets by name."""
 
 
 _MEMBERS: Final = (
     "field", "position", "expected", "got", "run_id", "key", "found", "wanted", "ref", "what", "several", "channel",
     "name", "problem", "fix", "media_id",
 )  # fmt: skip
-"""Attributes of errors by which a client can make the same error again."""
+"""Attributes of errors that clients need to raise the same error."""
 
 
 def _members(error: MonitorError) -> dict[str, object]:
@@ -136,7 +136,7 @@ def _members(error: MonitorError) -> dict[str, object]:
 
 
 def _kebab(name: str) -> str:
-    """The problem's type of a class: `OffsetGap` is "offset-gap"."""
+    """The problem type of an error class: `OffsetGap` is "offset-gap"."""
     return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
 
 
@@ -148,7 +148,7 @@ def _monitor_error(request: Request, error: Exception) -> Response:
 
 
 def _invalid(_: Request, error: Exception) -> Response:
-    """FastAPI's own validation, in our shape: the first offending field, and all of them under `errors`."""
+    """FastAPI's validation errors as a problem: the first offending field, and all of them under `errors`."""
     assert isinstance(error, RequestValidationError)
     found = [{"field": _place(e["loc"]), "detail": str(e["msg"])} for e in error.errors()]
     first = found[0] if found else {"field": "body", "detail": "is not valid"}
@@ -165,7 +165,7 @@ def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error, Refused):
         return of_refusal(error)
-    if error.status_code == 400:  # FastAPI's answer to a body that is not JSON in UTF-8, or too deep, or otherwise odd
+    if error.status_code == 400:  # FastAPI's response to a body that is not JSON in UTF-8 or is nested too deeply
         detail = "body: is not JSON that can be read"
         return problem(422, "invalid-request", _INVALID, detail, field="body", errors=[])
     kind, title = _KINDS.get(error.status_code, "http"), _HTTP_TITLES.get(error.status_code, "The request was refused")
@@ -173,7 +173,7 @@ def _http(_: Request, error: Exception) -> Response:
 
 
 def of_refusal(refused: Refused) -> Response:
-    """The problem for a request that is refused before it reaches the rooms below."""
+    """The problem for a request that is refused before it reaches a route."""
     headers = {"Retry-After": "1"} if refused.status_code == 503 else None
     title = _HTTP_TITLES[refused.status_code]
     return problem(refused.status_code, refused.kind, title, str(refused.detail), headers=headers)
@@ -196,7 +196,7 @@ _HTTP_TITLES: Final = {
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
-    # The ASGI server logs the traceback: Starlette raises the error on once this answer is sent.
+    # The ASGI server logs the traceback: Starlette re-raises the error once this response is sent.
     title = "The server failed; its log says why"
     return problem(500, "internal", title, f"{type(error).__name__} while answering {request.url.path}")
 

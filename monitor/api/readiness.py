@@ -1,4 +1,4 @@
-"""Whether the server can do its work, looked at no more than once in a while, however many ask."""
+"""Readiness, checked at most once per interval however many clients ask."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from monitor.settings import Settings
 from monitor.store import Store
 
 FRESH_S: Final = 1.0
-"""Seconds that an answer holds: whoever asks needs no token, so that asking must cost next to nothing."""
+"""Seconds for which a result is cached. Probes need no token, so asking must cost next to nothing."""
 ROOM: Final = 8 * 2**20
-"""Bytes that have to be free for a SQLite store to take points."""
+"""Free bytes that a SQLite store needs to accept points."""
 _NOBODY: Final = "0" * 32
 
 
 class Readiness:
-    """The last answer, and the one who looks again."""
+    """The cached result, and the check that renews it."""
 
     def __init__(self) -> None:
         self._turn = anyio.Lock()
@@ -34,10 +34,10 @@ class Readiness:
         self._found: Json | None = None
 
     async def ask(self, look: Callable[[], Json | None]) -> Json | None:
-        """What was found, now or a moment ago.
+        """The result, at most `FRESH_S` old.
 
         Args:
-            look: called on a thread; None: the server cannot do its work.
+            look: the check, run on a thread; None means that the server is not ready.
         """
         async with self._turn:
             if time.monotonic() - self._looked_s >= FRESH_S:
@@ -47,7 +47,7 @@ class Readiness:
 
 
 def problem_of(store: Store, settings: Settings) -> str | None:
-    """Why the store takes no points; None if it does."""
+    """Why the store accepts no points; None if it does."""
     try:
         with contextlib.suppress(RunNotFound):
             store.run(_NOBODY)

@@ -1,4 +1,4 @@
-"""The id of a request, which its answer, its error and its lines in the log share."""
+"""Request ids, which the response, its error and its log lines share."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from monitor.domain import Caller
 
 HEADER: Final = b"x-request-id"
 CALLER: Final = "monitor.caller"
-"""Where in a request's scope the caller is."""
+"""Key of the caller in a request's scope."""
 RUN: Final = "monitor.run"
-"""Where in it the id of the run is that a batch belongs to."""
+"""Key of the run id that a batch belongs to."""
 _VALID: Final = re.compile(rb"[A-Za-z0-9_.:+/=-]{1,128}")
 _current: ContextVar[str] = ContextVar("monitor.request_id", default="")
 _log = logging.getLogger(__name__)
 
 
 def request_id() -> str:
-    """The id of the request that is being answered; "" where none is. Threads that work for it know it too."""
+    """The id of the current request; "" outside of one. Threads that work for it inherit it."""
     return _current.get()
 
 
 def take_id(headers: Mapping[bytes, bytes]) -> bytes:
-    """Take the id that a request brings along, or make one where it has none that can stand in a log."""
+    """Use the id that the request carries, or make one if it carries none that is safe to log."""
     given = headers.get(HEADER, b"")
     found = given if _VALID.fullmatch(given) else secrets.token_hex(8).encode()
     _current.set(found.decode())
@@ -40,7 +40,7 @@ def take_id(headers: Mapping[bytes, bytes]) -> bytes:
 async def logged(
     answer: Callable[[Scope, Receive, Send], Awaitable[None]], scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Answer a request; where the log takes such lines, write one about it, without its query, token and body."""
+    """Handle a request and, if enabled, log one line about it, without its query, token and body."""
     if not _log.isEnabledFor(logging.INFO):
         await answer(scope, receive, send)
         return

@@ -1,4 +1,4 @@
-"""`/api/v1/rules`: the rules in effect, of all projects or of one."""
+"""`/api/v1/rules`: the rules in effect, for all projects or for one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["rules"], default_response_class=Response, responses=do
 
 @router.get("/rules", responses={200: {"model": RulesModel}})
 def get_rules(served: Served, caller: Viewer, project: Annotated[str | None, Query(max_length=250)] = None) -> Response:
-    """What differs from the default rules, as the settings of this server say; a project may have its own."""
+    """Differences from the default rules in this server's settings; a project may have its own."""
     of = _project(caller, project)
     config = (served.engine.default if of is None else served.engine.of(of)).config
     overrides = {name: dict(given) for name, given in config.overrides.items()}
@@ -35,13 +35,13 @@ def get_history(
     project: Annotated[str | None, Query(max_length=250)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
-    """The rules that servers of this store have started with, newest first, where they were others than before."""
+    """Versions of the rules that servers of this store have started with, newest first."""
     found = served.store.rules_history(_project(caller, project), limit=limit)
     return json_response({"versions": [each.to_dict() for each in found]})
 
 
 def _project(caller: Caller, project: str | None) -> str | None:
-    """The project that is asked for, which has to be the caller's own where it has one."""
+    """The requested project, which must be the caller's own if the token is limited to one."""
     if caller.project is not None and project not in (None, caller.project):
         raise Forbidden(f"token {caller.name!r} reaches project {caller.project!r} alone, not {project!r}")
     return project if project is not None else caller.project

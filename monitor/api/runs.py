@@ -1,4 +1,4 @@
-"""`/api/v1/runs…`: the list of runs and everything that is known of one, but its curves."""
+"""`/api/v1/runs…`: the run list, and everything known about a run except its curves."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _id(served: Services, caller: Caller, ref: str) -> str:
 
 @router.get("/runs", responses={200: {"model": RunsModel}})
 def list_runs(served: Served, caller: Viewer, wanted: Annotated[RunParameters, Query()]) -> Response:
-    """One page of runs, with how many the filters leave."""
+    """One page of runs, with the number that match the filters."""
     page = served.store.runs(wanted.wanted(), within=caller.project)
     return json_response(
         {
@@ -59,7 +59,7 @@ def list_runs(served: Served, caller: Viewer, wanted: Annotated[RunParameters, Q
 
 @router.get("/runs/{ref}/snapshot", responses={200: {"model": SnapshotModel}})
 def get_snapshot(served: Served, caller: Viewer, ref: str) -> Response:
-    """Everything that a run's page shows, but its points and events, as it stands at one moment."""
+    """Everything that the run page shows except points and events, read at one moment."""
     return json_response(insight.snapshot(served.store, served.settings, ref, within=caller.project).to_dict())
 
 
@@ -77,7 +77,7 @@ def get_findings(served: Served, caller: Viewer, ref: str) -> Response:
 
 @router.get("/runs/{ref}/diagnosis", responses={200: {"model": Diagnosis}})
 def get_diagnosis(served: Served, caller: Viewer, ref: str) -> Response:
-    """The whole judgement, as `monitor diagnose --json` prints it."""
+    """The full diagnosis, as printed by `monitor diagnose --json`."""
     return json_response(served.store.diagnosis(_id(served, caller, ref)).to_dict())
 
 
@@ -96,7 +96,7 @@ def get_output(
     after: Annotated[int, Query(ge=-1, le=2**31 - 1)] = -1,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Response:
-    """What the training wrote, oldest first: the pieces behind `after`, or the last ones where that is -1."""
+    """Captured output of the training, oldest first: what follows `after`, or the last lines if that is -1."""
     found = served.store.output(_id(served, caller, ref), search, after, limit)
     return json_response([piece.to_dict() for piece in found])
 
@@ -116,20 +116,20 @@ def get_media(
 def get_media_content(
     served: Served, caller: Viewer, ref: str, media_id: Annotated[int, Path(ge=1, le=2**31 - 1)]
 ) -> Response:
-    """The content of one of them: an image file, or a table or a histogram as JSON."""
+    """The content of one item: an image file, or a table or histogram as JSON."""
     mime, content = served.store.media_content(_id(served, caller, ref), media_id)
     return Response(content, media_type=mime, headers={"X-Content-Type-Options": "nosniff"})
 
 
 @router.get("/runs/{ref}/stops", responses={200: {"model": list[Stop]}})
 def get_stops(served: Served, caller: Viewer, ref: str) -> Response:
-    """The stops of a run: asked for, or advised and obeyed; each with how far it is."""
+    """The stops of a run, requested or advised, each with its progress."""
     return json_response([stop.to_dict() for stop in served.store.stops(_id(served, caller, ref))])
 
 
 @router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}, **documented(409)})
 async def post_stop(served: Served, caller: Editor, ref: str, wanted: StopRequest) -> Response:
-    """Ask the loop to stop; it receives that with the reply to its next batch or heartbeat."""
+    """Request that the loop stop. It receives the request with the reply to its next batch or heartbeat."""
 
     def ask(run_id: str) -> Stop:
         return served.store.request_stop(run_id, wanted.who, reason=wanted.reason, now_ms=served.clock(), by=caller)
@@ -139,7 +139,7 @@ async def post_stop(served: Served, caller: Editor, ref: str, wanted: StopReques
 
 @router.delete("/runs/{ref}/stop", responses={200: {"model": StopModel}, **documented(409)})
 async def withdraw_stop(served: Served, caller: Editor, ref: str, who: Who = "api") -> Response:
-    """Take a stop back that the loop has not received yet."""
+    """Withdraw a stop request that the loop has not received yet."""
 
     def withdraw(run_id: str) -> Stop:
         return served.store.withdraw_stop(run_id, who, now_ms=served.clock(), by=caller)
@@ -157,10 +157,10 @@ async def _stopping(served: Services, caller: Caller, ref: str, change: Callable
 
 
 def meant(served: Services, caller: Caller, ref: str) -> RunInfo:
-    """The run that a request which changes it names.
+    """Resolve the run that a changing request refers to.
 
     Raises:
-        Refused: the reference is too short to change a run by.
+        Refused: the reference is too short to be safe for a change.
     """
     run = served.store.run(ref, within=caller.project)
     if not run.is_meant_by(ref):
@@ -171,12 +171,12 @@ def meant(served: Services, caller: Caller, ref: str) -> RunInfo:
 
 @router.patch("/runs/{run_id}", responses={200: {"model": RunInfo}})
 async def patch_run(served: Served, caller: Editor, run_id: str, wanted: EditRequest) -> Response:
-    """Rename a run, or change its note or its tags, by its whole id."""
+    """Rename a run or change its note or tags, by its full id."""
 
     def change() -> RunInfo:
         if (
             served.store.run(run_id, within=caller.project).id != run_id
-        ):  # the start of an id, or a name, may mean another run by now
+        ):  # a prefix or a name may refer to another run by now
             raise RunNotFound(run_id)
         edit = RunEdit(name=wanted.name, note=wanted.note, tags=wanted.tags)
         served.store.edit(run_id, edit, now_ms=served.clock(), by=caller)
@@ -187,7 +187,7 @@ async def patch_run(served: Served, caller: Editor, run_id: str, wanted: EditReq
 
 @router.get("/projects", responses={200: {"model": ProjectsModel}})
 def get_projects(served: Served, caller: Viewer) -> Response:
-    """The projects, how many runs each has, and how long they are kept."""
+    """All projects with their number of runs and their retention."""
     policy = Policy.of(served.settings)
     projects = [
         {"name": name, "runs": runs, "keep_days": policy.kept_for(name), "thin_days": policy.thinned_after(name)}
@@ -198,8 +198,8 @@ def get_projects(served: Served, caller: Viewer) -> Response:
 
 @router.get("/runs/{ref:name}", responses={200: {"model": RunModel}})
 def get_run(served: Served, caller: Viewer, ref: str) -> Response:
-    """A run by its id, a unique prefix of it, or its name where that is unique; with its series and checkpoints."""
-    # The last of the routes below /runs, because a name may hold slashes.
+    """A run with its series and checkpoints, by its id, a unique prefix of it, or its name if that is unique."""
+    # Last of the routes under /runs, because a name may contain slashes.
     run = served.store.run(ref, within=caller.project)
     return json_response(
         {

@@ -1,8 +1,8 @@
-"""Which role a route needs, what the OpenAPI document says of it, and what no parameter may be.
+"""The role that each route needs, its entry in the OpenAPI document, and checks of all parameters.
 
-The door finds out who asks. Every route below `/api/v1` has one parameter of the type `Viewer`, `Logger`, `Editor` or
-`Admin`: it refuses callers of a weaker role, and hands the others to the route, which passes `caller.project` on to the
-store as `within`.
+The door authenticates the caller. Every route below `/api/v1` has one parameter of the type `Viewer`, `Logger`,
+`Editor` or `Admin`: it refuses callers of a weaker role, and hands the others to the route, which passes
+`caller.project` on to the store as `within`.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from monitor.domain import Access, Caller
 from monitor.errors import Forbidden
 
 MAX_PARAMETER: Final = 4000
-"""Characters of a parameter, at most, where its route does not say less: as long as a query over the runs may be."""
+"""Maximum characters of a parameter, unless its route sets a lower limit: the maximum length of a run query."""
 
 ROLE: Final = "x-monitor-role"
-"""Where the document says which role an operation needs."""
+"""Key of the OpenAPI document that names the role of an operation."""
 
 described = HTTPBearer(auto_error=False, description="A token of the server; `x-monitor-role` says of which role.")
-"""For the document alone."""
+"""Only for the OpenAPI document."""
 
 
 class Needs:
-    """A dependency that lets callers of a role, or of a stronger one, pass.
+    """A dependency that admits callers with a role or a stronger one.
 
     Args:
         access: the role.
@@ -42,10 +42,10 @@ class Needs:
         self.access = access
 
     async def __call__(self, request: Request) -> Caller:
-        """Whoever asks.
+        """The caller.
 
         Raises:
-            Forbidden: their role does not suffice.
+            Forbidden: the caller's role is weaker.
         """
         caller = caller_of(request.scope)
         if not caller.access.covers(self.access):
@@ -61,7 +61,7 @@ Admin = Annotated[Caller, Depends(Needs(Access.ADMIN))]
 
 
 def declare_roles(routes: Iterable[BaseRoute]) -> None:
-    """Write into the document which role each route needs.
+    """Add the role of each route to the OpenAPI document.
 
     Raises:
         AssertionError: a route declares no role, or several.
@@ -78,9 +78,9 @@ def _needs(dependant: Dependant) -> list[Needs]:
 
 
 async def check_parameters(request: Request) -> None:
-    """Refuse parameters that no database could hold or that are too long to be meant.
+    """Refuse parameters that a database cannot store or that are too long.
 
-    A coroutine, though it waits for nothing: FastAPI hands a plain function to a thread, which costs more.
+    A coroutine although it awaits nothing: FastAPI runs a plain function on a thread, which costs more.
 
     Raises:
         RequestValidationError: a parameter is longer than `MAX_PARAMETER`, or holds the character NUL, which PostgreSQL

@@ -1,4 +1,4 @@
-"""What the routes need, handed to them by FastAPI's dependency injection."""
+"""What the routes need, provided by FastAPI's dependency injection."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from monitor.settings import Settings
 from monitor.store import Store
 
 PATIENCE_S: Final = 10.0
-"""Seconds that a request waits for its turn to write, at most: its client waits no longer than for 30 in all."""
+"""Maximum seconds that a request waits for its turn to write; its client gives up after 30 in total."""
 DECODERS: Final = 2
-"""Long bodies that are read at once: more would wait for the interpreter, and each takes many times its size."""
+"""Long bodies decoded at once: more would only contend for the GIL, and each takes many times its size."""
 _Result = TypeVar("_Result")
 
 
 class _Name(PathConvertor):
-    """A run's name in a path: it may hold slashes, as with Starlette's `path`, and line ends too."""
+    """A run's name in a path. It may contain slashes, as in Starlette's `path`, and also newlines."""
 
     regex = "(?s:.*)"
 
@@ -40,7 +40,7 @@ register_url_convertor("name", _Name())
 
 
 def no_jobs() -> Mapping[str, JobHealth]:
-    """The health of the jobs of a server that has none."""
+    """Job health of a server without jobs."""
     return {}
 
 
@@ -51,15 +51,15 @@ class Services:
     Attributes:
         clock: returns milliseconds since the epoch.
         keys: the tokens that the server knows.
-        provider: by which people sign in; None where there is none.
+        provider: the OpenID Connect provider; None if there is none.
         jobs: the health of the background jobs by name.
-        links: addresses of the parts next to the API, by part: "dashboard", "mlflow"; filled once they run.
-        writers: how many batches are committed at once. One on SQLite, which has one writer: waiting here is fair and
-            cheap, waiting for its lock is neither.
-        decoders: how many long bodies are read at once.
-        readiness: whether the store takes points.
-        metrics: what this process counts.
-        watch: what waits until runs change.
+        links: addresses of "dashboard" and "mlflow", filled in once they run.
+        writers: how many batches are committed at once. One on SQLite, which has a single writer: waiting here is
+            fair and cheap, waiting for its lock is neither.
+        decoders: how many long bodies are decoded at once.
+        readiness: whether the store accepts points.
+        metrics: counters of this process.
+        watch: where requests wait for runs to change.
     """
 
     store: Store
@@ -86,15 +86,15 @@ class Services:
 
 
 def store_id(settings: Settings) -> str:
-    """Tells two stores apart without telling where they are: 16 hex digits of a hash of the URL."""
+    """Identifies a store without revealing where it is: 16 hex digits of a hash of its URL."""
     return hashlib.sha256(settings.store_url.encode()).hexdigest()[:16]
 
 
 async def in_turn(served: Services, write: Callable[[], _Result]) -> _Result:
-    """Do what writes to the store on a thread, when its turn has come.
+    """Run a write to the store on a thread, when its turn comes.
 
     Raises:
-        StoreBusy: its turn did not come in time; nothing was done.
+        StoreBusy: its turn did not come in time; nothing was written.
     """
     try:
         served.writers.acquire_nowait()
@@ -106,23 +106,23 @@ async def in_turn(served: Services, write: Callable[[], _Result]) -> _Result:
             problem = "was busy with the batches before this one"
             raise StoreBusy(served.store.url, PATIENCE_S, problem) from None
     try:
-        # A thread of its own, as reads may have all the others; a turn each keeps their number.
+        # Not from the shared pool, which reads may exhaust; the limiter of turns bounds the number of threads.
         return await anyio.to_thread.run_sync(write, limiter=anyio.CapacityLimiter(1))
     finally:
         served.writers.release()
 
 
 def services_of(request: Request) -> Services:
-    """The services that `create_api` put on the application."""
+    """The services that `create_api` attached to the application."""
     found = request.app.state.services
     assert isinstance(found, Services)
     return found
 
 
 async def _served(request: Request) -> Services:
-    """A coroutine, so that FastAPI does not hand it to a thread."""
+    """A coroutine, so that FastAPI does not run it on a thread."""
     return services_of(request)
 
 
 Served = Annotated[Services, Depends(_served)]
-"""A route's parameter of this type gets the services."""
+"""The type of a route's parameter that receives the services."""

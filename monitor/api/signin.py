@@ -1,4 +1,4 @@
-"""`/signin`: from an OpenID Connect provider to a token of ours. Open without a token: who comes has none."""
+"""`/signin`: exchanges an OpenID Connect sign-in for one of our tokens. Needs no token: the caller has none yet."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SignInModel(BaseModel):
 
 
 class SignInRequest(BaseModel):
-    """What a browser brought from the provider, and what it was sent there with."""
+    """What a browser brings back from the provider, and what it was sent there with."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,14 +46,14 @@ class SignInRequest(BaseModel):
 
 
 class SignedInModel(BaseModel):
-    """A token, which cannot be read again."""
+    """A new token, which cannot be read again."""
 
     token: str
 
 
 @router.get("/signin", responses={200: {"model": SignInModel}, **documented(502)})
 def get_provider(served: Served) -> Response:
-    """The OpenID Connect provider by which people sign in."""
+    """The OpenID Connect provider that people sign in with."""
     return json_response({"provider": None if served.provider is None else served.provider.page()})
 
 
@@ -61,7 +61,7 @@ def get_provider(served: Served) -> Response:
     "/signin", status_code=201, responses={201: {"model": SignedInModel}, **documented(401, 403, 404, 422, 502)}
 )
 def sign_in(served: Served, request: Request, given: SignInRequest) -> Response:
-    """Exchange what the provider gave for a token of the server's, which is valid for a working day."""
+    """Exchange the provider's code for a token of this server, valid for a working day."""
     if served.provider is None:
         raise Refused(404, "no-provider", "the server has no OpenID Connect provider; set oidc")
     found = served.provider.identity(given.code, given.verifier, given.nonce, given.redirect_uri)

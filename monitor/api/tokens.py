@@ -1,4 +1,4 @@
-"""`/api/v1/me`, `/api/v1/tokens` and `/api/v1/audit`: who asks, who may ask, and who changed what."""
+"""`/api/v1/me`, `/api/v1/tokens` and `/api/v1/audit`: the caller, all tokens, and the audit log."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ router = APIRouter(tags=["access"], default_response_class=Response, responses=d
 
 @router.get("/me", responses={200: {"model": CallerModel}})
 def get_me(caller: Viewer) -> Response:
-    """What the token of this request may do, and whether the server asks for one."""
+    """What the token of this request may do, and whether the server requires one."""
     return json_response(caller.to_dict())
 
 
 @router.get("/tokens", responses={200: {"model": TokensModel}})
 def list_tokens(served: Served, caller: Admin) -> Response:
-    """All tokens without their secrets, the newest first; those of one project for an admin of it."""
-    served.keys.note()  # what was used a moment ago is in the list
+    """All tokens without their secrets, newest first; an admin of one project sees those of that project."""
+    served.keys.note()  # so that the list includes the latest uses
     found = served.store.tokens(within=caller.project)
     return json_response({"tokens": [token.to_dict() for token in found]})
 
 
 @router.post("/tokens", status_code=201, responses={201: {"model": NewTokenModel}})
 def create_token(served: Served, caller: Admin, wanted: TokenRequest) -> Response:
-    """Create a token; it is in this answer and cannot be read again. An admin of a project creates tokens of it."""
+    """Create a token. It is shown in this response only. An admin of a project creates tokens for that project."""
     project = wanted.project if wanted.project is not None else caller.project
     if caller.project not in (None, project):
         raise Forbidden(f"token {caller.name!r} manages project {caller.project!r} alone, not {project!r}")
@@ -47,7 +47,7 @@ def create_token(served: Served, caller: Admin, wanted: TokenRequest) -> Respons
 
 @router.delete("/tokens/{ref}", responses={200: {"model": TokenInfo}})
 def revoke_token(served: Served, caller: Admin, ref: str) -> Response:
-    """Revoke a token, by its id or the name that no other valid token has."""
+    """Revoke a token, by its id or by a name that no other valid token has."""
     found = served.store.revoke_token(ref, now_ms=served.clock(), by=caller, within=caller.project)
     served.keys.forget(found.id)
     return json_response(found.to_dict())
@@ -60,6 +60,6 @@ def get_audit(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> Response:
-    """Who changed what, newest first."""
+    """The audit log: who changed what, newest first."""
     total, entries = served.store.audit(limit=limit, offset=offset, within=caller.project)
     return json_response({"total": total, "entries": [entry.to_dict() for entry in entries]})

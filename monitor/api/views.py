@@ -1,4 +1,4 @@
-"""`/api/v1/views/…`: the dashboard's views that were saved under a name."""
+"""`/api/v1/views/…`: saved views of the dashboard."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _Page = Annotated[str, Path(max_length=32, description="The page, such as `runs`
 
 @router.get("/views/{page}", responses={200: {"model": ViewsModel}})
 def list_views(served: Served, caller: Viewer, page: _Page) -> Response:
-    """The saved views of a page, by name: those of the token's project, or of tokens of all projects."""
+    """The saved views of a page, by name: those of the token's project, or those saved with tokens for all projects."""
     return json_response({"views": [view.to_dict() for view in served.store.views(page, within=caller.project)]})
 
 
 @router.put("/views/{page}/{name:name}", responses={200: {"model": ViewModel}})
 async def put_view(served: Served, caller: Editor, page: _Page, name: str, wanted: ViewRequest) -> Response:
-    """Save a view; one of the same name is replaced."""
+    """Save a view, replacing any of the same name."""
     view = SavedView(page=page, name=name, query=wanted.query, saved_ms=served.clock())
     saved = await in_turn(served, lambda: served.store.save_view(view, by=caller, within=caller.project))
     return json_response(saved.to_dict())
@@ -35,7 +35,7 @@ async def put_view(served: Served, caller: Editor, page: _Page, name: str, wante
 
 @router.delete("/views/{page}/{name:name}", responses={200: {"model": ViewsModel}})
 async def delete_view(served: Served, caller: Editor, page: _Page, name: str) -> Response:
-    """Delete a saved view; the ones that are left."""
+    """Delete a saved view. Returns those that remain."""
 
     def forget() -> None:
         served.store.forget_view(page, name, now_ms=served.clock(), by=caller, within=caller.project)

@@ -1,4 +1,4 @@
-"""Waiting until runs change: however many wait, the store is asked once in a while, for all of them together."""
+"""Waiting for runs to change: one poll of the store serves all waiting requests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import anyio
 import anyio.to_thread
 
 LOOK_S: Final = 0.25
-"""Seconds between two looks at the store: points may come in through another process, which tells nobody."""
+"""Seconds between two polls of the store. Polling is needed because another process may write points."""
 WAIT_S: Final = 25.0
-"""Seconds that a request waits at most: its client gives up after 30."""
+"""Maximum seconds that a request waits; its client gives up after 30."""
 
 
 class Watch:
-    """What all requests that wait share.
+    """The poll that all waiting requests share.
 
     Args:
         read: the versions of runs by id; called on a thread.
@@ -32,11 +32,11 @@ class Watch:
         self._looked_s = float("-inf")
 
     async def changed(self, run_ids: Sequence[str], seen: Mapping[str, int], deadline_s: float) -> bool:
-        """Wait until one of some runs has another version than was seen; False where none had in time.
+        """Wait until one of the runs has another version than was seen; False if none does in time.
 
         Args:
-            run_ids: the runs.
-            seen: their versions.
+            run_ids: the runs to watch.
+            seen: their versions when last seen.
             deadline_s: by `anyio.current_time`.
         """
         self._wanted.update(run_ids)
@@ -53,10 +53,10 @@ class Watch:
                 await anyio.sleep(min(LOOK_S, left))
         finally:
             self._wanted.subtract(run_ids)
-            self._wanted += Counter()  # drops those that nobody waits for
+            self._wanted += Counter()  # drops zero counts
 
     async def _look(self) -> Mapping[str, int]:
-        """The versions of all runs that are waited for, as they were at most `LOOK_S` ago."""
+        """The versions of all watched runs, at most `LOOK_S` old."""
         async with self._turn:
             wanted = list(self._wanted)
             if anyio.current_time() - self._looked_s >= LOOK_S or not all(run_id in self._asked for run_id in wanted):

@@ -1,8 +1,8 @@
-"""The command line: `monitor …`, also as `python -m monitor …`.
+"""The command line: `monitor ...`, or `python -m monitor ...`.
 
-One file a subject; each command loads what it needs when it runs, so that `monitor --help` is quick and the base
-install has every command that it can carry out. Errors of this package become one line on standard error and exit
-status 2; an interrupt ends with 130.
+One file per subject. Each command imports what it needs when it runs, so `monitor --help` is fast, and the base install
+has every command whose packages it has. Our errors become one line on standard error with exit status 2; an interrupt
+exits with 130.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ mcp.register(app)
 
 
 def _unwrap(found: typer.Typer) -> None:
-    """Let the terminal, and not the source code, break the lines of a command's help."""
+    """Join the lines of each help paragraph, so that the terminal wraps them."""
     for command in found.registered_commands:
         text = inspect.getdoc(command.callback) if command.callback is not None else None
         if text:
@@ -86,15 +86,15 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     _version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print only the version."
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
-    """Training monitor: stores losses in SQL, diagnoses the curves, and advises the loop when to stop."""
+    """Training monitor: stores losses in SQL, diagnoses the curves, and tells the loop when to stop."""
 
 
 @app.command(rich_help_panel="Other")
 def version(json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
-    """Print the version of the package and of Python."""
+    """Print the versions of the package and of Python."""
     from monitor.screen import emit
 
     found = {"version": __version__, "python": sys.version.split()[0]}
@@ -104,15 +104,15 @@ def version(json: bool = typer.Option(False, "--json", help="Print as JSON.")) -
 def main() -> None:
     """Run the command line; the entry point of the package."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what the terminal's encoding lacks is shown as an escape
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot encode
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except MonitorError as error:
         fail(str(error), lines=isinstance(error, QueryError))
-    except BrokenPipeError:  # who read the output, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except BrokenPipeError:  # the reader of the output, such as `head`, has exited
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit must not fail again
+        sys.exit(141)  # 128 + SIGPIPE, as shells report it
     except OSError as error:
         fail(f"{os.fsdecode(error.filename) + ': ' if error.filename else ''}{error.strerror or error}")
     except ImportError as error:

@@ -19,26 +19,26 @@ _DAY_MS = 86_400_000
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(no_args_is_help=True, help="Manage the tokens that a server takes.")
+    group = typer.Typer(no_args_is_help=True, help="Manage access tokens.")
     group.command("create")(create)
     group.command("ls")(ls)
     group.command("revoke")(revoke)
-    app.add_typer(group, name="tokens", rich_help_panel="Look after")
-    app.command(rich_help_panel="Look after")(audit)
+    app.add_typer(group, name="tokens", rich_help_panel="Manage")
+    app.command(rich_help_panel="Manage")(audit)
 
 
 def create(
-    name: str = typer.Argument(..., help="What to call it, such as the machine or the person that uses it."),
+    name: str = typer.Argument(..., help="Name of the token, such as the machine or person that uses it."),
     role: Access = typer.Option(
         ..., help="viewer reads; logger also sends points; editor also stops and deletes; admin also manages tokens."
     ),
-    project: str = typer.Option(None, help="The only project that it reaches; default: all."),
+    project: str = typer.Option(None, help="The only project it can access; default: all."),
     days: float = typer.Option(None, min=0.0, help="Days until it expires; default: never."),
     url: str = _URL,
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Create a token and print it; it is shown this once. From the first token on, the server asks for one."""
+    """Create a token and print it once. As soon as one token exists, the server requires one."""
     expires_ms = None if days is None else int(_now() + days * _DAY_MS)
     with open_api(url, server) as api:
         made, token = api.create_token(name, role, project=project, expires_ms=expires_ms)
@@ -69,7 +69,7 @@ def ls(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
 
 
 def revoke(
-    token: str = typer.Argument(..., help="Its id, or its name."),
+    token: str = typer.Argument(..., help="Id or name of the token."),
     url: str = _URL,
     server: str = _SERVER,
     json: bool = _JSON,
@@ -81,13 +81,13 @@ def revoke(
 
 
 def audit(
-    limit: int = typer.Option(50, min=1, max=1000, help="Entries to print, the newest."),
-    offset: int = typer.Option(0, min=0, help="Entries to leave out at the front."),
+    limit: int = typer.Option(50, min=1, max=1000, help="Number of entries to print, at most."),
+    offset: int = typer.Option(0, min=0, help="Number of newest entries to skip."),
     url: str = _URL,
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Print who stopped, deleted and restored runs, and changed tokens, newest first."""
+    """Print who stopped, deleted or restored runs or changed tokens, newest first."""
     from rich.table import Table
 
     with open_api(url, server) as api:

@@ -1,4 +1,4 @@
-"""`monitor alerts`: what needs a person, answers to it, silences, and the channels that people are told through."""
+"""`monitor alerts`: alerts and what to do about them, silences and channels."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
 _BY = typer.Option(None, "--by", help="Who you are; default: your user name.")
-_ALERT = typer.Argument(..., metavar="ALERT", help="Id of the alert, or its first digits.", show_default=False)
+_ALERT = typer.Argument(..., metavar="ALERT", help="Id of the alert or its first digits.", show_default=False)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(no_args_is_help=True, help="List alerts, answer them, and silence them.")
+    group = typer.Typer(no_args_is_help=True, help="List, acknowledge, mark and silence alerts.")
     group.command("test")(try_out)
     for command in (ls, ack, mark, silence, unsilence, silences, channels, dead, retry):
         group.command(command.__name__)(command)
@@ -38,17 +38,17 @@ def ls(
         None, help="Only alerts in this state: pending, firing, acknowledged, silenced, resolved."
     ),
     project: str = typer.Option(None, help="Only alerts of this project."),
-    rule: str = typer.Option(None, help="Only alerts of this rule, or kind such as lost."),
+    rule: str = typer.Option(None, help="Only alerts of this rule, or of this kind, such as lost."),
     severity: str = typer.Option(None, help="Only alerts of this severity: critical, warning, info."),
-    run: str = typer.Option(None, help="Only alerts of this run: id, first digits of it, or name."),
+    run: str = typer.Option(None, help="Only alerts of this run: id, its first digits, or name."),
     search: str = typer.Option(None, help="Only alerts that contain this text."),
-    every: bool = typer.Option(False, "--all", help="Also those that were resolved."),
-    limit: int = typer.Option(20, min=1, max=1000, help="Most alerts to print."),
-    cursor: str = typer.Option(None, help="The cursor that the page before printed."),
+    every: bool = typer.Option(False, "--all", help="Include resolved alerts."),
+    limit: int = typer.Option(20, min=1, max=1000, help="Number of alerts to print, at most."),
+    cursor: str = typer.Option(None, help="The cursor printed below the previous page."),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """List alerts, those that changed last first; resolved ones only with --all or --state."""
+    """List alerts, most recently changed first. Resolved ones appear only with --all or --state."""
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -91,28 +91,31 @@ def _table(alerts: list[AlertInfo]) -> Table:
 
 def ack(
     alert: str = _ALERT,
-    note: str = typer.Option("", "--note", help="What is done about it."),
+    note: str = typer.Option("", "--note", help="What is being done about it."),
     by: str = _BY,
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Acknowledge an alert: you have taken it on, and it is no longer repeated."""
+    """Acknowledge an alert: you are taking care of it, so reminders stop."""
     from monitor.reader.api import Api
 
     with Api(server) as api:
         found = api.acknowledge(alert, _who(by), note)
-    said = f"; {found.acked_note}" if found.acked_note not in (None, note) else ""  # it was somebody else's
+    # Somebody else acknowledged it first.
+    said = f"; {found.acked_note}" if found.acked_note not in (None, note) else ""
     emit(found.to_dict(), f"acknowledged by {escape(found.acked_by)}: {escape(headline(found) + said)}", json)
 
 
 def mark(
     alert: str = _ALERT,
-    verdict: str = typer.Argument(..., metavar="helpful|false-alarm|none", help="What it was.", show_default=False),
+    verdict: str = typer.Argument(
+        ..., metavar="helpful|false-alarm|none", help="Whether it helped; none removes the mark.", show_default=False
+    ),
     by: str = _BY,
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Say whether an alert was helpful or a false alarm; `rules backtest` shows the counts by rule."""
+    """Mark an alert as helpful or as a false alarm. `monitor rules backtest` shows the counts by rule."""
     from monitor.domain import MARKS
     from monitor.reader.api import Api
 
@@ -130,15 +133,15 @@ def silence(
     run: str = typer.Option(None, help="Glob of the run's name or id."),
     rule: str = typer.Option(None, help="Glob of the rule."),
     severity: str = typer.Option(None, help="Glob of the severity."),
-    tag: str = typer.Option(None, help="Glob of NAME=VALUE, one of the run's tags."),
-    for_: str = typer.Option(None, "--for", help="How long, such as 30m, 2h or 3d."),
-    until: datetime = typer.Option(None, help="When it ends, local time.", formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"]),
-    reason: str = typer.Option(..., help="Why; others see it."),
+    tag: str = typer.Option(None, help="Glob of a tag, as NAME=VALUE."),
+    for_: str = typer.Option(None, "--for", help="Duration, such as 30m, 2h or 3d."),
+    until: datetime = typer.Option(None, help="End, in local time.", formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"]),
+    reason: str = typer.Option(..., help="Reason, shown to others."),
     by: str = _BY,
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Send nobody the alerts that match all of the globs, until a time."""
+    """Silence alerts that match all given globs, until a given time."""
     from monitor.reader.api import Api
 
     given = {"project": project, "run": run, "rule": rule, "severity": severity, "tag": tag}
@@ -165,7 +168,9 @@ def unsilence(
 
 
 def silences(
-    every: bool = typer.Option(False, "--all", help="Also those that ended."), server: str = _SERVER, json: bool = _JSON
+    every: bool = typer.Option(False, "--all", help="Include silences that have ended."),
+    server: str = _SERVER,
+    json: bool = _JSON,
 ) -> None:
     """List silences."""
     from monitor.reader.api import Api
@@ -207,12 +212,12 @@ def channels(server: str = _SERVER, json: bool = _JSON) -> None:
 
 def try_out(
     channel: str = typer.Argument(
-        ..., metavar="CHANNEL", help="Name, as `monitor alerts channels` shows it.", show_default=False
+        ..., metavar="CHANNEL", help="Name of the channel; see `monitor alerts channels`.", show_default=False
     ),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Send a channel a message that says that it works."""
+    """Send a test message to a channel."""
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -221,11 +226,11 @@ def try_out(
 
 
 def dead(
-    limit: int = typer.Option(50, min=1, max=10_000, help="Most messages to print."),
+    limit: int = typer.Option(50, min=1, max=10_000, help="Number of messages to print, at most."),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """List the messages that a channel never took."""
+    """List undelivered messages, with the channel's last error."""
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -242,12 +247,12 @@ def dead(
 
 
 def retry(
-    message: str = typer.Argument(None, metavar="[MESSAGE]", help="Id of one message; default: all."),
+    message: str = typer.Argument(None, metavar="[MESSAGE]", help="Id of a message; default: all."),
     channel: str = typer.Option(None, help="Only messages to this channel."),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Send again what was given up; the server delivers it."""
+    """Send undelivered messages again; the server delivers them."""
     from monitor.reader.api import Api
 
     with Api(server) as api:

@@ -1,4 +1,4 @@
-"""What programs, agents and people ask of runs: `monitor wait`, `explain`, `attention` and `ledger`."""
+"""`monitor wait`, `explain`, `attention` and `ledger`: what programs, agents and people ask about runs."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
-_RUN = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False)
+_RUN = typer.Argument(..., metavar="RUN", help="Id, its first digits, or name.", show_default=False)
 ENDED, FAILED, LOST, TIME_UP = 1, 3, 4, 124
-"""Exit statuses of `wait`: the run ended without what was waited for; failed; is lost; or the time is up."""
+"""Exit statuses of `wait`: the run ended without the event, failed, was lost; or the time was up."""
 _MONTHS: Final = 12
 _DAY_MS: Final = 86_400_000
 
@@ -38,15 +38,15 @@ def wait(
         ..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False
     ),
     until: list[str] = typer.Option(
-        ["finish"], "--for", help="finish, stop, alert or verdict=NAME; can be repeated: whichever happens first."
+        ["finish"], "--for", help="finish, stop, alert or verdict=NAME; repeat it to wait for any of several."
     ),
-    every: bool = typer.Option(False, "--all", help="Wait for every run instead of the first."),
-    timeout: float = typer.Option(None, "--timeout", min=0, help="Most seconds to wait; default: no limit."),
+    every: bool = typer.Option(False, "--all", help="Wait for all runs, not just the first."),
+    timeout: float = typer.Option(None, "--timeout", min=0, help="Seconds to wait, at most; default: no limit."),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Wait until something happens in a run. The exit status says what: 0 it happened, 1 the run ended without it,
-    3 the run failed, 4 it is lost, 124 the time is up."""  # noqa: D205, D209  # shown as it is by --help
+    """Wait until something happens in a run. Exit status: 0 it happened, 1 the run ended without it,
+    3 the run failed, 4 it was lost, 124 timeout."""  # noqa: D205, D209  # one paragraph in --help
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -63,7 +63,7 @@ def wait(
 
 
 def _id(api: Api, ref: str) -> str:
-    """The id of a run; of one that has not started yet, what was given."""
+    """The run's id; for a run that has not started yet, the reference as given."""
     try:
         return api.run(ref).id
     except RunNotFound:
@@ -78,7 +78,7 @@ def _said(found: Outcome) -> str:
 
 
 def _status(found: Sequence[Outcome]) -> int:
-    """The exit status: of several runs, the worst."""
+    """The exit status; for several runs, the worst."""
 
     def of(one: Outcome) -> int:
         if one.what is not None:
@@ -89,7 +89,7 @@ def _status(found: Sequence[Outcome]) -> int:
 
 
 def explain(run: str = _RUN, server: str = _SERVER, json: bool = _JSON) -> None:
-    """Explain a run in few words: verdict, evidence, best step, what differs from the best run, what to try next."""
+    """Explain a run briefly: verdict, evidence, best step, differences from the best run, what to try next."""
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -101,12 +101,12 @@ def explain(run: str = _RUN, server: str = _SERVER, json: bool = _JSON) -> None:
 
 
 def attention(
-    limit: int = typer.Option(10, min=1, max=1000, help="Most runs to print."),
+    limit: int = typer.Option(10, min=1, max=1000, help="Number of runs to print, at most."),
     project: str = typer.Option(None, help="Only runs of this project."),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """List the open runs that need a person: by severity, the cost still to burn, and novelty."""
+    """List open runs that need a person, ranked by severity, remaining cost and novelty."""
     from monitor.reader.api import Api
     from monitor.wire import jsonable
 
@@ -134,7 +134,7 @@ def attention(
 
 
 def _answer(alert: AlertInfo) -> str:
-    """How the alert stands, or how to take it on."""
+    """The state of the alert, or how to acknowledge it."""
     if alert.acked_by is not None:
         note = f": {alert.acked_note}" if alert.acked_note else ""
         return f"[dim]Alert {alert.id[:8]}, acknowledged by {escape(alert.acked_by + note)}[/]"
@@ -145,11 +145,11 @@ def _answer(alert: AlertInfo) -> str:
 
 def ledger(
     project: str = typer.Option(None, help="Only runs of this project."),
-    months: int = typer.Option(_MONTHS, min=1, max=1200, help="So many months back, about."),
+    months: int = typer.Option(_MONTHS, min=1, max=1200, help="Number of months to go back, approximately."),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Print what stops have saved and lost, by project and month, and what patience 10 would have on the same runs."""
+    """Print what stops saved and lost, by project and month, next to stopping with patience 10 on the same runs."""
     import time
 
     from monitor.reader.api import Api

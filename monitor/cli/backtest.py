@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from monitor.rules.lab.backtest import Replayed, RuleSummary, StopSummary
 
 _SHOWN = 20
-"""Runs that text names in one list, at most."""
+"""Runs listed in text output, at most."""
 
 
 def register(group: typer.Typer) -> None:
-    """Add the command of this file to the group it belongs to."""
+    """Add the command of this file to its group."""
     group.command("backtest")(backtest)
 
 
@@ -30,19 +30,21 @@ def backtest(
     runs: list[str] = typer.Argument(
         None, metavar="[RUN…]", help="Ids or names of runs, or paths with --files; default: all stored runs."
     ),
-    files: bool = typer.Option(False, "--files", help="The arguments are files of losses, or folders of them."),
+    files: bool = typer.Option(False, "--files", help="The arguments are files with losses, or folders of them."),
     project: str = typer.Option(None, help="Only stored runs of this project."),
-    query: str = typer.Option(None, help="Only stored runs that match, such as: val.best < 0.3"),
-    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
-    against: Path = typer.Option(None, "--against", help="A second file of rules to compare with."),
-    labels: Path = typer.Option(None, "--labels", help="CSV with run and label; default: the tag `label` of each run."),
-    jobs: int = typer.Option(None, min=1, help="Processes; default: all cores."),
+    query: str = typer.Option(None, help="Only stored runs that match this query, such as: val.best < 0.3"),
+    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: the rules in the settings."),
+    against: Path = typer.Option(None, "--against", help="A second file of rules, to compare with."),
+    labels: Path = typer.Option(
+        None, "--labels", help="CSV with columns run and label; default: the tag `label` of each run."
+    ),
+    jobs: int = typer.Option(None, min=1, help="Number of processes; default: one per core."),
     server: str = typer.Option(
         None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store."
     ),
     json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
-    """Replay rules over stored runs or files: what fires when, and what stops save and miss, against patience 10."""
+    """Replay rules over stored runs or files: what fires when, and what stops save and miss, next to patience 10."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from monitor.cli import replays
@@ -73,7 +75,7 @@ def backtest(
 
 
 def _marks(server: str | None, project: str | None) -> Mapping[str, Mapping[str, int]]:
-    """By rule, how many alerts people marked as helpful and as false alarms."""
+    """For each rule, how many alerts were marked as helpful and as false alarms."""
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -90,14 +92,15 @@ def _check(runs: Sequence[str], files: bool, chosen: bool, server: str | None) -
 
 
 class Report:
-    """What a backtest prints.
+    """The output of a backtest.
 
     Args:
         names: of the configurations; one or two.
-        done: the runs that were replayed.
-        failed: those that could not be read.
-        notes: what else the reader should know.
-        marks: by rule, how many alerts people marked as what.
+        configs: the configurations.
+        done: the replayed runs.
+        failed: runs that could not be read.
+        notes: further remarks.
+        marks: for each rule, the number of alerts with each mark.
     """
 
     def __init__(
@@ -142,7 +145,7 @@ class Report:
         }  # fmt: skip
 
     def show(self) -> None:
-        """Print it as text for a person."""
+        """Print it as text."""
         labelled = sum(bool(run.labels) for run in self.done)
         out.print(f"[bold]{len(self.done):,}[/] runs" + (f", {labelled:,} of them labelled" if labelled else ""))
         for name, config in zip(self.names, self.configs, strict=True):
@@ -179,7 +182,7 @@ class Report:
         return table
 
     def _silent(self) -> list[str]:
-        """Rules that never fired, and that no label names."""
+        """Rules that never fired and that no label names."""
         return [rows[0].rule for rows in zip(*self.rules, strict=True) if not any(r.fired or r.labelled for r in rows)]
 
     def _stops_table(self) -> Table:
@@ -212,7 +215,7 @@ class Report:
 
 
 def _pair(cells: Sequence[str]) -> str:
-    """A cell of one configuration, or of two side by side where they differ."""
+    """A cell of one configuration, or of both where they differ."""
     return f"[bold]{' → '.join(cells)}[/]" if len(set(cells)) > 1 else cells[0]
 
 

@@ -15,15 +15,15 @@ PATTERN = typer.Option(
     None,
     "--pattern",
     metavar="REGEX",
-    help="Regular expression for a text log: named groups are series, except step, epoch and time.",
+    help="Regular expression for a text log: its named groups are series; step, epoch and time are special.",
     show_default=False,
 )
 
-TRAIN = typer.Option(None, "--train", help="Column or series of the training loss; default: by the names.")
-VAL = typer.Option(None, "--val", help="Column or series of the validation loss.")
-GOAL = typer.Option(None, "--goal", help='The metric to judge by, with ":max" or ":min", such as "val/acc:max".')
-STEP = typer.Option(None, "--step", help="Column that counts the steps; default: by the names.", show_default=False)
-EPOCH = typer.Option(None, "--epoch", help="Column that counts the epochs.", show_default=False)
+TRAIN = typer.Option(None, "--train", help="Column or series of the training loss; default: found by name.")
+VAL = typer.Option(None, "--val", help="Column or series of the validation loss; default: found by name.")
+GOAL = typer.Option(None, "--goal", help='The metric to improve, with ":max" or ":min", such as "val/acc:max".')
+STEP = typer.Option(None, "--step", help="Column with the steps; default: found by name.", show_default=False)
+EPOCH = typer.Option(None, "--epoch", help="Column with the epochs; default: found by name.", show_default=False)
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,7 @@ def diagnose(
         ...,
         metavar="SOURCE",
         help="CSV, JSONL, Keras history, trainer_state.json, a text log, TensorBoard events, an offline W&B run, a "
-        "folder that holds one of them, the address of an MLflow run, or - for standard input.",
+        "folder with one of them, the URL of an MLflow run, or - for standard input.",
         show_default=False,
     ),
     train: str = TRAIN,
@@ -46,23 +46,22 @@ def diagnose(
     epoch: str = EPOCH,
     pattern: str = PATTERN,
     run: str = typer.Option(
-        None, "--run", help="Which of several runs, by its name, such as fold-1.", show_default=False
+        None, "--run", help="Name of the run if there are several, such as fold-1.", show_default=False
     ),
-    unit: str = typer.Option(None, help='What a step counts, "step" or "epoch"; default: by the column name.'),
+    unit: str = typer.Option(None, help='Unit of the steps, "step" or "epoch"; default: from the column name.'),
     loss: str = typer.Option(None, help='The loss function, such as "cross_entropy(classes=10)".'),
     weight: list[str] = typer.Option(
-        [], help="Weight of a part of the loss, such as kl=0.1; give it once per part.", show_default=False
+        [], help="Weight of a part of the loss, such as kl=0.1; repeat it for each part.", show_default=False
     ),
-    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
+    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: the rules in the settings."),
     project: str = typer.Option(None, help="Use the rules of this project in the settings."),
     every: bool = ALL,
     json: bool = typer.Option(False, "--json", help="Print the diagnosis as JSON."),
 ) -> None:
-    """Read the losses of one run and print the diagnosis, without a server or a store.
+    """Diagnose the losses of one run, without a server or a store.
 
     Columns are recognised by name: step, epoch or iteration; train_loss, loss, val_loss, eval_loss, grad_norm, lr and
-    the like; loss/<part> for the parts of a composite loss. Columns that are not recognised are named, not dropped
-    silently.
+    the like; loss/<part> for the parts of a composite loss. Columns that are not recognised are listed.
     """
     from monitor.cli.rule_files import effective_rules, said_for
     from monitor.importers import judge, read_curves
@@ -87,7 +86,7 @@ def diagnose(
 
 
 def _weight(text: str, parts: Mapping[str, object]) -> tuple[str, float]:
-    """`kl=0.1` as a part and its weight."""
+    """Parse `kl=0.1` into a part and its weight."""
     name, _, number = text.rpartition("=")
     name = name.removeprefix("loss/")
     if name not in parts:

@@ -1,4 +1,4 @@
-"""`monitor db`: the schema of the store."""
+"""`monitor db`: the database schema."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default
 
 
 def register(app: typer.Typer) -> typer.Typer:
-    """Add the commands of this file; returns the group."""
-    group = typer.Typer(no_args_is_help=True, help="Manage the database.")
+    """Add the commands of this file, and return their group."""
+    group = typer.Typer(no_args_is_help=True, help="Upgrade, check and copy the database.")
     group.command("upgrade")(upgrade)
     group.command("downgrade")(downgrade)
     group.command("check")(check)
-    app.add_typer(group, name="db", rich_help_panel="Look after")
+    app.add_typer(group, name="db", rich_help_panel="Manage")
     return group
 
 
@@ -26,7 +26,7 @@ def upgrade(
     revision: str = typer.Option("head", help="Revision to upgrade to."),
     json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
-    """Upgrade the database to the schema of this version, or create a new one."""
+    """Upgrade the database to the schema of this version, or create a new database."""
     from monitor.store.sql import migrate
 
     target = own_database(url, "monitor db upgrade")
@@ -39,7 +39,7 @@ def upgrade(
 
 def downgrade(
     revision: str = typer.Argument(
-        ..., help='Revision to go back to, such as "0001"; "base" removes all tables of the monitor.'
+        ..., help='Revision to go back to, such as "0001"; "base" drops all tables of the monitor.'
     ),
     url: str = _URL,
     json: bool = typer.Option(False, "--json", help="Print as JSON."),
@@ -57,7 +57,7 @@ def downgrade(
 
 
 def check(url: str = _URL, json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
-    """Print the schema of the database; exit status 2 if it is not this version's."""
+    """Print the database's schema revision. Exit status 2 if it does not match this version."""
     from monitor.store import Store
     from monitor.store.sql import migrate
 
@@ -67,14 +67,14 @@ def check(url: str = _URL, json: bool = typer.Option(False, "--json", help="Prin
 
 
 def own_database(url: str | None, command: str) -> str:
-    """The database that a command works on: the named one, else that of the settings.
+    """The database that a command works on: the given one, else that of the settings.
 
     Args:
-        url: as the user gave it.
-        command: what was called, for the error.
+        url: as given by the user.
+        command: the command, for the error.
 
     Raises:
-        SettingsError: runs go to a server, whose database is not reached from here.
+        SettingsError: runs go to a server, whose database is not accessible from here.
     """
     loaded = settings_.load()
     if url is None and loaded.database_url is None and loaded.server_url is not None:

@@ -1,4 +1,4 @@
-"""`monitor import`: existing files and runs, stored as finished runs."""
+"""`monitor import`: stores existing files and runs of other trackers as finished runs."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from monitor.shipping.sinks import Sink
 
 _SHOWN = 10
-"""Skipped things that text lists by name, at most; `--json` has all."""
+"""Skipped items listed in text output, at most; `--json` lists all."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command("import", rich_help_panel="Look after")(import_)
+    app.command("import", rich_help_panel="Manage")(import_)
 
 
 @dataclass(slots=True)
 class _Summary:
-    """What an import did so far."""
+    """The results of an import so far."""
 
     stored: list[tuple[ImportedRun, Sent]] = field(default_factory=list)
     broken: list[tuple[str, str, str]] = field(default_factory=list)
@@ -51,11 +51,11 @@ def import_(
     source: list[str] = typer.Argument(
         ...,
         metavar="SOURCE",
-        help="Files, folders to search, or `mlflow URI`: a server, a database, a folder such as mlruns.",
+        help="Files, folders to search, or `mlflow URI` with a server, a database or a folder such as mlruns.",
         show_default=False,
     ),
-    project: str = typer.Option(None, help="Project for all runs; default: the source's own, else `imported`."),
-    name: str = typer.Option(None, help="Name of the run, if the sources hold only one."),
+    project: str = typer.Option(None, help="Project for all runs; default: named by the source, else `imported`."),
+    name: str = typer.Option(None, help="Name of the run; only if there is one."),
     train: str = TRAIN,
     val: str = VAL,
     goal: str = GOAL,
@@ -65,10 +65,10 @@ def import_(
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
     json: bool = typer.Option(False, "--json", help="Print what was stored and what was skipped as JSON."),
 ) -> None:
-    """Store files and the runs of other trackers: all series, parameters and times, judged like live runs.
+    """Import files and runs of other trackers: all series, parameters and times, diagnosed like live runs.
 
-    CSV, JSON and JSONL of many frameworks, text logs, TensorBoard events, offline W&B runs, folders of trackers, and
-    MLflow; docs/importing.md lists them. Importing the same again changes nothing. Exit status 1 if
+    Reads CSV, JSON and JSONL of many frameworks, text logs, TensorBoard events, offline W&B runs, folders of trackers,
+    and MLflow; docs/importing.md has the list. Importing the same source again changes nothing. Exit status 1 if
     something is damaged, 2 if nothing could be read.
     """
     from monitor.cli.rule_files import said_for
@@ -100,7 +100,7 @@ def import_(
 
 
 def _addresses(given: Sequence[str]) -> list[str]:
-    """The sources, with `mlflow URI` as one of them.
+    """The sources, with `mlflow URI` joined to one.
 
     >>> _addresses(["a.csv", "mlflow", "http://h:5000"])
     ['a.csv', 'mlflow:http://h:5000']
@@ -155,7 +155,7 @@ def _store(
     progress: Progress,
     task: TaskID,
 ) -> None:
-    """Store what one source holds; a run that is refused is noted, a store that is gone ends it all."""
+    """Store the runs of one source. A refused run is recorded as broken; an unreachable store raises."""
     from monitor.importers import ImportedRun, NotTraining, send_run
 
     for found in item.read(twins):
@@ -173,7 +173,7 @@ def _store(
             runs = len(summary.stored) + len(summary.ignored) + 1
             progress.update(task, points=f"{runs:,} runs, {before + done:,} points")
 
-        called = f"{name}/{found.part}" if name and found.part else name  # one of several runs of a file
+        called = f"{name}/{found.part}" if name and found.part else name  # the file has several runs
         try:
             summary.stored.append((found, send_run(found, sink.send, project=project, name=called, progress=report)))
         except (WireError, RunNotFound) as error:
@@ -203,11 +203,11 @@ def _sink(settings: Settings) -> Sink:
 
 
 def _verdicts(settings: Settings, summary: _Summary) -> dict[str, str]:
-    """What the rules say of each run that is stored, by its id."""
+    """The verdict of each stored run, by id."""
     from monitor.reader.api import Api
 
     found: dict[str, str] = {}
-    with contextlib.suppress(MonitorError), Api(settings=settings) as api:  # all is stored already
+    with contextlib.suppress(MonitorError), Api(settings=settings) as api:  # everything is stored already
         for _, sent in summary.stored:
             found[sent.run_id] = api.run(sent.run_id).info.verdict
     return found
@@ -250,7 +250,7 @@ def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
 
 
 def _steps(run: ImportedRun) -> str:
-    """How the steps were found, and how often they begin again."""
+    """How the steps were found, and the number of attempts."""
     again = f", {len(run.attempts) + 1} attempts" if run.attempts else ""
     return f"{run.steps or 'its own'}{again}"
 

@@ -1,4 +1,4 @@
-"""`monitor sync` and `monitor doctor`: points that are still in a journal on this machine."""
+"""`monitor sync` and `monitor doctor`: unsent data in the journals of this machine."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from monitor.settings import Settings
     from monitor.shipping.sync import Leftover, SyncReport
 
-_FOLDER = typer.Argument(None, metavar="[DIR]", help="Folder of the store and the journals; default MONITOR_DIR.")
+_FOLDER = typer.Argument(None, metavar="[DIR]", help="Folder of the store and journals; default MONITOR_DIR.")
 _SERVER = typer.Option(
-    None, "--server", help="Server to send to; default: each run's own, MONITOR_SERVER_URL, the store."
+    None,
+    "--server",
+    help="Server to send to; default: each run's own, else MONITOR_SERVER_URL, else the embedded store.",
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command(rich_help_panel="Look after")(sync)
-    app.command(rich_help_panel="Look after")(doctor)
+    app.command(rich_help_panel="Manage")(sync)
+    app.command(rich_help_panel="Manage")(doctor)
 
 
 def sync(
@@ -34,7 +36,7 @@ def sync(
     server: str = _SERVER,
     json: bool = typer.Option(False, "--json", help="Print what was sent and what remains as JSON."),
 ) -> None:
-    """Send what ended processes left in their journals, and delete the journals that are stored."""
+    """Send the unsent data of ended processes, and delete the journals that are stored."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from monitor.shipping.sync import own_destination, unsent
@@ -102,14 +104,14 @@ def doctor(
 
 
 class _State(NamedTuple):
-    """The state of a receiver: its problem, None for none, and the same as Rich markup."""
+    """The state of a receiver: its problem (None: none), and a text with Rich markup."""
 
     problem: str | None
     text: str
 
 
 def _state(loaded: Settings, server: str | None) -> _State:
-    """Ask a server, or the embedded store where it has been made, for something that needs the token."""
+    """Query a server, or the embedded store if it exists, in a way that needs the token."""
     from monitor.errors import MonitorError
     from monitor.reader.api import Api
 
@@ -126,7 +128,7 @@ def _state(loaded: Settings, server: str | None) -> _State:
 
 
 def _why(item: Leftover, loaded: Settings) -> str:
-    """Why a journal was not sent, and what is missing from it."""
+    """Why a journal was not sent, and what was lost from it."""
     why = "it was logged offline" if item.offline else "the process ended before they were sent"
     if item.problem:
         why = f"the last try failed: {item.problem}"
@@ -142,7 +144,7 @@ def _why(item: Leftover, loaded: Settings) -> str:
 
 
 def _notes(item: Leftover) -> list[str]:
-    """What else there is to say of a journal: what was refused of it, and what is wrong with its files."""
+    """Further notes on a journal: refused records, and problems with its files."""
     aside = f"{count(item.aside, 'record')} refused and left out, the last one as {item.why_aside}"
     return [*([aside] if item.aside else []), *([item.odd] if item.odd else [])]
 

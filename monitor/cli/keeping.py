@@ -1,4 +1,4 @@
-"""What is kept: `monitor runs rm|deleted|restore|export`, `monitor projects`, `monitor gc`, `monitor db copy`."""
+"""`monitor runs rm|deleted|restore|export`, `monitor projects`, `monitor gc`, `monitor db copy`: stored data."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
 def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
-    """Add the commands of this file to the groups they belong to."""
+    """Add the commands of this file to their groups."""
     runs.command("rm")(rm)
     runs.command("deleted")(deleted)
     runs.command("restore")(restore)
     runs.command("export")(export)
     db.command("copy")(copy)
-    app.command(rich_help_panel="Look after")(gc)
+    app.command(rich_help_panel="Manage")(gc)
     app.command(rich_help_panel="Watch")(projects)
 
 
@@ -77,7 +77,7 @@ def deleted(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
 def export(
     runs: list[str] = _RUNS,
     to: Path = typer.Option(..., "--to", help="File to write: .csv or .parquet."),
-    key: list[str] = typer.Option(None, "--key", help="Series to write; can be repeated. Default: all."),
+    key: list[str] = typer.Option(None, "--key", help="Series to write; repeat it for several. Default: all."),
     url: str = _URL,
     server: str = _SERVER,
     json: bool = _JSON,
@@ -101,7 +101,7 @@ def gc(
         min=0,
         help="Downsample curves of runs that ended at least this many days ago; cannot be undone.",
     ),
-    points: int = typer.Option(None, min=500, help="Points that a downsampled series keeps, approximately."),
+    points: int = typer.Option(None, min=500, help="Approximate number of points that a downsampled series keeps."),
     project: str = typer.Option(None, help="Delete and downsample only runs of this project."),
     keep_deleted: float = typer.Option(None, min=0, help="Days for which a deleted run can be restored."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be done, and change nothing."),
@@ -137,7 +137,7 @@ def gc(
 
 
 def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
-    """List the projects, how long their runs are kept, and how many runs are due for deletion."""
+    """List projects, how long their runs are kept, and how many runs are due for deletion."""
     from rich.table import Table
 
     data: list[dict[str, object]] = []
@@ -171,7 +171,7 @@ def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None
 
 
 def _due(names: Sequence[str], url: str | None) -> dict[str, dict[str, int]]:
-    """By project, how many runs the next round would delete and downsample; a server does not say."""
+    """For each project, how many runs `gc` would delete and downsample now. Only known for a local database."""
     from monitor.store import Store
     from monitor.store.retention import Policy, keep
 
@@ -186,7 +186,7 @@ def copy(
     destination: str = typer.Argument(..., metavar="DST", help="URL of the database to fill.", show_default=False),
     json: bool = _JSON,
 ) -> None:
-    """Copy every run to another database, SQLite or PostgreSQL; resumable, verified by counts and checksums."""
+    """Copy all runs to another database, SQLite or PostgreSQL. Resumable; verified by counts and checksums."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from monitor.store.copy import copy as copy_runs
@@ -204,7 +204,7 @@ def copy(
 
 
 def open_api(url: str | None, server: str | None) -> Api:
-    """A reader of the named database, else of the server, else of the embedded store; it creates none of them."""
+    """A reader of the given database, else of the server, else of the embedded store. Creates none of them."""
     from monitor.reader.api import Api
     from monitor.store import Store
 

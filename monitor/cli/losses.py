@@ -1,4 +1,4 @@
-"""`monitor losses`: measure a loss function, compare several by training, and get advice on which to choose."""
+"""`monitor losses`: measure, check, compare, search for and choose loss functions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    group = typer.Typer(no_args_is_help=True, help="Measure, compare and choose loss functions.")
+    group = typer.Typer(no_args_is_help=True, help="Measure, check, compare and choose loss functions.")
     extra = {"allow_extra_args": True, "ignore_unknown_options": True}
     group.command("profile", context_settings=extra)(profile)
     group.command("check", context_settings=extra)(check)
@@ -42,14 +42,16 @@ def profile(
         help="Such as torch.nn.HuberLoss, mymodule.my_loss, ./file.py:my_loss or huber.",
         show_default=False,
     ),
-    kind: str = typer.Option(None, help="How it is called: regression, classification, margin, pairwise …"),
-    classes: int = typer.Option(5, min=2, help="Classes, for a loss over scores."),
+    kind: str = typer.Option(
+        None, help="How it is called: regression, classification, margin, pairwise, ...; default: detected."
+    ),
+    classes: int = typer.Option(5, min=2, help="Number of classes, for a loss of class scores."),
     json: bool = _JSON,
 ) -> None:
-    """Measure the properties of a loss function; further options are its own parameters, such as --delta 1."""
+    """Measure the properties of a loss function. Further options are its own parameters, such as --delta 1."""
     from monitor import losses
 
-    sys.path.append(str(Path.cwd()))  # a module of the current folder, as `python -m` finds it too
+    sys.path.append(str(Path.cwd()))  # so that modules in the current folder are found, as with `python -m`
     found = losses.profile(losses.load(name, **_settings(context.args, name)), kind, classes=classes, name=name)
     table = Table(box=None, show_header=False, pad_edge=False, title=f"[bold]{escape(name)}[/]", title_justify="left")
     for label, value in found.rows():
@@ -72,11 +74,11 @@ def check(
         help="Such as mymodule.my_loss, ./file.py:my_loss, torch.nn.HuberLoss or huber.",
         show_default=False,
     ),
-    kind: str = typer.Option(None, help="How it is called; told from the function otherwise."),
-    classes: int = typer.Option(5, min=2, help="Classes, for a loss over scores."),
+    kind: str = typer.Option(None, help="How it is called, as for profile; default: detected."),
+    classes: int = typer.Option(5, min=2, help="Number of classes, for a loss of class scores."),
     json: bool = _JSON,
 ) -> None:
-    """Say what is wrong with a loss function, with the evidence and the mend; exit 1 where something is."""
+    """Find mistakes in a loss function, each with evidence and a fix; exit status 1 if there are any."""
     from monitor import losses
 
     sys.path.append(str(Path.cwd()))
@@ -87,7 +89,7 @@ def check(
 
 
 def _pictures(found: LossProfile) -> Table:
-    """Every slice of the loss in one line, with the errors and the losses at its ends."""
+    """Each slice of the loss as one line, with errors and losses at its ends."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, line in found.curve.items():
         errors, values = line["error"], [value for value in line["loss"] if math.isfinite(value)]
@@ -106,19 +108,21 @@ def compare(
     data: str = typer.Option("digits", help="A CSV or Parquet file, or digits, iris, wine, breast_cancer, diabetes."),
     target: str = typer.Option(None, help="Column of the file to predict."),
     task: str = typer.Option(None, help="regression, classification, binary, counts, ranking or metric."),
-    seeds: int = typer.Option(5, min=2, help="Trainings of each loss."),
-    metric: str = typer.Option(None, help="What to rank by; default accuracy, or mae for regression."),
-    label_noise: float = typer.Option(0.0, min=0, max=1, help="Share of training labels to replace by wrong ones."),
-    outliers: float = typer.Option(0.0, min=0, max=1, help="Share of training targets to move far away."),
-    cost: str = typer.Option(None, help="Cost of a false alarm and of a miss, such as 1:10; they are then judged."),
-    attack: str = typer.Option(
-        None, help="fgsm or pgd: judge on attacked inputs; trades(6) and adversarial train for it."
+    seeds: int = typer.Option(5, min=2, help="Number of trainings per loss."),
+    metric: str = typer.Option(None, help="Metric to rank by; default: accuracy, or mae for regression."),
+    label_noise: float = typer.Option(
+        0.0, min=0, max=1, help="Share of training labels to replace with wrong ones, 0 to 1."
     ),
-    eps: float = typer.Option(None, help="Largest change of an input by the attack, in its standard deviations."),
+    outliers: float = typer.Option(0.0, min=0, max=1, help="Share of training targets to turn into outliers, 0 to 1."),
+    cost: str = typer.Option(None, help="Cost of a false alarm and of a miss, such as 1:10; ranks by total cost."),
+    attack: str = typer.Option(
+        None, help="fgsm or pgd: rank on attacked inputs; the losses trades(6) and adversarial train for that."
+    ),
+    eps: float = typer.Option(None, help="Largest change of an input by the attack, in standard deviations."),
     epochs: int = typer.Option(30, min=1, help="Passes over the training data."),
     json: bool = _JSON,
 ) -> None:
-    """Train the same small network under several losses and rank them, with intervals over seeds."""
+    """Train the same small network with several losses and rank them, with confidence intervals over seeds."""
     from monitor import losses
 
     sys.path.append(str(Path.cwd()))
@@ -138,14 +142,14 @@ def search(
         ..., help="A CSV or Parquet file, or digits, iris, wine, breast_cancer, diabetes.", show_default=False
     ),
     target: str = typer.Option(None, help="Column of the file to predict."),
-    task: str = typer.Option(None, help="As for compare; measured from the data otherwise."),
-    metric: str = typer.Option(None, help="What to rank by; default accuracy, or mae for regression."),
-    seeds: int = typer.Option(16, min=3, help="Fresh splits on which the last loss is compared with the usual one."),
+    task: str = typer.Option(None, help="As for compare; default: detected from the data."),
+    metric: str = typer.Option(None, help="Metric to rank by; default: accuracy, or mae for regression."),
+    seeds: int = typer.Option(16, min=3, help="Number of new splits for the final comparison with the usual loss."),
     epochs: int = typer.Option(30, min=1, help="Passes over the training data."),
-    write: Path = typer.Option(None, help="Write the loss as a torch module into this file.", show_default=False),
+    write: Path = typer.Option(None, help="Write the loss as a torch module to this file.", show_default=False),
     json: bool = _JSON,
 ) -> None:
-    """Search families of losses and their parameters for one that is clearly better than the usual loss."""
+    """Search families of losses and their parameters for one that clearly beats the usual loss."""
     from monitor import losses
 
     table = _table(data, target)
@@ -165,15 +169,17 @@ def advise(
     task: str = typer.Option(
         None,
         help="regression, quantile, classification, binary, cost, segmentation, detection, metric, ranking, language "
-        "or counts; inferred from the data where a file is given.",
+        "or counts; default: detected from --data.",
     ),
-    data: str = typer.Option(None, help="A CSV or Parquet file, in which imbalance, noise and outliers are measured."),
+    data: str = typer.Option(
+        None, help="A CSV or Parquet file; imbalance, label noise and outliers are measured in it."
+    ),
     target: str = typer.Option(None, help="Column of the file to predict."),
     cost: str = typer.Option(None, help="Cost of a false alarm and of a miss, such as 1:10."),
     classes: int = typer.Option(None, min=2, help="Number of classes."),
     imbalance: str = typer.Option("1:1", help="Ratio of the most frequent class to the rarest, such as 100:1."),
-    outliers: bool = typer.Option(False, "--outliers", help="Some targets or examples are outliers."),
-    label_noise: float = typer.Option(0.0, min=0, max=1, help="Share of labels that are wrong."),
+    outliers: bool = typer.Option(False, "--outliers", help="The data contains outliers."),
+    label_noise: float = typer.Option(0.0, min=0, max=1, help="Share of wrong labels, 0 to 1."),
     half_precision: bool = typer.Option(False, "--half-precision", help="The loss is computed in float16."),
     json: bool = _JSON,
 ) -> None:
@@ -199,11 +205,11 @@ def advise(
 
 
 OUTLIERS = 0.005
-"""A share of outliers in a file from which robust losses are asked for."""
+"""Share of outliers in a file from which robust losses are preferred."""
 
 
 def _table(data: str, target: str | None) -> UserData | None:
-    """The user's own file; None for a data set's name."""
+    """The user's file; None for the name of a data set."""
     return read_table(data, target) if target is not None or "." in data or "/" in data else None
 
 
@@ -212,7 +218,7 @@ def _listed(said: list[str]) -> list[str]:
 
 
 def _pair(text: str | None) -> tuple[float, float] | None:
-    """`1:10` as two costs."""
+    """Parse `1:10` into two costs."""
     if text is None:
         return None
     first, _, second = text.partition(":")
@@ -234,7 +240,7 @@ def _ratio(text: str) -> float:
 
 
 def _settings(words: list[str], loss: str) -> dict[str, object]:
-    """`--delta 1 --reduction sum` as keyword arguments; values are read as Python's literals where they are some."""
+    """Parse `--delta 1 --reduction sum` into keyword arguments. Values are Python literals if possible, else text."""
     settings: dict[str, object] = {}
     rest = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
     while rest:

@@ -1,4 +1,4 @@
-"""`monitor mcp`: the runs as tools of an agent, by the Model Context Protocol."""
+"""`monitor mcp`: the runs as tools for agents (Model Context Protocol)."""
 
 from __future__ import annotations
 
@@ -9,34 +9,40 @@ import typer
 from monitor import settings as settings_
 from monitor.errors import SettingsError
 
-_LEAST_TOKEN = 16
+_LEAST_TOKEN = 16  # a shorter one is too easy to guess for whoever reaches the port
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command(rich_help_panel="Look after")(mcp)
+    app.command(rich_help_panel="Manage")(mcp)
 
 
 def mcp(
     http: bool = typer.Option(False, "--http", help="Serve over HTTP instead of standard input and output."),
     host: str = typer.Option("127.0.0.1", help="Address to bind with --http; any but loopback needs MONITOR_TOKEN."),
-    port: int = typer.Option(8472, min=0, max=65535, help="Port with --http; 0: any that is free."),
+    port: int = typer.Option(8472, min=0, max=65535, help="Port with --http; 0 picks a free one."),
     write: bool = typer.Option(
-        False, "--write", help="Also tools that change something: stop runs, answer and silence alerts, annotate runs."
+        False,
+        "--write",
+        help="Also offer tools that change things: stop runs, acknowledge and silence alerts, annotate runs.",
     ),
-    project: list[str] = typer.Option([], "--project", help="Only runs of this project; can be repeated."),
+    project: list[str] = typer.Option([], "--project", help="Only runs of this project; repeat it for several."),
     files: Path = typer.Option(
-        None, "--files", help="Folder of files that may be diagnosed; default: the current one, with --http none."
+        None,
+        "--files",
+        help="Folder with files that agents may diagnose; default: the current one, or none with --http.",
     ),
-    who: str = typer.Option("agent", "--who", help="Who asks for stops and answers alerts, as people see it."),
-    server: str = typer.Option(None, "--server", help="Server; default MONITOR_SERVER_URL, else the embedded store."),
+    who: str = typer.Option("agent", "--who", help="Name shown to people for the agent's stops and alert changes."),
+    server: str = typer.Option(
+        None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store."
+    ),
 ) -> None:
-    """Serve the runs as tools of an agent, by the Model Context Protocol."""
+    """Serve the runs as tools for agents, over the Model Context Protocol."""
     from monitor.mcp import Options, create_server
     from monitor.reader.api import Api
 
     loaded = settings_.load(server_url=server)
-    given: Path | None = files  # typer's default is None
+    given: Path | None = files  # typer's default is None, whatever the annotation says
     folder = Path() if given is None and not http else given
     options = Options(write=write, projects=tuple(project), files=folder, who=who)
     with Api(settings=loaded) as api:

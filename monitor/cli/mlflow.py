@@ -1,4 +1,4 @@
-"""`monitor mlflow`: a database that MLflow and the monitor share."""
+"""`monitor mlflow`: a database shared with MLflow."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default
 
 
 def register(app: typer.Typer) -> typer.Typer:
-    """Add the commands of this file; returns the group."""
-    group = typer.Typer(no_args_is_help=True, help="Look after a database that MLflow shares.")
-    group.callback()(lambda: None)  # so that the one command keeps its name
+    """Add the commands of this file, and return their group."""
+    group = typer.Typer(no_args_is_help=True, help="Manage a database shared with MLflow.")
+    group.callback()(lambda: None)  # with a callback, a single command keeps its name
     group.command("unpack")(unpack)
-    app.add_typer(group, name="mlflow", rich_help_panel="Look after")
+    app.add_typer(group, name="mlflow", rich_help_panel="Manage")
     return group
 
 
 def unpack(url: str = _URL, json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
-    """Write all metric histories into MLflow's own table, so that MLflow alone can serve them; repeatable."""
+    """Write all metric histories to MLflow's own table, so that MLflow can serve them alone. Can be repeated."""
     from monitor.store.mlflow import MlflowStore
 
     runs = points = 0

@@ -1,4 +1,4 @@
-"""The runs of a backtest: found in the store or in folders, read and replayed where there is a core free."""
+"""The runs of a backtest: found in the store or in folders, then read and replayed in parallel."""
 
 from __future__ import annotations
 
@@ -27,23 +27,26 @@ from monitor.rules.registry import all_rules
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 PAGE: Final = 500
-"""Runs asked for at once."""
+"""Runs per request."""
 EACH: Final = 8
-"""Runs that make it worth starting another process."""
+"""Runs from which another process pays off."""
 AHEAD: Final = 4
-"""Runs handed out a process before one has come back."""
+"""Runs submitted ahead, per process."""
 LABEL: Final = "label"
-"""The tag that says what is true of a run."""
+"""The tag with a run's label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A run that is to be replayed, before it is read.
+    """A run to replay, not yet read.
 
     Attributes:
         ref: the id of a stored run, or the path of a file.
-        stored: it is in the store.
-        label: what its tag says.
+        name: its name in the report.
+        stored: True for a stored run.
+        loss: what is known of its loss.
+        label: the value of its tag.
+        labels: the parsed labels.
     """
 
     ref: str
@@ -64,7 +67,7 @@ class Failed:
 
 
 def stored(server: str | None, refs: Sequence[str], project: str | None, query: str | None) -> list[Item]:
-    """The stored runs that are meant; all where nothing is said.
+    """The selected runs of the store; all by default.
 
     Raises:
         MonitorError: the run does not exist, or the store cannot be read.
@@ -87,10 +90,10 @@ def stored(server: str | None, refs: Sequence[str], project: str | None, query: 
 
 
 def files(paths: Iterable[str]) -> list[Item]:
-    """The files that are meant: a folder stands for the files of losses in it, and in the folders below.
+    """The selected files; a folder stands for all files with losses in it and below.
 
     Raises:
-        FileUnreadable: the file does not exist, or a folder holds no file of losses.
+        FileUnreadable: a path does not exist, or a folder has no files with losses.
     """
     found: dict[str, Item] = {}
     for text in paths:
@@ -106,13 +109,17 @@ def files(paths: Iterable[str]) -> list[Item]:
 
 
 def labelled(items: Sequence[Item], path: Path | None) -> tuple[list[Item], list[str], list[str]]:
-    """The runs with their labels, from their tag or a file; words that are not labels; runs that only the file has.
+    """Attach labels from the runs' tags or from a file.
 
     Args:
-        path: CSV with the columns `run` (id, its first digits, name, or file) and `label`; None: the tags.
+        items: the runs.
+        path: CSV with the columns `run` (id, its first digits, name, or file) and `label`; None: use the tags.
+
+    Returns:
+        The runs with labels, words that are not labels, and runs that only the file has.
 
     Raises:
-        FileUnreadable: names the row that means more than one run.
+        FileUnreadable: a row matches several runs; the message names it.
     """
     texts = {item.ref: [item.label] for item in items}
     strangers: list[str] = []
@@ -148,12 +155,17 @@ def run(
     jobs: int | None,
     advance: Callable[[], object],
 ) -> tuple[list[Replayed], list[Failed]]:
-    """Replay runs, in the order in which they were given, with any number of processes.
+    """Replay runs in several processes; results keep the order of the runs.
 
     Args:
-        server: where stored runs are; None: as the settings say.
-        jobs: processes; None: all cores, but no more than there is work for.
+        items: the runs.
+        configs: the rules.
+        server: where stored runs are; None: according to the settings.
+        jobs: number of processes; None: one per core, fewer for few runs.
         advance: called after each run.
+
+    Returns:
+        The replayed runs, and those that could not be read.
     """
     workers = min(jobs or _cores(), max(1, len(items) // EACH) if jobs is None else len(items))
     if workers <= 1:
@@ -187,11 +199,9 @@ def _in_processes(
             while waiting:
                 _collect(waiting, found, advance)
         except BaseException as error:
-            pool.shutdown(cancel_futures=True)  # waits for the few that have begun
+            pool.shutdown(cancel_futures=True)  # waits for the few that have started
             if isinstance(error, BrokenProcessPool):
-                raise MonitorError(
-                    "a process of the backtest was killed, for want of memory perhaps; try --jobs 1"
-                ) from None
+                raise MonitorError("a backtest process was killed, perhaps for lack of memory; try --jobs 1") from None
             raise
     return [found[k] for k in range(len(items))]
 
@@ -199,7 +209,7 @@ def _in_processes(
 def _collect(
     waiting: dict[Future[Replayed | Failed], int], found: dict[int, Replayed | Failed], advance: Callable[[], object]
 ) -> None:
-    """Take what is done, at least one."""
+    """Collect finished runs, at least one."""
     for future in wait(waiting, return_when=FIRST_COMPLETED).done:
         found[waiting.pop(future)] = future.result()
         advance()
@@ -217,7 +227,7 @@ def _replay(item: Item, configs: Sequence[RulesConfig], api: Api | None) -> Repl
 
 
 def _read(item: Item, api: Api | None) -> Case:
-    """The run with the whole history of its judged series."""
+    """The run with the full history of its diagnosed series."""
     if api is not None and item.stored:
         return case_of(api.run(item.ref), item.name, item.labels)
     curves = read_curves(item.ref)
@@ -232,14 +242,14 @@ def _read(item: Item, api: Api | None) -> Case:
 
 
 def _below(folder: Path) -> list[Path]:
-    """Files of losses in a folder, and folders that hold TensorBoard's events."""
+    """Files with losses in a folder, and folders with TensorBoard events."""
     found = {p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES}
     found |= {p.parent for p in folder.rglob("*tfevents*") if p.is_file()}
     return sorted(found)
 
 
 def _names(items: Sequence[Item]) -> dict[str, set[str]]:
-    """By everything that a run may be called, the runs that are."""
+    """The runs by all their names."""
     names: dict[str, set[str]] = {}
     for item in items:
         path = Path(item.ref)
@@ -256,7 +266,7 @@ def _cores() -> int:
 
 
 def _quiet() -> None:
-    """An interrupt is the parent's to answer."""
+    """Ignore Ctrl-C: the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -267,5 +277,5 @@ def _configs(overrides: str) -> tuple[RulesConfig, ...]:
 
 @cache
 def _api(server: str | None) -> Api:
-    """One reader a process, as long as it lives."""
+    """One reader per process, never closed."""
     return Api(server)

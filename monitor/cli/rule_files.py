@@ -1,4 +1,4 @@
-"""Rules and their tests in files: YAML or TOML, read strictly; curves beside them."""
+"""Reads rules and their unit tests from YAML or TOML files, strictly, and the curves they refer to."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from monitor.rules.sketch.noise import Floats
 
 
 def read_rules(path: Path) -> RulesConfig:
-    """The rules of a file: those under `rules`, as in `monitor.toml` and in a file of tests, or the whole file.
+    """Read rules: the table `rules`, as in `monitor.toml` and in a file of tests, else the whole file.
 
     Raises:
-        FileUnreadable: names the file, the rule and key, and the nearest valid one.
+        FileUnreadable: names the file, the rule and the key, and suggests the nearest valid one.
     """
     data = read_data(path)
     found = data.get("rules", data) if isinstance(data, Mapping) else data
@@ -37,10 +37,10 @@ def read_rules(path: Path) -> RulesConfig:
 
 
 def effective_rules(path: Path | None, project: str | None = None) -> RulesConfig:
-    """The rules of a file; without one, those of the settings, for a project where one is named.
+    """The rules of a file; without one, the rules in the settings (of a project, if given).
 
     Raises:
-        MonitorError: the file or a setting cannot be used.
+        MonitorError: the file or a setting is invalid.
     """
     if path is not None:
         return read_rules(path)
@@ -49,10 +49,10 @@ def effective_rules(path: Path | None, project: str | None = None) -> RulesConfi
 
 
 def read_suite(path: Path) -> Suite:
-    """A file of tests, with the curves that it refers to.
+    """Read a file of rule tests, with the curves it refers to.
 
     Raises:
-        FileUnreadable: names the file and the place in it, and the nearest valid key.
+        FileUnreadable: names the file and the place, and suggests the nearest valid key.
     """
     try:
         return parse_suite(read_data(path), _Beside(path.parent))
@@ -63,13 +63,13 @@ def read_suite(path: Path) -> Suite:
 
 
 class _Beside:
-    """What a file of tests refers to, by paths relative to its folder."""
+    """Loads what a file of tests refers to; paths are relative to its folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def series(self, path: str, column: str | None, role: Role) -> Floats:
-        """A series of a file of curves, by its column or by its role."""
+        """A series of a file, by its column or by its role."""
         run, _ = read_one_run(self._folder / path)
         key = run.mapped().get(role) if column is None else column
         if key is None:
@@ -86,10 +86,10 @@ class _Beside:
 
 
 def said_for(given: Mapping[str, str | None]) -> Said:
-    """What the user says of the names of a source: the options of a command, which must be there, else the settings.
+    """The roles of a source's names: from a command's options, which must exist, else from the settings.
 
     Raises:
-        SettingsError: a role or a direction that cannot be used.
+        SettingsError: a role or a direction is invalid.
     """
     options = {role: name for role, name in given.items() if name is not None}
     if options:
@@ -98,7 +98,7 @@ def said_for(given: Mapping[str, str | None]) -> Said:
 
 
 def role_series(curves: Curves) -> dict[Role, Floats]:
-    """The curves of a file by role, those that it has."""
+    """The curves of a file, by role."""
     found = {Role.TRAIN: curves.train, Role.VAL: curves.val, Role.GRAD_NORM: curves.grad_norm, Role.LR: curves.lr}
     return {role: series for role, series in found.items() if series is not None and len(series)}
 

@@ -1,4 +1,4 @@
-"""`monitor rules`: the rules as they are configured, tests of them, and backtests (`monitor.cli.backtest`)."""
+"""`monitor rules`: lists the rules and tests them; `monitor.cli.backtest` has the backtest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
 def register(app: typer.Typer) -> typer.Typer:
-    """Add the commands of this file; returns the group."""
+    """Add the commands of this file, and return their group."""
     group = typer.Typer(no_args_is_help=True, help="List, unit-test and backtest the rules.")
     group.command("ls")(ls)
     group.command("test")(run_tests)
@@ -30,11 +30,11 @@ def register(app: typer.Typer) -> typer.Typer:
 
 
 def ls(
-    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: those of the settings."),
-    project: str = typer.Option(None, help="The rules of this project, if it has its own."),
+    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: the rules in the settings."),
+    project: str = typer.Option(None, help="Show the rules of this project, if it has its own."),
     json: bool = _JSON,
 ) -> None:
-    """List the rules in effect with their thresholds; a star marks a value that is not the default."""
+    """List the rules in effect with their thresholds. A star marks values that differ from the default."""
     from monitor.cli.rule_files import effective_rules
     from monitor.rules.registry import all_rules, broken_rules
 
@@ -75,9 +75,10 @@ def ls(
 
 
 def run_tests(
-    file: Path = typer.Argument(..., metavar="FILE", help="YAML file of tests.", show_default=False), json: bool = _JSON
+    file: Path = typer.Argument(..., metavar="FILE", help="YAML file with tests.", show_default=False),
+    json: bool = _JSON,
 ) -> None:
-    """Unit-test rules on curves; exit status 1 if a test fails, 2 if the file cannot be read."""
+    """Unit-test rules on curves. Exit status 1 if a test fails, 2 if the file cannot be read."""
     from monitor.cli.rule_files import read_suite
     from monitor.rules.lab.unit_tests import run_test
 

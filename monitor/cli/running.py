@@ -1,4 +1,4 @@
-"""`monitor run`: run a command, keep its output, find the losses in it, and stop it where that is advised."""
+"""`monitor run`: run a command, store its output, read its losses, and stop it when that is advised."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INTERPRETERS: Final = ("python", "torchrun", "accelerate", "deepspeed", "bash",
 
 
 class Stop(StrEnum):
-    """What to do where a stop is advised and stands."""
+    """What to do when advice to stop persists."""
 
     ASK = "ask"
     SIGNAL = "signal"
@@ -34,23 +34,23 @@ def register(app: typer.Typer) -> None:
 
 def run(
     command: list[str] = typer.Argument(
-        ..., metavar="COMMAND", help="Behind --: the command, such as python train.py --lr 0.1.", show_default=False
+        ..., metavar="COMMAND", help="The command, after --, such as: -- python train.py --lr 0.1", show_default=False
     ),
-    name: str = typer.Option(None, help="The run's name; default: the script's."),
-    project: str = typer.Option(None, help="Project of the run; default: the name of the folder."),
+    name: str = typer.Option(None, help="Name of the run; default: the script's."),
+    project: str = typer.Option(None, help="Project of the run; default: the current folder's name."),
     stop: Stop = typer.Option(
-        Stop.ASK, help="When a stop is advised and not withdrawn: say so, or send SIGINT, and SIGTERM later."
+        Stop.ASK, help="When a stop is advised: ask prints it; signal sends SIGINT, then SIGTERM."
     ),
     grace: float = typer.Option(60.0, min=0, help="Seconds between SIGINT and SIGTERM."),
-    stands: float = typer.Option(10.0, min=0, help="Seconds that the advice must last."),
+    stands: float = typer.Option(10.0, min=0, help="Seconds for which the advice must persist first."),
     pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to log to; default MONITOR_SERVER_URL, else the embedded store."),
 ) -> None:
-    """Run a training that logs nothing: pass on and store its output, and read its losses from it.
+    """Run a training that has no logging of its own: show and store its output, and read its losses from it.
 
-    Such as: monitor run -- python train.py --lr 0.1
+    Example: monitor run -- python train.py --lr 0.1
 
-    The exit status is the command's own. If the command calls `monitor.init` itself, that run is this one.
+    The exit status is the command's own. If the command calls `monitor.init` itself, it logs to this run.
     """
     import random
     import shutil
@@ -70,6 +70,7 @@ def run(
         fail(f"{command[0]}: {'is not executable; chmod +x it' if there else 'no such command'}", 127)
     loaded = settings_.load(server_url=server)
     found = None if pattern is None else compiled(pattern)
+    # With "join", because a process of the command may call `init` itself and then leads the run.
     started = Run(
         settings=loaded,
         run_id=uuid.uuid4().hex,
@@ -99,7 +100,7 @@ def run(
 
 
 def _summary(run: Run, series: Sequence[str] | None) -> str:
-    """What became of the output, in a line."""
+    """What was read from the output, in one line."""
     where = f"`monitor runs show {run.id[:8]}` shows the run"
     if series is None:
         return f"the command logged for itself; {where}."
@@ -114,7 +115,7 @@ def _say(text: str) -> None:
 
 
 def _script(command: list[str]) -> str:
-    """What a command is called after: its script, else its program.
+    """The name for a command: its script, else its program.
 
     >>> _script(["python", "-u", "train.py", "--lr", "1"]), _script(["./run.sh"]), _script(["python", "-m", "a.train"])
     ('train', 'run', 'a.train')

@@ -23,17 +23,17 @@ _COLUMNS = (
     ("goal", True), ("last step", True), ("started", False),
 )  # fmt: skip
 _WIDE = 100
-"""Columns of a terminal from which on the list has room for all of its own."""
+"""Terminal width from which all columns fit."""
 _NAME: Final = 1
-"""The column that gives way where the terminal is too narrow for all: a long name is cut, and nothing else is."""
-_NAME_LEAST: Final = 16
+"""The column that is cut if the terminal is too narrow."""
+_NAME_LEAST: Final = 16  # characters of a name that are shown however narrow the terminal is
 _JSON = typer.Option(False, "--json", help="Print as JSON.")
-ALL: Final = typer.Option(False, "--all", help="List every finding, also those that came and went; JSON always does.")
+ALL: Final = typer.Option(False, "--all", help="Show all findings, including resolved ones; --json always does.")
 
 
 def register(app: typer.Typer) -> typer.Typer:
-    """Add the commands of this file; returns the group."""
-    group = typer.Typer(no_args_is_help=True, help="List and show runs.")
+    """Add the commands of this file, and return their group."""
+    group = typer.Typer(no_args_is_help=True, help="List, show and manage runs.")
     group.command("ls")(ls)
     group.command("show")(show)
     group.command("output")(output)
@@ -48,13 +48,15 @@ def ls(
     ),
     verdict: str = typer.Option(None, help="Only runs with this verdict, such as overfitting."),
     search: str = typer.Option(None, help="Only runs whose name or id contains this text."),
-    query: str = typer.Option(None, help='Such as: status = "running" and val.best < 0.3 order by val.best'),
+    query: str = typer.Option(
+        None, help='Filter and order, such as: status = "running" and val.best < 0.3 order by val.best'
+    ),
     order: str = typer.Option("-created", help='Column to sort by; prefix "-" for descending.'),
-    limit: int = typer.Option(20, min=1, max=1000, help="Most runs to print."),
+    limit: int = typer.Option(20, min=1, max=1000, help="Number of runs to print, at most."),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """List runs, newest first, with verdict and recommendation."""
+    """List runs, newest first, with their verdicts and recommendations."""
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -76,7 +78,7 @@ def ls(
 
 
 def _refuse_typos(api: Api, project: str | None, status: str | None, verdict: str | None) -> None:
-    """Say which filter names nothing that there is, with the nearest that there is; a custom rule's verdict passes."""
+    """Report a filter value that does not exist, with the nearest one that does. Verdicts of custom rules pass."""
     from monitor.rules import RULE_NAMES
 
     given = (
@@ -129,20 +131,28 @@ def _row(run: RunInfo, *, narrow: bool) -> list[str]:
 
 
 def _aside(name: str, count: int, points: int) -> str:
-    """What a counter of the run counted, in words; `points` are those that the run has."""
+    """A run's warning counter in words.
+
+    Args:
+        name: the counter.
+        count: its value.
+        points: points that the run has now.
+    """
     if name == "thinned":
         return f"downsampled: {points:,} of {points + count:,} points kept"
     return f"{name}: {count:,} {SET_ASIDE.get(name, '')}".rstrip()
 
 
 def output(
-    run: str = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False),
-    search: str = typer.Option(None, help="Only pieces that contain this text."),
-    pieces: int = typer.Option(1000, min=1, max=10_000, help="Most pieces to print, the last ones."),
+    run: str = typer.Argument(..., metavar="RUN", help="Id, its first digits, or name.", show_default=False),
+    search: str = typer.Option(None, help="Only output that contains this text."),
+    pieces: int = typer.Option(
+        1000, min=1, max=10_000, help="Number of pieces of output to print, at most: the last ones."
+    ),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Print what a run's process wrote, and the texts that were logged; see `monitor run` and `capture_output`."""
+    """Print a run's output and logged texts; `monitor run` and `capture_output` store the output."""
     from monitor.reader.api import Api
 
     with Api(server) as api:
@@ -158,7 +168,7 @@ def output(
 
 
 def show(
-    run: str = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False),
+    run: str = typer.Argument(..., metavar="RUN", help="Id, its first digits, or name.", show_default=False),
     every: bool = ALL,
     server: str = _SERVER,
     json: bool = _JSON,

@@ -1,4 +1,4 @@
-"""`monitor up`, `monitor dashboard` and `monitor demo`: what keeps running."""
+"""`monitor up`, `monitor dashboard` and `monitor demo`: the commands that keep running."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor import settings as settings_
 from monitor.screen import err, escape, out
 
 _DIR = typer.Option(
-    None, "--dir", help="Folder of the embedded store and the journals; default MONITOR_DIR, else ~/.monitor."
+    None, "--dir", help="Folder of the embedded store and journals; default MONITOR_DIR, else ~/.monitor."
 )
 
 
@@ -26,16 +26,16 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    host: str = typer.Option(None, help="Address to bind; any but loopback needs a token."),
+    host: str = typer.Option(None, help="Address to bind; any address but loopback needs a token."),
     port: int = typer.Option(None, help="Port of the API; 0 picks a free one."),
-    workers: int = typer.Option(None, help="Processes that serve the API; more than one needs PostgreSQL."),
-    dashboard: bool = typer.Option(True, help="Start the dashboard as well."),
+    workers: int = typer.Option(None, help="Number of API processes; more than one needs PostgreSQL."),
+    dashboard: bool = typer.Option(True, help="Also start the dashboard."),
     dashboard_port: int = typer.Option(None, help="Port of the dashboard; 0 picks a free one."),
-    mlflow: bool = typer.Option(False, help="Serve MLflow's API and pages at the same address."),
+    mlflow: bool = typer.Option(False, help="Also serve MLflow's API and pages at the same address."),
     directory: Path = _DIR,
-    json: bool = typer.Option(False, "--json", help="Print the addresses as one line of JSON once all parts answer."),
+    json: bool = typer.Option(False, "--json", help="Print the URLs as one line of JSON once everything is up."),
 ) -> None:
-    """Start the server, the dashboard and (with --mlflow) MLflow's pages; stop with Ctrl-C."""
+    """Start the server, the dashboard and (with --mlflow) MLflow's pages. Stop with Ctrl-C."""
     from monitor.server import up as serve
 
     ports = {"port": port, "dashboard_port": dashboard_port}
@@ -58,9 +58,9 @@ def dashboard(
     host: str = typer.Option(None, help="Address to bind."),
     port: int = typer.Option(None, help="Port of the dashboard."),
     server: str = typer.Option(None, help="Server to read from; default MONITOR_SERVER_URL."),
-    json: bool = typer.Option(False, "--json", help="Print the address as one line of JSON once it answers."),
+    json: bool = typer.Option(False, "--json", help="Print the URL as one line of JSON once it is up."),
 ) -> None:
-    """Start the dashboard alone, for a server that runs elsewhere."""
+    """Start only the dashboard, for a server that runs elsewhere."""
     from monitor.errors import MonitorError
     from monitor.reader.api import Api
     from monitor.server import run_dashboard
@@ -84,20 +84,22 @@ def dashboard(
 
 def demo(
     exit_: bool = typer.Option(False, "--exit", help="Exit when the runs end, instead of keeping the dashboard up."),
-    mlflow: bool = typer.Option(False, help="Serve MLflow's API and pages at the same address."),
-    port: int = typer.Option(None, help="Port of the API; default 8470, or a free one if it is taken."),
-    dashboard_port: int = typer.Option(None, help="Port of the dashboard; default 8471, or a free one."),
+    mlflow: bool = typer.Option(False, help="Also serve MLflow's API and pages at the same address."),
+    port: int = typer.Option(None, help="Port of the API; default 8470, or any free one if it is taken."),
+    dashboard_port: int = typer.Option(
+        None, help="Port of the dashboard; default 8471, or any free one if it is taken."
+    ),
     directory: Path = _DIR,
     json: bool = typer.Option(False, "--json", help="Print the outcomes as JSON on standard output."),
 ) -> None:
     """Train five small networks on real data: healthy, overfitting, collapsing, diverging, oscillating."""
-    import sklearn  # noqa: F401  # fails here, with the extra to install, before a server is started
+    import sklearn  # noqa: F401  # fail before starting a server if the extra is not installed
     import torch  # noqa: F401  # as above
 
     from monitor.demo.service import Service
     from monitor.demo.show import run_demo, verdict_panel
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the server too, as Ctrl-C does
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stop the server too, as Ctrl-C does
     screen = err if json else out
     loaded = settings_.load(port=port, dashboard_port=dashboard_port, dir=directory)
     os.environ["MONITOR_DIR"] = str(loaded.dir)

@@ -1,4 +1,4 @@
-"""`monitor runs stop`: asks a run's loop to stop, or takes that back."""
+"""`monitor runs stop`: asks a loop to stop, or withdraws the request."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
 def register(runs: typer.Typer) -> None:
-    """Add the command of this file to the group."""
+    """Add the command of this file to its group."""
     runs.command("stop")(stop)
 
 
 def stop(
-    run: str = typer.Argument(..., metavar="RUN", help="Id, the first digits of it, or the name.", show_default=False),
+    run: str = typer.Argument(..., metavar="RUN", help="Id, its first digits, or name.", show_default=False),
     reason: str = typer.Option("", "--reason", help="Why, in a sentence; shown to the loop and to people."),
     who: str = typer.Option(None, "--who", help="Who asks; default: your user name."),
-    withdraw: bool = typer.Option(False, "--withdraw", help="Take the stop back, if the loop has not received it."),
+    withdraw: bool = typer.Option(False, "--withdraw", help="Withdraw the request, if the loop has not received it."),
     server: str = _SERVER,
     json: bool = _JSON,
 ) -> None:
-    """Ask a run's loop to stop: its `should_stop()` becomes true with its next batch or heartbeat."""
+    """Ask a run's loop to stop: its `should_stop()` becomes True after its next batch or heartbeat."""
     from monitor.reader.api import Api
 
     asker = who or _user()
@@ -39,5 +39,5 @@ def stop(
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a user without an entry
+    except (OSError, KeyError):  # the user id has no name
         return "cli"

@@ -1,4 +1,4 @@
-"""A table of the user's own as inputs and targets: CSV by the standard library, Parquet by pyarrow."""
+"""Reads a user's table as inputs and targets: CSV with the standard library, Parquet with pyarrow."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEVELS = 20
-"""A column of words with at most as many different ones is spread over columns of 0 and 1."""
+"""Text columns with at most this many different values are one-hot encoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserData:
-    """What was read.
+    """A table, ready for training.
 
     Attributes:
         inputs: float64 (n, d).
-        targets: (n,), numbers, or words that are labels.
-        said: what was left out or filled in, one sentence each.
+        targets: (n,), numbers or text labels.
+        said: what was dropped or filled in, one sentence each.
     """
 
     inputs: NDArray[np.float64]
@@ -34,12 +34,12 @@ class UserData:
 
 
 def read_table(path: str, target: str | None) -> UserData:
-    """The rows of a file, one column of which is the target.
+    """Read a file with one column as the target.
 
-    Words become columns of 0 and 1, missing numbers the median; rows without a target are left out.
+    Text columns are one-hot encoded, missing numbers become the median, and rows without a target are dropped.
 
     Raises:
-        LossError: the file cannot be read, has no such column, or nothing that a network can take.
+        LossError: the file cannot be read, or has no such column or no usable inputs.
     """
     import numpy as np
 
@@ -94,7 +94,7 @@ def _parquet(path: Path) -> Mapping[str, Sequence[object]]:
 
 
 def _numbers(values: Sequence[object]) -> list[float] | None:
-    """The values as floats, missing ones NaN; None where one is a word."""
+    """The values as floats, NaN for missing ones; None if a value is text."""
     found = []
     for value in values:
         try:
@@ -107,7 +107,7 @@ def _numbers(values: Sequence[object]) -> list[float] | None:
 
 
 def _inputs(name: str, values: Sequence[object]) -> tuple[list[NDArray[np.float64]], list[str]]:
-    """The columns that one column makes, and what is said of it."""
+    """The input columns made from one column, and remarks about it."""
     import numpy as np
 
     numbers = _numbers(values)

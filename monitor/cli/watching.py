@@ -1,4 +1,4 @@
-"""`monitor watch`: files and folders that still grow as live runs, or the runs of the store, in the terminal."""
+"""`monitor watch`: growing files and folders as live runs, or the runs of the store, in the terminal."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from monitor.reader.api import Api
     from monitor.settings import Settings
 
-_STEP_S: Final = 0.5
-_LIST_S: Final = 2.0
+_STEP_S: Final = 0.5  # seconds between looks at files
+_LIST_S: Final = 2.0  # seconds between requests to the store or the server
 _REDRAW_S: Final = 5.0
-"""Seconds after which the screen is drawn anew although nothing has changed: times on it pass."""
-_CURVE: Final = 24
+"""Seconds between redraws when nothing has changed, because the screen shows times."""
+_CURVE: Final = 24  # characters of a sparkline
 
 
 def register(app: typer.Typer) -> None:
@@ -42,10 +42,10 @@ def watch(
     path: list[str] = typer.Argument(
         None,
         metavar="PATH",
-        help="Files and folders of running trainings; default: the runs of the store or the server.",
+        help="Files and folders of running trainings; default: show the runs of the store or the server.",
         show_default=False,
     ),
-    project: str = typer.Option(None, help="Project of the runs; default: the source's own, else `watched`."),
+    project: str = typer.Option(None, help="Project of the runs; default: named by the source, else `watched`."),
     train: str = TRAIN,
     val: str = VAL,
     goal: str = GOAL,
@@ -53,12 +53,12 @@ def watch(
     epoch: str = EPOCH,
     pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
-    once: bool = typer.Option(False, "--once", help="Look once, print one line per run, and exit."),
+    once: bool = typer.Option(False, "--once", help="Check once, print one line per run, and exit."),
 ) -> None:
-    """Follow running trainings without a change to their code.
+    """Follow running trainings without changing their code.
 
-    What `monitor import` reads is followed as it grows: TensorBoard folders, trainer_state.json, CSV, JSONL, text logs.
-    Each becomes a live run with a verdict, alerts and a page on the dashboard. When started again, it continues where
+    Follows every format that `monitor import` reads as it grows: TensorBoard folders, trainer_state.json, CSV, JSONL,
+    text logs. Each becomes a live run with a verdict, alerts and a dashboard page. When restarted, it continues where
     it stopped.
     """
     from monitor.cli.rule_files import said_for
@@ -73,7 +73,7 @@ def watch(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One run as the terminal shows it."""
+    """One run as shown in the terminal."""
 
     name: str
     status: str
@@ -107,7 +107,7 @@ def _follow(
 
 
 def _step(found: Watch, api: Api, known: dict[str, RunInfo]) -> list[Row] | None:
-    """Look once; the rows where something has changed."""
+    """Check once; the rows if anything has changed."""
     if not found.step(time.time()):
         return None
     return [row for each in found.watched for row in _rows(each, api, known)]
@@ -120,7 +120,7 @@ def _rows(each: Watched, api: Api, known: dict[str, RunInfo]) -> Iterator[Row]:
         run, sent = follower.run, follower.sent
         if run is None or sent is None:
             continue
-        with contextlib.suppress(MonitorError):  # then it is shown as it was
+        with contextlib.suppress(MonitorError):  # then keep showing the last known state
             known[sent.run_id] = api.run(sent.run_id).info
         info, mapped = known.get(sent.run_id), run.mapped()
         train, val = (_values(run, mapped.get(role)) for role in (Role.TRAIN, Role.VAL))
@@ -147,7 +147,7 @@ def _values(run: ImportedRun, key: str | None) -> list[float]:
 
 
 def _share(step: float | None, config: object) -> float | None:
-    """How much of the training is done, where its configuration says how long it is."""
+    """The finished share of the training, if its configuration says how long it is."""
     if step is None or not isinstance(config, Mapping):
         return None
     for name in ("max_steps", "steps", "total_steps", "epochs"):
@@ -186,7 +186,7 @@ def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
 
 
 def _show(look: Callable[[], list[Row] | None], every_s: float, none: str, *, once: bool) -> None:
-    """Show rows whenever they change: as a table that stays in its place, or as lines without a terminal."""
+    """Show rows whenever they change: as a table updated in place, or as lines if there is no terminal."""
     rows: list[Row] = []
     said: dict[str, str] = {}
     with _screen(live=out.is_terminal and not once) as draw:
@@ -251,7 +251,7 @@ def _colour(status: str) -> str:
 
 
 def _print(rows: Sequence[Row], said: dict[str, str]) -> None:
-    """A line for each run that has changed, or that is waited for."""
+    """Print a line for each run that has changed or is waited for."""
     for row in rows:
         if row.step is None and row.problem:
             if said.get(row.name) != row.problem:

@@ -1,1 +1,1 @@
-"""Where the SDK was before; only `monitor.client.integrations` is still importable."""
+"""The former location of the SDK; only `monitor.client.integrations` is still importable."""

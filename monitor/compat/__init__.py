@@ -1,6 +1,6 @@
-"""What other trackers' scripts call, so that a script moves by one line.
+"""Drop-in replacements for other trackers' APIs, so that a script moves by changing one line.
 
-`from monitor.compat import SummaryWriter` for TensorBoard's, `import monitor.compat.wandb as wandb` for W&B.
+`from monitor.compat import SummaryWriter` for TensorBoard, `import monitor.compat.wandb as wandb` for W&B.
 """
 
 from __future__ import annotations

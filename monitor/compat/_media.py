@@ -1,4 +1,4 @@
-"""W&B's images, tables and histograms, which a run keeps, and its other kinds of data, which it does not."""
+"""W&B's media types: images, tables and histograms are stored, other types are accepted and dropped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Media:
-    """Something that may be made and logged; only some kinds of it are kept."""
+    """Any media object; only some kinds are stored."""
 
     kind = "Media"
 
@@ -24,20 +24,20 @@ class Media:
 
     @classmethod
     def of(cls, kind: str) -> Any:
-        """A class, or for `plot` a module, of this name."""
+        """A class with this name; for `plot`, an object that acts as a module."""
         if kind in _KEPT:
             return _KEPT[kind]
         made = type(kind, (cls,), {"kind": kind})
         return made() if kind == "plot" else made
 
     def keep(self, run: Run, key: str, step: int) -> bool:
-        """Log it to a run; False where a run does not hold its kind."""
+        """Log it to a run; False if runs do not store this kind."""
         del run, key, step
         return False
 
 
 class Image(Media):
-    """A picture: whatever `run.log_image` takes."""
+    """An image: anything `run.log_image` accepts."""
 
     kind = "Image"
 
@@ -47,13 +47,13 @@ class Image(Media):
         self.caption = caption or ""
 
     def keep(self, run: Run, key: str, step: int) -> bool:
-        """As above."""
+        """See `Media.keep`."""
         run.log_image(key, self.image, step, caption=self.caption)
         return True
 
 
 class Table(Media):
-    """Rows under the names of columns."""
+    """A table: rows and column names."""
 
     kind = "Table"
 
@@ -71,13 +71,13 @@ class Table(Media):
         self.data.append(list(row))
 
     def keep(self, run: Run, key: str, step: int) -> bool:
-        """As above."""
+        """See `Media.keep`."""
         run.log_table(key, self.data, step, columns=self.columns)
         return True
 
 
 class Histogram(Media):
-    """A distribution, of values or counted already."""
+    """A distribution, of values or already counted."""
 
     kind = "Histogram"
 
@@ -86,7 +86,7 @@ class Histogram(Media):
         self.bins = num_bins
 
     def keep(self, run: Run, key: str, step: int) -> bool:
-        """As above."""
+        """See `Media.keep`."""
         run.log_histogram(key, self.values, step, bins=self.bins)
         return True
 
@@ -95,7 +95,7 @@ _KEPT: Final[Mapping[str, type[Media]]] = {"Image": Image, "Table": Table, "Hist
 
 
 def logged(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, Media]]:
-    """What of a row is such data, by name; several under one name are numbered."""
+    """The media of a row by name; several under one name are numbered."""
     for key, value in data.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""One warning for each kind of thing that is not kept."""
+"""One warning for each kind of thing that is not stored."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _LOG: Final = logging.getLogger("monitor")
 
 
 class Once:
-    """Says once what is not kept, and counts the rest in silence.
+    """Warns once about each thing that is not stored.
 
     Args:
-        where: whose calls they are, for the warning.
+        where: the API, named in the warning.
     """
 
     def __init__(self, where: str) -> None:
@@ -20,7 +20,7 @@ class Once:
         self._said: set[str] = set()
 
     def say(self, what: str, why: str) -> None:
-        """Warn, the first time that this is said of this thing."""
+        """Warn, unless this thing was already warned about."""
         if what not in self._said:
             self._said.add(what)
             _LOG.warning("%s: %s %s", self._where, what, why)

@@ -1,4 +1,4 @@
-"""The objects behind `monitor.compat.wandb`: a run, its configuration and its summary, as W&B has them."""
+"""The objects behind `monitor.compat.wandb`: run, configuration and summary with W&B's API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _once: Final = Once("wandb")
 
 
 class AlertLevel(StrEnum):
-    """How much an alert matters."""
+    """The urgency of an alert."""
 
     INFO = "INFO"
     WARN = "WARN"
@@ -28,7 +28,7 @@ class AlertLevel(StrEnum):
 
 
 class Settings:
-    """What W&B takes as its settings: those that `init` has arguments for are used, the others have no effect.
+    """W&B's settings. Those that `init` has arguments for are used, the others have no effect.
 
     Attributes:
         others: names of the settings without effect.
@@ -45,7 +45,7 @@ class Settings:
 
     @classmethod
     def of(cls, given: object) -> Settings:
-        """What was given as settings: an object of this class or of W&B's own, a mapping, or nothing.
+        """Settings from an object of this class or of W&B's own, a mapping, or None.
 
         Raises:
             SettingsError: it is anything else.
@@ -54,7 +54,7 @@ class Settings:
             return given
         if given is None:
             return cls()
-        set_by_user = getattr(given, "model_fields_set", None)  # of W&B's, which has a default for everything
+        set_by_user = getattr(given, "model_fields_set", None)  # W&B's own class has a default for everything
         found = {name: getattr(given, name) for name in set_by_user} if set_by_user is not None else given
         if not isinstance(found, Mapping):
             raise SettingsError("settings", f"is {limits.shown(given)}", "pass wandb.Settings(...) or a dictionary")
@@ -70,7 +70,7 @@ _SEVERITIES: Final = {"INFO": "info", "WARN": "warning", "WARNING": "warning", "
 
 
 class Config(dict[str, Any]):
-    """A configuration, by item and by attribute; what changes is passed on to the run."""
+    """A configuration with access by item and by attribute. Changes are passed on to the run."""
 
     def __init__(
         self, given: object = None, *, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
@@ -84,7 +84,7 @@ class Config(dict[str, Any]):
         """Add and change values.
 
         Raises:
-            SettingsError: a value is changed and `allow_val_change` is not set.
+            SettingsError: a value would change and `allow_val_change` is not set.
         """
         found = {**{str(k): v for k, v in config_of(given).items()}, **more}
         for key, value in found.items():
@@ -96,7 +96,7 @@ class Config(dict[str, Any]):
             self._run.update_config(found)
 
     def setdefaults(self, given: object) -> None:
-        """Add values that are not there."""
+        """Add values for missing keys."""
         self.update({k: v for k, v in config_of(given).items() if k not in self})
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Config(dict[str, Any]):
 
 
 class Summary(dict[str, Any]):
-    """The last value of each metric, or what the script puts there, which is kept as a tag of the run."""
+    """The last value of each metric, or what the script sets, which is also stored as a tag of the run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class Summary(dict[str, Any]):
         self.__dict__["_rules"] = dict[str, tuple[str, ...]]()
 
     def update(self, given: Mapping[str, Any] | None = None, **more: Any) -> None:  # type: ignore[override]  # W&B's
-        """Put values of the script's own there."""
+        """Set values."""
         found = {**(given or {}), **more}
         super().update(found)
         self._own.update(found)
@@ -156,11 +156,11 @@ class Summary(dict[str, Any]):
 
 
 class Run:
-    """A run with W&B's calls.
+    """A run with W&B's API.
 
     Attributes:
-        config, summary: as W&B has them.
-        step: the step that the next `log` without one is at.
+        config, summary: as in W&B.
+        step: the step of the next `log` call without one.
         monitor_run: our run.
     """
 
@@ -199,7 +199,7 @@ class Run:
 
     @property
     def url(self) -> str | None:
-        """The run's page, once it is known."""
+        """The run's page, once the address is known."""
         return self.monitor_run.url
 
     @property
@@ -212,13 +212,13 @@ class Run:
     def log(
         self, data: Mapping[str, object], step: int | None = None, commit: bool | None = None, sync: bool | None = None
     ) -> None:
-        """Log metrics, which are safe when this returns.
+        """Log metrics; they are durable when this returns.
 
         Args:
-            data: metric names to numbers; mappings nest.
-            step: the step; one before the newest is refused with a warning, as W&B does. None: the run's own counter.
-            commit: whether the counter advances; by default it does where no step is given.
-            sync: taken and without effect.
+            data: metric names to numbers; mappings may be nested.
+            step: the step; a step before the newest is refused with a warning, as in W&B. None: the run's own counter.
+            commit: whether to advance the counter; by default only if no step is given.
+            sync: accepted, without effect.
 
         Raises:
             TypeError: `data` is not a mapping.
@@ -251,20 +251,20 @@ class Run:
     def alert(
         self, title: str, text: str = "", level: str | AlertLevel | None = None, wait_duration: object = None
     ) -> None:
-        """Tell whoever listens to the run's alerts, which have a pause of their own: `wait_duration` has no effect."""
+        """Send an alert about the run. Alerts have a cool-down of their own, so `wait_duration` has no effect."""
         del wait_duration
         severity = _SEVERITIES.get(str(level or "INFO").upper(), "info")
         self.monitor_run.alert(title, text, severity)  # type: ignore[arg-type]  # one of the three
 
     def watch(self, *_: object, **__: object) -> None:
-        """Take it, and warn once."""
+        """Warn once that gradients are not stored."""
         _once.say("watch", "keeps no gradients; log grad_norm, or use monitor.integrations.pytorch.TorchLoop")
 
     def unwatch(self, *_: object, **__: object) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
     def define_metric(self, name: str, *args: object, **options: object) -> None:
-        """Take down what the summary is to hold of a metric; other steps than `step` are not kept."""
+        """Set how the summary aggregates a metric. Custom step metrics are not supported."""
         if args or options.get("step_metric"):
             _once.say("define_metric(step_metric=...)", "has no effect: a point's step is that of log()")
         rule = options.get("summary")
@@ -278,11 +278,11 @@ class Run:
             self.summary._rules[name] = known
 
     def should_stop(self, wait_s: float = 0.0) -> bool:
-        """As of our own runs: True when the loop is to stop."""
+        """True if the loop should stop; see `monitor.run.Run.should_stop`."""
         return self.monitor_run.should_stop(wait_s)
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
-        """End the run; an exit code other than 0 makes it failed."""
+        """End the run; an exit code other than 0 marks it as failed."""
         del quiet
         if not self._done:
             self._leave("failed" if exit_code else "finished", f"exit code {exit_code}" if exit_code else None)
@@ -320,7 +320,7 @@ class Run:
 
 
 def _numbers(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """What of a row a run keeps; nested names are joined by a dot, as in W&B's own charts."""
+    """The numbers of a row; nested names are joined by a dot, as in W&B's charts."""
     for key, value in data.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
@@ -334,7 +334,7 @@ def _numbers(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str
 
 
 def _aggregated(rule: str, before: Any, now: Any) -> Any:
-    """What the summary holds of a metric by one rule, after another value."""
+    """The summary's value of a metric under one rule, updated by a new value."""
     if before is None or rule == "last":
         return now
     if rule == "first":
@@ -345,11 +345,11 @@ def _aggregated(rule: str, before: Any, now: Any) -> Any:
 def _same(one: Any, other: Any) -> bool:
     try:
         return bool(one == other) or (isinstance(one, float) and math.isnan(one) and math.isnan(other))
-    except Exception:  # arrays of several numbers, and whatever else may be compared
+    except Exception:  # arrays of several numbers, or any other object
         return limits.document({"": one}, limits.silent) == limits.document({"": other}, limits.silent)
 
 
 def _next_step(run: OurRun) -> int:
-    """The step after the last of a run that is resumed."""
+    """The step after the last one of a resumed run."""
     writer = run._writer
     return 0 if writer is None else max(0, int(writer.journal.step))

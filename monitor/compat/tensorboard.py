@@ -1,4 +1,4 @@
-"""`SummaryWriter` with the calls of `torch.utils.tensorboard.SummaryWriter` (and of tensorboardX), for a run here."""
+"""`SummaryWriter` with the API of `torch.utils.tensorboard.SummaryWriter` (and of tensorboardX)."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _NOT_KEPT: Final = (
     "add_embedding", "add_graph", "add_histogram_raw", "add_image_with_boxes", "add_mesh", "add_onnx_graph",
     "add_openvino_graph", "add_pr_curve", "add_pr_curve_raw", "add_tensor", "add_video",
 )  # fmt: skip
-"""Calls that are taken and whose data no run holds."""
+"""Calls that are accepted but whose data is dropped."""
 _IMAGES: Final = 16
-"""Images of one call that are kept."""
+"""Images stored per call, at most."""
 
 
 class SummaryWriter:
-    """Logs scalars, images and histograms to a run instead of event files; `log_dir` names the run.
+    """Logs scalars, images and histograms to a run instead of event files. `log_dir` names the run.
 
-    What a run does not hold, such as audio and graphs, is named in one warning each and left out.
+    What a run cannot store, such as audio and graphs, is dropped with one warning for each kind.
 
     Args:
         log_dir: by default `runs/...`; its last part names the run, the part before it the project.
-        comment: added to the run's name where there is no `log_dir`.
-        purge_step, max_queue, flush_secs, filename_suffix: taken and without effect: a point is safe when `add_scalar`
-            returns, and steps that come again are a new attempt's or the same ones.
-        run: a run that the caller ends; None: one is started, and ended by `close`.
+        comment: the run's name if there is no `log_dir`.
+        purge_step, max_queue, flush_secs, filename_suffix: accepted, without effect: a point is durable when
+        `add_scalar`
+            returns, and repeated steps belong to a new attempt or are the same ones.
+        run: a run that the caller ends; None: start one, and end it in `close`.
         **options: as in `monitor.init`, such as `project`, `name`, `config`, `tags` and `run_id`.
 
     Attributes:
         run: the run.
-        log_dir: a folder for the script's own files, made when it is first asked for; by default `runs/` and the run's
-            name.
+        log_dir: a folder for the script's own files, created on first access; by default `runs/` and the run's name.
 
     Example:
         >>> with SummaryWriter("runs/first", mode="disabled") as writer:
@@ -69,9 +69,9 @@ class SummaryWriter:
 
     @property
     def log_dir(self) -> str:
-        """A folder for the script's own files, such as checkpoints; it exists once it was asked for."""
+        """A folder for the script's own files, such as checkpoints. Created on access."""
         self._log_dir = self._log_dir or str(Path("runs", self.run.name))
-        with contextlib.suppress(OSError):  # the script's own writing says what is wrong with it
+        with contextlib.suppress(OSError):  # the script's own writes will report the problem
             Path(self._log_dir).mkdir(parents=True, exist_ok=True)
         return self._log_dir
 
@@ -90,10 +90,10 @@ class SummaryWriter:
 
         Args:
             tag: the metric's name.
-            scalar_value: a number, or an array or tensor of one, on any device.
-            global_step: the step; None: the one after the tag's last, from 0.
-            walltime: seconds since the epoch; None: now.
-            new_style, double_precision, summary_description, display_name: taken and without effect.
+            scalar_value: a number, or an array or tensor with one element, on any device.
+            global_step: the step; None: the one after the tag's last, starting from 0.
+            walltime: seconds since the Unix epoch; None: now.
+            new_style, double_precision, summary_description, display_name: accepted, without effect.
         """
         del new_style, double_precision, summary_description, display_name
         self.run.log({tag: scalar_value}, step=self._step(tag, global_step), time=walltime)
@@ -112,7 +112,7 @@ class SummaryWriter:
     def add_text(
         self, tag: str, text_string: object, global_step: int | None = None, walltime: float | None = None
     ) -> None:
-        """Keep a text in the run's configuration, as `text/<tag>`; a later one of the tag takes its place."""
+        """Store a text in the run's configuration as `text/<tag>`; a later text with the same tag replaces it."""
         del global_step, walltime
         self.run.update_config({f"text/{tag}": str(text_string)})
 
@@ -120,14 +120,14 @@ class SummaryWriter:
         self, tag: str, img_tensor: Any, global_step: int | None = None, walltime: float | None = None,
         dataformats: str = "CHW",
     ) -> None:  # fmt: skip
-        """Keep an image with the run.
+        """Store an image with the run.
 
         Args:
             tag: its name.
             img_tensor: an array or tensor of bytes, or of floats of 0 to 1.
-            global_step: the step; None: that of what was logged last.
-            walltime: taken and without effect.
-            dataformats: what its axes are, such as "CHW", "HWC" or "HW".
+            global_step: the step; None: that of the last record.
+            walltime: accepted, without effect.
+            dataformats: the order of its axes, such as "CHW", "HWC" or "HW".
         """
         del walltime
         axes = [dataformats.upper().find(axis) for axis in "HWC"]
@@ -140,14 +140,14 @@ class SummaryWriter:
         self, tag: str, img_tensor: Any, global_step: int | None = None, walltime: float | None = None,
         dataformats: str = "NCHW",
     ) -> None:  # fmt: skip
-        """Keep the first images of a batch with the run, as `<tag>/<number>`."""
+        """Store the first images of a batch with the run, as `<tag>/<number>`."""
         for at, image in zip(range(_IMAGES), img_tensor, strict=False):
             self.add_image(f"{tag}/{at}", image, global_step, walltime, dataformats.upper().replace("N", ""))
 
     def add_figure(
         self, tag: str, figure: Any, global_step: int | None = None, close: bool = True, walltime: float | None = None
     ) -> None:
-        """Keep a figure of matplotlib, or the first of several, with the run, and close them."""
+        """Store a matplotlib figure, or the first of several, with the run, and close them."""
         del walltime
         figures = list(figure) if isinstance(figure, list | tuple) else [figure]
         for at, each in enumerate(figures[:_IMAGES]):
@@ -160,7 +160,7 @@ class SummaryWriter:
         self, tag: str, values: object, global_step: int | None = None, bins: object = "tensorflow",
         walltime: float | None = None, max_bins: int | None = None,
     ) -> None:  # fmt: skip
-        """Keep the distribution of some values with the run, in bins of equal width."""
+        """Store the distribution of values with the run, in bins of equal width."""
         del walltime
         self.run.log_histogram(tag, values, global_step, bins=bins if isinstance(bins, int) else max_bins or 64)
 
@@ -172,22 +172,22 @@ class SummaryWriter:
         run_name: str | None = None,
         global_step: int | None = None,
     ) -> None:
-        """Add hyperparameters to the run's configuration, and log the metrics that they led to."""
+        """Add hyperparameters to the run's configuration, and log the resulting metrics."""
         del hparam_domain_discrete, run_name
         self.run.update_config(dict(hparam_dict))
         for tag, value in metric_dict.items():
             self.add_scalar(tag, value, global_step)
 
     def get_logdir(self) -> str:
-        """As `log_dir`."""
+        """The same as `log_dir`."""
         return self.log_dir
 
     def flush(self) -> None:
-        """Wait, for a few seconds at most, until all that was logged is stored; it is safe on disk before."""
+        """Wait up to five seconds for everything logged to be stored. It is durable on disk before that."""
         self.run.flush(5.0)
 
     def close(self) -> None:
-        """End a run that was started here."""
+        """End the run if it was started here."""
         if self._owned:
             self.run.finish()
 
@@ -214,13 +214,13 @@ class SummaryWriter:
         step = self._steps.get(tag, -1) + 1 if given is None else given
         try:
             self._steps[tag] = int(step)
-        except (TypeError, ValueError, OverflowError):  # `log` says what is wrong with it
+        except (TypeError, ValueError, OverflowError):  # `log` reports what is wrong with it
             return given  # type: ignore[no-any-return]  # whatever it is
         return self._steps[tag]
 
 
 def _named(log_dir: str, comment: str, options: dict[str, Any]) -> dict[str, Any]:
-    """What `init` is told: the project and the name are the last two parts of the folder, where they are not given."""
+    """Arguments for `init`: project and name default to the last two parts of the folder."""
     parts = [part for part in Path(log_dir).parts if part not in ("/", "..", ".", "runs")]
     named = {"project": parts[-2] if len(parts) > 1 else "tensorboard", "name": parts[-1] if parts else None}
     if comment and not parts:

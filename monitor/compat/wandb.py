@@ -1,8 +1,8 @@
-"""The common verbs of W&B, for a run here: `import monitor.compat.wandb as wandb`.
+"""W&B's common API for a run here: `import monitor.compat.wandb as wandb`.
 
-`init`, `log` with its steps and commits, `config`, `summary`, `watch`, `alert`, `define_metric`, `finish`, `Settings`
-and `run`. Images, tables and histograms are kept; what a run does not hold, such as audio, is named in one warning and
-left out. Sweeps are refused.
+Supports `init`, `log` with steps and commits, `config`, `summary`, `watch`, `alert`, `define_metric`, `finish`,
+`Settings` and `run`. Images, tables and histograms are stored; what a run cannot store, such as audio, is dropped with
+one warning. Sweeps are refused.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from monitor.errors import SettingsError
 from monitor.run.start import init as _init
 
 run: Run | None = None
-"""The run that `init` started last and that is not finished."""
+"""The run that `init` started last, if it is not finished."""
 _once: Final = Once("wandb")
 _MODES: Final = {"online": "auto", "offline": "offline", "disabled": "disabled", "shared": "auto", "dryrun": "offline"}
 _REFUSED: Final = frozenset({
     "Api", "Sweep", "agent", "controller", "launch", "sweep", "sdk", "use_artifact", "restore",
 })  # fmt: skip
-"""What cannot be done without W&B, whose absence a script could not make up for."""
+"""Refused: a script that uses these cannot work without W&B."""
 _IGNORED: Final = frozenset({
     "login", "save", "log_artifact", "log_code", "log_model", "unwatch", "mark_preempting", "setup", "teardown",
     "require", "termlog", "termwarn", "termerror",
 })  # fmt: skip
-"""Verbs that are taken and do nothing here."""
+"""Accepted, without effect."""
 _MEDIA: Final = frozenset({
     "Artifact", "Audio", "Graph", "Histogram", "Html", "Image", "JoinedTable", "Molecule", "Object3D", "Plotly",
     "Table", "Video", "plot",
 })  # fmt: skip
-"""Kinds of data that may be made and logged; images, tables and histograms are kept, the others left out."""
+"""Media types that can be created and logged. Images, tables and histograms are stored, the others dropped."""
 
 
 def init(
@@ -59,12 +59,11 @@ def init(
 ) -> Run:
     """Start a run; the arguments are W&B's.
 
-    `entity`, `notes` and `job_type` become tags, and `id` is any text. An argument goes before the same one in
-    `settings`. A run that is still open is returned, or with
-    `reinit=True` finished first. Other arguments are named in a warning and have no effect.
+    `entity`, `notes` and `job_type` become tags, and `id` may be any text. Arguments override `settings`. If a run is
+    still open it is returned, or finished first with `reinit=True`. Other arguments have no effect and cause a warning.
 
     Raises:
-        SettingsError: an argument cannot be used here; one line says which, and what to write.
+        SettingsError: an argument is not supported; one line says which, and how to fix it.
     """
     global run  # noqa: PLW0603  # as W&B has it
     given = Settings.of(settings)
@@ -104,27 +103,27 @@ def init(
 def log(
     data: Mapping[str, object], step: int | None = None, commit: bool | None = None, sync: bool | None = None
 ) -> None:
-    """Log metrics to the run; see `Run.log`."""
+    """Log metrics to the run. See `Run.log`."""
     _running("log").log(data, step, commit, sync)
 
 
 def alert(title: str, text: str = "", level: str | AlertLevel | None = None, wait_duration: object = None) -> None:
-    """Tell whoever listens to the run's alerts."""
+    """Send an alert about the run."""
     _running("alert").alert(title, text, level, wait_duration)
 
 
 def watch(models: object = None, criterion: object = None, log: object = "gradients", **options: object) -> None:
-    """Take it, and warn: gradients are not kept; log a `grad_norm` for the rules that read one."""
+    """Warn that gradients are not stored; log a `grad_norm` for the rules that need it."""
     _running("watch").watch(models, criterion, log, **options)
 
 
 def define_metric(name: str, *args: object, **options: object) -> None:
-    """Take it; `summary="min"` and the like say what the summary holds of a metric."""
+    """Set how the summary aggregates a metric, for example with `summary="min"`."""
     _running("define_metric").define_metric(name, *args, **options)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
-    """End the run; without one, nothing."""
+    """End the run, if there is one."""
     del quiet
     if run is not None:
         run.finish(exit_code)
@@ -137,7 +136,7 @@ def _running(verb: str) -> Run:
 
 
 def _run_id(given: str) -> str:
-    """A run id of ours for any text; 32 hex digits stay as they are."""
+    """A run id for any text; 32 hex digits stay as they are."""
     import uuid
 
     text = given.replace("-", "").lower()
@@ -158,11 +157,11 @@ def _resume(resume: bool | str | None, given: str | None) -> Any:
 
 
 class _Refused(SettingsError, AttributeError):  # type: ignore[misc]  # both have a name
-    """What W&B has and this has not; `hasattr` sees that it is not there."""
+    """Raised for a feature of W&B that has no counterpart; an `AttributeError`, so that `hasattr` is False."""
 
 
 class _Wandb(ModuleType):
-    """The module, with `config` and `summary` of the run there is, and an answer for all that W&B has besides."""
+    """The module type: adds `config`, `summary` and a response to every other name in W&B."""
 
     @property
     def config(self) -> Config:

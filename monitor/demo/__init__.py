@@ -1,4 +1,4 @@
-"""Five real training runs that show the product: healthy, overfitting, diverging, oscillating, collapsing."""
+"""Five real training runs that demonstrate the product: healthy, overfitting, diverging, oscillating, collapsing."""
 
 from monitor.demo.show import run_demo
 

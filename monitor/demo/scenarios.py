@@ -1,7 +1,7 @@
 """The demo's training runs: small torch networks on scikit-learn's handwritten digits.
 
-Each scenario is what goes wrong in practice, on real data: nothing in a curve is made up, and every seed is fixed, so
-that the same machine shows the same runs. The loop is the one that a user would write.
+Each scenario goes wrong as real trainings do, on real data. No curve is made up, and all seeds are fixed, so a machine
+always shows the same runs. The training loop is one that a user would write.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from monitor.run.start import Run
 
 Schedule = Callable[[float], float]
-"""Learning rate at a share of the run, 0 to 1."""
+"""Learning rate as a function of the finished share of the run, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,18 +30,18 @@ class Scenario:
 
     Attributes:
         name: the run's name.
-        story: what is wrong with it, or nothing.
-        steps: optimiser steps, if nothing stops it.
-        batch: examples a step.
-        examples: training examples, of the 1,200 there are.
-        label_noise: share of the training labels that are drawn at random.
+        story: what is wrong with it, if anything.
+        steps: optimiser steps, unless stopped.
+        batch: examples per step.
+        examples: training examples, out of 1,200.
+        label_noise: share of the training labels replaced at random.
         hidden: widths of the hidden layers.
         optimizer: "adamw" or "sgd" (with momentum 0.9).
         schedule: the learning rate over the run.
         weight_decay: of AdamW.
-        dropout: share of hidden units that are dropped.
+        dropout: share of hidden units to drop.
         eval_every: steps between validations.
-        loss: what the run says of its loss.
+        loss: the run's loss, as in `init`.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Scenario:
     loss: str | LossSpec = "cross_entropy(classes=10)"
 
     def config(self) -> dict[str, object]:
-        """What the run stores as its configuration."""
+        """The run's configuration."""
         return {
             "steps": self.steps, "batch_size": self.batch, "examples": self.examples, "label_noise": self.label_noise,
             "hidden": list(self.hidden), "optimizer": self.optimizer, "lr_start": self.schedule(0.0),
@@ -113,7 +113,7 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Digits:
-    """scikit-learn's digits, shuffled: 1,200 images to learn from, 597 to validate on; shape (n, 64), pixels 0 to 1."""
+    """scikit-learn's digits, shuffled: 1,200 training and 597 validation images; shape (n, 64), pixels 0 to 1."""
 
     train_x: torch.Tensor
     train_y: torch.Tensor
@@ -122,7 +122,7 @@ class Digits:
 
 
 def load_digits() -> Digits:
-    """Load the images that come with scikit-learn; nothing is downloaded."""
+    """Load the images that come with scikit-learn, without a download."""
     import torch
     from sklearn import datasets
 
@@ -134,16 +134,16 @@ def load_digits() -> Digits:
 
 
 def train(scenario: Scenario, data: Digits, run: Run, progress: Callable[[int, float, float], None]) -> int:
-    """Train one scenario and log it, as a user's loop would; obey `run.should_stop()`.
+    """Train one scenario and log it, as a user's loop would. Obeys `run.should_stop()`.
 
     Args:
         scenario: what to train.
         data: the digits.
-        run: where the losses go.
-        progress: called after every validation with the steps done, the training and the validation loss.
+        run: where to log.
+        progress: called after every validation with the number of steps, the training loss and the validation loss.
 
     Returns:
-        Steps done.
+        The number of steps.
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -186,7 +186,7 @@ _INIT_LOCK = threading.Lock()
 
 @contextmanager
 def seeded() -> Iterator[None]:
-    """Weights made in here are the same every time, under a lock because torch's seed belongs to the whole process."""
+    """Create weights reproducibly, under a lock because torch's seed is global."""
     import torch
 
     with _INIT_LOCK:

@@ -1,4 +1,4 @@
-"""The server that the demo shows its runs on: `monitor up` as a child process, watched."""
+"""The demo's server: `monitor up` as a supervised child process."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from monitor.server.children import GUARD
 from monitor.settings import Settings
 
 GRACE_S = 5.0
-"""Seconds that somebody else has to start a server that died, before the demo starts it again."""
+"""Seconds to wait for someone else to restart a server that died, before the demo does."""
 
 
 class Service:
-    """Runs `monitor up` while the demo does, and starts it again if it dies and nobody else does.
+    """Runs `monitor up` during the demo, and restarts it if it dies and nobody else does.
 
-    A server that is already there and answers is used as it is, and is left running at the end.
+    A server that already runs is used and left running at the end.
 
     Args:
-        settings: where the store is and which ports to use; a port that is taken is replaced by a free one.
-        mlflow: start an MLflow server too.
+        settings: where the store is and which ports to use; a port in use is replaced by a free one.
+        mlflow: also start an MLflow server.
         tell: called with one line when something happens to the server.
 
     Attributes:
-        urls: address by part: "api", "dashboard", and "mlflow" where there is one.
+        urls: addresses of "api", "dashboard" and, if started, "mlflow".
     """
 
     def __init__(self, settings: Settings, *, mlflow: bool, tell: Callable[[str], None]) -> None:
@@ -43,10 +43,10 @@ class Service:
         self.urls: dict[str, str] = {}
 
     def start(self) -> None:
-        """Start the server and wait until it answers.
+        """Start the server and wait until it is up.
 
         Raises:
-            ServerUnreachable: it ended at once; the message holds its last words.
+            ServerUnreachable: it exited at once; the message has its last output.
         """
         try:
             self.urls = self._start()
@@ -56,7 +56,7 @@ class Service:
         threading.Thread(target=self._watch, name="demo-service", daemon=True).start()
 
     def __enter__(self) -> Service:
-        """Close the service at the end of the block."""
+        """Return the service."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -64,11 +64,11 @@ class Service:
         self.close()
 
     def wait(self) -> None:
-        """Block until the server ends for good or the user interrupts."""
+        """Block until the server ends permanently or the user interrupts."""
         self._closing.wait()
 
     def close(self) -> None:
-        """Stop the server, if the demo started it."""
+        """Stop the server if the demo started it."""
         self._closing.set()
         child, self._child = self._child, None
         if child and child.poll() is None:
@@ -85,7 +85,7 @@ class Service:
             command += [option, str(_port(self.urls, option, port))]
         env = {**os.environ, "MONITOR_DIR": str(self._settings.dir), "PYTHONUNBUFFERED": "1"}
         env.pop("MONITOR_SERVER_URL", None)
-        self._child = subprocess.Popen(  # the guard ends the server when this process is gone, however it died
+        self._child = subprocess.Popen(  # the guard stops the server when this process is gone, however it died
             [sys.executable, str(GUARD), *command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
             start_new_session=True,
@@ -133,7 +133,7 @@ class Service:
 
 
 def _port(urls: dict[str, str], option: str, port: int) -> int:
-    """The port that the part had before, so that open pages and loops find it again; else the wanted one if free."""
+    """The part's previous port, so that open pages and loops find it again; else the wanted port, or 0 if in use."""
     import socket
 
     known = urls.get("api" if option == "--port" else "dashboard")

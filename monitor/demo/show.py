@@ -1,4 +1,4 @@
-"""`monitor demo`: start the server, train the scenarios side by side, show progress, print the verdicts."""
+"""`monitor demo`: starts the server, trains the scenarios in parallel with progress bars, prints the verdicts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = (*SCENARIOS, vae.SCENARIO)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one scenario ended."""
+    """The result of one scenario."""
 
     scenario: Scenario
     steps_done: int
@@ -29,7 +29,7 @@ class Outcome:
     diagnosis: Diagnosis
 
     def to_dict(self) -> dict[str, object]:
-        """The outcome as JSON data."""
+        """The result as JSON data."""
         return {
             "name": self.info.name, "run_id": self.info.id, "status": str(self.info.status),
             "steps_done": self.steps_done, "steps_planned": self.scenario.steps,
@@ -39,7 +39,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """All outcomes, and where they can be looked at."""
+    """All results, and where to look at them."""
 
     outcomes: tuple[Outcome, ...]
     urls: Mapping[str, str]
@@ -49,11 +49,11 @@ def run_demo(console: Console, service: Service) -> DemoResult:
     """Train every scenario against a running service.
 
     Args:
-        console: where the progress bars are drawn.
-        service: the server, started.
+        console: draws the progress bars.
+        service: the running server.
 
     Returns:
-        The outcomes, in the order of `SHOWN`.
+        The results, in the order of `SHOWN`.
 
     Raises:
         ExceptionGroup: a training loop failed.
@@ -64,7 +64,7 @@ def run_demo(console: Console, service: Service) -> DemoResult:
         import torch
 
         data = load_digits()
-        torch.set_num_threads(1)  # the loops run side by side: one thread each
+        torch.set_num_threads(1)  # the loops run in parallel: one thread each
     finished: dict[str, tuple[str, int]] = {}
     errors: list[Exception] = []
     columns = (
@@ -124,12 +124,12 @@ def _one(
             finished[scenario.name] = (run.id, done)
             why = f"[cyan]stopped at {done:,}: should_stop()[/]" if done < scenario.steps else "done"
             progress.update(task, completed=done, note=why)
-    except Exception as error:  # shown by the thread that waits
+    except Exception as error:  # raised by the main thread
         errors.append(error)
 
 
 def verdict_panel(outcome: Outcome) -> Panel:
-    """One run's verdict with its evidence and the recommendation, framed."""
+    """One run's verdict with its evidence and the recommendation, as a panel."""
     from monitor.screen import diagnosis_text, escape, out
 
     title = f"[bold]{escape(outcome.info.name)}[/]: {escape(outcome.scenario.story)}"

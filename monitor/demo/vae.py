@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 LATENT: Final = 8
 LOSS: Final = Composite({"recon": Custom(floor=0.0), "kl": Custom(floor=0.0)})
-"""What the run says of its loss: two parts, neither of which can be negative."""
+"""The run's loss: two parts that cannot be negative."""
 
 
 def kl_weight(share: float) -> float:
-    """The weight of the KL term at a share of the run, raised at every hundredth: annealing that went on too long."""
+    """The weight of the KL term after a share of the run, in steps of a hundredth: annealing that runs too long."""
     return float(0.01 * 10 ** (3 * min(max((round(share, 2) - 0.15) / 0.35, 0.0), 1.0)))
 
 
@@ -34,16 +34,16 @@ SCENARIO: Final = Scenario(
 
 
 def train_vae(scenario: Scenario, data: Digits, run: Run, progress: Callable[[int, float, float], None]) -> int:
-    """Train the autoencoder and log its loss with its parts and their weights; obey `run.should_stop()`.
+    """Train the autoencoder and log its loss with parts and weights. Obeys `run.should_stop()`.
 
     Args:
-        scenario: how many steps, which batches and which learning rate.
-        data: the digits; their labels are not used.
-        run: where the losses go.
-        progress: called after every validation with the steps done, the training and the validation loss.
+        scenario: number of steps, batch size and learning rate.
+        data: the digits; labels are not used.
+        run: where to log.
+        progress: called after every validation with the number of steps, the training loss and the validation loss.
 
     Returns:
-        Steps done.
+        The number of steps.
     """
     import torch
 
@@ -87,7 +87,7 @@ def _networks(scenario: Scenario) -> tuple[torch.nn.Sequential, torch.nn.Sequent
 def _terms(
     encoder: torch.nn.Module, decoder: torch.nn.Module, x: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Reconstruction loss and KL divergence in nats an image; x has shape (n, 64)."""
+    """Reconstruction loss and KL divergence in nats per image; x has shape (n, 64)."""
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits
 

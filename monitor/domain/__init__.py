@@ -1,8 +1,8 @@
-"""What the rooms of the house hand each other: frozen values, no behaviour beyond reading themselves.
+"""The data types that all packages exchange: frozen values without behaviour beyond reading and writing themselves.
 
-Steps are counted by the user (batches or epochs) and may be fractional in a file; the store keeps them as int64.
-Times are milliseconds since the epoch, UTC, as int. A number that is missing is None, never 0 and never NaN; a NaN is a
-value that was measured.
+Steps are counted by the user (batches or epochs). In a file they may be fractional; the store keeps them as int64.
+Times are milliseconds since the epoch, UTC, as int. A missing number is None, never 0 and never NaN; a NaN is a value
+that was measured.
 """
 
 from __future__ import annotations

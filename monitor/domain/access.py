@@ -11,7 +11,7 @@ from monitor.domain.plain import make
 
 
 class Access(StrEnum):
-    """What a token may do. Each level may do all that those before it may."""
+    """What a token may do. Each level includes those before it."""
 
     VIEWER = "viewer"
     """Read runs."""
@@ -23,7 +23,7 @@ class Access(StrEnum):
     """Manage tokens and read the audit log."""
 
     def covers(self, needed: Access) -> bool:
-        """True where this level may do what the other one may.
+        """True if this level includes the other one.
 
         >>> Access.EDITOR.covers(Access.VIEWER), Access.LOGGER.covers(Access.ADMIN)
         (True, False)
@@ -39,11 +39,11 @@ class Caller:
     """Who makes a request.
 
     Attributes:
-        name: of the token, or "local" where the server asks for none.
+        name: of the token; "local" if the server requires none.
         access: what the caller may do.
         project: the only project that the caller sees; None for all.
-        address: where the request comes from, "" where nobody knows.
-        asked: True where the server asked for a token; else everybody who reaches it is this caller.
+        address: where the request comes from; "" if unknown.
+        asked: True if the server required a token. Otherwise everybody who reaches it is this caller.
     """
 
     name: str
@@ -73,13 +73,13 @@ class TokenInfo:
     """A token without its secret.
 
     Attributes:
-        id: the token's second part, by which it is named.
+        id: the token's second part, which identifies it.
         name: what people call it.
         role: what it may do.
         project: the only project that it reaches; None for all.
-        created_ms: milliseconds since the epoch, as all times.
-        expires_ms: from when on it is refused; None for never.
-        revoked_ms: when it was revoked; None where it was not.
+        created_ms: milliseconds since the epoch, like all times.
+        expires_ms: when it expires; None for never.
+        revoked_ms: when it was revoked; None if it was not.
         used_ms: when it was last used, to the minute; None for never.
     """
 
@@ -93,11 +93,11 @@ class TokenInfo:
     used_ms: int | None = None
 
     def valid(self, now_ms: int) -> bool:
-        """True where the token is neither revoked nor expired."""
+        """True if the token is neither revoked nor expired."""
         return self.state(now_ms) == "valid"
 
     def state(self, now_ms: int) -> str:
-        """Whether it is "valid", "expired" or "revoked"."""
+        """One of "valid", "expired" and "revoked"."""
         if self.revoked_ms is not None:
             return "revoked"
         return "valid" if self.expires_ms is None or now_ms < self.expires_ms else "expired"
@@ -114,14 +114,14 @@ class TokenInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """Something that a person, or a program with a token, changed.
+    """A change made by a person, or by a program with a token.
 
     Attributes:
         time_ms: milliseconds since the epoch.
         who: the token's name, or the user of this machine.
         action: such as "run.stop" or "token.create".
-        target: the run's id, the token's id.
-        project: the project that it belongs to; None where it concerns all.
+        target: the id of the run or token.
+        project: the project that it belongs to; None if it concerns all.
         address: where the request came from; "" for this machine.
         detail: what helps to understand it, such as the run's name.
     """

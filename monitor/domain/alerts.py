@@ -1,4 +1,4 @@
-"""Alerts, and the state of the service's own jobs."""
+"""Alerts, and the health of the service's own jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monitor.errors import SettingsError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """A verdict change, or a change of a run's status, that raises an alert.
+    """A message about a verdict or a run's status that changed.
 
     Attributes:
         kind: a rule's name, "lost", "stalled", "failed", "finished", "threshold", or "alert" for `run.alert()`.
@@ -60,7 +60,7 @@ class Alert:
 
     @property
     def key(self) -> str:
-        """What is one alert of its run: its rule; of the loop's own alerts and of thresholds, each by itself."""
+        """Identifies an alert within its run: by rule, or individually for the loop's own alerts and thresholds."""
         return alert_key(self.dedup_key)
 
     def to_dict(self) -> dict[str, object]:
@@ -84,25 +84,28 @@ def alert_key(dedup_key: str) -> str:
 
 
 def alert_id(run_id: str, key: str) -> str:
-    """The id of an alert: the same for as long as the run exists."""
+    """The id of an alert. It never changes while the run exists."""
     return hashlib.sha256(f"{run_id}:{key}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def headline(alert: Alert | AlertInfo) -> str:
-    """The title of an alert with its run and project, which the loop's own titles do not name."""
+    """The title of an alert. Adds run and project to the loop's own alerts, whose titles lack them."""
     kind = alert.kind if isinstance(alert, Alert) else alert.rule
     return f"{alert.run_name}: {alert.title} ({alert.project})" if kind == "alert" else alert.title
 
 
 class AlertState(StrEnum):
-    """How an alert stands. Each but `PENDING` and `RESOLVED` is the one condition, looked at by what people did."""
+    """The state of an alert.
+
+    `FIRING`, `ACKNOWLEDGED` and `SILENCED` share one condition and differ in what people did.
+    """
 
     PENDING = "pending"
-    """The condition holds, but not yet for as long as its rule asks."""
+    """The condition holds, but not yet for as long as its rule requires."""
     FIRING = "firing"
     """The condition holds, and nobody has answered."""
     ACKNOWLEDGED = "acknowledged"
-    """It holds, and somebody has taken it on: it is not repeated."""
+    """It holds, and somebody is taking care of it: it is not repeated."""
     SILENCED = "silenced"
     """It holds, and a silence covers it: nothing is sent."""
     RESOLVED = "resolved"
@@ -114,7 +117,7 @@ MARKS: Final[tuple[Mark, ...]] = ("helpful", "false alarm")
 
 
 RUN_DELETED: Final = "the run was deleted"
-"""Why the alerts of a deleted run are resolved; they hold again where it is restored."""
+"""The resolution of a deleted run's alerts. They fire again if the run is restored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,15 +126,15 @@ class AlertInfo:
 
     Attributes:
         id: 16 hex digits.
-        rule: a rule's name or another kind of alert, as `Alert.kind`.
-        count: how often it fired.
+        rule: a rule's name or another kind of alert, as in `Alert.kind`.
+        count: how often it has fired.
         created_ms: when it was first seen.
-        fired_ms: when it last fired; None while it is pending and never fired.
+        fired_ms: when it last fired; None if it never has.
         changed_ms: when its condition last changed.
-        resolution: why it was resolved, where that was not the rule's doing: "the run was deleted".
-        acked_by, acked_note, acked_ms: who took it on; None where nobody has since it last fired.
+        resolution: why it was resolved, if not by its rule: "the run was deleted".
+        acked_by, acked_note, acked_ms: who acknowledged it; None if nobody has since it last fired.
         silenced_by: id of the silence that covers it.
-        mark, mark_by: whether somebody found it helpful or a false alarm.
+        mark, mark_by: whether somebody marked it as helpful or as a false alarm.
     """
 
     id: str
@@ -174,13 +177,13 @@ class AlertInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertQuery:
-    """Which alerts to list; what is None or empty is not asked for.
+    """Which alerts to list. What is None or empty does not filter.
 
     Attributes:
         open: only those that are not resolved.
         run: a run's full id.
-        search: part of the title, of the text or of the run's name, in any case of its letters.
-        cursor: where the page before ended.
+        search: part of the title, the text or the run's name, ignoring case.
+        cursor: where the previous page ended.
     """
 
     state: AlertState | None = None
@@ -196,11 +199,11 @@ class AlertQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertPage:
-    """One page of alerts, those that changed last first.
+    """One page of alerts, most recently changed first.
 
     Attributes:
-        cursor: gives the next page; None on the last.
-        counts: alerts by state that the other filters leave, on all pages.
+        cursor: for the next page; None on the last.
+        counts: state -> number of alerts that match the other filters, over all pages.
     """
 
     items: tuple[AlertInfo, ...]
@@ -210,13 +213,13 @@ class AlertPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """Alerts that are sent to nobody until a time; each field that is not None is a glob that must match.
+    """Alerts for which nothing is sent until a time. Each field that is not None is a glob that must match.
 
     Attributes:
         run: matches a run's name or its id.
         tag: matches `name=value` of one of the run's tags.
         until_ms: when it ends, milliseconds since the epoch.
-        ended_ms: when somebody took it back; None if nobody has.
+        ended_ms: when somebody ended it early; None if nobody has.
     """
 
     id: str
@@ -239,7 +242,7 @@ class Silence:
     def covers(
         self, *, project: str, run_id: str, run_name: str, rule: str, severity: str, tags: Mapping[str, str]
     ) -> bool:
-        """Whether each of its globs matches; letters match in their own case.
+        """True if each of its globs matches. Matching is case-sensitive.
 
         >>> one = Silence(id="1", run="bad-*", tag="team=*", reason="", by="", created_ms=0, until_ms=1)
         >>> of = {"project": "p", "run_id": "4f", "rule": "nan", "severity": "critical", "tags": {"team": "vision"}}
@@ -263,10 +266,10 @@ _CHANNEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def check_channel_name(name: str) -> None:
-    """See to it that a channel may be called so.
+    """Check that a channel's name is valid.
 
     Raises:
-        SettingsError: it may not.
+        SettingsError: it is not.
     """
     if not _CHANNEL_NAME.fullmatch(name):
         place = f"channels.{name}" if len(name) < 100 else f"channels.{name[:100]}…"
@@ -275,13 +278,13 @@ def check_channel_name(name: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A message that a channel never took.
+    """A message whose delivery was given up.
 
     Attributes:
         id: of the message, `RUN-NUMBER`.
-        channel: by which the store knows the channel.
-        name: what the channel is called; empty where it is no longer configured.
-        error: what the last try said.
+        channel: the name that the store knows the channel by.
+        name: the channel's configured name; empty if it is no longer configured.
+        error: the error of the last attempt.
     """
 
     id: str
@@ -301,16 +304,16 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A row of the outbox: an alert on its way.
+    """A row of the outbox: an alert to be delivered.
 
     Attributes:
-        id: with the run's id, the row.
+        id: identifies the row together with the run's id.
         attempts: how often delivery was tried.
-        next_ms: not to be tried again before.
+        next_ms: earliest time of the next attempt.
         delivered_ms: when a channel took it; None while it waits.
-        error: what the last failed try said.
-        retried_ms: since when its age counts, where that is not since its alert was made: when somebody asked for
-            another try, or when a silence or quiet hours ended.
+        error: the error of the last failed attempt.
+        retried_ms: from when its age counts, if not from when its alert was created: when somebody asked for a retry,
+            or when a silence or quiet hours ended.
     """
 
     id: int
@@ -324,13 +327,13 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gauges:
-    """How many runs and alerts there are now.
+    """The current number of runs and alerts.
 
     Attributes:
-        statuses: runs that are not over, by status.
-        verdicts: runs that are not over, by verdict.
-        waiting: alerts that are still to be delivered.
-        delivered: alerts that were, of the runs that are kept.
+        statuses: runs that have not ended, by status.
+        verdicts: runs that have not ended, by verdict.
+        waiting: alerts waiting for delivery.
+        delivered: alerts that were delivered, of the runs that are still stored.
     """
 
     statuses: Mapping[str, int]
@@ -341,13 +344,13 @@ class Gauges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobHealth:
-    """How a background job of the server is doing.
+    """The health of one of the server's background jobs.
 
     Attributes:
-        runs: times it ran.
-        failures: times it raised, of these.
-        failing: the last run raised.
-        last_error: what the last failure said; kept after it recovered.
+        runs: how often it has run.
+        failures: how often it raised.
+        failing: True if its last run raised.
+        last_error: its last error, kept after it recovered.
         last_run_ms: when it last ended, milliseconds since the epoch.
     """
 

@@ -1,4 +1,4 @@
-"""Counters of what a run's points and events did not arrive as they were logged, and what each of them means."""
+"""Counters of what was changed or dropped when a run's points and events were stored, and what each means."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ SET_ASIDE: Final[Mapping[str, str]] = {
     "media": "images, tables or histograms were made smaller to be kept, or were not kept; the events say why",
     "thinned": "points were dropped when the run was downsampled; extremes, gaps, ends and the best are kept",
 }
-"""What each counter of `RunInfo.warnings` counts, to be read behind the number."""
+"""What each counter of `RunInfo.warnings` counts; reads on after the number."""

@@ -1,4 +1,4 @@
-"""Which open runs need a person, and what happened in a run: what programs and pages are told."""
+"""Which open runs need attention, and what happened in a run, as reported to programs and pages."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from monitor.domain.runs import RunInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """An open run in the queue of attention.
+    """An open run in the attention queue.
 
     Attributes:
-        kind: what it is about: a rule's name, "lost" or "stalled".
+        kind: why: a rule's name, "lost" or "stalled".
         sentence: what was seen, with the numbers.
         score: `severity * (1 + burn) * novelty`; the queue is sorted by it.
-        severity: 1 for critical or an advice to stop, 0.8 for lost, 0.5 for stalled, 0.4 for a warning.
-        burn: what the rest of the run costs, or its (GPU-)hours where no price is set; 0 for a lost run.
-        novelty: 1 when it begins, halved each day, 0.05 at least, and as soon as somebody has answered its alert.
+        severity: 1 for critical or advice to stop, 0.8 for lost, 0.5 for stalled, 0.4 for a warning.
+        burn: what the rest of the run costs, or its (GPU-)hours if no price is set; 0 for a lost run.
+        novelty: 1 at the beginning, halved each day down to 0.05; 0.05 at once if somebody has answered its alert.
         saving: what a stop would save.
-        sparkline: by role, a few dozen values of the curve.
-        alert: that of `kind`, with its id and who has answered it; None where none was raised.
+        sparkline: role -> a few dozen values of the curve.
+        alert: the alert of `kind`, with its id and who has answered it; None if none was raised.
     """
 
     run: RunInfo
@@ -51,12 +51,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """The runs that need a person, the most urgent first, and the fleet in numbers.
+    """The runs that need attention, most urgent first, and the fleet in numbers.
 
     Attributes:
-        items: at most as many as were asked for.
-        total: runs that need a person.
-        running, stalled, lost: open runs.
+        items: at most as many as requested.
+        total: number of runs that need attention.
+        running, stalled, lost: number of open runs.
         finished_today: runs that ended since midnight, UTC.
         saved_hours, saved_gpu_hours, saved_cost: what stops saved this month.
     """
@@ -83,8 +83,8 @@ class Happened:
 
     Attributes:
         kind: "points", "finding", "recommendation", "stop", "alert", "event" or "status".
-        time_ms: when it happened, as far as that is known, else when it was read.
-        data: what, as `docs/agents.md` says.
+        time_ms: when it happened if known, else when it was read.
+        data: the details; see `docs/agents.md`.
     """
 
     kind: str
@@ -101,8 +101,8 @@ class Happenings:
     """What happened in a run since a cursor.
 
     Attributes:
-        cursor: give it with the next call.
-        ended: the run is over, so that nothing more will come unless it is continued.
+        cursor: pass it to the next call.
+        ended: True if the run has ended, so nothing more will come unless it is continued.
     """
 
     cursor: str
@@ -110,16 +110,16 @@ class Happenings:
     ended: bool
 
     def to_dict(self) -> dict[str, object]:
-        """All of it as JSON data."""
+        """The events and the cursor as JSON data."""
         return {"cursor": self.cursor, "events": [e.to_dict() for e in self.events], "ended": self.ended}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How the wait for a run ended.
+    """How a wait for a run ended.
 
     Attributes:
-        what: what was waited for and happened, such as "verdict=overfitting"; None where the run ended without it.
+        what: the awaited condition that came true, such as "verdict=overfitting"; None if the run ended without it.
         status: the run's.
         why: a sentence.
     """

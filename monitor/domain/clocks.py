@@ -1,18 +1,18 @@
-"""What a stored time is worth: the clock that gave it may have been ahead, and set back since."""
+"""Whether a stored time can be trusted: the clock that gave it may have been ahead, and set back since."""
 
 from __future__ import annotations
 
 from typing import Final
 
 DIFFER_MS: Final = 60_000
-"""By how much the clocks of two servers differ, at most."""
+"""Largest expected difference between the clocks of two servers."""
 
 LEASE_MS: Final = 6_000
-"""How long a worker that sends to a channel keeps it from the others, unless it says again that it is there."""
+"""How long a worker's lease on a channel lasts unless renewed."""
 
 
 def is_past(time_ms: int, now_ms: int) -> bool:
-    """Whether a time at which something happened can be right; a later one came from a clock that was ahead.
+    """True if the time of an event can be right. A later one came from a clock that was ahead.
 
     >>> is_past(1_000, 900), is_past(3_600_000, 900)
     (True, False)

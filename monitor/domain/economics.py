@@ -1,4 +1,4 @@
-"""What a stop saves, and the book of what stops have saved."""
+"""What a stop saves, and the ledger of what stops have saved."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from monitor.domain.plain import make
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saving:
-    """What ending a run now would save, with every number that it is made from.
+    """What ending a run now would save, with every number that it is computed from.
 
     Attributes:
-        planned_steps: steps that the run means to make; None: nobody said, so that nothing is known of the rest.
-        steps: those left of them, `planned_steps - last_step - 1`.
+        planned_steps: steps that the run is meant to make; None if undeclared, so nothing is known about the rest.
+        steps: the steps left, `planned_steps - last_step - 1`.
         seconds_per_step: measured over this attempt.
         gpus: cards of its machine, as captured; 0: none.
-        price_hour: of all of them, or of the machine; None: no price is set.
+        price_hour: of all cards, or of the machine; None: no price is set.
         hours: `steps * seconds_per_step / 3600`.
         gpu_hours: `hours * gpus`; None without a card.
         cost: `hours * price_hour`.
         best_step: of the goal, else of the loss.
-        checkpoint, checkpoint_step: the saved file nearest to it.
+        checkpoint, checkpoint_step: the checkpoint nearest to it.
         resume: the call that continues the run.
     """
 
@@ -45,12 +45,12 @@ class Saving:
 
     @property
     def amount(self) -> str:
-        """As in "3.2 GPU-hours, about 8.30 USD"; empty where nothing is known."""
+        """As in "3.2 GPU-hours, about 8.30 USD"; empty if nothing is known."""
         return amount(self.hours, self.gpu_hours, self.cost, self.currency)
 
     @property
     def sentence(self) -> str:
-        """What a person or a program acts on."""
+        """The saving as a sentence that a person or a program can act on."""
         parts = [f"a stop now saves {self.amount}"] if self.amount else []
         if self.best_step is not None:
             file = f", checkpoint {self.checkpoint}" if self.checkpoint is not None else ""
@@ -63,7 +63,7 @@ class Saving:
         return f"{text[:1].upper()}{text[1:]}." if text else ""
 
     def to_dict(self) -> dict[str, object]:
-        """The saving as strict JSON data, its sentence included."""
+        """The saving as strict JSON data, including its sentence."""
         return {**asdict(self), "sentence": self.sentence}
 
     @classmethod
@@ -73,7 +73,7 @@ class Saving:
 
 
 def amount(hours: float | None, gpu_hours: float | None, cost: float | None, currency: str) -> str:
-    """Time and money in words.
+    """Time and money as text.
 
     >>> amount(0.8, 3.2, 8.3, "USD"), amount(0.02, None, None, "USD"), amount(None, None, None, "USD")
     ('3.2 GPU-hours, about 8.30 USD', '1 min', '')
@@ -92,21 +92,21 @@ def amount(hours: float | None, gpu_hours: float | None, cost: float | None, cur
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """One stop in the book.
+    """One stop in the ledger.
 
     Attributes:
         month: of the stop, as "2026-11", in UTC.
         stopped_step: where the run was stopped.
-        last_step: where it ended; beyond `stopped_step` where it was continued.
-        saved_steps: planned steps that were never made; None where no plan is known, 0 where it is still running.
-        saved_hours, saved_gpu_hours, saved_cost: the same, by the run's seconds a step and its price.
-        continued: another attempt of the run followed.
+        last_step: where it ended; beyond `stopped_step` if it was continued.
+        saved_steps: planned steps that were never made; None without a plan, 0 while it is still running.
+        saved_hours, saved_gpu_hours, saved_cost: the same, by the run's seconds per step and its price.
+        continued: True if another attempt of the run followed.
         best_at_stop, best_now: of the goal, else the loss.
-        regret: it was continued and got better.
-        lost_hours, lost_cost: what was spent after the stop where it is regretted: the stop did not save that.
-        patience_step: where patience 10 would have stopped; None: it had not by `stopped_step`.
-        patience_hours, patience_cost: what it would have saved.
-        patience_missed: the run reached a better loss than the one at which patience would have stopped.
+        regret: True if it was continued and got better.
+        lost_hours, lost_cost: for a regretted stop, what was spent after it: the stop did not save that.
+        patience_step: where patience 10 would have stopped; None: not by `stopped_step`.
+        patience_hours, patience_cost: what that would have saved.
+        patience_missed: True if the run reached a better loss than patience would have kept.
     """
 
     run_id: str
@@ -143,7 +143,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerMonth:
-    """The sums of a project's month; each is the sum of its entries' numbers, unknown ones left out."""
+    """The totals of one project and month. Each is a sum over its entries, ignoring unknown values."""
 
     project: str
     month: str
@@ -187,5 +187,5 @@ class Ledger:
 
 
 def _known(cls: type[Any], data: Mapping[str, object]) -> dict[str, object]:
-    """The fields of a class; a newer server may say more."""
+    """The fields of a class; a newer server may send more."""
     return {field.name: data[field.name] for field in fields(cls) if field.name in data}

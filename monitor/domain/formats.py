@@ -1,4 +1,4 @@
-"""Numbers, steps and times as people read them, in the terminal, the dashboard and alerts alike."""
+"""Formats numbers, steps and times for people: in the terminal, the dashboard and alerts alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTHING: Final = "–"
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A measured value, with about `digits` significant digits; an int is exact.
+    """A measured value with about `digits` significant digits. An int is exact.
 
     >>> number(0.41236), number(12345.678), number(3.2e-9), number(float("nan")), number(None), number(12_000_000)
     ('0.4124', '12,346', '3.2e-09', 'NaN', '–', '12,000,000')
@@ -29,7 +29,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def step(value: float | None) -> str:
-    """A step with thousands separated.
+    """A step with thousands separators.
 
     >>> step(12000.0), step(1.5), step(0.1 + 0.2), step(None)
     ('12,000', '1.5', '0.3', '–')
@@ -41,10 +41,10 @@ def step(value: float | None) -> str:
 
 
 def position(unit: str, value: float) -> str:
-    """A place on the x axis.
+    """A position on the x axis.
 
     Args:
-        unit: what its positions are: step, epoch, token.
+        unit: what positions count: step, epoch, token.
 
     >>> position("step", 1_234_567.0), position("epoch", 0.1 + 0.2)
     ('step 1,234,567', 'epoch 0.3')
@@ -68,7 +68,7 @@ def plain(value: object) -> str:
 
 
 def count(n: int, noun: str) -> str:
-    """A number of things.
+    """A number with its noun.
 
     >>> count(1, "run"), count(1200, "run")
     ('1 run', '1,200 runs')
@@ -77,7 +77,7 @@ def count(n: int, noun: str) -> str:
 
 
 def duration(ms: float) -> str:
-    """A length of time in the two units that matter.
+    """A duration in its two largest units.
 
     >>> duration(900), duration(75_000), duration(3_720_000), duration(200_000_000)
     ('0.9 s', '1 min 15 s', '1 h 2 min', '2 d 7 h')
@@ -96,7 +96,7 @@ def duration(ms: float) -> str:
 
 
 def seconds(text: str) -> float | None:
-    """A length of time as people write it, and as `duration` does, in seconds; None where it is something else.
+    """Parse a duration, as people or `duration` write it, to seconds; None if it is not one.
 
     >>> seconds("30m"), seconds("1.5 h"), seconds("2d"), seconds("1 h 2 min"), seconds("soon"), seconds("0m")
     (1800.0, 5400.0, 172800.0, 3720.0, None, None)
@@ -113,7 +113,7 @@ _LENGTH: Final = re.compile(rf"\s*(?:{_PART.pattern}\s*){{1,5}}", re.IGNORECASE)
 
 
 def ago(ms: int | None, now_ms: int) -> str:
-    """How long ago a moment was, in one unit.
+    """How long ago a time was, in one unit.
 
     >>> ago(1_000, 1_500), ago(0, 42_000), ago(0, 7_300_000), ago(None, 5)
     ('just now', '42 s ago', '2 h ago', '–')
@@ -130,11 +130,11 @@ def ago(ms: int | None, now_ms: int) -> str:
 
 
 def deletion(ms: int, days: float, now_ms: int) -> tuple[str, str]:
-    """When a run was deleted, and how long it can be restored.
+    """When a run was deleted, and how long it can still be restored.
 
     Args:
-        ms: when, milliseconds since the epoch; one that MLflow has deleted has a time far in the future.
-        days: for which a deleted run is kept.
+        ms: when, milliseconds since the epoch; far in the future for a run that MLflow has deleted.
+        days: how long a deleted run is kept.
 
     >>> deletion(0, 7, 86_400_000), deletion(0, 1, 86_400_000), deletion(253_402_300_799_000, 7, 0)
     (('24 h ago', '6.0 days'), ('24 h ago', 'until the next gc'), ('in MLflow', 'until `mlflow gc`'))
@@ -146,7 +146,7 @@ def deletion(ms: int, days: float, now_ms: int) -> tuple[str, str]:
 
 
 def clock(ms: int | None, zone: tzinfo = UTC) -> str:
-    """A moment as date and time of day in a time zone.
+    """A time as date and time of day in a time zone.
 
     >>> clock(0), clock(None), clock(2**60)
     ('1970-01-01 00:00:00', '–', '1,152,921,504,606,846,976 ms')
@@ -160,7 +160,7 @@ def clock(ms: int | None, zone: tzinfo = UTC) -> str:
 
 
 def points(train: int, val: int, goal: int) -> str:
-    """How many points there are of what is judged; what a run does not log is left out.
+    """The number of judged points by kind. Kinds that the run does not log are left out.
 
     >>> points(40, 0, 0), points(4000, 40, 7), points(0, 0, 60)
     ('40 training points', '4,000 training, 40 validation and 7 goal points', '60 goal points')

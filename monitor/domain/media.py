@@ -1,4 +1,4 @@
-"""What a run holds besides numbers and texts: images, tables and histograms, each at a step."""
+"""Images, tables and histograms of a run, each at a step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 JSON: Final = "application/json"
 SIGNATURES: Final = {"image/png": (0, b"\x89PNG\r\n\x1a\n"), "image/webp": (8, b"WEBP")}
-"""What the content of an image begins with, and where. Browsers run no script in these formats."""
+"""MIME type -> (offset, signature) of the image's content. Browsers run no scripts in these formats."""
 KINDS: Final = ("image", "table", "histogram")
 
 
@@ -16,13 +16,13 @@ class Media:
     """One image, table or histogram of a run, without its content.
 
     Attributes:
-        id: counts them within the run.
+        id: its number within the run.
         key: the name that it was logged under.
         kind: "image", "table" or "histogram".
         step: the step that it belongs to.
         time_ms: when it was logged.
-        mime: what its content is: "image/png", "image/webp" or "application/json".
-        caption: what was said of it, "" for nothing.
+        mime: type of its content: "image/png", "image/webp" or "application/json".
+        caption: its caption; may be empty.
         size: bytes of its content.
     """
 

@@ -1,17 +1,17 @@
-"""Our tags on MLflow's runs, and tags by which a user configures us."""
+"""Our tags on MLflow's runs, and tags by which users configure us."""
 
 from __future__ import annotations
 
 from typing import Final
 
 OWN: Final = "monitor."
-"""What the names of our tags and metrics in MLflow begin with."""
+"""Prefix of our tags and metrics in MLflow."""
 USERS: Final = frozenset({f"{OWN}goal", f"{OWN}train", f"{OWN}val", f"{OWN}stop"})
-"""Tags by which a user says what a series is, or asks for a stop; no monitor writes them."""
+"""Tags by which users assign roles to series, or ask for a stop. A monitor never writes them."""
 
 
 def is_ours(name: str) -> bool:
-    """True for a tag that a monitor has written.
+    """True for a tag written by a monitor.
 
     >>> is_ours("monitor.verdict"), is_ours("monitor.goal"), is_ours("team")
     (True, False, False)
@@ -20,7 +20,7 @@ def is_ours(name: str) -> bool:
 
 
 def is_marking(name: str) -> bool:
-    """True for a tag that MLflow or a monitor has written, and that says nothing of the user's.
+    """True for a tag that MLflow or a monitor wrote, and that holds nothing from the user.
 
     >>> is_marking("mlflow.runName"), is_marking("mlflow.user"), is_marking("team")
     (True, False, False)

@@ -1,6 +1,6 @@
-"""A run, or a diagnosis, as a notebook shows it: verdict, sentence and a small curve, in HTML that loads nothing.
+"""Shows a run or a diagnosis in a notebook: verdict, sentence and a small curve, as self-contained HTML.
 
-Every text that somebody wrote is escaped, and control characters are shown.
+All user text is escaped, and control characters are made visible.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _FRAME: Final = (
     'padding:.6rem .9rem">{}</div>'
 )
 FINDINGS: Final = 5
-"""Findings that are listed, at most."""
+"""Most findings that are listed."""
 
 
 def diagnosis_html(found: Diagnosis) -> str:
-    """A diagnosis as HTML: its headline, the advice, and the findings that fire."""
+    """A diagnosis as HTML: its headline, the advice, and the firing findings."""
     rec = found.recommendation
     lines = [
         f"<b>{_text(found.verdict.replace('_', ' '))}</b> · {_text(str(rec.action))}",
@@ -53,7 +53,7 @@ def run_html(
 
     Args:
         name: with its project.
-        status: where it is in its life.
+        status: the run's status.
         verdict: as in `Diagnosis`.
         headline: one sentence.
         curves: points of the training ("train") and the validation loss ("val").
@@ -67,7 +67,7 @@ def _text(value: str) -> str:
 
 
 def _picture(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """The curves as lines on one linear scale; nothing where there is no finite value."""
+    """The curves as lines on one linear scale; empty if there is no finite value."""
     kept = {
         role: [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)] for role, points in curves.items()
     }
@@ -76,7 +76,7 @@ def _picture(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     if not values:
         return ""
     low, high, left, right = min(values), max(values), min(places), max(places)
-    tall, wide = (high / 2 - low / 2) or 1.0, (right / 2 - left / 2) or 1.0  # halves, which no float overflows
+    tall, wide = (high / 2 - low / 2) or 1.0, (right / 2 - left / 2) or 1.0  # halves, so that no float overflows
 
     def at(x: float, y: float) -> str:
         px = 4 + (WIDTH - 8) * ((x / 2 - left / 2) / wide)

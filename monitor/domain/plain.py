@@ -1,4 +1,4 @@
-"""Plain data: what JSON says of these values, and back."""
+"""Converts values to plain JSON data and back."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 Json = Mapping[str, object]
-"""Plain data as `json.loads` gives it, once `wire.jsonable` has made it strict."""
+"""Plain data as returned by `json.loads`, made strict by `wire.jsonable`."""
 
 
 def make(cls: type[_T], data: Mapping[str, Any], **converted: object) -> _T:
-    """A value from the dictionary that its `to_dict` gave, `converted` in place of the fields of that name."""
+    """A value from the dictionary that its `to_dict` returned, with the fields in `converted` replaced."""
     return cls(**{**data, **converted})
 
 
 def whole(step: float | None) -> int | float | None:
-    """The step as an int where it is whole, so that JSON says 900 and not 900.0.
+    """The step as an int if it is whole, so that JSON says 900 and not 900.0.
 
     >>> whole(900.0), whole(1.5), whole(None)
     (900, 1.5, None)
@@ -29,7 +29,7 @@ def whole(step: float | None) -> int | float | None:
 
 
 def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """The single values of nested tables, by their dotted names.
+    """The leaf values of nested tables, by dotted name.
 
     >>> list(leaves({"lr": 1, "o": {"b": 2, "c": {}}}))
     [('lr', 1), ('o.b', 2), ('o.c', {})]

@@ -1,4 +1,4 @@
-"""How a run gets on: what its curves did, how far validation lies above training, how fast the loss comes down."""
+"""A run's progress: what its curves did, the gap between validation and training, and how fast the loss falls."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.domain.formats import number, step
 from monitor.domain.plain import make, whole
 
 SHARES: Final = (0.5, 0.9, 0.99)
-"""Shares of the way down whose steps are given."""
+"""Shares of the total improvement for which steps are given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Regime:
 
 
 def courses(regimes: Iterable[Regime]) -> dict[str, str]:
-    """What each curve did, in a line; by series."""
+    """Series -> a line that describes its curve."""
     told: dict[str, list[str]] = {}
     for regime in regimes:
         told.setdefault(regime.series, []).append(str(regime))
@@ -66,10 +66,10 @@ class Gap:
     Attributes:
         now: mean of the last three levels of the validation loss (`val`) minus that of the training loss at the same
             steps (`train`).
-        share: `now` as a share of `train`; None where that is not above 0.
+        share: `now` as a share of `train`; None if `train` is not positive.
         before, since_step: the same mean, and its step, where the last third of the run begins; None in a short run.
-        trend: "widening" or "narrowing" where a straight line through the gaps of the last third says so by three
-            standard errors and by 2% of the validation loss, "steady" elsewhere; "" in a short run.
+        trend: "widening" or "narrowing" if a straight line through the gaps of the last third shows it by three
+            standard errors and by 2% of the validation loss, else "steady"; "" in a short run.
     """
 
     now: float
@@ -81,7 +81,7 @@ class Gap:
     trend: str = ""
 
     def said(self, unit: str) -> str:
-        """As in "0.12 (validation 0.52, training 0.4), widening: 0.05 at step 300"; `unit` is what steps count."""
+        """As in "0.12 (validation 0.52, training 0.4), widening: 0.05 at step 300". `unit` is what steps count."""
         share = "" if self.share is None or not 0.005 <= abs(self.share) < 10 else f", {self.share:+.0%} of training"
         text = f"{number(self.now, 3)} (validation {number(self.val, 3)}, training {number(self.train, 3)}{share})"
         if self.trend in ("", "steady") or self.before is None:
@@ -91,7 +91,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Milestone:
-    """A share of the way down, and the step at which it was done; `reached` is False for one that is foreseen."""
+    """The step at which a share of the improvement was reached. `reached` is False if it is a prediction."""
 
     share: float
     step: float
@@ -100,16 +100,16 @@ class Milestone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """How fast the judged loss comes down.
+    """How fast the judged loss falls.
 
     Attributes:
-        series: "validation", or "training" where no validation loss was logged.
-        start, end: the way down: from the first level to the lowest one, or to `heading` where that is lower.
-        half_life: steps in which what is left above `heading` is halved, by an exponential curve fitted to the later
-            half of the run, or to all of it where both agree or the half does not tell; None where neither does.
-        heading: the level that this curve comes to rest at; None without `half_life`, or where the loss has risen.
-        milestones: when 50, 90 and 99% of the way were done, or will be at this half-life.
-        resolution: steps that a level stands for, and so about how exactly steps are known.
+        series: "validation", or "training" if no validation loss was logged.
+        start, end: the improvement: from the first level to the lowest one, or to `heading` if that is lower.
+        half_life: steps in which the distance to `heading` halves, by an exponential curve fitted to the later half of
+            the run, or to all of it if both agree or the half is inconclusive; None if neither fits.
+        heading: the level that this curve approaches; None without `half_life`, or if the loss has risen.
+        milestones: when 50, 90 and 99% of the improvement were reached, or will be at this half-life.
+        resolution: steps that one level covers, and so about how precise steps are.
     """
 
     series: str
@@ -136,7 +136,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Both; None where there are too few points, or the loss says nothing of how good the model is.
+    """Gap and rate. Each is None if there are too few points, or if the loss does not measure the model's quality.
 
     Attributes:
         unit: what steps count, "step" or "epoch".
@@ -147,7 +147,7 @@ class Progress:
     unit: str = "step"
 
     def sentences(self) -> tuple[str, ...]:
-        """What is known, a line each."""
+        """What is known, one sentence per line."""
         found = [f"Generalisation gap: {self.gap.said(self.unit)}."] if self.gap is not None else []
         if self.rate is not None:
             found.append(f"The {self.rate.series} loss came down {self.rate.said(self.unit)}.")
@@ -164,7 +164,7 @@ class Progress:
 
     @classmethod
     def from_dict(cls, data: object) -> Progress:
-        """The inverse of `to_dict`; nothing of a server that does not say it."""
+        """The inverse of `to_dict`; empty for a server that does not send it."""
         found = data if isinstance(data, Mapping) else {}
         gap, rate = found.get("gap"), found.get("rate")
         return cls(

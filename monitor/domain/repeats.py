@@ -1,8 +1,8 @@
-"""Runs that differ in nothing but their seed: how far apart chance alone puts them, and what a difference is worth.
+"""Runs that differ only in their seed: how far chance alone separates them, and whether a difference is real.
 
-The difference of two means is compared with `t * s * sqrt(1/n + 1/m)`: s is the standard deviation between repeats,
-pooled over both settings, and t Student's quantile for 95% (two-sided). One run against repeats of another setting is
-held to their spread.
+The difference of two means is compared with `t * s * sqrt(1/n + 1/m)`. Here s is the standard deviation between
+repeats, pooled over both settings, and t is Student's quantile for 95% (two-sided). A single run is compared with
+repeats of another setting by the spread of those.
 
 Source:
     Student 1908; Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks (MLSys 2021).
@@ -27,7 +27,7 @@ _OWN: Final = frozenset({
     "runname", "runid", "outputdir", "outdir", "logdir", "loggingdir", "savedir", "workdir", "ckptdir",
     "checkpointdir", "timestamp",
 })  # fmt: skip
-"""What every run has of its own, and no setting, without case and separators."""
+"""Configuration entries that differ in every run and are not settings, without case and separators."""
 _LOSS: Final = frozenset({"loss", "lossfn", "lossfunction", "lossname", "losstype", "criterion", "objective"})
 T95: Final = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
@@ -35,21 +35,21 @@ T95: Final = (
 )  # fmt: skip
 """Student's 97.5% quantile for 1 to 30 degrees of freedom."""
 _APART: Final = 5.0
-"""Standard deviations of the other repeats from which on one stands apart from them; there must be three others."""
+"""A run is an outlier beyond this many standard deviations of the other repeats. It takes at least three others."""
 _COMPARED: Final = 3
-"""Settings that the best one is held against."""
+"""How many settings the best one is compared with."""
 
 
 def loss_of(run: RunInfo) -> str:
-    """What a run's loss is, as far as it says: by its specification, else by its configuration; "" where it does not.
+    """A run's loss, by its specification, else by its configuration; "" if neither says.
 
-    Losses of which this differs are not compared by their values.
+    Runs are compared by loss values only if this is equal.
     """
     return repr(run.loss) if run.loss is not None else named_loss(run)
 
 
 def named_loss(run: RunInfo) -> str:
-    """What a run's configuration calls its loss, such as "mse"; "" where it does not say."""
+    """The loss named in a run's configuration, such as "mse"; "" if there is none."""
     said = (value for key, value in leaves(run.config) if _plain(key) in _LOSS and isinstance(value, str))
     return next(said, "")
 
@@ -59,7 +59,7 @@ def _plain(key: str) -> str:
 
 
 def setting_of(run: RunInfo) -> str:
-    """What a run was configured with, but for its seed and what every run has of its own; "" where nothing was said."""
+    """A run's configuration without its seed and entries that differ in every run; "" if it has none."""
     found = {key: value for key, value in leaves(run.config) if _plain(key) not in _OWN}
     kept = {key: value for key, value in found.items() if not _SEED.fullmatch(_plain(key))}
     return f"{run.project} {loss_of(run)} {json.dumps(kept, sort_keys=True, default=str)}" if found else ""
@@ -79,7 +79,7 @@ class Measure:
 
 
 def measures(runs: Sequence[RunInfo]) -> tuple[Measure, ...]:
-    """What all of some runs can be compared by; the best loss only where all have the same one."""
+    """The measures that all of the given runs have. The best loss counts only if all have the same loss."""
     found = []
     losses = [run.recommendation.best_val_loss for run in runs]
     if all(value is not None and math.isfinite(value) for value in losses) and len({loss_of(run) for run in runs}) == 1:
@@ -92,7 +92,7 @@ def measures(runs: Sequence[RunInfo]) -> tuple[Measure, ...]:
 
 
 def settings(runs: Sequence[RunInfo]) -> tuple[tuple[RunInfo, ...], ...]:
-    """The runs by their settings, in the order in which they come; a run without a configuration is alone."""
+    """The runs grouped by setting, in order. A run without a configuration is its own group."""
     found: dict[str, list[RunInfo]] = {}
     for run in runs:
         found.setdefault(setting_of(run) or run.id, []).append(run)
@@ -100,7 +100,7 @@ def settings(runs: Sequence[RunInfo]) -> tuple[tuple[RunInfo, ...], ...]:
 
 
 def seed_noise(here: Sequence[float], there: Sequence[float]) -> float | None:
-    """How far apart the means of two settings may be by chance alone; None where neither was repeated.
+    """How far apart the means of two settings may be by chance; None if neither was repeated.
 
     >>> round(seed_noise([0.50, 0.52, 0.51], [0.53, 0.51, 0.52]), 4)
     0.0227
@@ -116,11 +116,11 @@ def seed_noise(here: Sequence[float], there: Sequence[float]) -> float | None:
 
 
 def sentences(runs: Sequence[RunInfo], labels: Mapping[str, str]) -> tuple[str, ...]:
-    """What is known of runs that differ only in their seed, and of differences next to that.
+    """Sentences about runs that differ only in their seed, and about differences compared with that.
 
     Args:
         runs: some runs.
-        labels: what each is called, by its id.
+        labels: run id -> label.
     """
     found = settings(runs)
     if not any(len(group) > 1 for group in found):
@@ -136,7 +136,7 @@ def sentences(runs: Sequence[RunInfo], labels: Mapping[str, str]) -> tuple[str, 
 
 
 def _names(found: Sequence[Sequence[RunInfo]], labels: Mapping[str, str]) -> list[str]:
-    """What each setting is called: by its values of the entries that differ, by its only run, or by its first."""
+    """Names for the settings: by the entries in which they differ, else by their only or first run."""
     flat = [dict(leaves(group[0].config)) for group in found]
     keys = [key for key in dict.fromkeys(k for config in flat for k in config) if not _SEED.fullmatch(_plain(key))]
     odd = [key for key in keys if _plain(key) not in _OWN and len({repr(config.get(key)) for config in flat}) > 1]
@@ -167,7 +167,7 @@ def _spread(name: str, group: Sequence[RunInfo], labels: Mapping[str, str]) -> I
 
 
 def _compared(names: Sequence[str], found: Sequence[Sequence[RunInfo]]) -> Iterator[str]:
-    """The best setting against the others, by everything that all runs can be compared by."""
+    """Compare the best setting with the others, by everything that all runs have in common."""
     for measure in measures([run for group in found for run in group]) if len(found) > 1 else ():
         values = [[measure.of(run) for run in group] for group in found]
         order = sorted(range(len(found)), key=lambda i: statistics.fmean(values[i]) * (-1 if measure.rises else 1))

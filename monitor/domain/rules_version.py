@@ -1,4 +1,4 @@
-"""The rules as they were from some start of a server on: what the audit log keeps of them, and what changed."""
+"""The rules in effect from a server's start on, as recorded in the audit log, and what changed."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from monitor.domain.access import AuditEntry
 from monitor.domain.plain import make
 
 RULES_SET: Final = "rules.set"
-"""The audit log's name for it."""
+"""The action in the audit log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesVersion:
-    """The rules that a server started with, where they were others than before.
+    """The rules that a server started with, if they differ from those before.
 
     Attributes:
         time_ms: when it started, milliseconds since the epoch.
         who: the user and the machine that started it.
-        project: the project that has these rules of its own; None for all others.
-        hash: of the effective configuration, as every finding carries it.
-        overrides: what differs from the defaults, by rule.
+        project: the project that has these rules; None for the global ones.
+        hash: of the effective configuration, as stored with every finding.
+        overrides: differences from the defaults, by rule.
         versions: the version of each rule.
     """
 
@@ -44,7 +44,7 @@ class RulesVersion:
         return make(cls, data)
 
     def entry(self) -> AuditEntry:
-        """The version as the audit log keeps it."""
+        """The version as an audit log entry."""
         detail = {"hash": self.hash, "overrides": self.overrides, "versions": self.versions}
         return AuditEntry(
             time_ms=self.time_ms, who=self.who, action=RULES_SET, target=self.project or "all projects",
@@ -57,10 +57,10 @@ class RulesVersion:
         return make(cls, json.loads(entry.detail), time_ms=entry.time_ms, who=entry.who, project=entry.project)
 
     def since(self, before: RulesVersion | None) -> tuple[tuple[str, str], ...]:
-        """What is another than before: the rule, and a setting with both values, or the rule's version.
+        """What changed: (rule, a setting with both values, or the rule's version).
 
         Args:
-            before: the version that was in effect; None: the defaults, in the same release.
+            before: the version that was in effect; None: the defaults of the same release.
 
         >>> old = RulesVersion(time_ms=0, who="a", project=None, hash="1", overrides={"spike": {"jump": 3}})
         >>> RulesVersion(time_ms=1, who="a", project=None, hash="2", overrides={"spike": {"unit": "steps"}}).since(old)

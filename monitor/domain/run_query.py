@@ -1,4 +1,4 @@
-"""What the list of runs is asked for: one set of filters, from the command line down to SQL."""
+"""Queries on the run list: one set of filters, from the command line down to SQL."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class RunFilters(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunQuery:
-    """Which runs a list shows, in which order, and how much of each; None lets everything through.
+    """Which runs a list shows, in which order, and how much of each. None does not filter.
 
     Attributes:
         project: only runs of this project.
         group: only runs of this group.
-        status: only runs of this status, or of one of these.
-        verdict: only runs of this verdict, or of one of these.
+        status: only runs with this status, or one of these.
+        verdict: only runs with this verdict, or one of these.
         search: words that the name, project, group or the beginning of the id must contain.
-        query: such as `val.best < 0.3 and tags.team = "vision" order by val.best`; see `docs/store.md`. It holds next
-            to the other filters, and its order comes first.
-        order: column to sort by, "-" first for descending; runs without a value come last.
-        limit: runs, at most; 0 to 1000.
-        offset: runs to leave out at the front.
-        sparkline: values of each run's small curves, 0 for none; at most 64 are kept.
+        query: such as `val.best < 0.3 and tags.team = "vision" order by val.best`; see `docs/store.md`. Applies in
+            addition to the other filters; its order comes first.
+        order: column to sort by, with a leading "-" for descending; runs without a value come last.
+        limit: most runs returned; 0 to 1000.
+        offset: runs to skip.
+        sparkline: values per sparkline; 0 for none; at most 64 are stored.
         metrics: series whose last value and extremes are read with each run.
     """
 
@@ -55,5 +55,5 @@ class RunQuery:
 
     @property
     def filters(self) -> bool:
-        """True where some runs may be left out."""
+        """True if some runs may be filtered out."""
         return any((self.project, self.group, self.status, self.verdict, self.search, self.query))

@@ -1,4 +1,4 @@
-"""A run as lists show it, what it saved, and what its writer is answered."""
+"""A run as lists show it, what it saved, and the reply to its writer."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from monitor.domain.verdicts import Recommendation
 
 
 class RunStatus(StrEnum):
-    """Where a run is in its life."""
+    """The status of a run."""
 
     RUNNING = "running"
-    """The client's heartbeat arrives and its steps continue."""
+    """Heartbeats arrive, and so do steps."""
     STALLED = "stalled"
-    """The heartbeat continues, but no new step has come for a long while."""
+    """Heartbeats arrive, but no new step for a long time."""
     LOST = "lost"
-    """The heartbeat stopped without a finish: killed, crashed, or cut off. It runs again once points arrive."""
+    """Heartbeats stopped without a finish: killed, crashed, or cut off. It runs again once points arrive."""
     FINISHED = "finished"
-    """The loop said that it is done."""
+    """The loop reported that it is done."""
     STOPPED = "stopped"
     """The loop ended early because the recommendation, or a person, asked for it."""
     FAILED = "failed"
@@ -29,43 +29,43 @@ class RunStatus(StrEnum):
 
     @property
     def live(self) -> bool:
-        """True while more points may be expected."""
+        """True while more points may come."""
         return self in (RunStatus.RUNNING, RunStatus.STALLED, RunStatus.LOST)
 
     @property
     def ended(self) -> bool:
-        """True where the loop, or whoever waited for it, said how it ended."""
+        """True if the loop, or whoever waited for it, reported how it ended."""
         return not self.live
 
     @property
     def over(self) -> bool:
-        """True once the run has ended, though a lost run may come back."""
+        """True once the run has ended or is lost. A lost run may come back."""
         return self not in (RunStatus.RUNNING, RunStatus.STALLED)
 
 
 LEAST_PREFIX: Final = 8
-"""Digits of an id that name a run to be changed, at least: as many as lists show."""
+"""Fewest digits of an id that identify a run to be changed: as many as lists show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """One run as the list of runs shows it.
+    """One run as the run list shows it.
 
     Attributes:
         id: 32 hex digits.
         verdict: as in `Diagnosis`.
-        roles: what the user said of the series' names; None: nothing.
-        reading: what the names were taken for: a `line` for people, the `goal` and whether it `rises`; None for a run
-            of an older version, or without series.
+        roles: the roles that the user assigned to series; None: none.
+        reading: the roles read from the series' names: a `line` for people, the `goal` and whether it `rises`; None for
+            a run of an older version, or without series.
         goal_last, goal_best, goal_best_step: of the goal's series.
-        gap, half_life: of `Progress`; None where not known.
-        attempt: 1, and one more each time a loop resumed the run.
-        heartbeat_s: seconds between the heartbeats that its client promised; None where it did not say.
-        warnings: counter by name of what was set aside; `SET_ASIDE` says what each of them means.
+        gap, half_life: of `Progress`; None if unknown.
+        attempt: from 1; incremented each time a loop resumes the run.
+        heartbeat_s: seconds between heartbeats that its client promised; None if it did not say.
+        warnings: counters of what was set aside, by name; `SET_ASIDE` explains each of them.
         stop_requested: who asked the loop to stop, or None.
-        stop_modes: what the loop said of obeying, by rule; None: nothing, so the receiver's settings hold.
-        stop_step: step at which the run would have been stopped, where its mode did not let the loop know.
-        planned_steps: steps that the loop means to make, where it declared that; see also its configuration.
+        stop_modes: the stop modes that the loop was started with, by rule; None: the receiver's settings apply.
+        stop_step: step at which the run would have been stopped, if its mode kept that from the loop.
+        planned_steps: steps that the loop is meant to make, if it declared them; see also its configuration.
         error: the last line of the traceback, for a failed run.
     """
 
@@ -103,12 +103,12 @@ class RunInfo:
     version: int = 0
 
     def is_meant_by(self, ref: str) -> bool:
-        """Whether a reference that found this run is clear enough to change it: its id, its name, or eight digits."""
+        """True if a reference that found this run is precise enough to change it: its id, its name, or eight digits."""
         given = ref.strip()
         return given in (self.id, self.name) or (len(given) >= LEAST_PREFIX and self.id.startswith(given))
 
     def took_ms(self, now_ms: int) -> int:
-        """Milliseconds from its start to its end, to now while it lives, or to its last point where no end is known."""
+        """Milliseconds from its start to its end; to now while it lives, or to its last point if its end is unknown."""
         end = self.finished_ms or (now_ms if self.status.live else self.last_point_ms) or self.created_ms
         return end - self.created_ms
 
@@ -142,7 +142,7 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A file that the loop saved, so that the best step can be gone back to."""
+    """A file that the loop saved, so that training can go back to the best step."""
 
     step: int
     path: str
@@ -154,9 +154,9 @@ class Checkpoint:
 
 
 def best_checkpoint(advice: Recommendation, checkpoints: Iterable[Checkpoint]) -> Checkpoint | None:
-    """The checkpoint to go back to, wherever one is named: the one nearest to the best step.
+    """The checkpoint to go back to: the one nearest to the best step.
 
-    Of two that are as near, the earlier step's: after its best step a run gets worse. Of one step's, the newest.
+    Of two equally near ones, the earlier step: after its best step a run gets worse. Of one step, the newest.
 
     Returns:
         None before the run has a best step, or without a checkpoint.
@@ -173,14 +173,14 @@ def best_checkpoint(advice: Recommendation, checkpoints: Iterable[Checkpoint]) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """A piece of what a training wrote, a line or several.
+    """A piece of what a training printed, one line or several.
 
     Attributes:
-        id: counts the pieces of a run.
-        time_ms: when it was written.
-        stream: "stdout", "stderr", or "text" for what was logged as such.
-        step: of a text that was logged; None where it has none.
-        position: characters of the run's output up to the end of this piece, those included that are no longer kept.
+        id: its number within the run.
+        time_ms: when it was printed.
+        stream: "stdout", "stderr", or "text" for text that was logged.
+        step: of logged text; None if it has none.
+        position: characters of the run's output up to the end of this piece, including those no longer stored.
     """
 
     id: int
@@ -197,12 +197,12 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEdit:
-    """What a person changes of a run; None leaves it as it is.
+    """A person's changes to a run; None leaves a field as it is.
 
     Attributes:
         name: its new name.
-        note: its note, as Markdown; "" takes it away.
-        tags: values by tag; None takes a tag away.
+        note: its note, as Markdown; "" removes it.
+        tags: values by tag; None removes a tag.
     """
 
     name: str | None = None
@@ -212,12 +212,12 @@ class RunEdit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedView:
-    """A view of one of the dashboard's pages that was saved under a name.
+    """A saved view of one of the dashboard's pages.
 
     Attributes:
         page: the page, such as "runs".
         name: what people call it.
-        query: what stands in the page's address behind the question mark.
+        query: the query string of the page's address.
         saved_ms: when, milliseconds since the epoch.
     """
 
@@ -233,7 +233,7 @@ class SavedView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extremes:
-    """A series in the list of runs: its last value, and its extremes with their steps."""
+    """A series in the run list: its last value, and its extremes with their steps."""
 
     last: float | None = None
     min: float | None = None
@@ -248,14 +248,14 @@ class Extremes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPage:
-    """One page of the list of runs.
+    """One page of the run list.
 
     Attributes:
-        total: runs that the filters leave, on all pages.
-        sparklines: by run id and role ("train", "val"), a few dozen values of the curve; empty unless asked for.
-        order: what the runs are sorted by first, "-" in front for descending: a query's own order where it has one.
-        sorted_by: by run id the value that it is sorted by, where a query says by what.
-        metrics: by run id and series what was asked for with `RunQuery.metrics`.
+        total: number of runs that match, over all pages.
+        sparklines: run id -> role ("train", "val") -> a few dozen values of the curve; empty unless requested.
+        order: what the runs are sorted by first, with a leading "-" for descending; a query's own order if it has one.
+        sorted_by: run id -> the value it is sorted by, if a query has an order.
+        metrics: run id -> series -> what `RunQuery.metrics` requested.
     """
 
     items: tuple[RunInfo, ...]
@@ -268,17 +268,17 @@ class RunPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What `ingest` answers a batch with.
+    """The reply of `ingest` to a batch.
 
     Attributes:
-        acked: number of the writer's records that are permanently stored; the next batch starts there.
+        acked: number of the writer's records that are stored; the next batch starts there.
         recommendation: the engine's, after this batch.
         stop_requested: who asked the loop to stop, or None.
-        stop: whether the loop is to stop, as the mode says; None from a server that knows no modes.
+        stop: whether the loop should stop, according to its mode; None from a server without modes.
         stop_reason: why, in a sentence.
-        stop_request: the number of the stop that was asked for; None where it is only advised.
-        duplicate: True where the batch was already stored and nothing was done.
-        set_aside: what of the batch was mended or left out, the first of it, in words.
+        stop_request: the number of the requested stop; None if it is only advised.
+        duplicate: True if the batch was already stored and nothing was done.
+        set_aside: what of the batch was corrected or dropped, in words; only the first few.
     """
 
     acked: int

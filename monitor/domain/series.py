@@ -1,4 +1,4 @@
-"""The points of one series, whole, reduced to a screen, and as a row of a list."""
+"""The points of one series: complete, reduced to a screen, and summarised as a row of a list."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Points:
-    """The points of one series, in the order of their steps; all arrays have shape (n,).
+    """The points of one series, sorted by step. All arrays have shape (n,).
 
     Attributes:
         steps: int64.
-        values: float64; NaN and infinities as they were logged.
+        values: float64; NaN and infinities as logged.
         times: int64, milliseconds since the epoch.
-        epochs: float64, NaN where none was logged; None where none ever was.
+        epochs: float64, NaN where none was logged; None if no point has one.
     """
 
     steps: NDArray[np.int64]
@@ -35,7 +35,7 @@ class Points:
 
     @classmethod
     def join(cls, parts: Sequence[Points]) -> Points:
-        """Points one after the other; where only some have epochs, the others' are NaN."""
+        """Concatenate points. If only some have epochs, those of the others are NaN."""
         import numpy as np
 
         if len(parts) == 1:
@@ -57,10 +57,10 @@ class Curve:
 
     Attributes:
         x: float64 (m,), steps, epochs, milliseconds since the epoch, or seconds since the run's start.
-        y: float64 (m,); every extreme, every NaN (as one NaN a gap) and both ends are kept.
+        y: float64 (m,); every extreme, every gap (as a single NaN) and both ends are kept.
         shown: m.
-        total: points that were logged in the window; an estimate in a window of a series that was downsampled since.
-        smoothed: float64 (m,) or None, the debiased moving average over all points, read at the shown ones.
+        total: points logged in the window; an estimate if the series has been downsampled.
+        smoothed: float64 (m,) or None; the debiased moving average over all points, at the points shown.
     """
 
     key: str
@@ -74,10 +74,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesInfo:
-    """One series of a run, as the list of series shows it; `last` and the extremes are over finite values.
+    """One series of a run as the series list shows it. `last` and the extremes are over finite values.
 
-    A run whose steps were logged again in a later attempt counts the newest attempt's points. `thinned` points more
-    were logged; they were dropped when old curves were downsampled.
+    If a later attempt logged steps again, the newest attempt's points count. `thinned` more points were logged and then
+    removed by downsampling.
     """
 
     key: str

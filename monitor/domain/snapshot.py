@@ -1,4 +1,4 @@
-"""A run as its page shows it, and what a page asks of its curves."""
+"""A run as its page shows it, and the curves that a page requests."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from monitor.domain.verdicts import Finding
 from monitor.roles import Role
 
 MAIN_ROLES: Final = (Role.TRAIN, Role.VAL, Role.GOAL)
-"""The roles whose judged series a run's large chart shows, in the order in which they are drawn."""
+"""The roles whose judged series appear in a run's main chart, in drawing order."""
 
 _REMEDIES: Final = 4
-"""Remedies that are put in words; all are in the data."""
+"""How many remedies are put in words; all are in the data."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunSnapshot:
-    """A run with everything that is stored of it but its points and events, read at one moment.
+    """A run with everything stored about it except points and events, read at one moment.
 
-    `note` is Markdown; `examples` is what `insight.examples` says, `remedies` what `insight.remedies` does.
+    `note` is Markdown. `examples` comes from `insight.examples`, `remedies` from `insight.remedies`.
     """
 
     ALONE: ClassVar[tuple[str, ...]] = ("run", "saving", "note", "examples", "progress")
@@ -48,12 +48,12 @@ class RunSnapshot:
         return tuple(s for s in self.series if s.role is role)
 
     def of_examples(self) -> tuple[str, ...]:
-        """What is known of the run's examples and slices, in plain words."""
+        """What is known about the run's examples and slices, in words."""
         said = self.examples.get("text")
         return tuple(map(str, said)) if isinstance(said, Sequence) else ()
 
     def of_remedies(self) -> tuple[str, ...]:
-        """What to try where the run overfits, the first of it named as such."""
+        """What to try if the run overfits; the first is marked as such."""
         words = ("Try first", *("Then",) * (_REMEDIES - 1))
         return tuple(
             f"{word}: {remedy['text']} ({remedy['source']})" for word, remedy in zip(words, self.remedies, strict=False)
@@ -64,11 +64,11 @@ class RunSnapshot:
         return next((s for s in self.series if s.role is role), None)
 
     def main(self) -> dict[Role, SeriesInfo]:
-        """The series that the large chart shows, by role."""
+        """The series in the main chart, by role."""
         return {role: found for role in MAIN_ROLES if (found := self.judged(role)) is not None}
 
     def others(self) -> tuple[SeriesInfo, ...]:
-        """Every series but those that the large chart shows."""
+        """All series except those in the main chart."""
         main = {s.key for s in self.main().values()}
         return tuple(s for s in self.series if s.key not in main)
 
@@ -113,7 +113,7 @@ class RunSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class CurveOf:
-    """One of the curves that a page asks for.
+    """A curve that a page requests.
 
     Attributes:
         run_id: the run, by its full id.

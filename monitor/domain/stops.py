@@ -1,4 +1,4 @@
-"""A stop of a loop: who asked for it and why, and how far it is."""
+"""A stop of a loop: who requested it, why, and its state."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from enum import StrEnum
 from monitor.domain.plain import make
 
 MONITOR = "monitor"
-"""Who asks where a rule's mode is `stop`."""
+"""The requester of a stop when a rule's mode is `stop`."""
 
 
 class StopState(StrEnum):
-    """How far a stop is; each state has its time in the `Stop`."""
+    """The state of a stop. Each state has its time in `Stop`."""
 
     REQUESTED = "requested"
-    """It waits for the loop's next batch or heartbeat; only now can it be withdrawn."""
+    """It waits for the loop's next batch or heartbeat. Only in this state can it be withdrawn."""
     DELIVERED = "delivered"
-    """The answer to a batch or heartbeat of the run carried it."""
+    """The reply to a batch or heartbeat of the run carried it."""
     ACKNOWLEDGED = "acknowledged"
     """`should_stop()` of the loop returned True."""
     FINISHED = "finished"
     """The run has ended."""
     REFUSED = "refused"
-    """The loop, or the server, is set to stop for nobody."""
+    """The loop or the server has stops switched off."""
     WITHDRAWN = "withdrawn"
-    """It was taken back before it was delivered, or another attempt of the run began."""
+    """It was withdrawn before delivery, or another attempt of the run began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """A stop that was asked for, or advised and obeyed; times are milliseconds since the epoch, None if not yet.
+    """A stop that was requested, or advised and obeyed. Times are milliseconds since the epoch, None if not yet.
 
     Attributes:
-        id: which stop of the run this is, from 1.
+        id: its number within the run, from 1.
         who: a person, a program, or "monitor".
         reason: why, in a sentence; may be empty.
-        rule: the rule that advised it; None where a person asked.
+        rule: the rule that advised it; None if a person asked.
         attempt: of the run.
-        step: the run's last step when it was asked for.
+        step: the run's last step when the stop was requested.
         acknowledged_step: the loop's last step when `should_stop()` returned True.
-        stopped_step: the run's last step when it ended as stopped; None elsewhere.
-        best, best_step: what the run had reached by then: of its goal, else of its validation or training loss.
+        stopped_step: the run's last step when it ended as stopped; else None.
+        best, best_step: what the run had reached by then, in its goal, else its validation or training loss.
         patience_step, patience_best: where patience 10 would have stopped by then, and the best loss it had.
         note: who withdrew it, or why it was refused.
     """
@@ -69,7 +69,7 @@ class Stop:
 
     @property
     def state(self) -> StopState:
-        """How far it is."""
+        """Its current state."""
         for state in (StopState.WITHDRAWN, StopState.REFUSED, StopState.FINISHED):
             if getattr(self, f"{state}_ms") is not None:
                 return state
@@ -79,11 +79,11 @@ class Stop:
 
     @property
     def open(self) -> bool:
-        """True while the loop is to stop, and has not ended."""
+        """True while the loop should stop, but has not ended."""
         return self.state in (StopState.REQUESTED, StopState.DELIVERED, StopState.ACKNOWLEDGED)
 
     def to_dict(self) -> dict[str, object]:
-        """The stop as strict JSON data, its state included."""
+        """The stop as strict JSON data, including its state."""
         return {"state": str(self.state), **asdict(self)}
 
     @classmethod

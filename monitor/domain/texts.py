@@ -1,4 +1,4 @@
-"""Text from users, made harmless to show."""
+"""Makes text from users safe to display."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Final
 
 _LINE_ENDS: Final = re.compile(r"\r\n|[\r\n\v\f\x85\u2028\u2029]")
 _JOINERS: Final = "\u200c\u200d"
-"""Invisible, but letters and emoji are put together with them."""
+"""Invisible, but needed to compose letters and emoji."""
 _CANDIDATES: Final = re.compile(r"[^ -~\n]")
 _FORMULA: Final = re.compile(r"(?:^|(?<=[;\t\r\n]))(?=[\s\"]*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])")
-"""Where a spreadsheet begins to read a formula, in signs of either width."""
+"""Where a spreadsheet starts to read a formula, with ASCII or full-width signs."""
 
 
 def inert(text: str, *, lines: bool = False) -> str:
-    r"""Text whose control characters are shown as escapes: it commands no terminal and poses as no other text.
+    r"""Text with control characters shown as escapes, so that it cannot control a terminal or disguise itself.
 
-    Escape sequences, marks that turn the reading direction, invisible marks, lone surrogates and codes that are no
-    character are shown; letters of every script stay as they are.
+    Escape sequences, bidirectional marks, invisible marks, lone surrogates and noncharacters are escaped. Letters of
+    every script stay as they are.
 
     Args:
         text: any text.
-        lines: True where it may have several lines; else a line end is shown as an escape too.
+        lines: True to keep line breaks; otherwise they are escaped too.
 
     >>> print(inert("a\x1b[31mb\u202ec\nd"))
     a\x1b[31mb\u202ec\nd
@@ -36,9 +36,9 @@ def inert(text: str, *, lines: bool = False) -> str:
 
 
 def cell(text: str) -> str:
-    """A text for a CSV file that no spreadsheet takes for a formula: an apostrophe comes before what would begin one.
+    """A text for a CSV file that no spreadsheet takes for a formula: an apostrophe precedes what would start one.
 
-    Where lists are separated by semicolons or tabs, a spreadsheet splits the text there too, and at a line end.
+    Spreadsheets that separate columns by semicolons or tabs also split the text there, and at line ends.
 
     >>> cell("=HYPERLINK(1)"), cell("a;=1+1"), cell("val/loss-1")
     ("'=HYPERLINK(1)", "a;'=1+1", 'val/loss-1')

@@ -1,4 +1,4 @@
-"""What the engine says of a run: findings, a recommendation, and the diagnosis that holds both."""
+"""What the engine says about a run: findings, a recommendation, and the diagnosis that holds both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 class Action(StrEnum):
-    """What the loop, or the person behind it, is advised to do."""
+    """What the loop, or the person behind it, should do."""
 
     CONTINUE = "continue"
     STOP = "stop"
@@ -23,7 +23,7 @@ class Action(StrEnum):
 
 
 class Severity(StrEnum):
-    """How much a finding matters: `critical` asks for an action now, `info` is good news or context."""
+    """How much a finding matters. `critical` needs action now; `info` is good news or context."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -31,7 +31,7 @@ class Severity(StrEnum):
 
 
 class FindingState(StrEnum):
-    """A finding is pending until its evidence has lasted, then firing, then perhaps resolved; never erased."""
+    """A finding is pending until its evidence has lasted, then firing, then perhaps resolved. It is never erased."""
 
     PENDING = "pending"
     FIRING = "firing"
@@ -44,16 +44,16 @@ class Finding:
 
     Attributes:
         rule: name of the rule, one of `monitor.rules.RULE_NAMES` or a custom one.
-        version: the rule's version, >= 1; it changes when the same curve would be judged otherwise.
+        version: the rule's version, >= 1; it changes when the same curve would be judged differently.
         state: firing or resolved; pending findings have no number yet, and are `Recommendation.pending`.
-        onset_step: step at which the condition began, as far as the curve shows; before or at `fired_step`.
+        onset_step: step at which the condition began, as far as the curve shows; at or before `fired_step`.
         fired_step: step of the point that made the rule fire.
-        resolved_step: step of the point that resolved it, None while it fires.
+        resolved_step: step of the point that resolved it; None while it fires.
         evidence: the numbers against their thresholds; finite floats, ints, strings, bools or None.
         explanation: what was seen, with the numbers, for a person.
         advice: what to try next.
         rules_hash: hash of the effective rules configuration.
-        number: which finding of the run this is, from 1; a finding keeps it through all its states.
+        number: the finding's number within the run, from 1; it keeps it through all its states.
     """
 
     rule: str
@@ -93,11 +93,11 @@ class Finding:
 
 
 LISTED: Final = 5
-"""Findings that a list has, at least, before those that came and went are folded."""
+"""Fewest findings that a list shows before it folds resolved ones."""
 
 
 def most_telling(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings in the order in which they matter: what fires first, then by severity, then the newest."""
+    """The findings in order of importance: firing first, then by severity, then newest first."""
     rank = list(Severity)
     return tuple(
         sorted(findings, key=lambda f: (f.state is FindingState.RESOLVED, rank.index(f.severity), -f.fired_step))
@@ -105,7 +105,10 @@ def most_telling(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def folded(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
-    """What a list shows, and what it folds: all that fires is shown, what is over only up to `LISTED` in all."""
+    """What a list shows, and what it folds.
+
+    All firing findings are shown, resolved ones only up to `LISTED` in total.
+    """
     ranked = most_telling(findings)
     shown = max(LISTED, sum(found.state is not FindingState.RESOLVED for found in ranked))
     return ranked[:shown], ranked[shown:]
@@ -119,11 +122,11 @@ class Pending:
         rule: name of the rule, one of `monitor.rules.RULE_NAMES` or a custom one.
         severity: of the finding, if it fires.
         onset_step: step at which the condition began, as far as the curve shows.
-        since_step: step from which on the rule's checks have found it without a break.
-        held: for how long it has held, in `unit`s.
-        needed: for how long it must hold, in `unit`s; more than `held`.
+        since_step: step since which every check of the rule has found it.
+        held: how long it has held, in `unit`s.
+        needed: how long it must hold, in `unit`s; more than `held`.
         unit: "checks", "steps", "evals" or "epochs".
-        likely: True where the evidence is still short of what the rule asks for, but a stop is advised already.
+        likely: True if the evidence is still short of what the rule requires, but a stop is already advised.
         explanation: the same in a sentence.
     """
 
@@ -150,7 +153,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """The loss half as many steps again from now.
+    """The loss after half as many further steps as the run has made.
 
     Attributes:
         steps: how far ahead it looks, from `from_step`, the end of the last bucket.
@@ -158,7 +161,7 @@ class Forecast:
         expected: the loss there; `low` to `high` is its 90% interval. None of them is below the loss's floor.
         gain: expected improvement over the best level so far, from `gain_low` to `gain_high`. Never below 0, because
             the best step can be kept.
-        buckets_since_best: buckets of the curve's sketch that are closed since the lowest one.
+        buckets_since_best: buckets of the curve's sketch that were closed since the lowest one.
     """
 
     steps: float
@@ -175,14 +178,14 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """What an early stopping that waits for a fixed number of evaluations would have done, for comparison.
+    """What early stopping with a fixed patience would have done, for comparison.
 
     Attributes:
         evals: evaluations in a row without a new best validation loss that it waits for.
-        stop_step: step at which it would have stopped; None while it would continue.
-        best_loss: the best loss that it would have kept; None while it would continue.
-        missed: share of the way from the first loss to the best one that it would have missed; None while it would
-            go on.
+        stop_step: step at which it would have stopped; None if it would still continue.
+        best_loss: the best loss that it would have kept; None if it would still continue.
+        missed: share of the improvement from the first to the best loss that it would have missed; None if it would
+            still continue.
         explanation: the same in a sentence.
     """
 
@@ -195,23 +198,23 @@ class Patience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """What to do now, and what it rests on.
+    """What to do now, and why.
 
     Attributes:
         action: continue, stop or investigate.
         rule: the rule whose finding advises the stop; None unless action is stop.
-        first_stop_step: first step at which a stop was recommended, kept where it was withdrawn later; None if never.
-        stop_step: step since which a stop is recommended without a break; None unless action is stop.
-        best_step: step of the lowest finite validation loss (training loss where there is no validation).
+        first_stop_step: first step at which a stop was recommended, kept even if withdrawn later; None if never.
+        stop_step: step since which a stop has been recommended continuously; None unless action is stop.
+        best_step: step of the lowest finite validation loss (training loss if there is no validation).
         best_val_loss: the loss there.
-        goal: the metric that the training is for, as its series is called; None where none was logged.
+        goal: the series of the metric that the training optimises; None if none was logged.
         best_goal, best_goal_step: its best value, and where.
         reason: one sentence with the numbers.
-        confidence: 0 to 1, how sure the engine is of the action; None where it makes no claim.
+        confidence: 0 to 1, how sure the engine is of the action; None if it makes no claim.
         forecast: what continuing would gain; None if the engine cannot estimate it.
         patience: what simple patience would have done by now; None without a validation loss.
-        pending: findings that may come, those that matter most first.
-        ended: True for a run that is over and needs nothing: the reason says what it was worth.
+        pending: findings that may come, most important first.
+        ended: True for a run that has ended and needs nothing: the reason says what it was worth.
     """
 
     action: Action = Action.CONTINUE
@@ -232,14 +235,14 @@ class Recommendation:
 
     @property
     def best_at(self) -> float | None:
-        """The step to go back to: the best one of the goal, where there is one, else of the loss."""
+        """The step to go back to: the best step of the goal if there is one, else of the loss."""
         return self.best_step if self.best_goal_step is None else self.best_goal_step
 
     def of_run_over(self, how: str) -> Recommendation:
-        """The summary of an ended run, if there is nothing to continue; other advice stays as it was.
+        """The summary of an ended run, if the action is to continue; other advice stays unchanged.
 
         Args:
-            how: it ended, such as "finished".
+            how: how it ended, such as "finished".
         """
         if self.action is not Action.CONTINUE:
             return self
@@ -275,7 +278,7 @@ class Recommendation:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Recommendation:
-        """The inverse of `to_dict`, also of what an older version wrote."""
+        """The inverse of `to_dict`, also for data of older versions."""
         rows = data.get("pending")
         pending = tuple(Pending.from_dict(row) for row in rows) if isinstance(rows, list | tuple) else ()
         return make(
@@ -290,15 +293,15 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many points the engine saw, and what it set aside.
+    """How many points the engine has seen, and what it set aside.
 
     Attributes:
         train: points of the training loss.
         val: points of the validation loss.
-        goal: points of the metric that the training is for.
+        goal: points of the metric that the training optimises.
         non_finite: NaN and infinite losses among them.
-        late: points whose step lies before one already seen of the same series.
-        beyond: points of a composite loss's parts that are not judged, since they are of parts beyond the first eight.
+        late: points whose step is below one already seen in the same series.
+        beyond: points of loss parts that are not judged because only the first eight parts are.
         unmapped: keys that are stored but not judged.
     """
 
@@ -317,14 +320,14 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """The whole judgement on a run; `to_dict` is the contract that `monitor diagnose --json` prints.
+    """The complete diagnosis of a run. `to_dict` is the contract that `monitor diagnose --json` prints.
 
     Attributes:
-        verdict: the finding that matters most, a rule's name, also where it is only likely and a stop is advised;
-            "healthy" if there is none, "too_early" if there are too few points,
-            "not_judged" if they say nothing of how good the model is: the losses of a game, without a goal.
+        verdict: the most important finding, a rule's name, even if it is only probable but a stop is advised; "healthy"
+            if there is none, "too_early" if there are too few points, "not_judged" if they do not measure the model's
+            quality: the losses of a game, without a goal.
         headline: one sentence with the numbers.
-        regimes: what the curves did, stretch by stretch; empty where there are too few points to tell.
+        regimes: what the curves did, stretch by stretch; empty if there are too few points to tell.
         progress: the generalisation gap and the rate, in numbers.
     """
 
@@ -337,7 +340,7 @@ class Diagnosis:
     progress: Progress = field(default_factory=Progress)
 
     def _repr_html_(self) -> str:
-        """As a notebook shows it."""
+        """The diagnosis as shown in a notebook."""
         from monitor.domain.notebook import diagnosis_html
 
         return diagnosis_html(self)
@@ -357,7 +360,7 @@ class Diagnosis:
 
 
 def _nested(cls: type[_T], value: object) -> _T | None:
-    """A nested value from its JSON; None where it is absent, or of a version with other fields."""
+    """A nested value from its JSON; None if absent, or from a version with other fields."""
     names = [field.name for field in fields(cast("Any", cls))]
     if not isinstance(value, Mapping) or not value.keys() >= set(names):
         return None

@@ -1,1 +1,1 @@
-"""How this product speaks HTTP as a client: one client, what answers mean, and how addresses are shown."""
+"""The HTTP client of this package: one client, what responses mean, and how addresses are shown."""

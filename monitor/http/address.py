@@ -1,4 +1,4 @@
-"""A server's address: what of it may be shown, and what of it is a secret."""
+"""Server addresses: which part may be shown, and which is secret."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from urllib.parse import unquote, urlsplit
 from monitor.errors import SettingsError
 
 _SECRET: Final = re.compile(r"^((?:[a-z][a-z0-9+.-]*:)?//)?(?:[^/?#]*|[^/?#]*:[^/?#]*[^0-9/?#].*)@", re.IGNORECASE)
-"""What comes before the host. A password with a "/" makes the address invalid, but is a secret anyway."""
+"""User and password before the host.
+
+A password with a "/" makes the address invalid, but must be hidden all the same.
+"""
 
 
 def shown(address: str) -> str:
-    """An address as it may be shown and written down: without the user and the password.
+    """An address without user and password, safe to show and store.
 
     >>> shown("https://ada:s3cret@host:8470/monitor"), shown("http://host:8470/a@b"), shown("ada:s3/cret@host")
     ('https://host:8470/monitor', 'http://host:8470/a@b', 'host')
@@ -22,7 +25,7 @@ def shown(address: str) -> str:
 
 
 def credentials(address: str) -> tuple[str, str] | None:
-    """The user and the password of an address; None where it names none.
+    """The user and password in an address; None if there are none.
 
     >>> credentials("https://ada:s3%40cret@host"), credentials("https://host")
     (('ada', 's3@cret'), None)
@@ -35,7 +38,7 @@ def credentials(address: str) -> tuple[str, str] | None:
 
 
 def server_of(value: str | None) -> str | None:
-    """A server's address, None where none is given.
+    """A server's address without a trailing slash; None if none is given.
 
     Raises:
         SettingsError: it is not an address.

@@ -1,4 +1,4 @@
-"""What an answer means: a monitor server's own, or that of something else at its address."""
+"""Turns an HTTP response into a result or an error, also if something other than a monitor server answered."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _TOO_LARGE: Final = re.compile(
 )
 _OTHER_PART: Final = re.compile(rb"header|cookie|ur[il]", re.IGNORECASE)
 _OF_THE_MOMENT: Final = (401, 408, 425, 429, 502, 503, 504)
-"""Status codes that describe the receiver's current state, with any text."""
+"""Status codes that describe the receiver's current state, whatever the body says."""
 
 
 @contextlib.contextmanager
 def understood(server: str) -> Iterator[None]:
-    """Read an answer: one that is not what a monitor server says comes from something else at its address.
+    """Guard the parsing of a response. One that cannot be parsed comes from something other than a monitor server.
 
     Raises:
-        ServerUnreachable: it cannot be read.
+        ServerUnreachable: it cannot be parsed.
     """
     try:
         yield
@@ -56,7 +56,7 @@ def understood(server: str) -> Iterator[None]:
 
 
 def error_of(server: str, status: int, body: bytes) -> MonitorError:
-    """The error that a refusal stands for; its body is `application/problem+json` if it is one of ours."""
+    """The error for a refusal. Its body is `application/problem+json` if a monitor server sent it."""
     try:
         problem = json.loads(body)
     except (ValueError, RecursionError):
@@ -103,7 +103,7 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
 
 
 def _stop_refused(detail: str) -> tuple[str, str]:
-    """The parts of the sentence that `StopRefused` makes."""
+    """Split the sentence of `StopRefused` into its arguments."""
     problem, _, fix = detail.partition(": ")[2].rpartition("; ")
     return problem, fix
 
@@ -111,7 +111,7 @@ def _stop_refused(detail: str) -> tuple[str, str]:
 def _unreachable(server: str, status: int, detail: str) -> ServerUnreachable:
     if status == 500:
         return ServerFailed(server, detail)
-    if status in (401, 403):  # a proxy's, which may pass
+    if status in (401, 403):  # from a proxy, so retrying may help
         fix = "set MONITOR_TOKEN to the token that it wants, or give the user and the password in the address"
         return ServerUnreachable(server, f"it answers {status}, but not as a monitor server does", fix=fix)
     ours = status > 500 or status in _OF_THE_MOMENT
@@ -119,6 +119,6 @@ def _unreachable(server: str, status: int, detail: str) -> ServerUnreachable:
 
 
 def _says_too_large(status: int, body: bytes) -> bool:
-    """True for a proxy's page that says, with any status, that it accepts no body of that size."""
+    """True if a proxy's error page, with any status, says that the body is too large."""
     found = None if status in _OF_THE_MOMENT else _TOO_LARGE.search(body[:4096])
     return found is not None and not _OTHER_PART.search(found[0])

@@ -1,4 +1,4 @@
-"""One HTTP client for all that talk to a server: the sink that sends, and the reader that asks."""
+"""The HTTP client for everything that talks to a server: the sink that sends, the reader that queries."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 _CONNECT_S: Final = 5.0
 ANSWER_S: Final = 30.0
 MOST_S: Final = 300.0
-"""Seconds that a server may ask to be left alone for: one that errs must not stop a client for days."""
+"""Longest `Retry-After` that is respected. A faulty server must not stop a client for days."""
 
 
 def connect(
     server: str, token: str | None, *, answer_s: float = ANSWER_S, transport: httpx.BaseTransport | None = None
 ) -> httpx.Client:
-    """A client for a server, with its token and with time limits.
+    """Create a client with the server's token and time limits.
 
-    A user and a password in the address go along as Basic authentication, in the token's place; no message shows them.
+    A user and password in the address are sent as Basic authentication instead of the token. No message shows them.
 
     Raises:
-        ServerUnreachable: nothing can be sent to such an address, or with such a token.
+        ServerUnreachable: the address or the token cannot be used in a request.
     """
     import httpx
 
@@ -54,10 +54,10 @@ def request(
     content: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> object:
-    """Ask a server; the answer's JSON, or its bytes where it is none.
+    """Send a request. Returns the response's JSON, or its bytes if it is not JSON.
 
     Raises:
-        MonitorError: what the server refused with, or `ServerUnreachable`.
+        MonitorError: the server's refusal, or `ServerUnreachable`.
     """
     import httpx
 
@@ -79,11 +79,10 @@ def request(
 def request_stream(
     client: httpx.Client, path: str, *, params: Mapping[str, str], headers: Mapping[str, str]
 ) -> Generator[bytes]:
-    """Ask a server for something long; its bytes as they come.
+    """GET a long response and yield its bytes as they arrive.
 
     Raises:
-        MonitorError: as `request` does, when the first bytes are asked for; `ServerUnreachable` also where the answer
-            breaks off.
+        MonitorError: as in `request`, on the first bytes. `ServerUnreachable` also if the response breaks off.
     """
     import httpx
 
@@ -98,7 +97,7 @@ def request_stream(
 
 
 def _seconds(retry_after: str) -> float | None:
-    """What `Retry-After` says, in seconds, at most `MOST_S`; None for nothing that is a number of them.
+    """Parse `Retry-After` as seconds, at most `MOST_S`; None if it is not a number.
 
     >>> _seconds("2"), _seconds(""), _seconds("Fri, 31 Dec 1999 23:59:59 GMT"), _seconds("9" * 400)
     (2.0, None, None, 300.0)
@@ -107,7 +106,7 @@ def _seconds(retry_after: str) -> float | None:
 
 
 def _cut(error: Exception) -> str:
-    """As `ServerUnreachable.cut`."""
+    """The value of `ServerUnreachable.cut` for an error."""
     import httpx
 
     if isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError):

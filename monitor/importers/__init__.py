@@ -1,6 +1,6 @@
-"""Reads what people already have in files and on other servers.
+"""Reads runs from files and from other trackers.
 
-Names are resolved when they are first used: `monitor run`, which reads lines of text, loads no database.
+Names are imported on first use: `monitor run`, which only parses lines of text, loads no database code.
 """
 
 from __future__ import annotations

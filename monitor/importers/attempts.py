@@ -1,6 +1,6 @@
-"""Where a training began again: steps that its curves have come to already are logged once more.
+"""Finds where a training was restarted: steps that its curves have already passed are logged again.
 
-Points that come a little late, as those of several workers do, are not a new attempt: each step is there once.
+Points that are slightly late, as those of several workers are, are not a new attempt: each step occurs once.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 _RESUMED: Final = 8
-"""Late points of one curve in order that begin an attempt although none of their steps was logged before: it was
-resumed from a checkpoint, and logs at other steps since."""
+"""Consecutive late points of one curve that make a new attempt even if none of their steps was logged before: the
+training was resumed from a checkpoint and logs at other steps now.
+"""
 
 
 def begins(key: NDArray[np.uint16] | Sequence[int], step: NDArray[np.int64] | Sequence[int]) -> tuple[int, ...]:
-    """Indices of the points with which the training began again.
+    """Indices of the points at which the training was restarted.
 
     Args:
-        key: of each point the series, in the order in which they were logged; (n,).
-        step: of each point the step; (n,).
+        key: the series of each point, in order of logging; (n,).
+        step: the step of each point; (n,).
 
     >>> begins([0] * 8, [0, 1, 2, 3, 0, 1, 2, 3]), begins([0] * 8, [3, 2, 1, 0, 7, 6, 5, 4])
     ((4,), ())
@@ -48,7 +49,7 @@ def begins(key: NDArray[np.uint16] | Sequence[int], step: NDArray[np.int64] | Se
 
 
 def _again(i: int, series: int, steps: list[int], following: list[int], top: int, seen: set[tuple[int, int]]) -> bool:
-    """Whether the points of a series from `i` on, up to where it gets further than before, begin an attempt."""
+    """True if the points of a series from `i` on, until it passes its previous maximum, start a new attempt."""
     many, before = 0, steps[i]
     while i < len(steps) and before <= steps[i] <= top:
         if (series, steps[i]) in seen:
@@ -61,7 +62,7 @@ def _again(i: int, series: int, steps: list[int], following: list[int], top: int
 
 
 def _following(keys: list[int]) -> list[int]:
-    """Of each point the next one of its series; beyond the end where there is none."""
+    """For each point, the index of the next point of its series; the length if there is none."""
     found, nearest = [len(keys)] * len(keys), dict[int, int]()
     for i in range(len(keys) - 1, -1, -1):
         found[i] = nearest.get(keys[i], len(keys))

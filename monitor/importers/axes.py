@@ -1,4 +1,4 @@
-"""What counts the steps of a table: a column, a column joined to the epochs, the epochs, or the rows."""
+"""Decides what counts the steps of a table: a column, a column combined with the epochs, the epochs, or the rows."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Unit = Literal["step", "epoch"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axes:
-    """How the rows of a table are placed.
+    """The positions of a table's rows.
 
     Attributes:
-        steps: of each row; NaN where it has none.
-        epochs: of each row, NaN where it has none; None where the table has no epochs.
-        time: the column of times.
-        unit: what the steps count; None where no name says so.
+        steps: of each row; NaN if it has none.
+        epochs: of each row, NaN if it has none; None if the table has no epochs.
+        time: the column with times.
+        unit: what a step is; None if no name says so.
         said: how the steps were found, in a few words.
-        counted: True where a column counts steps or epochs.
-        aside: columns that place the rows, and are not series.
-        unused: columns that count, too, and were not taken.
+        counted: True if a column counts steps or epochs.
+        aside: columns that give positions and are not series.
+        unused: columns that also count but were not used.
     """
 
     steps: Floats
@@ -48,9 +48,9 @@ class Axes:
 class _Column:
     name: str
     numbers: Floats
-    """Of each row, as it stands there."""
+    """The numbers as written."""
     filled: Floats
-    """With that of the row before where a cell is blank: such a row is logged where the loop has come to."""
+    """Blank cells filled with the value above: such a row was logged at the current position of the loop."""
 
     @property
     def whole(self) -> bool:
@@ -68,15 +68,15 @@ class _Column:
 
     @property
     def dense(self) -> bool:
-        """Whether most rows have a step."""
+        """True if at least half of the rows have a step."""
         return bool(2 * np.count_nonzero(np.isfinite(self.numbers)) >= len(self.numbers))
 
 
 def axes_of(table: Table) -> Axes:
-    """Find out what counts the steps: the columns that the user names, else by their names.
+    """Decide what counts the steps: columns named by the user, else columns with known names.
 
     Raises:
-        SettingsError: a column that the user names holds no numbers.
+        SettingsError: a column named by the user has no numbers.
     """
     epoch = _told(table, "epoch") or next(iter(_columns(table, EPOCHS)), None)
     told, apart = _told(table, "step"), table.named(table.said.epoch)
@@ -102,7 +102,7 @@ def axes_of(table: Table) -> Axes:
 
 
 def _are_epochs(steps: Floats, epochs: Floats) -> bool:
-    """Whether each step is an epoch: both advance by one together."""
+    """True if each step is an epoch: both advance by one together."""
     step, at = np.unique(steps, return_index=True)
     return len(step) > 1 and bool((np.diff(step) == 1).all() and (np.diff(epochs[at]) == 1).all())
 
@@ -110,7 +110,7 @@ def _are_epochs(steps: Floats, epochs: Floats) -> bool:
 def _steps(
     table: Table, candidates: list[_Column], epoch: _Column | None, told: _Column | None
 ) -> tuple[Floats, Unit | None, str, str | None]:
-    """Of each row the step, the unit, how that was found, and the column."""
+    """The step of each row, the unit, how they were found, and the column used."""
     if told is not None and not told.whole:
         return _numbered(told.filled), "step", f"the rows, as column {told.name!r:.60} holds fractions", told.name
     usable = [column for column in candidates if column.whole and not (column.constant and len(table.rows) > 2)]
@@ -130,7 +130,7 @@ def _steps(
 
 
 def _without_steps(table: Table, epoch: _Column | None, fractions: str | None) -> tuple[Floats, Unit | None, str]:
-    """The steps of a table in which no column counts them: its epochs, its index, or its rows."""
+    """The steps of a table without a step column: its epochs, its index, or its rows."""
     if epoch is not None and epoch.whole:
         return epoch.filled, "epoch", f"column {epoch.name!r:.60}"
     if epoch is not None:
@@ -143,7 +143,7 @@ def _without_steps(table: Table, epoch: _Column | None, fractions: str | None) -
 
 
 def _joined(table: Table, column: _Column, epoch: _Column | None) -> tuple[Floats, str] | None:
-    """A count that begins again in each epoch as one that counts through; None where it does not."""
+    """Combine a count that restarts in each epoch with the epochs; None if it does not restart that way."""
     steps = column.filled
     known = np.isfinite(steps)
     if epoch is not None:
@@ -174,7 +174,7 @@ def _joined(table: Table, column: _Column, epoch: _Column | None) -> tuple[Float
 
 
 def _same_again(steps: Floats, back: NDArray[np.int64]) -> bool:
-    """Whether a count begins where it began before each time, and comes as far, but for the last time."""
+    """True if a count restarts at the same value each time and runs as far, except for the last time."""
     ends = steps[back - 1]
     gap = np.diff(steps[: back[0]])
     near = float(gap.max()) if len(gap) else 0.0
@@ -182,9 +182,9 @@ def _same_again(steps: Floats, back: NDArray[np.int64]) -> bool:
 
 
 def _goes_on(table: Table, at: NDArray[np.int64], back: NDArray[np.int64]) -> bool:
-    """Whether the loss continues where the count begins again, as it does in the next epoch of the same training.
+    """True if the loss continues where the count restarts, as in the next epoch of the same training.
 
-    Where a training begins again, the loss is nearer to what it began at than to what it had come to.
+    If instead the training was restarted, the loss is nearer to its first value than to its last.
     """
     if len(back) < 2:
         return False
@@ -198,14 +198,14 @@ def _goes_on(table: Table, at: NDArray[np.int64], back: NDArray[np.int64]) -> bo
 
 
 def _numbered(fractions: Floats) -> Floats:
-    """Rows counted by the epochs that they are at: rows of one fraction are of one step."""
+    """Number rows by epoch: rows with the same fractional epoch share a step."""
     steps = np.zeros(len(fractions))
     steps[1:] = np.cumsum(fractions[1:] != fractions[:-1])
     return steps
 
 
 def _told(table: Table, option: str) -> _Column | None:
-    """The column that the user names with an option; None where none is named, or it is not there."""
+    """The column named by the user with an option; None if none is named or it does not exist."""
     wanted = getattr(table.said, option)
     name = table.named(wanted)
     if name is None:
@@ -223,7 +223,7 @@ def _columns(table: Table, known: tuple[str, ...]) -> list[_Column]:
 
 
 def _named(table: Table, known: tuple[str, ...]) -> Sequence[str]:
-    """The columns with one of the names, in the order of the names; a whole name goes before the end of one."""
+    """The columns with known names, in order of preference; exact matches come before matches after a `/`."""
     places = [
         (where, "/" in name, i, name)
         for i, name in enumerate(table.names)
@@ -233,7 +233,7 @@ def _named(table: Table, known: tuple[str, ...]) -> Sequence[str]:
 
 
 def _column(table: Table, name: str) -> _Column | None:
-    """A column of numbers; None where it is not one."""
+    """A column of numbers; None if it has none."""
     if name not in table.names:
         return None
     cells = [row.cells.get(name) for row in table.rows]
@@ -246,6 +246,6 @@ def _column(table: Table, name: str) -> _Column | None:
 
 
 def _whole(numbers: Floats) -> bool:
-    """False only for a fraction: what is blank or broken says nothing about what the column counts."""
+    """False only if there is a fraction; blank and invalid cells do not count."""
     known = numbers[np.isfinite(numbers)]
     return bool((known == np.floor(known)).all())

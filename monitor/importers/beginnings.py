@@ -1,4 +1,4 @@
-"""Readings of a source that grows, compared with what was sent of it: a reading begins as the one before did."""
+"""Compares a new reading of a growing source with what was already sent: the old part must be its beginning."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from monitor.importers.imported import ImportedRun
 from monitor.importers.notes import Sent
 
 DERIVED: Final = -1
-"""Instead of a checksum: the series is worked out from others, and may change with a further term."""
+"""Used instead of a checksum for a series computed from others, whose values may change when a term is added."""
 
-_HEAD: Final = 3
-_MOST_HEADS: Final = 30
+_HEAD: Final = 3  # points; fewer are often the same in two trainings
+_MOST_HEADS: Final = 30  # the newest are kept, so that the state does not grow
 
 
 class Beginning:
-    """A reading by series: what was sent of each is its beginning."""
+    """A reading, by series; what was sent of each series must be its beginning."""
 
     def __init__(self, run: ImportedRun) -> None:
         self.run = run
@@ -29,7 +29,7 @@ class Beginning:
         self._sums: dict[tuple[str, int], int] = {}
 
     def sum(self, key: str, count: int) -> int | None:
-        """A checksum over the first points of a series; None where it has fewer."""
+        """A checksum of the first `count` points of a series; None if it has fewer."""
         at = self._at.get(key)
         if at is None or len(at) < count:
             return None
@@ -40,7 +40,7 @@ class Beginning:
         return self._sums[key, count]
 
     def head(self) -> int | None:
-        """A checksum over the first points of all series; None where there are too few to tell files apart."""
+        """A checksum of the first points of all series; None if they are too few to tell files apart."""
         p = self.run.points
         if len(p) < _HEAD:
             return None
@@ -49,26 +49,26 @@ class Beginning:
         return zlib.crc32(names.encode(), numbers)
 
     def heads(self, known: Sequence[int]) -> list[int]:
-        """Those that are known, and this reading's own."""
+        """The known checksums, with this reading's own added."""
         head = self.head()
         return [*known] if head is None or head in known else [*known, head][-_MOST_HEADS:]
 
     def shorter(self, counts: Mapping[str, int]) -> bool:
-        """True where a series has fewer points than were sent of it."""
+        """True if a series has fewer points than were sent."""
         return any(len(self._at.get(key, ())) < n for key, n in counts.items())
 
     def beyond(self, counts: Mapping[str, int]) -> NDArray[np.int64]:
-        """The points that were not sent, in the order in which they were logged."""
+        """The points not sent yet, in order of logging."""
         rest = [at[counts.get(key, 0) :] for key, at in self._at.items()]
         return np.sort(np.concatenate(rest)) if rest else np.empty(0, np.int64)
 
     def attempt_of(self, index: int) -> int:
-        """The attempt that a point belongs to, from 0."""
+        """The attempt of a point, from 0."""
         return bisect_right(self.run.attempts, index)
 
 
 def holds(reading: Beginning, sent: Sent) -> bool:
-    """True where a reading holds what was sent, and perhaps more."""
+    """True if a reading contains what was sent, and perhaps more."""
     if not sent.counts:
         return reading.run.origin == sent.origin
     return all(
@@ -77,12 +77,12 @@ def holds(reading: Beginning, sent: Sent) -> bool:
 
 
 def follows(run: ImportedRun, sent: Sent) -> bool:
-    """True where a reading begins after what was sent."""
+    """True if a reading starts after what was sent."""
     return sent.last is not None and int(run.points.step[0]) > sent.last
 
 
 def replayed(reading: Beginning, fresh: Sent, records: int) -> Sent | None:
-    """What records stand for that were sent of a file whose note is gone: its beginning, in its order."""
+    """Reconstruct what was sent from the number of stored records, for a file whose note is lost."""
     run, attempt, used, at = reading.run, 0, 2, 0
     while used < records and at < len(run.points):
         if reading.attempt_of(at) > attempt:

@@ -1,4 +1,4 @@
-"""What CatBoost writes about a training: `catboost_training.json`, of the folder `catboost_info`.
+"""Reads `catboost_training.json`, which CatBoost writes to its folder `catboost_info`.
 
 Source: https://catboost.ai/docs/en/concepts/output-data_training-log, files of CatBoost 1.2.
 """
@@ -11,7 +11,7 @@ from monitor.importers.table import Table, table_of_records
 
 
 def read_catboost(path: str, data: Mapping[object, object]) -> Table | None:
-    """Read it: by iteration the metrics of the training and of each evaluation set; None where it is anything else."""
+    """The metrics of the training set and of each evaluation set by iteration; None if the data is anything else."""
     meta, iterations = data.get("meta"), data.get("iterations")
     if not isinstance(meta, Mapping) or not isinstance(iterations, list):
         return None
@@ -29,7 +29,7 @@ def read_catboost(path: str, data: Mapping[object, object]) -> Table | None:
 
 
 def _names(meta: Mapping[object, object], part: str) -> list[str]:
-    """The names of a part's values: of each of its sets each metric."""
+    """The names of a part's values: every metric of every set."""
     sets, metrics = meta.get(f"{part}_sets"), meta.get(f"{part}_metrics")
     if not isinstance(sets, list) or not isinstance(metrics, list):
         return []

@@ -1,4 +1,4 @@
-"""Tables in text: a header row, cells separated by commas, semicolons, tabs, bars or white space."""
+"""Reads tables in text: a header row, and cells separated by commas, semicolons, tabs, bars or white space."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _SEPARATORS: Final = (",", ";", "\t", "|")
 _TOP: Final = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*")
 """Comments above the header."""
 _EXCEL: Final = re.compile(r"\Asep=.\r?\n")
-"""What tells Excel the separator."""
+"""The line that tells Excel the separator."""
 _MOST: Final = 20
-"""Rows with the same fault that are named one by one."""
+"""Rows with the same fault that are listed one by one, at most."""
 _INDEX: Final = frozenset({"", "unnamed: 0", "index"})
-"""What heads the index of a data frame in CSV: nothing, or what pandas makes of nothing."""
+"""Headers of a data frame's index in CSV: empty, or what pandas makes of an empty header."""
 
 
 class _Reader:
-    """Takes a table's rows one after another; a row that does not fit is noted."""
+    """Collects a table's rows; notes those that do not fit."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -39,12 +39,12 @@ class _Reader:
         self._first: list[str] = []
 
     def take(self, line: int, cells: list[str], *, torn: bool) -> None:
-        """Take one row.
+        """Add a row.
 
         Args:
-            line: the line it begins on.
-            cells: what is in it.
-            torn: True for the last row of a file whose last line does not end.
+            line: the line on which it starts.
+            cells: its cells.
+            torn: True for the last row if the file does not end with a line break.
         """
         if not self.header:
             self._begin(line, cells)
@@ -72,7 +72,7 @@ class _Reader:
         self._first = names.copy()
         while names and not names[-1]:
             names.pop()
-        if len(names) == 1 and _is_number(names[0]):  # one number a line: the file's name says of what
+        if len(names) == 1 and _is_number(names[0]):  # a single number per line: the file's name is the series
             self.header = (PurePath(self.path).stem,)
             self.rows.append(Row(line, {self.header[0]: names[0]}))
         elif all(map(_is_number, names)):
@@ -84,7 +84,7 @@ class _Reader:
         self.names.update(dict.fromkeys(self.header))
 
     def _goes_on(self, cells: list[str]) -> bool:
-        """Whether a row is the second of a header in two: the first names groups, some of them for several columns."""
+        """True if a row is the second line of a two-line header, whose first line has names for several columns."""
         names = [cell.strip() for cell in cells]
         known = [name for name in self._first if name]
         return len(set(known)) < len(known) and any(names) and not any(map(_is_number, names)) and names != self._first
@@ -101,7 +101,7 @@ class _Reader:
         return tuple(found)
 
     def _is_header(self, cells: list[str]) -> bool:
-        """Whether a row is a header: of names that the header has, too, and of no number."""
+        """True if a row repeats the header: most of its names are known and none is a number."""
         names = [cell.strip() for cell in cells if cell.strip()]
         known = sum(name in self.header for name in names)
         return 2 * known > len(names) and not any(map(_is_number, names))
@@ -115,7 +115,7 @@ def read_csv(path: str, text: str) -> Table:
         text: its content.
 
     Raises:
-        FileUnreadable: there is no header or no row, or most rows have another number of cells than the header.
+        FileUnreadable: it has no header or no rows, or most rows have a different number of cells than the header.
     """
     text = _EXCEL.sub("\n", text)
     lines = text.splitlines()
@@ -145,7 +145,7 @@ def read_csv(path: str, text: str) -> Table:
 
 
 def _few(notes: list[Skipped]) -> tuple[Skipped, ...]:
-    """Notes without the many that say the same of further rows; those are counted."""
+    """The first notes of each reason; the rest is counted in one note."""
     many = Counter(note.reason for note in notes)
     seen: Counter[str] = Counter()
     kept = []
@@ -160,19 +160,19 @@ def _few(notes: list[Skipped]) -> tuple[Skipped, ...]:
 
 
 def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, list[str]]]:
-    """Each row's first and last line, and its cells."""
+    """The first and last line of each row, and its cells."""
     separator = max(_SEPARATORS, key=start.count)
     if separator not in start and len(start.split()) > 1:
         for number, words in enumerate(lines, 1):
-            rule = set(words) <= set("-=+ \t")  # below the header of a table that was printed
+            rule = set(words) <= set("-=+ \t")  # the rule below the header of a printed table
             yield number, number, [""] if rule else words.split()
         return
-    if separator == "|":  # a table of Markdown has a bar at both ends, and a row of dashes below its header
+    if separator == "|":  # a Markdown table has outer bars, and dashes below the header
         rows = (line for line in lines if set(line) - set("|-: \t"))
         text = "\n".join(line.strip().strip("|") for line in rows)
-    text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # it may hold quotes, which are not cells
+    text = _TOP.sub(lambda found: "\n" * found[0].count("\n"), text)  # comments may contain quotes that are not cells
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
-    line, quoted = 0, separator == "," and '"' in text  # whoever separates by commas has no decimal comma
+    line, quoted = 0, separator == "," and '"' in text  # with commas as separators, numbers have no decimal commas
     try:
         for cells in reader:
             begun, line = line + 1, reader.line_num
@@ -186,7 +186,7 @@ def _without_groups(cell: str) -> str:
 
 
 def _heads(comment: str, row: str) -> bool:
-    """Whether a comment names the columns of the numbers below it, as `numpy.savetxt(header=...)` writes them."""
+    """True if a comment has the column names for the numbers below it, as from `numpy.savetxt(header=...)`."""
     separator = next((each for each in _SEPARATORS if each in row), None)
     numbers, names = row.split(separator), comment.lstrip("# ").split(separator)
     return len(names) == len(numbers) and all(map(_is_number, numbers)) and not any(map(_is_number, names))
@@ -197,7 +197,7 @@ def _row_of(error: csv.Error) -> int:
 
 
 def _comments(lines: list[str]) -> dict[str, object]:
-    """Parameters in a comment at the top: Stable-Baselines writes an object of JSON there."""
+    """Parameters in a comment on the first line: Stable-Baselines writes a JSON object there."""
     if not lines or not lines[0].startswith("#"):
         return {}
     try:

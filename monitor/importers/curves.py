@@ -1,4 +1,4 @@
-"""The judged curves of one run, from whatever holds just one: what `monitor diagnose` reads."""
+"""The curves of a single run for `monitor diagnose`, from any source that holds just one."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ Series = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Curves:
-    """What a source holds, as `monitor.diagnose` takes it.
+    """The curves of a source, in the form that `monitor.diagnose` takes.
 
     Attributes:
-        train: float64 (n, 2), steps and training losses, in the order in which they were logged.
-        val: float64 (m, 2), steps and validation losses; None where there are none.
-        unit: what the steps count, "step" or "epoch".
+        train: float64 (n, 2), steps and training losses, in order of logging.
+        val: float64 (m, 2), steps and validation losses; None if there are none.
+        unit: what a step is, "step" or "epoch".
         grad_norm: float64 (k, 2), or None.
         lr: float64 (k, 2), or None.
-        parts: of a composite loss, series named `loss/<part>`: by the part, float64 (k, 2).
-        unmapped: series that no role fits.
-        columns: by role, the series it was taken from.
-        left_out: what else the source holds and is not read, a phrase each.
-        goal: the metric that the training is for, float64 (k, 2), or None.
-        reading: what the names were taken for.
-        run: as it was read.
+        parts: parts of a composite loss, from series named `loss/<part>`: float64 (k, 2) by part.
+        unmapped: series without a role.
+        columns: the series used for each role.
+        left_out: what else the source holds that was not read, one phrase each.
+        goal: the metric to improve, float64 (k, 2), or None.
+        reading: the roles of the names.
+        run: the run as read.
     """
 
     train: Series
@@ -55,16 +55,16 @@ class Curves:
 def read_curves(
     source: str | Path, said: Said = NOTHING, pattern: str | None = None, wanted: str | None = None
 ) -> Curves:
-    """Read the curves of the one run that a source holds.
+    """Read the curves of the only run of a source.
 
     Args:
-        source: whatever `read_runs` takes: a file, a folder, `-`, or an MLflow run's address.
-        said: what the user says of the series' names.
+        source: anything `read_runs` accepts: a file, a folder, `-`, or the URL of an MLflow run.
+        said: what the user says about the names.
         pattern: as in `read_runs`.
-        wanted: which of several runs, by its name or the end of it.
+        wanted: the run to read if there are several, by its name or the end of it.
 
     Raises:
-        FileUnreadable: the file, the row and what is wrong there; or there are more runs than one, or no losses.
+        FileUnreadable: names the file, the row and the problem; or there are several runs, or no losses.
     """
     run, others = read_one_run(source, pattern, said, wanted)
     return curves_of_run(run, *others)
@@ -73,10 +73,10 @@ def read_curves(
 def read_one_run(
     source: str | Path, pattern: str | None = None, said: Said = NOTHING, wanted: str | None = None
 ) -> tuple[ImportedRun, tuple[str, ...]]:
-    """The one run that a source holds, and what lies next to it and could not be read.
+    """The only run of a source, and what else could not be read.
 
     Raises:
-        FileUnreadable: the file, the row and what is wrong there; or there are more runs than one.
+        FileUnreadable: names the file, the row and the problem; or there are several runs.
     """
     runs: list[ImportedRun] = []
     problems: list[FileUnreadable] = []
@@ -113,11 +113,11 @@ def _shown(one: ImportedRun, other: ImportedRun) -> str:
 
 
 def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
-    """The judged series of a run.
+    """The diagnosed series of a run.
 
     Args:
-        run: as it was read.
-        left_out: what lies next to it and could not be read, a phrase each.
+        run: the run as read.
+        left_out: what could not be read next to it, one phrase each.
 
     Raises:
         FileUnreadable: it has no losses.
@@ -147,7 +147,7 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
 
 
 def series_of(run: ImportedRun, key: str) -> Series:
-    """A series of a run, float64 (n, 2), as the store shows it: of steps that were logged again, the newest attempt."""
+    """A series of a run, float64 (n, 2), as the store shows it: where attempts overlap, the newest."""
     at = np.flatnonzero(run.points.key == run.keys.index(key))
     step, attempt = run.points.step[at], np.searchsorted(np.array(run.attempts), at, "right")
     lowest = np.full(len(run.attempts) + 2, np.iinfo(np.int64).max)

@@ -1,7 +1,7 @@
-"""JSON that holds each curve under its own name: the scalars of tensorboardX, the metrics of Sacred, exports.
+"""Reads JSON with each curve under its own name: tensorboardX scalars, Sacred metrics, chart exports.
 
 Source: `SummaryWriter.export_scalars_to_json` of tensorboardX 2.6; `FileStorageObserver.log_metrics` of Sacred 0.8;
-    the JSON that TensorBoard's page downloads.
+    the JSON downloaded from TensorBoard.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Final
 from monitor.importers.table import INDEX, Cell, Row, Table, is_cell, is_number
 
 _CLOCK_FROM: Final = 1e8
-"""A number below it is not a time since the epoch in seconds: without it a triple of numbers may be anything."""
+"""Smaller numbers are not Unix times in seconds. Without a time, three numbers could be anything."""
 
 Point = tuple[Cell, Cell, Cell]
 """Time, step and value."""
 
 
 def read_scalars(path: str, data: Mapping[object, object]) -> Table | None:
-    """Curves by their tags, each a list of [wall time, step, value] or [step, value]; None for anything else."""
+    """Curves by tag, each a list of [wall time, step, value] or [step, value]; None for anything else."""
     curves: dict[str, list[Point]] = {}
     for tag, points in data.items():
         found = _points(points) if isinstance(points, list) else None
@@ -33,7 +33,7 @@ def read_scalars(path: str, data: Mapping[object, object]) -> Table | None:
 
 
 def read_curve(path: str, name: str, points: Sequence[object]) -> Table | None:
-    """One curve: points as `read_scalars` takes them, or numbers alone; None where it is anything else."""
+    """One curve: points as in `read_scalars`, or plain numbers; None for anything else."""
     found = _points(points)
     if found is not None:
         return _table(path, {name: found}, "scalars")
@@ -45,7 +45,7 @@ def read_curve(path: str, name: str, points: Sequence[object]) -> Table | None:
 
 
 def read_sacred(path: str, data: Mapping[object, object]) -> Table | None:
-    """Curves by their names, each with its lists `steps`, `timestamps` and `values`; None where it is anything else."""
+    """Curves by name, each with lists `steps`, `timestamps` and `values`; None for anything else."""
     curves: dict[str, list[Point]] = {}
     for name, curve in data.items():
         if not isinstance(curve, Mapping):
@@ -61,17 +61,17 @@ def read_sacred(path: str, data: Mapping[object, object]) -> Table | None:
 
 
 _CHARTS: Final = (("x", "y"), ("steps", "values"), ("step", "value"), ("epochs", "values"), ("iterations", "values"))
-"""What charts call their steps and values."""
+"""Names of steps and values in charts."""
 _LABELS: Final = ("name", "metric", "tag", "key", "label", "title")
 _CLOCKS: Final = ("timestamp", "timestamps", "time", "times", "wall_time")
-_DEEP: Final = 8
+_DEEP: Final = 8  # levels; a hostile document could nest without end
 
 
 def read_charts(path: str, data: Mapping[object, object]) -> Table | None:
-    """Curves as charts hold them, wherever in the document: lists of steps and of values, or of points with both.
+    """Charts anywhere in the document: lists of steps and of values, or of points with both.
 
     Such as {"loss": {"train": {"x": [0, 1], "y": [0.9, 0.8]}}} of ClearML and Plotly, or {"metrics": [{"name": "loss",
-    "values": [{"step": 0, "value": 0.9}]}]}; None where there is none.
+    "values": [{"step": 0, "value": 0.9}]}]}; None if there is none.
     """
     stem = PurePath(path).stem
     curves = {name or stem: points for name, points in _charts(data, "", _DEEP) if points}
@@ -100,7 +100,7 @@ def _charts(value: object, name: str, deep: int) -> Iterator[tuple[str, list[Poi
 
 
 def _chart(data: Mapping[object, object]) -> list[Point] | None:
-    """The points of two lists; where the steps are fractions, they are counted."""
+    """The points of two lists. Fractional steps are replaced by a count."""
     for x, y in _CHARTS:
         steps, values = data.get(x), data.get(y)
         if not isinstance(steps, list) or not isinstance(values, list) or not len(steps) == len(values) > 1:
@@ -117,7 +117,7 @@ def _chart(data: Mapping[object, object]) -> list[Point] | None:
 
 
 def _pair(item: object) -> Point | None:
-    """A point that holds a step and a value, and nothing else but a time."""
+    """A point of a step and a value, perhaps with a time, and nothing else."""
     if not isinstance(item, Mapping) or not 2 <= len(item) <= 3:
         return None
     step, value = item.get("step"), item.get("value")
@@ -125,7 +125,7 @@ def _pair(item: object) -> Point | None:
 
 
 def _points(points: Sequence[object]) -> list[Point] | None:
-    """Triples that begin with a time, or pairs that begin with a step that grows; None where it is anything else."""
+    """Triples that start with a time, or pairs that start with an increasing step; None for anything else."""
     rows = [row for row in points if isinstance(row, list) and all(map(is_number, row))]
     if not rows or len(rows) < len(points):
         return None
@@ -139,7 +139,7 @@ def _points(points: Sequence[object]) -> list[Point] | None:
 
 
 def _table(path: str, curves: Mapping[str, Iterable[Point]], kind: str) -> Table:
-    """A row for each point, in the order of their times: that in which they were logged; without times, of steps."""
+    """One row per point, in order of time (the order of logging); without times, in order of steps."""
     points = [(time, step, name, value) for name, curve in curves.items() for time, step, value in curve]
     if all(isinstance(time, int | float) and not math.isnan(time) for time, *_ in points):
         points.sort(key=lambda point: float(point[0] or 0))

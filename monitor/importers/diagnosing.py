@@ -1,4 +1,4 @@
-"""`monitor.diagnose`: curves, or a table of them whose columns are read by their names as those of a file are."""
+"""`monitor.diagnose`: diagnoses curves, or a table whose columns are recognised by name as in a file."""
 
 from __future__ import annotations
 
@@ -52,15 +52,16 @@ def diagnose(
     """Diagnose curves, as if they were logged now.
 
     Args:
-        train: the training loss, as in `monitor.rules.diagnose`, like the rest. Or alone, a data frame, a named column,
-            or a dictionary of lists such as `history.history` of Keras: read by the names, as a file is. NaN between
-            the numbers of a column is a missing value; NaN up to its end is what was logged.
-        unit: what steps count, "step" or "epoch"; None: by the names, else "step".
+        train: the training loss. This and the other arguments are those of `monitor.rules.diagnose`. As the only curve
+            it may also be a data frame, a named column, or a dictionary of lists such as Keras' `history.history`,
+            whose names are read as in a file. NaN between the numbers of a column is a missing value; NaN up to its end
+            was logged.
+        unit: what a step is, "step" or "epoch"; None: decided by the names, else "step".
 
     Raises:
         LossError: `loss` is neither a specification nor a mapping.
-        RulesError: a series does not have the shape (n, 2), or holds something that is no number; or no column of a
-            table is a loss or a goal by its name.
+        RulesError: a series does not have the shape (n, 2) or is not numeric; or no column of a table is a loss or a
+            goal.
 
     Example:
         >>> history = {"loss": [1 / (1 + i / 5) for i in range(40)], "val_loss": [1.1 / (1 + i / 5) for i in range(40)]}
@@ -85,12 +86,12 @@ def diagnose(
 
 
 def _names(data: object) -> list[str] | None:
-    """The columns of a table; None for anything else."""
+    """The column names of a table; None for anything else."""
     if isinstance(data, Mapping):
         return [str(name) for name in data]
     if isinstance(data, Frame):
         return [" ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in data.columns]
-    name = getattr(data, "name", None)  # of a column
+    name = getattr(data, "name", None)  # a single column
     return [name] if isinstance(name, str) and hasattr(data, "__len__") else None
 
 
@@ -99,7 +100,7 @@ def _named(names: list[str]) -> bool:
 
 
 def _table(data: object, names: list[str]) -> Table:
-    """The rows of a table, those of a data frame with its index."""
+    """The rows of a table; of a data frame, with its index."""
     if isinstance(data, Mapping | Frame):
         keys = list(data) if isinstance(data, Mapping) else list(data.columns)
         columns = {name: _cells(data[key]) for name, key in zip(names, keys, strict=True)}
@@ -127,7 +128,7 @@ def _cells(column: object) -> list[Cell]:
 
 
 def _scalar(value: object) -> float | None:
-    """A number of NumPy, or a tensor of one element; None for anything else."""
+    """A NumPy scalar or a one-element tensor as a number; None for anything else."""
     number = getattr(value, "__float__", None)
     return float(number()) if number is not None and getattr(value, "ndim", 0) == 0 else None
 

@@ -1,4 +1,4 @@
-"""JSON as a table: rows of objects, columns of lists, curves by their tags, wherever they stand in the document."""
+"""Reads JSON as a table: rows of objects, columns of lists, or curves by tag, anywhere in the document."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from monitor.importers.table import INDEX, Skipped, Table, flat, is_cell, is_num
 from monitor.roles import Role, role_of, role_of_set
 
 _SUMMARY: Final = "train_runtime"
-"""Only the last entry of a trainer's log has it; its `train_loss` is a mean over the training, not a point."""
+"""Only the last entry of a trainer's log has this. Its `train_loss` is the mean over the training, not a point."""
 _SETTINGS: Final = (
     "best_metric", "best_model_checkpoint", "eval_steps", "global_step", "logging_steps", "max_steps",
     "num_train_epochs", "save_steps", "total_flos", "train_batch_size",
 )  # fmt: skip
 _DEEP: Final = 4
-"""Objects inside objects that are searched for a list of rows."""
+"""Levels of nested objects that are searched for rows."""
 Objects = list[tuple[int, Mapping[object, object]]]
 
 
 def read_json(path: str, text: str) -> Table:
-    """Read a text that begins as JSON does, by what it holds.
+    """Read JSON text, by its structure.
 
     Args:
         path: the file as the user named it, for errors.
         text: its content.
 
     Raises:
-        NoHistory: it is JSON, but no history of a training.
-        FileUnreadable: it is not JSON, or its parts do not fit.
+        NoHistory: it is JSON, but not a training history.
+        FileUnreadable: it is not JSON, or its parts do not fit together.
     """
     values, broken = read_values(path, text)
     one = values[0][1] if len(values) == 1 else None
@@ -46,7 +46,7 @@ def read_json(path: str, text: str) -> Table:
     elif isinstance(one, Mapping):
         table = _of_document(path, one)
         row = bool(broken) or (PurePath(path).suffix != ".json" and "\n" not in text.strip())
-        if table is None and row:  # the first line of a log
+        if table is None and row:  # only the first line of a log so far
             table = _of_list(path, values)
     else:
         table = _of_list(path, values)
@@ -56,7 +56,7 @@ def read_json(path: str, text: str) -> Table:
 
 
 def _of_list(path: str, values: Values) -> Table | None:
-    """Objects as rows; lists as rows below a header; pairs or numbers as one curve, called by the file."""
+    """Objects are rows; lists are rows below a header; pairs or numbers are one curve, named after the file."""
     if not values:
         raise FileUnreadable(path, "", "holds no rows")
     objects: Objects = [(number, value) for number, value in values if isinstance(value, Mapping)]
@@ -98,7 +98,7 @@ def _of_document(path: str, data: Mapping[object, object]) -> Table | None:
 
 
 def _charts(path: str, data: Mapping[object, object]) -> Table | None:
-    """Curves of charts, unless the losses are elsewhere in the document and the charts are of other things."""
+    """Curves of charts, unless the losses are elsewhere in the document and the charts show something else."""
     found = read_charts(path, data)
     if found is None or any(map(_is_loss, found.names)):
         return found
@@ -124,10 +124,10 @@ def _trainer_state(path: str, log: list[object], data: Mapping[object, object]) 
 
 
 def _history(path: str, data: Mapping[object, object]) -> Table | None:
-    """Lists by their names, as `history.history` of Keras and `evals_result` of XGBoost: a column each.
+    """Lists by name, as in Keras' `history.history` and XGBoost's `evals_result`: one column each.
 
-    A list of anything but numbers and texts is left out, a single value is a setting. A list that is much shorter than
-    the longest is spread over it: losses of epochs next to those of batches.
+    Lists of anything but numbers and text are skipped; single values are settings. A list much shorter than the longest
+    is spread over it: losses per epoch next to losses per batch.
     """
     inner = data.get("history")
     columns = dict(flat(inner if isinstance(inner, Mapping) else data))
@@ -171,14 +171,14 @@ def _history(path: str, data: Mapping[object, object]) -> Table | None:
 
 
 def _runs(data: Mapping[object, object]) -> Mapping[object, object] | None:
-    """The histories of several runs by their names, perhaps below one name for all; None where it is another."""
+    """The histories of several runs by name, perhaps below a common name; None for anything else."""
     while len(data) == 1 and isinstance(only := next(iter(data.values())), Mapping):
         data = only
     return data if _is_of_runs(data) else None
 
 
 def _is_of_runs(data: Mapping[object, object]) -> bool:
-    """Whether each value is the history of a run, by the names of the runs: each has losses of its own."""
+    """True if each value is the history of a run: all have losses, and no name is that of a data set."""
     if len(data) < 2 or any(role_of_set(str(name)) is not None for name in data):
         return False
     return all(
@@ -189,7 +189,7 @@ def _is_of_runs(data: Mapping[object, object]) -> bool:
 
 
 def _of_runs(path: str, data: Mapping[object, object]) -> Table | None:
-    """The rows of each, with the run's name in a column."""
+    """The rows of all runs, with the run's name in a column."""
     records: list[tuple[int, dict[str, object]]] = []
     notes: list[Skipped] = []
     for name, inner in data.items():
@@ -206,7 +206,7 @@ def _even(columns: Mapping[str, Sequence[object]]) -> bool:
 
 
 def _places(many: int, length: int) -> list[int]:
-    """The rows at which the values of a column stand.
+    """The rows on which the values of a column stand.
 
     >>> _places(3, 4), _places(2, 10)
     ([0, 1, 2], [4, 9])
@@ -217,7 +217,7 @@ def _places(many: int, length: int) -> list[int]:
 
 
 def _records(path: str, data: Mapping[object, object]) -> Table | None:
-    """Lists of objects somewhere in a document, such as one of training and one of validation."""
+    """Lists of objects in a document, such as one for training and one for validation."""
     found = {name: rows for name, rows in _lists_of_objects(data, "", _DEEP) if _of_training(rows)}
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""Logs whose lines end in an object of JSON behind words: fairseq's `json` format, MLPerf's MLLOG, NVIDIA's DLLogger.
+"""Reads logs with a JSON object at the end of each line: fairseq's `json`, MLPerf's MLLOG, NVIDIA's DLLogger.
 
 Source: fairseq/logging/progress_bar.py; mlperf_logging/mllog/mllog.py; dllogger/logger.py.
 """
@@ -16,14 +16,14 @@ from monitor.roles import Role, role_of_set
 _LINE: Final = re.compile(r"(?P<words>[^{\n]*[^\s{])\s*(?P<json>\{.*\})\s*")
 _LAST: Final = re.compile(r"(\w+)\W*$")
 _LEAST: Final = 3
-"""Lines of this kind that make such a log."""
+"""Lines of this kind that identify such a log."""
 _SPLIT: Final = "split"
 
 
 def read_embedded(path: str, text: str) -> Table | None:
-    """Read the objects; None where fewer lines end in one than do not, or none holds a number.
+    """Read the objects; None if fewer lines end in one than do not, or none has a number.
 
-    Where the words before it name a set, and two sets have metrics of one name, the set is a column.
+    If the words before an object name a data set, and two sets have metrics of the same name, the set becomes a column.
     """
     found: list[tuple[int, str, dict[str, object]]] = []
     others = 0
@@ -44,7 +44,7 @@ def read_embedded(path: str, text: str) -> Table | None:
 
 
 def _object(line: str) -> tuple[str, dict[str, object]] | None:
-    """The set that the words of a line name, "" where they name none, and its object."""
+    """The data set named before a line's object ("" if none), and the object."""
     match = _LINE.fullmatch(line)
     if match is None:
         return None
@@ -60,7 +60,7 @@ def _object(line: str) -> tuple[str, dict[str, object]] | None:
 
 
 def _spread(data: Mapping[str, object]) -> dict[str, object]:
-    """An object of DLLogger as one of numbers: its step is a list of epoch, iteration and so on."""
+    """Flatten a DLLogger object: its step is a list of epoch, iteration and so on."""
     step, values = data.get("step"), data.get("data")
     if not isinstance(values, dict):
         return dict(data)
@@ -71,7 +71,7 @@ def _spread(data: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_split(rows: Sequence[tuple[str, Mapping[str, object]]]) -> bool:
-    """Whether rows of training and of validation hold the same names."""
+    """True if rows of training and of validation use the same names."""
     names: dict[Role, set[str]] = {Role.TRAIN: set(), Role.VAL: set()}
     for which, data in rows:
         role = role_of_set(which) if which else None

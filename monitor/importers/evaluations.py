@@ -1,4 +1,4 @@
-"""Rows of an evaluation that count its own batches, in the column in which the training's rows count theirs."""
+"""Evaluation rows that count their own batches in the column in which training rows count theirs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from monitor.roles import Role, role_of_set
 
 
 def counted_by_training(table: Table, sets: str) -> Table:
-    """The table without such counts, so that an evaluation stands where the training had come to.
+    """Remove such counts, so that an evaluation stands at the training's current step.
 
-    MMDetection writes how many batches the validation set has, the same number after each epoch.
+    MMDetection writes the number of validation batches there, the same number after each epoch.
 
     Args:
-        table: whose rows are of several sets.
-        sets: the column that names the set.
+        table: a table with rows of several data sets.
+        sets: the column that names the data set.
     """
     epochs = next((name for name in table.names if table.of_epochs(name)), None)
     if epochs is None:
@@ -29,7 +29,7 @@ def counted_by_training(table: Table, sets: str) -> Table:
 
 
 def _of_evaluations(rows: list[Row], sets: str, epochs: str, axis: str) -> list[int]:
-    """The held-out rows, where all hold one number, and the training had come further in each one's epoch."""
+    """The held-out rows, if all have the same count and training was already further in their epoch."""
     last = math.nan, math.nan
     found: list[int] = []
     counts: set[float] = set()

@@ -1,4 +1,4 @@
-"""Folders that trackers write for one training: DVCLive, CatBoost, Sacred, AllenNLP.
+"""Reads the folder that a tracker writes for one training: DVCLive, CatBoost, Sacred, AllenNLP.
 
 Source: `dvclive/plots/metric.py` of DVCLive 3; the folder `catboost_info` of CatBoost 1.2; `FileStorageObserver` of
     Sacred 0.8; `GradientDescentTrainer` of AllenNLP 2.
@@ -27,11 +27,11 @@ Reader = Callable[[Path, str], Table]
 
 
 def reader_of(folder: Path, names: Sequence[str]) -> Reader | None:
-    """What reads a folder as one training; None where its files are apart.
+    """The reader for a folder that holds one training; None if its files are separate trainings.
 
     Args:
         folder: the folder.
-        names: of its files.
+        names: its file names.
     """
     if any(name in names for name in _CATBOOST):
         return _catboost
@@ -52,7 +52,7 @@ def _is_dvclive(folder: Path) -> bool:
 
 
 def _dvclive(folder: Path, shown: str) -> Table:
-    """A file for each metric, its folder and its name are the metric's; a row for each step."""
+    """One file per metric, named by its path; one row per step."""
     top = next(folder / below for below in _DVCLIVE if (folder / below).is_dir())
     tables = [(path.relative_to(top).with_suffix("").as_posix(), path) for path in sorted(top.rglob("*.tsv"))]
     config: dict[str, object] = {}
@@ -72,13 +72,13 @@ def _yaml(path: Path) -> dict[str, object]:
 
 
 def _catboost(folder: Path, shown: str) -> Table:
-    """The metrics of the training and of the evaluation set, a row for each iteration."""
+    """The metrics of the training and evaluation set, one row per iteration."""
     tables = [(name.removesuffix("_error.tsv"), folder / name) for name in _CATBOOST if (folder / name).is_file()]
     return _joined(shown, "catboost", tables, {})
 
 
 def _sacred(folder: Path, shown: str) -> Table:
-    """`metrics.json`, with the configuration next to it."""
+    """Read `metrics.json`, with the configuration next to it."""
     table = read_table(folder / "metrics.json")
     if table.kind != "sacred":
         raise NoHistory(shown, "its metrics.json holds no metrics of Sacred")
@@ -86,7 +86,7 @@ def _sacred(folder: Path, shown: str) -> Table:
 
 
 def _allennlp(folder: Path, shown: str) -> Table:
-    """A file for each epoch, with what was measured in it; of `metrics.json`, the last values, nothing is new."""
+    """One file per epoch with its metrics. `metrics.json` has the last values again and is not read."""
     found = ((int(match[1]), path) for path in folder.iterdir() if (match := _OF_EPOCH.fullmatch(path.name)))
     rows = [(epoch, {"epoch": epoch, **_json(path)}) for epoch, path in sorted(found)]
     table = table_of_records(shown, rows, "allennlp")
@@ -96,7 +96,7 @@ def _allennlp(folder: Path, shown: str) -> Table:
 
 
 def _charts(folder: Path, shown: str) -> Table:
-    """The curves of one run that TensorBoard's page downloaded, a file each."""
+    """The curves of one run downloaded from TensorBoard, one file each."""
     rows: list[tuple[float, Row]] = []
     names: dict[str, None] = {"step": None, "wall_time": None}
     config: dict[str, object] = {}
@@ -104,7 +104,7 @@ def _charts(folder: Path, shown: str) -> Table:
         if path.is_file() and run_of_chart(path.name) is not None:
             table = one_curve(read_table(path))
             metric = table.names[-1]
-            if metric in names:  # downloaded as CSV and as JSON
+            if metric in names:  # downloaded both as CSV and as JSON
                 continue
             step = next(filter(counts, table.names), INDEX)
             time = next((name for name in table.names if "time" in name.lower()), None)
@@ -127,7 +127,7 @@ def _json(path: Path) -> Mapping[str, object]:
 
 
 def _joined(shown: str, kind: str, files: Iterable[tuple[str, Path]], config: Mapping[str, object]) -> Table:
-    """Tables that count alike as one, a row for each step of each; a column is called after its file.
+    """Merge tables with the same kind of steps; each column is named after its file.
 
     Raises:
         FileUnreadable: none of them can be read.
@@ -161,7 +161,7 @@ def _joined(shown: str, kind: str, files: Iterable[tuple[str, Path]], config: Ma
 
 
 def _column(file: str, metric: str, metrics: Sequence[str], kind: str) -> str:
-    """The name of a series: the file's alone where it holds one metric, whose name the file has, and its time."""
+    """The name of a series: the file's name alone if the file holds one metric named like it, perhaps with times."""
     if "time" in metric.lower() or counts(metric):
         return metric
     single = len([name for name in metrics if "time" not in name.lower()]) == 1

@@ -1,12 +1,12 @@
-"""A source that still grows, as a live run: what is new in it is sent, each point once.
+"""Follows a growing source as a live run: sends what is new, each point once.
 
-A source is read again whenever its files have changed, by the same readers as `monitor import`, and what it holds
-beyond what was sent is sent. Before a batch leaves, a note on disk says what will have been sent after it; so wherever
-this is killed, the note and the store's acknowledged offset tell together what is new. Nothing is kept of a file but
-how many points of each series were sent, and a checksum over them.
+Whenever its files change, the source is read again by the readers of `monitor import`, and what exceeds the part
+already sent is sent. Before each batch, a note on disk records the state after it. If this process is killed, the note
+and the store's acknowledged offset together tell what is new. The note only has the number of points sent per series
+and a checksum of them.
 
-A file that is cut or replaced is read on: if its steps continue, it is the same run, as with a log that was rotated; if
-they begin again, it is another attempt, or another run where its first point is another one.
+If a file is truncated or replaced and its steps continue, it is the same run, as with a rotated log. If the steps start
+over, it is another attempt, or another run if the first point differs.
 """
 
 from __future__ import annotations
@@ -28,27 +28,28 @@ from monitor.importers.notes import Note, Sent
 from monitor.wire import Batch, Columns, Event, jsonable
 
 BATCH: Final = 20_000
-"""Records of one batch."""
+"""Records per batch."""
 HEARTBEAT_S: Final = 60.0
-"""What a followed run promises: a watch that ended is told of, but not at once."""
+"""The heartbeat interval promised for a followed run; long, so that a short pause of the watch raises no alert."""
 OVER_S: Final = 600.0
-"""A file that was not written to for so long when it is first seen belongs to a training that is over."""
-_NAME: Final = 250
+"""A file not written to for this long when first seen belongs to a finished training."""
+_NAME: Final = 250  # characters; longer names are refused
 
 
 class Follower:
     """Sends one run of a source as it grows.
 
     Args:
-        place: what the source is, the same each time it is followed.
-        note: where to keep what was sent.
+        place: identifies the source; the same each time it is followed.
+        note: stores what was sent.
         send: a sink's `send`.
-        project: of the run; None: the source's own, else `watched`.
+        project: the run's project; None: the source's own, else `watched`.
 
     Attributes:
         run: the last reading.
         sent: what was sent of it; None before the first.
-        reply: the store's last answer.
+        reply: the store's last reply.
+        deleted: True once the run was deleted from the store.
     """
 
     def __init__(self, place: str, note: Note, send: Callable[[Batch], Reply], project: str | None = None) -> None:
@@ -62,12 +63,12 @@ class Follower:
 
     @property
     def unsure(self) -> bool:
-        """True while the file looks as if it held something else, and is to be read once more."""
+        """True while the file seems to hold something else and should be read once more."""
         return self._odd > 0
 
     @property
     def recommendation(self) -> Recommendation:
-        """The newest recommendation."""
+        """The latest recommendation."""
         return Recommendation() if self.reply is None else self.reply.recommendation
 
     def take(self, run: ImportedRun, *, over: bool, now_ms: int) -> int:
@@ -75,14 +76,14 @@ class Follower:
 
         Args:
             run: the reading.
-            over: its training has ended; the run is ended as well.
-            now_ms: milliseconds since the epoch.
+            over: its training has ended, so the run is ended too.
+            now_ms: milliseconds since the Unix epoch.
 
         Returns:
-            Points that were sent.
+            The number of points sent.
 
         Raises:
-            MonitorError: what `send` raises; the same reading may be taken again.
+            MonitorError: raised by `send`; the same reading may be taken again.
         """
         if self.deleted or not len(run.points):
             return 0
@@ -91,12 +92,12 @@ class Follower:
         except RunNotFound:
             self.deleted = True
             return 0
-        except Exception:  # whatever came of it, the store knows what it has
+        except Exception:  # whatever happened, ask the store again what it has
             self.sent = None
             raise
 
     def holds(self, run: ImportedRun) -> bool:
-        """True where a reading holds what was sent, and perhaps more; also where nothing was sent yet."""
+        """True if a reading contains what was sent, and perhaps more; also if nothing was sent yet."""
         if self.deleted or not len(run.points):
             return True
         reading = self._reading(run)
@@ -108,25 +109,25 @@ class Follower:
         return not self.sent.record or holds(reading, self.sent)
 
     def began(self, run: ImportedRun) -> bool:
-        """True where a reading begins as one of the files did that this run was read from."""
+        """True if a reading starts like one of the files that this run was read from."""
         noted = self._note.read() if self.sent is None else None
         sent = self.sent if noted is None else noted[1]
         head = self._reading(run).head()
         return sent is not None and head is not None and head in sent.heads
 
     def follows(self, run: ImportedRun) -> bool:
-        """True where a reading begins after what was sent."""
+        """True if a reading starts after what was sent."""
         return self.sent is not None and len(run.points) > 0 and follows(run, self.sent)
 
     def beat(self) -> None:
-        """Say that the source is still followed."""
+        """Send a heartbeat."""
         if self.sent is not None and self.sent.record and not self.sent.over and not self.deleted:
             self.reply = self._send(
                 Batch(run_id=self.sent.run_id, writer=self.sent.writer, first=self.sent.record, count=0)
             )
 
     def end(self, now_ms: int) -> None:
-        """End the run: its training is known to be over."""
+        """End the run: its training is known to have ended."""
         if self.run is not None and self.sent is not None and not self.sent.over:
             self._finish(self.run, now_ms)
 
@@ -135,7 +136,8 @@ class Follower:
         sent = self.sent or self._known(run, reading)
         if sent.record and not holds(reading, sent):
             if not follows(run, sent):
-                self._odd += 1  # a file that is being written anew looks cut for a moment
+                self._odd += 1  # a file that is being rewritten looks truncated for a moment
+                # JSON is rewritten as a whole: a shorter reading is an unfinished one, however often it is seen.
                 if self._odd < 2 or (reading.shorter(sent.counts) and run.source.endswith(".json")):
                     self.sent = sent
                     return 0
@@ -156,11 +158,13 @@ class Follower:
         """What was sent by whoever followed this source before."""
         noted = self._note.read()
         if noted is not None:
+            # The last batch may have been stored before the previous process was killed, or not.
             before, after = noted
             there = self._acked(after)
             for state in (after, before):
                 if state.record == there:
                     return state
+        # Without a usable note, compare the reading with what the store has from each writer.
         for fresh in self._writers(run, self._run_id(run)):
             there = self._acked(fresh)
             if there == 0:
@@ -178,8 +182,8 @@ class Follower:
             return gap.expected
 
     def _begin_anew(self, run: ImportedRun, sent: Sent, now_ms: int) -> Sent:
-        """The file holds something else now: the same training's next part, its next attempt, or another training."""
-        if follows(run, sent):
+        """The file holds something else now: the training's next part, its next attempt, or another training."""
+        if follows(run, sent):  # a rotated log: the same run, whose points are counted from zero in this file
             fresh = replace(sent, origin=run.origin, counts={}, sums={}, attempt=0)
             self._note.write(fresh, fresh)
             return fresh
@@ -194,7 +198,7 @@ class Follower:
         return hashlib.sha256(f"monitor watch\0{self._project or ''}\0{run.origin}".encode()).hexdigest()[:32]
 
     def _writers(self, run: ImportedRun, run_id: str) -> Iterator[Sent]:
-        """The writers that a run may have had, one for each time that its file began anew."""
+        """The possible writers of a run, one for each time its file started over."""
         return (Sent(origin=run.origin, run_id=run_id, writer=f"watch-{turn}") for turn in count())
 
     def _send_all(
@@ -218,7 +222,7 @@ class Follower:
         return len(new)
 
     def _events(self, run: ImportedRun, sent: Sent, attempt: int, now_ms: int, *, over: bool) -> list[Event]:
-        """What goes before the points: the start of the run, or of another attempt."""
+        """Events before the points: the start of the run or of another attempt."""
         begins = sent.record == 0
         if not begins and attempt == sent.attempt and not sent.over:
             return []
@@ -246,7 +250,7 @@ class Follower:
         events: list[Event],
         attempt: int,
     ) -> Sent:
-        """Send records, with a note before and after."""
+        """Send records, and write the note before."""
         after = replace(
             sent, record=sent.record + len(events) + len(index), attempt=attempt, counts=dict(sent.counts),
             sums=dict(sent.sums), heads=reading.heads(sent.heads), over=False,
@@ -258,7 +262,7 @@ class Follower:
             after.sums[name] = DERIVED if name in run.derived else reading.sum(name, after.counts[name]) or 0
         if len(index):
             after.last = max(int(run.points.step[index].max()), -(2**62) if after.last is None else after.last)
-        self._note.write(sent, after)
+        self._note.write(sent, after)  # before sending, so that a killed process leaves both possible states
         p = run.points
         self.reply = self._send(
             Batch(

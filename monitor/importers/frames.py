@@ -1,4 +1,4 @@
-"""Tables as pandas writes them with `DataFrame.to_json`, in each of its orients that names the columns.
+"""Reads tables written by pandas' `DataFrame.to_json`, in every orient that names the columns.
 
 Source: https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_json.html
 """
@@ -17,12 +17,12 @@ _NUMBERED: Final = re.compile(r"(\D*?[\W_]?)(\d{1,18})")
 
 
 def read_frame(path: str, data: Mapping[object, object]) -> Table | None:
-    """Read `orient` "columns", "index", "split" or "table"; None where it is none of them.
+    """Read `orient` "columns", "index", "split" or "table"; None for anything else.
 
-    The index is the step where no column counts and its labels are whole numbers, also behind a word: "epoch_3".
+    The index is the step if no column counts and its labels are whole numbers, perhaps after a word: "epoch_3".
     """
     columns, index, rows = (data.get(part) for part in ("columns", "index", "data"))
-    if isinstance(columns, list) and isinstance(rows, list) and "index" not in data:  # without it, `index=False`
+    if isinstance(columns, list) and isinstance(rows, list) and "index" not in data:  # `index=False` omits it
         index = list(range(len(rows)))
     if isinstance(columns, list) and isinstance(index, list) and isinstance(rows, list):
         if len(index) != len(rows) or not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
@@ -37,8 +37,8 @@ def read_frame(path: str, data: Mapping[object, object]) -> Table | None:
 def _by_label(path: str, data: Mapping[object, object]) -> Table | None:
     inner = [value for value in data.values() if isinstance(value, Mapping) and value]
     if not inner or len(inner) != len(data) or not any(is_number(cell) for row in inner for _, cell in flat(row)):
-        return None  # without a number, these are the histories of several sets, such as validation_0 and validation_1
-    if _numbers(list(data)) is not None:  # by row, by column
+        return None  # without numbers, these are histories of several sets, such as validation_0 and validation_1
+    if _numbers(list(data)) is not None:  # indexed by row, then by column
         return _table(path, list(data), inner)
     labels = list(inner[0])
     known = set(labels)
@@ -63,7 +63,7 @@ def _table(path: str, index: Sequence[object], rows: Sequence[Mapping[object, ob
 
 
 def _numbers(labels: Sequence[object]) -> list[int] | None:
-    """Labels of an index that counts, as numbers: 3, "3" or "epoch_3"; None where it does not."""
+    """The numbers of an index that counts: 3, "3" or "epoch_3"; None if it does not."""
     found = [_NUMBERED.fullmatch(str(label)) if isinstance(label, str | int) else None for label in labels]
     whole = [match for match in found if match is not None]
     if len(whole) < len(found) or len({match[1] for match in whole}) > 1 or not all(m[0].isascii() for m in whole):

@@ -1,4 +1,4 @@
-"""A run as another tracker or a file holds it, before it is stored here."""
+"""A run as read from a file or another tracker, before it is stored."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from monitor.roles import NOTHING, Reading, Role, Said, read, role_of
 from monitor.wire import MAX_KEY, Columns
 
 _ORDER: Final = {Role.LR: 0, Role.GRAD_NORM: 1, Role.TRAIN: 2, Role.VAL: 4}
-_MOST_KEYS: Final = 65_535
-_NO_TIME: Final = 0
+_MOST_KEYS: Final = 65_535  # series are numbered by a uint16
+_NO_TIME: Final = 0  # marks a point without a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,25 +27,29 @@ class ImportedRun:
     """One run with all its series.
 
     Attributes:
-        source: the file, folder or address, as the user knows it.
-        kind: what it is, such as "csv" or "wandb".
-        origin: what stays the same when the source is read again; the run's id comes from it.
-        name: the run's name at its source, or its path below the folder that was named.
-        part: which run of its file it is, "" where the file holds just one.
-        project: the project at the source, None where it knows none.
+        source: the file, folder or URL, as the user knows it.
+        kind: its format, such as "csv" or "wandb".
+        origin: stays the same when the source is read again; the run's id is derived from it.
+        name: the run's name at its source, or its path below the folder that was given.
+        part: which run of its file it is; "" if the file holds only one.
+        project: the project at the source; None if unknown.
+        group: the group at the source; None if unknown.
         config: parameters, as plain data.
+        tags: the tags at the source.
         status: "finished", "stopped" or "failed".
-        started_ms: milliseconds since the epoch, None where the source does not say; so `finished_ms`.
-        keys: names of the series, as the source has them.
-        points: all points, in the order in which they were logged; `time_ms` is the source's own or, without one, the
-            time at which the file was last written.
-        attempts: indices into `points` at which the training began again at an earlier step, ascending.
-        derived: series that were worked out from others: the sums of terms.
-        unit: what the steps count.
-        steps: how the steps were found, in a few words; "" where the source says them itself.
+        error: why it failed, if the source says so.
+        started_ms: milliseconds since the Unix epoch; None if unknown.
+        finished_ms: as `started_ms`.
+        keys: names of the series, as in the source.
+        points: all points, in order of logging. `time_ms` comes from the source, else from the file's modification
+            time.
+        attempts: indices into `points` at which the training was restarted at an earlier step, ascending.
+        derived: series computed from others: sums of terms.
+        unit: what a step is.
+        steps: how the steps were found, in a few words; "" if the source has its own.
         skipped: what is not stored.
-        said: what the user says of the series' names.
-        columns: of the table that it was, by their names; empty where it was none, and its steps are its own.
+        said: what the user says about the names.
+        columns: the columns of the table it was read from; empty if it was not a table and has its own steps.
     """
 
     source: str
@@ -72,19 +76,19 @@ class ImportedRun:
     columns: tuple[str, ...] = ()
 
     def reading(self) -> Reading:
-        """What the names of the series are taken for, as the store reads them."""
+        """The roles of the series, as the store decides them."""
         return read(self.keys, self.said)
 
     def mapped(self) -> Mapping[Role, str]:
-        """By role that is judged, the series that has it, as the store chooses."""
+        """For each diagnosed role, its series, as the store decides."""
         return self.reading().judged
 
     def parts(self) -> tuple[str, ...]:
-        """Series that are parts of a composite loss."""
+        """The parts of a composite loss."""
         return tuple(key for key, role in self.reading().roles.items() if role is Role.PART)
 
     def unmapped(self) -> tuple[str, ...]:
-        """Series that are stored and shown but not judged, without the machine's own measurements."""
+        """Series that are stored and plotted but not diagnosed, except system metrics."""
         reading = self.reading()
         aside = {Role.SYSTEM, Role.PART}
         judged = set(reading.judged.values())
@@ -93,7 +97,7 @@ class ImportedRun:
 
 @dataclass(frozen=True, slots=True)
 class NotTraining:
-    """What was looked at and holds no training: a table without steps, a run without metrics.
+    """Something that was read and holds no training: a table without steps, a run without metrics.
 
     Attributes:
         source: the file, or the run.
@@ -105,7 +109,7 @@ class NotTraining:
 
 
 class PointList:
-    """Collects the points of a run, and what is wrong with those that cannot be taken."""
+    """Collects the points of a run, and what is wrong with those that cannot be stored."""
 
     def __init__(self) -> None:
         self.skipped: dict[tuple[str, str], Skipped] = {}
@@ -122,7 +126,7 @@ class PointList:
         return tuple(self._keys)
 
     def add(self, key: str, step: int, value: float, time_ms: int = _NO_TIME, epoch: float = math.nan) -> None:
-        """Add one point; a name or a step that the store cannot take is skipped and noted."""
+        """Add a point. One whose name or step the store cannot take is skipped and noted."""
         if not self.takes(key):
             return
         at = self._keys[key]
@@ -136,7 +140,7 @@ class PointList:
         self._epoch.append(epoch)
 
     def takes(self, key: str) -> bool:
-        """Whether a series of this name can be stored; one that cannot is noted."""
+        """True if a series of this name can be stored; otherwise it is noted."""
         if key in self._keys:
             return True
         if not key.strip() or len(key) > MAX_KEY or "\0" in key or len(self._keys) >= _MOST_KEYS:
@@ -146,11 +150,11 @@ class PointList:
         return True
 
     def skip(self, place: str, reason: str, *, broken: bool = False) -> None:
-        """Note that something is not taken; the same note twice is one."""
+        """Note something that is skipped; repeated notes are kept once."""
         self.note(Skipped(place=place, reason=reason, broken=broken))
 
     def note(self, what: Skipped) -> None:
-        """Note what was found out about the source; the same note twice is one."""
+        """Note something about the source; repeated notes are kept once."""
         self.skipped.setdefault((what.place, what.reason), what)
 
     def run(
@@ -169,14 +173,16 @@ class PointList:
         said: Said = NOTHING,
         columns: tuple[str, ...] = (),
     ) -> ImportedRun:
-        """The points as the run of a file.
+        """Build the run of a file from the points.
 
         Args:
-            written_ms: the time of points that have none, milliseconds since the epoch.
-            unit: None where the source does not say what its steps count.
-            attempts: None: where its steps begin again.
-            said: what the user says of the series' names.
-            columns: of the table that the file is.
+            written_ms: time for points without one, in ms since the Unix epoch.
+            unit: None if the source does not say what a step is.
+            attempts: None: detected where the steps start over.
+            said: what the user says about the names.
+            columns: the columns of the table that the file is.
+
+        The other arguments are attributes of `ImportedRun`.
         """
         started, finished = self.span()
         points = self.columns(written_ms)
@@ -185,7 +191,7 @@ class PointList:
             points = self._on_one_scale(points, said)
         totals = with_totals(self.keys, points, attempts, said)
         for total, terms in totals.of.items():
-            self.skip(f"series {total!r}", f"is the sum of {listed(terms)}, as no whole loss is there")
+            self.skip(f"series {total!r}", f"is the sum of {listed(terms)}, because no total loss was logged")
         points, keys = totals.points, totals.keys
         return ImportedRun(
             source=source,
@@ -208,7 +214,7 @@ class PointList:
         )
 
     def _on_one_scale(self, points: Columns, said: Said) -> Columns:
-        """The points, those of series that count epochs at the steps of the training."""
+        """The points, with series that count epochs moved to the steps of the training."""
         loss = read(self.keys, said).judged.get(Role.TRAIN)
         if loss is None:
             return points
@@ -221,10 +227,10 @@ class PointList:
         return replace(points, step=steps) if moved else points
 
     def columns(self, time_ms: int) -> Columns:
-        """The points.
+        """The points as arrays.
 
         Args:
-            time_ms: the time of points that have none, milliseconds since the epoch.
+            time_ms: time for points without one, in ms since the Unix epoch.
         """
         times = np.array(self._time, np.int64)
         epochs = np.array(self._epoch, np.float64)
@@ -237,20 +243,20 @@ class PointList:
         )
 
     def span(self) -> tuple[int | None, int | None]:
-        """The first and the last time that a point has, milliseconds since the epoch."""
+        """The first and last time of the points, in ms since the Unix epoch."""
         given = [time for time in self._time if time > 0]
         return (min(given), max(given)) if given else (None, None)
 
 
 def by_role(key: str) -> int:
-    """Sorts the series of one step as a loop logs them: what led to the training loss first, validation last."""
+    """A sort key for series of one step, in the order of a loop: causes of the training loss first, validation last."""
     return _ORDER.get(role_of(key), 3)
 
 
 def _unit_of(keys: Sequence[str], points: Columns, said: Said) -> Literal["step", "epoch"]:
-    """What steps count that nothing names: epochs, where every step was validated and none is left out.
+    """Guess the unit of unnamed steps: epochs, if every step was validated and none is missing.
 
-    Nobody goes through the validation set after every optimiser step.
+    Nobody validates after every optimiser step.
     """
     steps = {
         role: np.unique(points.step[points.key == keys.index(key)])

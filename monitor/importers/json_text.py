@@ -1,4 +1,4 @@
-"""The values of JSON in a text: one document, one value a line, several behind one another, or cut short."""
+"""Reads JSON values from text: one document, one value per line, several in a row, or a truncated one."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from monitor.errors import FileUnreadable
 from monitor.importers.table import TORN, Skipped
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|["\[\]{},]', re.DOTALL)
-"""A whole text, or what opens, closes and parts; a lone quote begins a text that does not end."""
+"""A whole string, or a bracket or comma. A lone quote starts a string that does not end."""
 _BETWEEN: Final = re.compile(r"[\s,]*")
 _CLOSERS: Final = {"[": "]", "{": "}"}
 Values = list[tuple[int, object]]
-"""Values, each with the number of its line, from 1."""
+"""Values, each with its line number, from 1."""
 
 
 def read_values(path: str, text: str) -> tuple[Values, list[Skipped]]:
-    """The values of a text that begins as JSON does, and what of it is broken.
+    """The values of a text that starts as JSON, and what of it is broken.
 
     Args:
         path: the file as the user named it, for errors.
-        text: its content; NaN, Infinity and -Infinity are taken as Python writes them.
+        text: its content; NaN, Infinity and -Infinity are accepted as Python writes them.
 
     Raises:
         FileUnreadable: it is not JSON, or most of its lines are not.
@@ -41,7 +41,7 @@ def read_values(path: str, text: str) -> tuple[Values, list[Skipped]]:
     if mended is None or (not values and mended in ([], {})):
         short = " that is cut short before its first item ends" if mended is not None else ""
         raise FileUnreadable(path, "", f"is JSON{short}" if short else f"is not JSON: {problem}")
-    if values:  # objects behind one another: the last is left out
+    if values:  # several objects in a row: only the last is incomplete
         return values, [Skipped(place=f"row {line}", reason=TORN, broken=True)]
     place = f"item {len(mended) + 1}" if isinstance(mended, list) else f"row {text.rstrip().count(chr(10)) + 1}"
     return [(1, mended)], [Skipped(place=place, reason=TORN, broken=True)]
@@ -64,7 +64,7 @@ def _by_line(path: str, text: str) -> tuple[Values, list[Skipped]]:
 
 
 def _behind_one_another(text: str) -> tuple[Values, str]:
-    """The values of a text up to the first that is not whole, and what is left."""
+    """The complete values at the start of a text, and the rest."""
     decoder, values, at = json.JSONDecoder(), Values(), 0
     while True:
         between = _BETWEEN.match(text, at)
@@ -80,13 +80,13 @@ def _behind_one_another(text: str) -> tuple[Values, str]:
 
 
 def _mended(text: str) -> list[object] | dict[str, object] | None:
-    """What is whole of a text that just ends: its outermost open list without its last item; None where it is broken.
+    """The complete part of truncated JSON: the outermost open list without its last item; None if it is broken.
 
     >>> _mended('{"log": [{"a": 1}, {"a": 2}, {"a'), _mended('{"loss": [1, 2], "val": [3, 4.'), _mended('{"a": x}')
     ({'log': [{'a': 1}, {'a': 2}]}, {'loss': [1, 2], 'val': [3]}, None)
     """
     open_at: list[tuple[str, int]] = []
-    commas: list[int] = []  # of each open one, the last comma
+    commas: list[int] = []  # the last comma of each open bracket
     for found in _TOKEN.finditer(text):
         token = found[0]
         if token == '"':
@@ -107,7 +107,7 @@ def _mended(text: str) -> list[object] | dict[str, object] | None:
     cut = commas[depth] if commas[depth] >= 0 else open_at[depth][1]
     ends = "".join(_CLOSERS[token] for token, _ in reversed(open_at))
     without_last = text[:cut] + ends[len(open_at) - depth - 1 :]
-    ended = text.rstrip().endswith(("}", "]", '"'))  # a number may continue
+    ended = text.rstrip().endswith(("}", "]", '"'))  # a number may have more digits
     for whole in (text + ends, without_last) if ended else (without_last,):
         try:
             data: list[object] | dict[str, object] = json.loads(whole)

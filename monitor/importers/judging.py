@@ -1,7 +1,7 @@
-"""The diagnosis of a run that was read: what the store finds when the run is imported, with no store.
+"""Diagnoses an imported run without a store, with the same result as the store's.
 
-The engine sees the same points in the same order. An attempt that begins where the run began, or after a stop, is
-judged by its own points.
+The engine gets the same points in the same order. An attempt that restarts at the first step, or comes after a stop, is
+diagnosed by its own points.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from monitor.roles import GAME, Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig, State
 from monitor.rules.sketch.points import WEIGHT
 
-_OTHER: Final = 255
+_OTHER: Final = 255  # the largest uint8, used for series without a role
 
 
 def judge(
@@ -31,14 +31,14 @@ def judge(
     unit: str | None = None,
     weights: Mapping[str, float] | None = None,
 ) -> Diagnosis:
-    """Judge a run.
+    """Diagnose a run.
 
     Args:
-        run: as it was read.
-        config: rules; the defaults where None.
+        run: the run as read.
+        config: rules; None: the defaults.
         loss: the loss function, as plain data.
-        unit: what a step counts, instead of the run's own.
-        weights: what each part of the loss is multiplied with in the total.
+        unit: what a step is; None: as the run says.
+        weights: the factor of each part of the loss in the total.
     """
     engine, loss = Engine(config), GAME if loss is None and run.reading().game else loss
     points, first = _points(run, weights or {})
@@ -62,7 +62,7 @@ def _begins_again(points: EnginePoints, at: int, state: State) -> bool:
 
 
 def _points(run: ImportedRun, weights: Mapping[str, float]) -> tuple[EnginePoints, list[int]]:
-    """What of a run concerns the rules, behind the weights, and where in it the attempts begin."""
+    """The points that matter to the rules, after the weights; and the indices at which attempts start."""
     codes = np.full(len(run.keys), _OTHER, np.uint8)
     places = np.zeros(len(codes), np.uint16)
     names: dict[str, int] = {name: i for i, name in enumerate(weights)}

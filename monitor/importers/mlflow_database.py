@@ -1,4 +1,4 @@
-"""Runs of an MLflow database, SQLite or PostgreSQL, read without a server and without MLflow."""
+"""Reads runs from an MLflow database (SQLite or PostgreSQL), without a server and without MLflow."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from monitor.store.mlflow_tables import MlflowTables
 
 
 def read_database(url: str) -> Iterator[ImportedRun | FileUnreadable | NotTraining]:
-    """Every run, oldest experiment first; a run that cannot be read comes as its error.
+    """All runs, oldest experiment first. A run that cannot be read is yielded as its error.
 
     Args:
-        url: the backend store URI, as MLflow is given it.
+        url: the backend store URI, as given to MLflow.
 
     Raises:
         FileUnreadable: there is no MLflow database.

@@ -1,7 +1,7 @@
-"""Runs of an MLflow file store, a folder such as `mlruns`, read without a server and without MLflow.
+"""Reads runs from an MLflow file store, a folder such as `mlruns`, without a server and without MLflow.
 
-Each run is a folder with `meta.yaml`, and a file for each metric, parameter and tag; a metric's file has a line for
-each point: time in ms, value, step.
+Each run is a folder with `meta.yaml` and a file for each metric, parameter and tag. A metric's file has one line per
+point: time in ms, value, step.
 
 Source: `mlflow/store/tracking/file_store.py` of MLflow 3.
 """
@@ -24,7 +24,7 @@ _STATUS: Final[Mapping[str, str]] = {"1": "RUNNING", "2": "SCHEDULED", "3": "FIN
 
 
 def is_run(folder: Path) -> bool:
-    """True for the folder of one run; that of an experiment has a `meta.yaml` as well, which names no run."""
+    """True for the folder of a run. An experiment's folder has a `meta.yaml` too, but without a run id."""
     try:
         return "run_id" in _meta(folder)
     except FileUnreadable:
@@ -32,7 +32,7 @@ def is_run(folder: Path) -> bool:
 
 
 def run_folders(top: Path) -> list[Path]:
-    """The folders of all runs of a file store, of one experiment, or the folder of one run itself."""
+    """The folders of all runs in a file store or an experiment, or the folder itself if it is a run's."""
     if (top / META).is_file() and is_run(top):
         return [top]
     metas = (*top.glob(f"*/{META}"), *top.glob(f"*/*/{META}"), *top.glob(f".trash/*/*/{META}"))
@@ -40,7 +40,7 @@ def run_folders(top: Path) -> list[Path]:
 
 
 def read_run_folder(folder: Path, shown: str) -> ImportedRun | NotTraining:
-    """Read one run; a line that cannot be read is left out and noted.
+    """Read one run. Lines that cannot be read are skipped and noted.
 
     Args:
         folder: the run's folder.
@@ -95,10 +95,10 @@ def _histories(top: Path, notes: PointList) -> Iterator[History]:
 
 
 def _meta(folder: Path) -> dict[str, str]:
-    """`meta.yaml`, one level of keys and scalars, each as text."""
+    """The scalars of `meta.yaml`, as text."""
     path = folder / META
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # it makes nothing but texts
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # this loader creates only strings
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise FileUnreadable(str(path), "", f"cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict):
@@ -114,7 +114,7 @@ def _experiment(folder: Path) -> Mapping[str, str]:
 
 
 def _parent(folder: Path, run_id: str | None) -> str | None:
-    """The name of the run that this one is nested in, or its id."""
+    """The name of the parent run, or its id."""
     if run_id is None:
         return None
     try:
@@ -124,7 +124,7 @@ def _parent(folder: Path, run_id: str | None) -> str | None:
 
 
 def _texts(top: Path) -> dict[str, str]:
-    """The files below a folder by name, each with its text."""
+    """The content of the files below a folder, by name."""
     return {
         path.relative_to(top).as_posix(): path.read_bytes().decode(errors="replace")
         for path in sorted(top.rglob("*"))

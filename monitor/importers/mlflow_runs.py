@@ -1,9 +1,9 @@
-"""A run of MLflow, however it was reached: a server, its database, or a folder of files make the same of the same run.
+"""An MLflow run, with the same result whether read from a server, its database, or a folder of files.
 
-MLflow keeps neither infinities nor the order in which points were logged. A value of ±1.797e308 is taken for the
-infinity that it was; points are ordered by time, then by step, then by value. A series that was logged without steps,
-all of whose points MLflow put at one step, is counted: by its own points, or by those of the longest such series, so
-that losses logged once an epoch and once a batch stay apart.
+MLflow keeps neither infinities nor the order of logging. A value of ±1.797e308 is read as the infinity that it was, and
+points are ordered by time, step and value. If a series was logged without steps, MLflow puts all points at one step;
+then they are counted, against the longest such series, so that losses logged per epoch and per batch keep their
+distance.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class History:
     """All points of one metric; arrays of shape (n,), in any order.
 
     Attributes:
-        times: int64, milliseconds since the epoch.
+        key: the metric's name.
+        times: int64, milliseconds since the Unix epoch.
         steps: int64.
         values: float64.
     """
@@ -53,12 +54,17 @@ class MlflowRun:
     """A run without its points.
 
     Attributes:
-        shown: as the user can find it.
+        id: its id in MLflow.
+        shown: how errors name it.
+        name: the run's name.
         status: `FINISHED`, `FAILED`, `KILLED`, `RUNNING` or `SCHEDULED`.
         experiment: the experiment's name.
-        parent: the name, or id, of the run that it is nested in.
-        datasets: how many datasets were logged.
-        served: whether a monitor that serves MLflow has the run's history; None where only its tags may say so.
+        deleted: True if it was deleted in MLflow.
+        started_ms, finished_ms: milliseconds since the Unix epoch.
+        params, tags: by name.
+        parent: the name or id of its parent run.
+        datasets: number of logged data sets.
+        served: True if a monitor that serves MLflow has the run's history; None if only its tags can tell.
     """
 
     id: str
@@ -76,7 +82,7 @@ class MlflowRun:
     served: bool | None = None
 
     def left_out(self) -> NotTraining | None:
-        """Why the run is not read; None where it is."""
+        """Why the run is skipped; None if it is read."""
         if self.deleted:
             return NotTraining(self.shown, "was deleted in MLflow")
         mirrored = mirror_of(self.tags, self.served)
@@ -124,28 +130,28 @@ class MlflowRun:
 
 
 def mirror_of(tags: Mapping[str, str], served: bool | None = None) -> str | None:
-    """What a run is that a monitor has already; None for others.
+    """Why a run need not be imported because a monitor has it; None for other runs.
 
-    A run that a monitor has imported from here carries its verdict too, but may have grown since.
+    A run imported from here carries a verdict too, but may have grown since.
 
     >>> mirror_of({"monitor.run_id": "4f"})
-    'is the mirror of run 4f, whose history the monitor that wrote it has'
+    'is the mirror of run 4f; the monitor that wrote it has its history'
     >>> mirror_of({"monitor.verdict": "nan"})
-    'was logged to a monitor that serves MLflow, which has it; `monitor db copy` copies such runs'
+    'was logged to a monitor that serves MLflow and is stored there; `monitor db copy` copies it'
     >>> mirror_of({"monitor.verdict": "nan", "monitor.imported_as": "4f"}), mirror_of({"monitor.verdict": "nan"}, False)
     (None, None)
     """
     run_id = tags.get(f"{OWN}run_id")
     if run_id:
-        return f"is the mirror of run {run_id}, whose history the monitor that wrote it has"
+        return f"is the mirror of run {run_id}; the monitor that wrote it has its history"
     if served is None:
         served = f"{OWN}verdict" in tags and IMPORTED not in tags
-    words = "was logged to a monitor that serves MLflow, which has it; `monitor db copy` copies such runs"
+    words = "was logged to a monitor that serves MLflow and is stored there; `monitor db copy` copies it"
     return words if served else None
 
 
 def _counted(histories: Sequence[History], notes: PointList) -> list[History]:
-    """Points in order; those of series without steps get some."""
+    """The points in order; series without steps get counted ones."""
     found = [_in_order(history) for history in histories if len(history.steps)]
     without = [h for h in found if len(h.steps) > 1 and (h.steps == h.steps[0]).all()]
     if not without:
@@ -165,7 +171,7 @@ def _in_order(history: History) -> History:
 
 
 def _stepped(history: History, longest: History) -> History:
-    """Steps by the points of the longest series that were logged by then; at least one further with each point."""
+    """Count a series by the longest one: each point gets that series' number of points so far, at least one more."""
     own = np.arange(len(history.steps), dtype=np.int64)
     steps = own
     if history is not longest:
@@ -175,7 +181,7 @@ def _stepped(history: History, longest: History) -> History:
 
 
 def _columns(histories: Sequence[History]) -> tuple[tuple[str, ...], Columns]:
-    """All histories in one stream as a loop would have logged them: by time and step, validation behind training."""
+    """All histories as one stream, in the order of a loop: by time and step, validation after training."""
     lengths = [len(history.steps) for history in histories]
     key = np.repeat(np.arange(len(histories)), lengths)
     rank = np.repeat([by_role(history.key) for history in histories], lengths)

@@ -1,4 +1,4 @@
-"""Runs of an MLflow tracking server, over the few REST calls that reading needs; MLflow need not be installed.
+"""Reads runs from an MLflow tracking server over REST; MLflow need not be installed.
 
 Source: https://mlflow.org/docs/latest/rest-api.html
 """
@@ -20,19 +20,19 @@ from monitor.importers.mlflow_runs import History, MlflowRun
 
 _TIMEOUT_S: Final = 60.0
 _PAGE: Final = 1000
-_HISTORY_PAGE: Final = 25_000
+_HISTORY_PAGE: Final = 25_000  # MLflow's maximum
 _SPECIAL: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
 def read_server(source: str) -> Iterator[ImportedRun | FileUnreadable | NotTraining]:
-    """Every run of a server, oldest experiment first; a run that cannot be read comes as its error.
+    """All runs of a server, oldest experiment first. A run that cannot be read is yielded as its error.
 
     Args:
-        source: `http://host:port`. An address copied from MLflow's pages picks what it shows:
-            `#/experiments/<id>`, `#/experiments/<id>/runs/<id>`.
+        source: `http://host:port`. A URL copied from MLflow's pages selects what it shows: `#/experiments/<id>`,
+            `#/experiments/<id>/runs/<id>`.
 
     Raises:
-        FileUnreadable: nobody answers there, or not as MLflow does.
+        FileUnreadable: no server responds, or it is not MLflow.
     """
     server = _Server(source)
     try:
@@ -85,7 +85,7 @@ class _Server:
         return self._answer(path, "POST", {"json": {k: v for k, v in body.items() if v is not None}})
 
     def experiments(self) -> list[_Experiment]:
-        """The experiments that are read, those that were deleted too."""
+        """The experiments to read, including deleted ones."""
         if self.experiment is not None:
             return [_experiment(self.get("experiments/get", {"experiment_id": self.experiment})["experiment"])]
         found = []
@@ -94,14 +94,14 @@ class _Server:
         return found
 
     def named(self, experiment: str) -> _Experiment:
-        """One experiment; without its name where that cannot be had."""
+        """One experiment; without its name if that cannot be read."""
         try:
             return _experiment(self.get("experiments/get", {"experiment_id": experiment})["experiment"])
         except (FileUnreadable, KeyError, TypeError):
             return _Experiment(experiment, None, False)
 
     def name_of(self, run_id: str) -> str:
-        """The name of a run that others are nested in; its id where that cannot be had."""
+        """The name of a parent run; its id if the name cannot be read."""
         if run_id not in self._names:
             try:
                 found = self.get("runs/get", {"run_id": run_id}).get("run")

@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs: the address of a server, the URL of its database, or a folder of files."""
+"""Reads runs from wherever MLflow keeps them: a server, a database, or a folder of files."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SQLITE: Final = b"SQLite format 3\0"
 
 
 def is_address(source: str) -> bool:
-    """True where a source names an MLflow, and is not a plain file or folder."""
+    """True if a source is an MLflow address rather than a plain file or folder."""
     return source.startswith((PREFIX, *_SERVERS, *_DATABASES))
 
 
 def without_password(source: str) -> str:
-    """A source as it can be shown.
+    """The source with its password hidden.
 
     >>> without_password("mlflow:postgresql://me:secret@host/db"), without_password("runs/a.csv")
     ('mlflow:postgresql://me:***@host/db', 'runs/a.csv')
@@ -36,14 +36,14 @@ def without_password(source: str) -> str:
 
 
 def read_address(source: str) -> Iterator[ImportedRun | FileUnreadable | NotTraining]:
-    """Every run behind an address; a run that cannot be read comes as its error.
+    """All runs behind an address. A run that cannot be read is yielded as its error.
 
     Args:
-        source: a tracking URI as MLflow is given it, with or without `mlflow:` before it: `http://host:port`,
-            `sqlite:///FILE`, `postgresql://…`, `file:///FOLDER` or a path.
+        source: a tracking URI, with or without a leading `mlflow:`: `http://host:port`, `sqlite:///FILE`,
+            `postgresql://...`, `file:///FOLDER` or a path.
 
     Raises:
-        FileUnreadable: nothing of MLflow's is there.
+        FileUnreadable: there is no MLflow store.
     """
     place = source.removeprefix(PREFIX)
     if place.startswith(_SERVERS):

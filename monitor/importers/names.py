@@ -1,4 +1,4 @@
-"""Names of columns that count or tell the time, as frameworks and people write them."""
+"""Column names for steps, epochs and times, as frameworks and people write them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STEPS: Final = (
     "batch", "batch_idx", "batch_index", "batch_id", "minibatch", "i_batch", "batch_num", "step_in_epoch",
     "episode", "episodes", "generation",
 )  # fmt: skip
-"""Names of columns that count steps, in lower case with `_` between words: the first that is there counts."""
+"""Names of step columns, in lower case with `_` between words; the first one present is used."""
 WITHIN: Final = frozenset({
     "batch", "batch_idx", "batch_index", "batch_id", "minibatch", "i_batch", "batch_num", "step_in_epoch",
 })  # fmt: skip
-"""Of these, what begins again in each epoch."""
+"""Of these, the ones that restart in each epoch."""
 EPOCHS: Final = (
     "epoch",
     "epochs",
@@ -39,7 +39,7 @@ TIMES: Final = (
     "time_stamp", "timestamps",
 )  # fmt: skip
 RUNTIMES: Final = frozenset({"_runtime", "runtime", "relative_time_process"})
-"""Seconds since the start: neither a series nor a time."""
+"""Seconds since the start: neither a series nor a point in time."""
 _SEPARATORS: Final = re.compile(r"[\s./\-#:()]+")
 
 
@@ -53,7 +53,7 @@ def plain(name: str) -> str:
 
 
 def place(name: str, known: tuple[str, ...]) -> int | None:
-    """Where a name stands among those that are known: as a whole, or behind the last `/`; None where it does not.
+    """The index of a name in a list of known ones, as a whole or after its last `/`; None if unknown.
 
     >>> place("trainer/global_step", STEPS), place("Step", STEPS), place("loss", STEPS)
     (0, 3, None)
@@ -66,5 +66,5 @@ def place(name: str, known: tuple[str, ...]) -> int | None:
 
 
 def counts(name: str) -> bool:
-    """Whether a column of this name counts steps or epochs."""
+    """True if a column of this name counts steps or epochs."""
     return place(name, STEPS) is not None or place(name, EPOCHS) is not None

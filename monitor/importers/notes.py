@@ -1,4 +1,4 @@
-"""What was sent of a source, kept on disk before and after each batch."""
+"""Stores on disk what was sent of a source, before and after each batch."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class Sent:
     """What was sent of a source.
 
     Attributes:
-        origin: of the run, as its reader gives it.
-        run_id: the run that the points are in.
-        writer: whose records they are.
-        record: how many records there are.
-        attempt: the attempt of the reading that the last of them belongs to.
-        counts: points by series, of those the file holds now.
-        sums: a checksum over the steps and values of these.
-        heads: checksums over the first points of each file that the run was read from, as it was rotated.
+        origin: the run's origin, from its reader.
+        run_id: the run that has the points.
+        writer: the writer of the records.
+        record: number of records.
+        attempt: the attempt of the last record, in the reading.
+        counts: points sent, by series, of those in the current file.
+        sums: checksums of their steps and values.
+        heads: checksums of the first points of each file that the run was read from (several after a rotation).
         last: the last step.
-        over: the run was ended.
+        over: True if the run was ended.
     """
 
     origin: str
@@ -38,13 +38,13 @@ class Sent:
 
 
 class Note:
-    """Where a follower keeps what it sent, before and after the batch that may be on its way."""
+    """A file with what was sent before and after the batch that may be in flight."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> tuple[Sent, Sent] | None:
-        """What was sent before the last batch and after it; None where nothing is known."""
+        """What was sent before the last batch and after it; None if unknown."""
         try:
             before, after = json.loads(self._path.read_text(encoding="utf-8"))
             return Sent(**before), Sent(**after)
@@ -52,7 +52,7 @@ class Note:
             return None
 
     def write(self, before: Sent, after: Sent) -> None:
-        """Keep both, at once or not at all."""
+        """Store both atomically."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(f".{os.getpid()}.tmp")
         fresh.write_text(json.dumps([asdict(before), asdict(after)]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The fields of a protocol buffer message, without the message's definition.
+"""Decodes the fields of a protocol buffer message without its definition.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
@@ -13,7 +13,7 @@ _SIZES: Final = {FIXED64: 8, FIXED32: 4}
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """The fields of a message: number, kind, bytes. A varint is its 8 bytes, little-endian; what is broken ends it."""
+    """The fields of a message: number, kind, bytes (a varint as 8 bytes, little-endian). Stops at broken data."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)

@@ -1,8 +1,8 @@
-"""What several processes of one training wrote: one of them is read.
+"""Selects the output of one process where several processes of a training wrote to the same log.
 
-Each process says where it stands, the same as the others or with its own part of the batch. A place is read from
-whoever reaches it first; what the others say of that place is left out. A process that goes back has begun again, and
-so has the training.
+Each process logs its position, with the same values as the others or with those of its share of the batch. For each
+position the first process to reach it is read; the others are dropped there. If a process goes back, the training was
+restarted.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ _COLUMNS: Final = frozenset({
     "rank", "global_rank", "local_rank", "world_rank", "process_rank", "process_index", "worker", "worker_id",
     "worker_rank", "gpu", "gpu_id", "device", "device_id", "replica", "replica_id",
 })  # fmt: skip
-"""Columns that name who wrote a row."""
+"""Columns that name the process that wrote a row."""
 _EARLY: Final = 2
-"""Places that a training has come to when the last of its processes is heard of."""
+"""Positions by which all processes have been seen."""
 
 At = tuple[float, ...]
-"""Where in the training: the epoch, the step."""
+"""A position in the training: epoch, step."""
 _Turn = tuple[int, At]
-"""The attempt, and where in it."""
+"""The attempt, and the position in it."""
 
 
 class Ranks:
-    """Remembers who said what last, and where."""
+    """Remembers the last position of each process."""
 
     def __init__(self) -> None:
         self._reached: dict[Hashable, tuple[str, _Turn, int]] = {}
         self._own: dict[tuple[Hashable, str], _Turn] = {}
 
     def first(self, about: Hashable, who: str, at: At, *, lasting: bool = True) -> bool:
-        """Whether this is the first that is said of a place.
+        """True if this is the first value for a position.
 
         Args:
             about: the metric.
             who: the process.
-            at: the place.
-            lasting: a process keeps its name when the training begins again, as a rank does and a process id does not.
+            at: the position.
+            lasting: True if a process keeps its name across restarts, as a rank does and a process id does not.
         """
         whose, reached, places = self._reached.get(about, (who, (0, at), 0))
         own = self._own.get((about, who))
@@ -60,7 +60,7 @@ class Ranks:
 
 
 def of_one_process(table: Table) -> Table:
-    """The table without what other processes say of a place that one has reached before."""
+    """The table without rows of other processes at positions that one has already reached."""
     table = _without_repeats(table)
     column = next((name for name in table.names if plain(name.rsplit("/", 1)[-1]) in _COLUMNS), None)
     axes = [name for name in table.names if table.counts(name) and name != column]
@@ -76,23 +76,23 @@ def of_one_process(table: Table) -> Table:
     left = len(table.rows) - len(rows)
     if not left:
         return table
-    note = Skipped(place=f"{left:,} rows", reason=f"are of other processes, by {column!r:.60}, at the same places")
+    note = Skipped(place=f"{left:,} rows", reason=f"are from other processes (column {column!r:.60}) at the same steps")
     names = tuple(name for name in table.names if name != column)
     return replace(table, names=names, rows=tuple(rows), notes=(*table.notes, note))
 
 
 def _without_repeats(table: Table) -> Table:
-    """The table without rows that are the row before once more, the step as well: another process wrote it, too."""
+    """The table without rows that repeat the row before, step included: another process wrote them too."""
     if not any(map(table.counts, table.names)):
         return table
     rows = [*table.rows[:1], *(row for before, row in pairwise(table.rows) if row.cells != before.cells)]
     left = len(table.rows) - len(rows)
     if not left:
         return table
-    note = Skipped(place=f"{left:,} rows", reason="are the same as the row before, the step as well")
+    note = Skipped(place=f"{left:,} rows", reason="repeat the row before, including its step")
     return replace(table, rows=tuple(rows), notes=(*table.notes, note))
 
 
 def _about(name: str, cell: Cell) -> str:
-    """What a cell says of which curve its row is a point of: its column, and a word such as the set's."""
+    """What identifies the curve of a cell: its column, with text such as the data set's name."""
     return f"{name}={cell}" if isinstance(cell, str) and math.isnan(number_in(cell)) else name

@@ -1,4 +1,4 @@
-"""A file as a table, its kind told by its content."""
+"""Reads a file as a table; its format is detected from its content."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from monitor.importers.text_log import read_log
 from monitor.importers.text_words import is_metric
 
 TABLES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
-"""Ends of names that promise a table."""
+"""File name suffixes that promise a table."""
 STDIN: Final = "standard input"
 _MESSAGES: Final = frozenset({"message", "msg", "log", "text", "textpayload", "event", "body", "line", "content"})
-"""Names under which loggers and containers put a line of a log."""
+"""Fields in which loggers and containers put a log line."""
 _JSON: Final = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\[\"])")
 _LITERALS: Final = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
 _PRINTED: Final = re.compile(
     r"\b(?:None|True|False)\b|\b(?:np|numpy)\.\w+\((?P<number>[-+.\w]+)\)|\barray\(|,\s*dtype=\w+\)|(?<=\])\)"
 )
-"""Literals, numbers and arrays as Python and NumPy print them."""
+"""Literals, numbers and arrays as printed by Python and NumPy."""
 _NOT_FINITE: Final = re.compile(r"\b(?:nan|inf)\b")
 _MAGIC: Final = (
     (b"\x80\x02", "is a pickle"), (b"\x80\x03", "is a pickle"), (b"\x80\x04", "is a pickle"),
@@ -37,23 +37,24 @@ _MAGIC: Final = (
     (b"PAR1", "is Parquet"), (b"\x1f\x8b", "is compressed by gzip"), (b"SQLite format 3", "is a database of SQLite"),
     (b"\x89PNG", "is a picture"), (b"\xff\xd8\xff", "is a picture"), (b"%PDF", "is PDF"),
 )  # fmt: skip
-"""What binary files begin with, and what they are."""
+"""First bytes of binary files, and what the files are."""
 _BINARY: Final = re.compile(rb"[\x00-\x06\x0e-\x1a\x1c-\x1f]")
-"""Bytes that no text in any encoding of one byte per character holds."""
+"""Bytes that do not occur in text of any encoding with one byte per character."""
 _INSTEAD: Final = {
-    "is a pickle": "which is never opened here, since to load one may run any code; save a Keras history as "
+    "is a pickle": "which is never opened, because loading it can run any code; save a Keras history as "
     "json.dump(history.history, file)",
     "is compressed by gzip": "unpack it first",
 }
 
 
 def read_table(path: Path, pattern: str | None = None, *, growing: bool = False) -> Table:
-    """Read a file as a table, by what it holds.
+    """Read a file as a table; its format is detected from its content.
 
     Args:
         path: the file; `-` for standard input.
-        pattern: for a text log, a regular expression with named groups instead of what is known.
-        growing: somebody still writes to it: a last line that is not ended, and a bar that still moves, are not read.
+        pattern: for a text log, a regular expression with named groups, used instead of the known formats.
+        growing: True if the file is still being written: an unfinished last line and a moving progress bar are not
+            read.
 
     Raises:
         FileUnreadable: it cannot be opened, is empty, or is not text.
@@ -67,13 +68,13 @@ def read_table(path: Path, pattern: str | None = None, *, growing: bool = False)
 def table_of_text(
     name: str, text: str, suffix: str = "", pattern: str | None = None, *, growing: bool = False
 ) -> Table:
-    """Read a text as a table: JSON, JSONL, CSV, or else the log of a training.
+    """Read text as a table: JSON, JSONL, CSV, or else a training log.
 
     Args:
         name: the file as the user named it, for errors.
         text: its content.
-        suffix: of the file's name; where that promises a table, the text is nothing else.
-        pattern: as for `read_table`; so `growing`.
+        suffix: the file's suffix; if it promises a table, the text is not tried as a log.
+        pattern, growing: as in `read_table`.
 
     Raises:
         FileUnreadable: it is empty, or none of these.
@@ -100,7 +101,7 @@ def table_of_text(
 
 
 def _messages(table: Table) -> str | None:
-    """The lines of a log that a container or a logger wrapped in an object of JSON each; None where it is none."""
+    """The log lines that a container or logger wrapped in one JSON object each; None if there are none."""
     if table.kind != "jsonl" or any(map(is_metric, table.names)):
         return None
     column = next((name for name in table.names if name.rpartition("/")[2].lower() in _MESSAGES), None)
@@ -116,7 +117,7 @@ def _structured(name: str, text: str) -> Table:
 
 
 def _json(name: str, text: str) -> Table:
-    """JSON, or a dictionary as Python prints it, such as `print(history.history)`."""
+    """Read JSON, or a dictionary as printed by Python, such as from `print(history.history)`."""
     try:
         return read_json(name, text)
     except NoHistory:
@@ -135,7 +136,7 @@ def _json(name: str, text: str) -> Table:
 
 
 def _log_or(problem: FileUnreadable | None, name: str, text: str, *, growing: bool) -> Table:
-    """Read a text log; where none of its lines is understood, what is wrong with the table that it may be."""
+    """Read a text log. If no line is understood, raise what is wrong with the table that it may be."""
     try:
         return read_log(name, text, growing=growing)
     except NoHistory:
@@ -145,12 +146,12 @@ def _log_or(problem: FileUnreadable | None, name: str, text: str, *, growing: bo
 
 
 def _looks_like_json(text: str) -> bool:
-    """True for a text that begins as JSON does, and not as a line of a log in brackets."""
+    """True if a text starts like JSON, not like a log line in brackets."""
     return _JSON.match(text) is not None
 
 
 def _is_prose(table: Table) -> bool:
-    """True for a log of sentences that was taken for CSV: a number among its names, or none in its columns."""
+    """True for a log of sentences parsed as CSV: a number among its column names, or no numbers in its columns."""
     if any(_is_number(name) for name in table.names):
         return True
     return not any(math.isfinite(number_in(row.cells.get(name))) for name in table.names for row in table.rows[:100])
@@ -168,7 +169,7 @@ def read_text(path: Path) -> str:
     """The text of a file, in UTF-8 or UTF-16.
 
     Raises:
-        FileUnreadable: it cannot be opened, or is not text; of known binary files, what it is.
+        FileUnreadable: it cannot be opened or is not text; known binary formats are named.
     """
     name = _shown(path)
     try:
@@ -195,7 +196,7 @@ def read_text(path: Path) -> str:
 
 
 def _of_another_encoding(data: bytes) -> str:
-    """Text that is not all UTF-8: of Windows, or UTF-8 in which single bytes are broken. Numbers are ASCII in both."""
+    """Decode text that is not valid UTF-8: Windows-1252, or UTF-8 with broken bytes. Numbers are ASCII in both."""
     text = data.decode("utf-8", "replace")
     return text if any("\x7f" < sign != "\ufffd" for sign in text) else data.decode("cp1252", "replace")
 

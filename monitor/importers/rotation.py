@@ -1,4 +1,4 @@
-"""Where the earlier parts of a log are that was rotated: renamed, or copied and cut."""
+"""Finds earlier parts of a rotated log: renamed, or copied and truncated."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 
 _NUMBER: Final = re.compile(r"[-_.]*\d[-_.:T\d]*(?=\.|$)")
 _MOST: Final = 30
-"""Earlier parts that are looked at, the newest."""
+"""Earlier parts that are read, at most; the newest."""
 
 
 def earlier_parts(current: Path) -> list[tuple[Path, int]]:
-    """Files next to a log whose names differ from its own by a number or a date, with their inodes; the oldest first.
+    """Files whose names differ from a log's by a number or date, with their inodes, oldest first.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -27,7 +27,7 @@ def earlier_parts(current: Path) -> list[tuple[Path, int]]:
         if path.name != current.name and _bare(path.name) == own:
             try:
                 about = path.stat()
-            except OSError:  # it was just renamed or deleted
+            except OSError:  # just renamed or deleted
                 continue
             if path.is_file():
                 found.append((about.st_mtime_ns, path, about.st_ino))
@@ -35,7 +35,7 @@ def earlier_parts(current: Path) -> list[tuple[Path, int]]:
 
 
 def is_part_of(path: Path, current: Path) -> bool:
-    """Whether a file is called as an earlier part of a log would be.
+    """True if a file is named like an earlier part of a log.
 
     >>> [is_part_of(Path(name), Path("train.log")) for name in ("train.1.log", "train-2.log", "train.log", "a.1.log")]
     [True, True, False, False]

@@ -1,4 +1,4 @@
-"""All series of a table, as a run."""
+"""Converts a table to a run with all its series."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from monitor.importers.times import time_ms
 from monitor.roles import Role, role_of
 
 _PREDICTED: Final = frozenset({"y_true", "y_pred", "pred", "prediction", "predictions", "predicted", "ground_truth"})
-"""Columns of what a model says of single examples; where no column counts steps, its losses are those of examples."""
+"""Columns with predictions for single examples. Without a step column, such a table's losses are per example."""
 
 
 def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> ImportedRun:
-    """Every column of numbers as a series; a broken cell is left out and noted.
+    """Make a series of every numeric column; broken cells are skipped and noted.
 
     Args:
-        place: where the file is, the same each time it is read.
+        table: the table.
+        place: where the file is; the same each time it is read.
         name: the run's name.
-        written_ms: when the file was last written, milliseconds since the epoch; the time of rows that have none.
+        written_ms: the file's modification time in ms since the Unix epoch, for rows without a time.
 
     Raises:
-        FileUnreadable: no column holds numbers.
-        SettingsError: the column that the user names for the steps or the epochs holds no numbers.
+        FileUnreadable: no column is numeric.
+        SettingsError: the column that the user named for steps or epochs is not numeric.
     """
     axes, points = axes_of(table), PointList()
     for note in table.notes:
@@ -61,7 +62,7 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
 
 
 def looks_like_training(table: Table) -> bool:
-    """True where a table that nobody named, but a search found, holds curves of a training."""
+    """True if a table found by a search, not named by the user, has training curves."""
     counted = axes_of(table).counted
     if not counted and not _PREDICTED.isdisjoint(map(plain, table.names)):
         return False
@@ -77,7 +78,7 @@ def _epochs(table: Table, axes: Axes) -> list[float]:
 
 
 def _series(table: Table, axes: Axes, points: PointList) -> list[str]:
-    """The columns that hold numbers, in the order in which a loop would log them."""
+    """The numeric columns, in the order in which a loop would log them."""
     found = []
     for name in table.names:
         if name in axes.aside:
@@ -88,7 +89,7 @@ def _series(table: Table, axes: Axes, points: PointList) -> list[str]:
         kinds = [_kind(row.cells.get(name)) for row in table.rows]
         numbers, texts = kinds.count("number"), kinds.count("text")
         loss = role_of(name) in (Role.TRAIN, Role.VAL)
-        if (numbers and numbers >= texts) or (texts and loss):  # each broken cell of a loss is named
+        if (numbers and numbers >= texts) or (texts and loss):  # each broken cell of a loss is reported
             found.append(name)
         elif texts:
             points.skip(f"column {name!r:.60}", "holds text")
@@ -123,6 +124,6 @@ def _row(row: Row, step: float, epoch: float, axes: Axes, series: Sequence[str],
 
 
 def _beginning(row: Row) -> str:
-    """What the first row holds: it stays when the file grows, and differs where another run took the same path."""
+    """A hash of the first row: it stays when the file grows, and differs if another run took over the path."""
     cells: Mapping[str, Cell] = {name: cell for name, cell in row.cells.items() if cell is not None}
     return hashlib.sha256(json.dumps(cells, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Series that count otherwise than the training: a validation logged at its epoch, next to a loss at each iteration."""
+"""Aligns series whose steps are epochs with a training loss logged per iteration."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from monitor.wire import Columns
 
 _LEAST: Final = 3
-"""Points of a series that show what it counts."""
+"""Points needed to see what a series counts."""
 _APART: Final = 10
-"""How many times further the training counts, at least."""
+"""The training must count at least this many times further."""
 
 
 def on_one_scale(points: Columns, train: int) -> tuple[NDArray[np.int64], tuple[int, ...]]:
     """The steps of all points on the scale of the training, and the series that were moved.
 
-    A series that counts 1, 2, 3 ... while the training advances by many steps between its points counts epochs: each of
-    its points stands where the training had come to.
+    A series that counts 1, 2, 3 ... while the training advances by many steps between its points counts epochs. Its
+    points are moved to the training's current step.
 
     Args:
-        points: in the order in which they were logged.
-        train: the series of the training loss.
+        points: in order of logging.
+        train: the series with the training loss.
     """
     steps = points.step.copy()
     own = np.flatnonzero(points.key == train)

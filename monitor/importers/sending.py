@@ -1,8 +1,8 @@
-"""A run that was read, as the batches of one writer: the same write path as a training loop's.
+"""Sends an imported run as the batches of one writer, through the write path of a training loop.
 
-The run's id comes from where the source is, the writer's name from what it holds. To import the same again sends
-batches that are duplicates; to import a source that has changed since starts a new attempt of the same run; an import
-that was interrupted continues where it stopped.
+The run's id is derived from the source's location, the writer's name from the content. Importing the same source again
+sends duplicates, which are ignored; importing a changed source starts a new attempt of the same run; an interrupted
+import continues where it stopped.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from monitor.importers.imported import ImportedRun
 from monitor.wire import Batch, Columns, Event, jsonable
 
 BATCH: Final = 50_000
-"""Records of one batch."""
+"""Records per batch."""
 _AHEAD: Final = 2
-"""Records before the first point: the run's start, and where it comes from."""
-_NAME: Final = 250
+"""Records before the first point: the start of the run, and its origin."""
+_NAME: Final = 250  # characters; longer names are refused
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What sending a run did.
+    """The result of sending a run.
 
     Attributes:
         run_id: the run's id in the store.
-        points: points that were stored now.
-        known: True where all of it was stored before, and nothing was done.
+        points: points stored now.
+        known: True if everything was stored before.
     """
 
     run_id: str
@@ -47,7 +47,8 @@ def run_id_of(run: ImportedRun, project: str | None = None) -> str:
     """The id under which a run is stored.
 
     Args:
-        project: the project that the user chose; another one gets another copy. None: the source's own.
+        run: the run as read.
+        project: the project that the user chose, if any; each project gets a copy of its own.
     """
     return hashlib.sha256(f"monitor import\0{project or ''}\0{run.origin}".encode()).hexdigest()[:32]
 
@@ -63,13 +64,14 @@ def send_run(
     """Store a run.
 
     Args:
+        run: the run as read.
         send: a sink's `send`.
-        project: instead of the source's own.
-        name: instead of the source's own.
-        progress: told after each batch how many of the run's points are stored.
+        project: overrides the source's project.
+        name: overrides the source's name.
+        progress: called after each batch with the number of points stored so far.
 
     Raises:
-        MonitorError: what `send` raises, but for gaps, which are closed.
+        MonitorError: raised by `send`, except for offset gaps, which are handled.
     """
     run_id, total = run_id_of(run, project), len(run.points)
     outbox = _Outbox(run, run_id, f"import-{_fingerprint(run)}", _events(run, project, name))
@@ -79,6 +81,7 @@ def send_run(
         try:
             reply = send(batch)
         except OffsetGap as gap:
+            # An interrupted import left its first records in the store: continue after them.
             if not at < gap.expected <= outbox.end:
                 raise
             at = gap.expected
@@ -96,7 +99,7 @@ def send_run(
 
 @dataclass(frozen=True, slots=True)
 class _Outbox:
-    """The records of a run: its start, its origin, one for each point, its end; before a further attempt its start."""
+    """The records of a run: its start, its origin, one per point, its end; and a start before each further attempt."""
 
     run: ImportedRun
     run_id: str
@@ -108,12 +111,13 @@ class _Outbox:
         return len(self.run.points) + _AHEAD + len(self.run.attempts) + 1
 
     def batch(self, first: int) -> Batch:
-        """The records from `first` on, all of one attempt."""
+        """The records from `first` on, all from one attempt."""
         begins = _begins(self.run)
         attempt = bisect_right(begins, first) - 1
         last = min(first + BATCH, self.end, *begins[attempt + 1 :])
         ends = (*self.run.attempts, len(self.run.points))
         most, least = ends[attempt], ends[attempt - 1] if attempt else 0
+        # Records to points: `_AHEAD` events come first, and one `run` event before each further attempt.
         low, high = (min(most, max(least, at - _AHEAD - attempt)) for at in (first, last))
         used, index = np.unique(self.run.points.key[low:high], return_inverse=True)
         p = self.run.points
@@ -135,7 +139,7 @@ class _Outbox:
 
 
 def _begins(run: ImportedRun) -> tuple[int, ...]:
-    """The record with which each attempt begins, its `run` event."""
+    """The first record of each attempt, its `run` event."""
     return (0, *(at + _AHEAD + i for i, at in enumerate(run.attempts)))
 
 
@@ -174,7 +178,7 @@ def _strict(data: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _fingerprint(run: ImportedRun) -> str:
-    """What the run holds, without its times: those of a file change when it is copied."""
+    """A hash of the run's content without times, because a file's times change when it is copied."""
     digest = hashlib.sha256()
     for part in _parts(run):
         digest.update(len(part).to_bytes(8, "little"))

@@ -1,8 +1,8 @@
-"""Tables of other shapes than a row for each step and a column for each metric, brought into that shape.
+"""Converts tables of other shapes to one row per step and one column per metric.
 
-A row for each point, with the metric's name in a column. Several runs in one table, told apart by a column or by the
-names of the columns, as charts are exported. Rows of training and of validation in turn. One curve, whose name is that
-of the file. And the one that holds no curve: a table of finished runs.
+Handles: one row per point with the metric's name in a column; several runs in one table, separated by a column or by
+column names, as in exported charts; alternating rows of training and validation; a single curve named by its file. A
+table of finished runs has no curve and is refused.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _RUNS: Final = (
     "run_uuid", "run_id", "runid", "run", "run_name", "runname", "experiment", "experiment_name", "experiment_id",
     "exp", "trial", "trial_id", "trial_name", "seed", "fold", "repeat", "model", "model_name", "method",
 )  # fmt: skip
-"""Columns that tell several runs of one table apart, in lower case."""
+"""Columns that separate several runs in one table, in lower case."""
 _ENDED: Final = frozenset({"state", "status"})
 _NAMES: Final = frozenset({"name", "id", "run_name", "run_id", "display_name", "displayname"})
 _SETS: Final = frozenset({
@@ -46,20 +46,20 @@ _SEARCHED: Final = frozenset({
     "dropout_rate", "optimizer", "weight_decay", "num_epochs", "n_epochs", "window_size", "momentum", "activation",
     "seq_len", "num_params",
 })  # fmt: skip
-"""Columns of what is chosen once for a run."""
+"""Columns for what is chosen once per run."""
 _SEARCH: Final = re.compile(r"mean_fit_time$|rank_test_|params$")
-"""Columns of the results of a search by scikit-learn."""
+"""Columns of scikit-learn's search results."""
 _LEAST_STEPS: Final = 3
-"""Steps from which on their order is no chance."""
+"""Steps from which their order cannot be chance."""
 _LEAST_ROWS: Final = 10
-"""Rows from which on steps that fall are not those of workers that come in any order."""
+"""Rows from which falling steps are not those of workers in arbitrary order."""
 _RELATIVE: Final = ("relative_time_wall", "relative_time_process")
 _CHART: Final = re.compile(r"(?P<run>.+?) - (?P<metric>.+?)(?P<extreme>__MIN|__MAX)?")
 _TENSORBOARD: Final = re.compile(r"(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+)")
 
 
 def curves_in(table: Table) -> list[Table]:
-    """The tables of one run each that a table is, a row for each step.
+    """Split a table into one table per run, with one row per step.
 
     Raises:
         NoHistory: it is a table of finished runs.
@@ -70,7 +70,7 @@ def curves_in(table: Table) -> list[Table]:
 
 
 def _upright(table: Table) -> Table:
-    """A table with a row for each metric and a column for each step as one with a row for each step."""
+    """Transpose a table that has one row per metric and one column per step."""
     first, *others = table.names
     numbers = [number_in(name) for name in others]
     if len(others) < len(table.rows) or len(others) < _LEAST_STEPS or not table.header or not table.counts(first):
@@ -87,17 +87,17 @@ def _upright(table: Table) -> Table:
 
 
 def _oldest_first(table: Table) -> Table:
-    """Rows of which the newest is the first, as some trackers export them, in the order of the training."""
+    """Reverse a table whose newest row comes first, as in some trackers' exports."""
     axis = next((name for name in table.names if table.counts(name)), None)
     steps = [number_in(row.cells.get(axis)) for row in table.rows] if axis is not None else []
     if len(steps) < _LEAST_ROWS or not all(a > b for a, b in pairwise(steps)):
         return table
-    note = Skipped(place=f"column {axis!r:.60}", reason="falls from row to row: the last row is read first")
+    note = Skipped(place=f"column {axis!r:.60}", reason="falls from row to row, so the rows are read in reverse")
     return replace(table, rows=table.rows[::-1], notes=(*table.notes, note))
 
 
 def _of_episodes(table: Table) -> Table:
-    """A table as `Monitor` of Stable-Baselines and Gym writes it, a row for each episode: its steps are summed up.
+    """Add steps to a table of Stable-Baselines' and Gym's `Monitor`, with one row per episode: lengths are summed up.
 
     Source: stable_baselines3/common/monitor.py: `r` is the reward, `l` the length, `t` the seconds since the start.
     """
@@ -115,7 +115,7 @@ def _of_episodes(table: Table) -> Table:
 
 
 def _of_chart(table: Table) -> list[Table]:
-    """Tables as W&B exports a chart: a column for each run, called "run - metric"; extremes of a bin are left out."""
+    """Split a chart exported from W&B, with columns "run - metric"; the extremes of bins are dropped."""
     found: dict[str, dict[str, str]] = {}
     extremes, others = [], []
     for name in table.names:
@@ -146,7 +146,7 @@ def _of_chart(table: Table) -> list[Table]:
 
 
 def _renamed(rows: Iterable[Row], named: dict[str, str], needs: Iterable[str]) -> tuple[Row, ...]:
-    """Rows with their columns called otherwise, without those in which none of the needed ones has a cell."""
+    """Rows with renamed columns, without rows in which all needed columns are blank."""
     needed = tuple(needs)
     return tuple(
         Row(row.number, {new: row.cells[old] for old, new in named.items() if old in row.cells})
@@ -156,7 +156,7 @@ def _renamed(rows: Iterable[Row], named: dict[str, str], needs: Iterable[str]) -
 
 
 def _by_run(table: Table) -> list[Table]:
-    """The rows of each run, where a column tells them apart.
+    """Split the rows by run, if a column names it.
 
     Raises:
         NoHistory: each row is a run.
@@ -168,13 +168,13 @@ def _by_run(table: Table) -> list[Table]:
         return [table]
     runs: dict[str, list[Row]] = {}
     label = next(str(row.cells[column]) for row in table.rows if _filled(row.cells.get(column)))
-    for row in table.rows:  # a row that does not say it is of the run before
+    for row in table.rows:  # a row without a label belongs to the run above
         label = str(row.cells[column]) if _filled(row.cells.get(column)) else label
         runs.setdefault(label.strip(), []).append(row)
     names = tuple(name for name in table.names if name != column)
     if len(runs) == 1:
         (label,) = runs
-        part = f"{column}-{label}" if table.kind == "text" else ""  # another may follow in a log that grows
+        part = f"{column}-{label}" if table.kind == "text" else ""  # a log that grows may get another part
         return [replace(table, names=names, config={**table.config, column: label}, run=part)]
     if not any(map(table.counts, names)) or max(map(len, runs.values())) == 1:
         return [table]
@@ -185,7 +185,7 @@ def _by_run(table: Table) -> list[Table]:
 
 
 def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
-    """Refuse a table of runs, each row the last values of one: it holds no curve.
+    """Refuse a table of runs with one row of last values each: it has no curve.
 
     Raises:
         NoHistory: each row is a run.
@@ -210,12 +210,12 @@ def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
 
 
 def _is_long(table: Table) -> bool:
-    """Whether each row is a point, with its metric's name in a column."""
+    """True if each row is a point, with the metric's name in a column."""
     return _metric_and_value(table) is not None
 
 
 def _metric_and_value(table: Table) -> tuple[str, str] | None:
-    """The columns of the metric's name and of its value; None where a row is not a point."""
+    """The columns with the metric's name and value; None if the rows are not points."""
     plainly = {name: plain(name.rsplit("/", 1)[-1]) for name in table.names}
     metrics = [name for name, known in plainly.items() if known in _METRICS]
     values = [name for name, known in plainly.items() if known in _VALUES]
@@ -226,14 +226,14 @@ def _metric_and_value(table: Table) -> tuple[str, str] | None:
 
 
 def _counts_up(table: Table, name: str) -> bool:
-    """Whether a column rises from row to row, as a count does."""
+    """True if a column mostly rises from row to row, as a count does."""
     numbers = [number_in(row.cells.get(name)) for row in table.rows]
     rises = sum(a < b for a, b in pairwise(numbers))
     return 2 * rises >= len(numbers) - 1
 
 
 def one_curve(table: Table) -> Table:
-    """A table of nothing but steps, times and one column of values: that is the metric which the file is called by."""
+    """Name the metric after the file, if the table has only steps, times and one column of values."""
     stem = PurePath(table.path).stem
     match = _TENSORBOARD.fullmatch(stem)
     values = [name for name in table.names if plain(name) in _VALUES or (name == "0" and INDEX in table.names)]
@@ -249,7 +249,7 @@ def one_curve(table: Table) -> Table:
 
 
 def run_of_chart(name: str) -> str | None:
-    """The run of a curve that TensorBoard's page downloaded to a file of this name; None for another file.
+    """The run in the name of a file downloaded from TensorBoard; None for other files.
 
     >>> run_of_chart("run-exp_1-tag-Loss_train.csv"), run_of_chart("loss.csv")
     ('exp_1', None)
@@ -259,7 +259,7 @@ def run_of_chart(name: str) -> str | None:
 
 
 def _wide(table: Table) -> Table:
-    """A table with a row for each point as one with a column for each metric."""
+    """Turn one row per point into one column per metric."""
     columns = _metric_and_value(table)
     if columns is None:
         return table
@@ -278,7 +278,7 @@ def _wide(table: Table) -> Table:
 
 
 def _in_step(rows: list[Row], kept: Sequence[str], table: Table) -> list[Row]:
-    """Rows that list one metric after the other in the order of the steps; others as they are.
+    """Sort rows that list one metric after the other by step; leave others as they are.
 
     Such a table lists each metric once, from its first step to its last.
     """
@@ -286,7 +286,7 @@ def _in_step(rows: list[Row], kept: Sequence[str], table: Table) -> list[Row]:
     if not axes:
         return rows
     whole = [axis for axis in axes if all(math.isfinite(number_in(row.cells.get(axis))) for row in rows)]
-    axes = sorted(whole or axes[:1], key=lambda name: not table.of_epochs(name))  # a step may count within its epoch
+    axes = sorted(whole or axes[:1], key=lambda name: not table.of_epochs(name))  # a step may restart in each epoch
     last = ""
     begun: set[str] = set()
     for row in rows:
@@ -303,7 +303,7 @@ def _in_step(rows: list[Row], kept: Sequence[str], table: Table) -> list[Row]:
 
 
 def _by_set(table: Table) -> Table:
-    """Rows of training and of validation in turn, as a column says: its word goes before the names of the metrics."""
+    """Prefix metrics with the data set named in a column, if rows of training and validation alternate."""
     column = next((name for name in table.names if plain(name) in _SETS and _holds_sets(table, name)), None)
     if column is None:
         return table
@@ -323,7 +323,7 @@ def _by_set(table: Table) -> Table:
 
 
 def _set_named(text: str) -> str:
-    """A set as its rows call it; of a text such as `{'subset': 'val'}` only which it is."""
+    """A data set as named in its rows; from a text such as `{'subset': 'val'}` only the role."""
     if all(sign.isalnum() or sign in "_-. " for sign in text):
         return text
     role = role_of_set(text)

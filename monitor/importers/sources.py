@@ -1,4 +1,4 @@
-"""What a person names to import: a file, a folder that is searched, or the address of an MLflow."""
+"""Finds what to import: a file, a folder that is searched, or an MLflow address."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _LOGS: Final = re.compile(
     r".*\.(?:log|out|err)|(?:.*[^a-z])?(?:train(?:ing)?|log|logs|output|stdout|slurm|nohup)(?:[^a-z].*)?\.txt",
     re.IGNORECASE,
 )
-"""Names of text logs that a search looks into, where nothing else in their folder tells of a training."""
+"""Names of text logs that a search reads, if nothing else in their folder is a training."""
 _STATE: Final = "trainer_state.json"
 _CHECKPOINT: Final = re.compile(r"checkpoint-(\d+)")
 _GENERIC: Final = frozenset(
     {"trainer_state", "metrics", "history", "log", "logs", "losses", "results", "training", "train_log", "data"}
 )
-"""Names of files that say nothing about the run: the folder's name does."""
+"""File names that say nothing about the run; then the folder's name is used."""
 
 
 Found = ImportedRun | FileUnreadable | NotTraining
@@ -45,16 +45,16 @@ class Source:
     """One thing to read.
 
     Attributes:
-        shown: as the user knows it.
-        name: the run's name, where the source has none of its own.
-        path: the file or folder; None for an MLflow.
-        place: what stays the same wherever it is named from; an MLflow's address as it was given.
-        parts: the event files, where it is a folder of such.
-        searched: a search found it; nobody named it.
-        problem: why it cannot be looked into; "" where it can.
-        pattern: what to look for in a text log, instead of what is known.
-        growing: somebody still writes to it, so that a line that has no end yet is none.
-        said: what the user says of its columns and series.
+        shown: its name for the user.
+        name: the run's name, if the source has none of its own.
+        path: the file or folder; None for an MLflow address.
+        place: its location, independent of how it was named; an MLflow address as given.
+        parts: the event files, for a TensorBoard folder.
+        searched: True if a search found it; False if the user named it.
+        problem: why it cannot be read; "" if it can.
+        pattern: what to look for in a text log, instead of the known formats.
+        growing: True if it is still being written, so that an unfinished line is not read.
+        said: what the user says about its columns and series.
     """
 
     shown: str
@@ -70,18 +70,18 @@ class Source:
 
     @property
     def many(self) -> bool:
-        """True where it may hold several runs: an MLflow, unless the address is that of one run."""
+        """True if it may hold several runs: an MLflow address, unless it is that of one run."""
         return self.path is None and "runs/" not in self.shown
 
     def read(self, twins: Twins | None = None) -> Iterator[Found]:
-        """Its runs; one that cannot be read comes as its error.
+        """Read its runs; one that cannot be read is yielded as its error.
 
         Args:
-            twins: what the same search has found before; a training that is among it comes as a `NotTraining`.
+            twins: runs that the same search has found before; a duplicate of one is yielded as `NotTraining`.
 
         Raises:
-            SettingsError: the user names a column or a series that is not there; where a search found the source, it
-                comes as a `NotTraining`.
+            SettingsError: the user named a column or series that does not exist. For a source found by a search, it is
+                yielded as `NotTraining` instead.
         """
         for found in self._as_said():
             if twins is not None and self.searched and self.path is not None and isinstance(found, ImportedRun):
@@ -90,7 +90,10 @@ class Source:
                 yield found
 
     def _as_said(self) -> Iterator[Found]:
-        """Its runs, with what the user says of them: their own tags before the settings, the options before both."""
+        """Its runs, with what the user says about them.
+
+        Options override the runs' own tags, and these override the settings.
+        """
         try:
             for found in self._read():
                 if isinstance(found, ImportedRun):
@@ -127,7 +130,7 @@ class Source:
                 yield from self._tables(self.path)
         except FileUnreadable as error:
             yield error
-        except OSError as error:  # it went away, or is not ours to read
+        except OSError as error:  # it disappeared, or is not readable
             yield FileUnreadable(self.shown, "", error.strerror or str(error))
 
     def _tables(self, path: Path) -> Iterator[Found]:
@@ -141,7 +144,7 @@ class Source:
             for table in tables:
                 name = f"{self.name}/{table.run}" if table.run else str(table.config.get("run") or self.name)
                 runs.append(run_of_table(table, place=self.place, name=name, written_ms=written))
-        except FileUnreadable as error:  # JSON that a search finds is a log of anything, or of nothing
+        except FileUnreadable as error:  # JSON found by a search may be anything
             if self.searched and (isinstance(error, NoHistory) or path.suffix.lower() == ".json"):
                 yield NotTraining(self.shown, f"{error.place + ': ' if error.place else ''}{error.problem}")
                 return
@@ -161,15 +164,15 @@ def read_runs(source: str | Path, pattern: str | None = None, said: Said = NOTHI
     """Every run of a source with all its series.
 
     Args:
-        source: a file, a folder that is searched, `-` for standard input, or the address of an MLflow.
-        pattern: for text logs, a regular expression with named groups instead of what is known.
-        said: what the user says of the columns and series.
+        source: a file, a folder that is searched, `-` for standard input, or an MLflow address.
+        pattern: for text logs, a regular expression with named groups, used instead of the known formats.
+        said: what the user says about the columns and series.
 
     Returns:
-        Runs as they are read; for what cannot be read, the error; for what is not a training, a `NotTraining`.
+        The runs as they are read; an error for what cannot be read, and a `NotTraining` for what is not a training.
 
     Raises:
-        SettingsError: the user names a column or a series that the source does not have.
+        SettingsError: the user named a column or series that the source does not have.
     """
     twins = Twins()
     for found in sources(source, pattern, said):
@@ -177,10 +180,10 @@ def read_runs(source: str | Path, pattern: str | None = None, said: Said = NOTHI
 
 
 def sources(source: str | Path, pattern: str | None = None, said: Said = NOTHING) -> list[Source]:
-    """What there is to read behind a name, without reading it; empty for a folder that holds nothing.
+    """The sources behind a name, not read yet; empty for a folder without any.
 
     Args:
-        source: as in `read_runs`, like the rest.
+        source, pattern, said: as in `read_runs`.
     """
     return [replace(found, said=said) for found in _sources(source, pattern)]
 
@@ -215,7 +218,7 @@ def _search(top: Path, pattern: str | None) -> list[Source]:
         folders[:] = sorted(
             name for name in folders if not name.startswith((".", "__")) and not (here / name).is_symlink()
         )
-        if META in names and is_run(here):  # what else is in the folder of a run of MLflow are its artifacts
+        if META in names and is_run(here):  # the rest of an MLflow run's folder is its artifacts
             files.append(here / META)
             folders.clear()
             continue
@@ -249,12 +252,12 @@ def _search(top: Path, pattern: str | None) -> list[Source]:
 
 
 def _shown(path: Path) -> str:
-    """A file as the user can name it to have this run alone: one of MLflow's is a folder."""
+    """The name by which the user can import this run alone: for MLflow, its folder."""
     return str(path.parent if path.name == META else path)
 
 
 def _latest_states(files: Sequence[Path]) -> list[Path]:
-    """Without the trainer states of checkpoints that a later one holds too."""
+    """The files without trainer states of checkpoints that a later one includes."""
     latest: dict[Path, Path] = {}
     for path in files:
         if path.name == _STATE:
@@ -274,13 +277,13 @@ def _progress(path: Path) -> float:
 
 
 def _of_state(path: Path) -> str:
-    """Where a file is; every trainer state of one training is at the same place."""
+    """The location of a file; all trainer states of one training share one."""
     resolved = _real(path)
     return str(_run_folder(resolved) / _STATE if path.name == _STATE else resolved)
 
 
 def _name(path: Path, top: Path) -> str:
-    """A run's name: its path below the folder that was named, without what says nothing."""
+    """A run's name: its path below the folder that was named, without parts that say nothing."""
     if path.name == _STATE:
         path = _run_folder(path)
     elif path.is_dir():
@@ -295,5 +298,5 @@ def _name(path: Path, top: Path) -> str:
 
 
 def _real(path: Path) -> Path:
-    """Where a path leads; one that leads in a circle leads to itself."""
+    """The path with symbolic links resolved; a circular link stays as it is."""
     return Path(os.path.realpath(path))

@@ -1,4 +1,4 @@
-"""A file as rows of named cells, before anybody knows what they mean."""
+"""A file as rows of named cells, not yet interpreted."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from monitor.roles import NOTHING, Said, find
 Cell = str | float | int | bool | None
 _PARAMETERS: Final = frozenset({"config", "configuration", "args", "arguments", "params", "parameters", "hparams",
                                "hyperparameters", "settings", "hyper_parameters"})  # fmt: skip
-"""What a training calls its own parameters."""
+"""Names that trainings give to their own parameters."""
 Record = Mapping[str, object] | Mapping[object, object]
 INDEX: Final = ""
-"""The column that numbers the rows where no column that counts does: the index of a data frame."""
+"""The column that numbers the rows if no other does: the index of a data frame."""
 TORN: Final = "is cut short; its writer was killed there"
 _DECIMAL_COMMA: Final = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?")
 _PERCENT: Final = re.compile(r"([-+]?[\d.]+) ?%")
 _REPR: Final = re.compile(r"(?:tensor|array|(?:np|numpy)\.(?:float|int)\d+)\(\[{0,2}([-+\w.]+)\]{0,2}[,)].*")
-"""A number as PyTorch and NumPy print it: "tensor(0.5, device='cuda:0')", "np.float32(0.5)"."""
+"""A number as printed by PyTorch and NumPy: "tensor(0.5, device='cuda:0')", "np.float32(0.5)"."""
 _PLAIN: Final = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?|[-+]?(?:nan|inf))(?:\(ind\))?")
 _BLANK: Final = frozenset({"", "-", "none", "null", "n/a", "na", "no log"})
 _SPECIAL: Final[Mapping[str, float]] = {
@@ -39,12 +39,12 @@ _SPECIAL: Final[Mapping[str, float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """Something of a source that is not stored, or was taken for something.
+    """A note on something that is not stored, or on how it was interpreted.
 
     Attributes:
         place: the row, column or metric.
         reason: why, in a few words.
-        broken: True where the source is damaged there; False where it holds what no store of curves keeps.
+        broken: True if the source is damaged there; False if it is something that a store of curves does not keep.
     """
 
     place: str
@@ -57,8 +57,8 @@ class Row:
     """One row.
 
     Attributes:
-        number: the line it begins on, from 1.
-        cells: by column; a column that is missing here is not there.
+        number: the line on which it starts, from 1.
+        cells: by column; missing columns have no cell.
     """
 
     number: int
@@ -67,18 +67,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A file's rows.
+    """The rows of a file.
 
     Attributes:
         path: the file as the user named it.
-        names: the columns, in the order in which they first appear.
-        rows: the rows, in the file's order; at least one.
-        header: True where the names are the file's first row.
-        kind: what the file is.
-        config: parameters of the training that the file holds next to its rows.
-        notes: what of the file is none of the rows.
-        run: the run's name, where the file holds several.
-        said: what the user says of the columns.
+        names: the columns, in order of first appearance.
+        rows: at least one row, in the file's order.
+        header: True if the names are the file's first row.
+        kind: the file's format.
+        config: parameters of the training found next to the rows.
+        notes: what was skipped, and why.
+        run: the run's name, if the file holds several.
+        said: what the user says about the columns.
     """
 
     path: str
@@ -92,15 +92,15 @@ class Table:
     said: Said = NOTHING
 
     def counts(self, name: str) -> bool:
-        """Whether a column counts steps or epochs, as the user says or else by its name."""
+        """True if a column counts steps or epochs, according to the user or by its name."""
         return counts(name) or name in (self.named(self.said.step), self.named(self.said.epoch))
 
     def of_epochs(self, name: str) -> bool:
-        """Whether a column that counts counts epochs."""
+        """True if a counting column counts epochs."""
         return place(name, EPOCHS) is not None or name == self.named(self.said.epoch)
 
     def named(self, wanted: str | None) -> str | None:
-        """The column that is meant by a name; None where there is none of it."""
+        """The column that a name refers to; None if there is none."""
         return None if wanted is None else find(wanted, self.names)
 
 
@@ -112,14 +112,14 @@ def table_of_records(
     config: Mapping[str, object] | None = None,
     notes: Sequence[Skipped] = (),
 ) -> Table | None:
-    """Objects as rows, what is nested joined by `/`; None where no cell is left.
+    """Objects as rows, with nested names joined by `/`; None if there are no cells.
 
     Args:
         path: the file as the user named it.
-        records: each with the number of its row.
-        kind: what the file is.
+        records: the objects, each with its row number.
+        kind: the file's format.
         config: parameters of the training.
-        notes: what else is to be told of the file.
+        notes: further notes on the file.
     """
     names: dict[str, None] = {}
     odd: dict[str, str] = {}
@@ -142,7 +142,7 @@ def table_of_records(
 
 
 def _settings(record: Record) -> dict[str, object]:
-    """The parameters of a training that stand alone before its rows; none where it is a row."""
+    """The parameters of a training, if they come before its rows as a record of their own."""
     inner = [value for value in record.values() if isinstance(value, Mapping)]
     if not record or len(inner) < len(record) or not all(str(name).lower() in _PARAMETERS for name in record):
         return {}
@@ -150,7 +150,7 @@ def _settings(record: Record) -> dict[str, object]:
 
 
 def flat(data: Record) -> Iterator[tuple[str, object]]:
-    """Names and values in their order; an object's are joined to its name, however deep."""
+    """Names and values in order; nested names are joined by `/`, at any depth."""
     waiting: list[tuple[str, Iterator[tuple[object, object]]]] = [("", iter(data.items()))]
     while waiting:
         prefix, items = waiting[-1]
@@ -164,19 +164,19 @@ def flat(data: Record) -> Iterator[tuple[str, object]]:
 
 
 def is_cell(value: object) -> TypeGuard[Cell]:
-    """True for one number, text, or nothing; False for a list or an object."""
+    """True for a number, a text or None; False for a list or an object."""
     return value is None or isinstance(value, str | int | float)
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """True for a number that a float can hold, and no boolean."""
+    """True for a number that fits into a float; booleans do not count."""
     if isinstance(value, int) and not isinstance(value, bool):
         return abs(value) < 2**63
     return isinstance(value, float)
 
 
 def cell_number(cell: Cell) -> float | None:
-    """A cell as a number; None where it is blank.
+    """A cell as a number; None if it is blank.
 
     >>> cell_number("1e-3"), cell_number("-inf"), cell_number(" "), cell_number("1,5"), cell_number("40/100")
     (0.001, -inf, None, 1.5, 40.0)
@@ -192,7 +192,7 @@ def cell_number(cell: Cell) -> float | None:
     if isinstance(cell, int | float):
         return float(cell)
     try:
-        if "_" in cell:  # float() takes 1_000
+        if "_" in cell:  # float() would accept 1_000
             raise ValueError
         return float(cell)
     except ValueError:
@@ -203,7 +203,7 @@ def cell_number(cell: Cell) -> float | None:
 
 
 def _spelt(text: str) -> float:
-    """A number as people and libraries print it: "0,5", "40/100", "98.5%", "tensor(0.5)"."""
+    """A number as printed by people and libraries: "0,5", "40/100", "98.5%", "tensor(0.5)"."""
     done, slash, of = text.partition("/")
     if slash and done.isdecimal() and of.isdecimal():
         return float(done)
@@ -221,7 +221,7 @@ def _spelt(text: str) -> float:
 
 
 def number_in(cell: Cell) -> float:
-    """A cell as a number; NaN where it is anything else."""
+    """A cell as a number; NaN if it is not one."""
     try:
         found = float(cell) if isinstance(cell, bool) else cell_number(cell)
     except (ValueError, OverflowError):
@@ -230,13 +230,13 @@ def number_in(cell: Cell) -> float:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Columns as an error names them, in one line: the first few, each cut where it is long."""
+    """Column names for an error, in one line: the first few, long ones cut."""
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
     return ", ".join(inert(f"{name:.60}") for name in names[:12]) + more
 
 
 def kind_of(value: object) -> str:
-    """What JSON calls a value.
+    """The JSON type of a value.
 
     >>> kind_of([1]), kind_of({}), kind_of(1.5), kind_of(None)
     ('list', 'object', 'number', 'null')

@@ -1,8 +1,8 @@
-"""TensorBoard event files, read without TensorFlow: the scalars in them, as PyTorch, TensorFlow and others write them.
+"""Reads the scalars of TensorBoard event files, without TensorFlow.
 
-A file is a row of records, each framed by its length and two checksums; a record is an `Event` message, which may hold
-a summary of named values. Only the fields that scalars need are decoded. The tail of a file that is still being
-written is cut.
+A file is a sequence of records, each framed by its length and two checksums. A record is an `Event` message, which may
+hold a summary of named values. Only the fields that scalars need are decoded. The incomplete tail of a file that is
+still being written is ignored.
 
 Source: tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto,
     tensorflow/core/framework/summary.proto.
@@ -21,17 +21,17 @@ from monitor.importers.protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, 
 
 _FLOAT, _DOUBLE = 1, 2
 _MOST: Final = 1 << 28
-"""Bytes of one record, at most; a longer one is damage."""
+"""Bytes per record, at most; a longer one is damage."""
 
 
 def is_event_file(path: Path) -> bool:
-    """True where the name is that of an event file."""
+    """True if the name is that of an event file."""
     return "tfevents" in path.name
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One value of an event file; `time_ms` is milliseconds since the epoch, 0 where the event has none."""
+    """One value of an event file; `time_ms` is in ms since the Unix epoch, 0 if the event has none."""
 
     step: int
     tag: str
@@ -40,7 +40,7 @@ class Scalar:
 
 
 def scalars(path: Path) -> Iterator[Scalar]:
-    """The scalars of one event file, in the order in which they were written.
+    """The scalars of an event file, in the order of writing.
 
     Raises:
         FileUnreadable: it cannot be opened, or is not an event file.
@@ -77,13 +77,13 @@ def _records(path: Path) -> Iterator[bytes]:
         if length > _MOST:
             raise FileUnreadable(str(path), f"byte {at}", "is not an event record")
         if at + 16 + length > len(data):
-            return  # the writer has not come further yet, or was killed here
+            return  # still being written, or the writer was killed here
         yield data[at + 12 : at + 12 + length]
         at += 16 + length
 
 
 def _value(data: bytes) -> tuple[str, float] | None:
-    """Tag and number of a `Summary.Value`; None where it is not a scalar."""
+    """The tag and number of a `Summary.Value`; None if it is not a scalar."""
     tag, number_found = "", None
     for number, kind, value in fields(data):
         if number == 1 and kind == BYTES:
@@ -96,7 +96,7 @@ def _value(data: bytes) -> tuple[str, float] | None:
 
 
 def _tensor(data: bytes) -> float | None:
-    """The number in a `TensorProto` of one float or double; None where it holds anything else."""
+    """The number in a `TensorProto` with one float or double; None for anything else."""
     dtype, content = 0, b""
     for number, kind, value in fields(data):
         if number == 1 and kind == VARINT:

@@ -1,9 +1,9 @@
-"""Folders of TensorBoard event files as runs.
+"""Reads folders of TensorBoard event files as runs.
 
-A folder that holds event files is a run. Some layouts spread one run over folders, and are put together again: Keras
-writes `train` and `validation` folders whose tags have the same names; next to its event file `SummaryWriter` writes a
-folder for each curve of `add_scalars`, and one for the final figures of `add_hparams`. A training that was started
-again in its folder writes another file there; where its steps go back it is another attempt of the run.
+A folder with event files is a run. Some layouts spread a run over several folders, which are combined: Keras writes
+`train` and `validation` folders with the same tags; `SummaryWriter` writes a folder next to its event file for each
+curve of `add_scalars`, and one for the final metrics of `add_hparams`. A training restarted in its folder writes
+another file; if its steps go back, that is another attempt of the run.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from monitor.importers.imported import ImportedRun, NotTraining, PointList
 from monitor.importers.tensorboard import Scalar, scalars
 
 _HPARAMS: Final = re.compile(r"\d{9,11}\.\d+")
-"""The folder that `SummaryWriter.add_hparams` makes is called after the time."""
+"""`SummaryWriter.add_hparams` names its folder after the time."""
 SPLITS: Final = frozenset(
     {"train", "training", "validation", "val", "valid", "eval", "evaluation", "dev", "test", "testing", "holdout"}
 )
-"""Folders of a run that are called after a set."""
+"""Folders of a run named after a data set."""
 
 
 def group(folders: Mapping[Path, Sequence[Path]]) -> Mapping[Path, Mapping[str, Sequence[Path]]]:
-    """Event files by run.
+    """Group event files by run.
 
     Args:
-        folders: the event files of each folder that has some.
+        folders: event files by folder.
 
     Returns:
-        By the run's folder, the event files by the name of the folder below it in which they are, "" for its own.
+        For each run's folder, its event files by subfolder; "" for its own.
     """
     runs: dict[Path, dict[str, Sequence[Path]]] = {}
     for folder, files in sorted(folders.items()):
@@ -50,26 +50,26 @@ def group(folders: Mapping[Path, Sequence[Path]]) -> Mapping[Path, Mapping[str, 
 
 
 def of_file(path: Path, folder: Path) -> dict[str, Sequence[Path]]:
-    """One event file as `group` would give it: in a folder that is called after a set, its curves are of that set.
+    """One event file in the form of `group`: in a folder named after a data set, its curves are of that set.
 
     Args:
         path: the file as it was named.
-        folder: where it really lies.
+        folder: the folder it really is in.
     """
     return {folder.name if folder.name.lower() in SPLITS else "": [path]}
 
 
 def read_event_run(shown: str, place: str, name: str, parts: Mapping[str, Sequence[Path]]) -> ImportedRun | NotTraining:
-    """Read the event files of one run; one that is broken is left out and noted.
+    """Read the event files of one run; broken ones are skipped and noted.
 
     Args:
         shown: what the user named, for errors.
-        place: where the run is, the same each time it is read.
+        place: where the run is; the same each time it is read.
         name: the run's name.
-        parts: as `group` gives them.
+        parts: as returned by `group`.
 
     Raises:
-        FileUnreadable: nothing but broken files.
+        FileUnreadable: all files are broken.
     """
     points, problems = PointList(), []
     streams: list[tuple[str, list[Scalar]]] = []
@@ -106,7 +106,7 @@ def read_event_run(shown: str, place: str, name: str, parts: Mapping[str, Sequen
 
 
 def _read(path: Path) -> tuple[list[Scalar], FileUnreadable | None]:
-    """The scalars of a file, and what is wrong with it where those are not all."""
+    """The scalars of a file, and the error if they are incomplete."""
     found: list[Scalar] = []
     try:
         found.extend(scalars(path))
@@ -116,7 +116,7 @@ def _read(path: Path) -> tuple[list[Scalar], FileUnreadable | None]:
 
 
 def _rounds(stream: Sequence[Scalar]) -> list[Sequence[Scalar]]:
-    """The scalars of each attempt.
+    """Split the scalars into attempts.
 
     >>> def file(first: int, last: int) -> list[Scalar]:
     ...     return [Scalar(step, "loss", 1.0, 0) for step in range(first, last)]
@@ -130,7 +130,7 @@ def _rounds(stream: Sequence[Scalar]) -> list[Sequence[Scalar]]:
 
 
 def _merged(streams: Sequence[tuple[str, Sequence[Scalar]]]) -> Iterator[tuple[str, Scalar]]:
-    """What was written to several folders, as it was logged: by the times, and without such by the steps."""
+    """Merge several folders in the order of logging: by time, or by step if there are no times."""
     all_of = [(part, scalar) for part, found in streams for scalar in found]
     times = [scalar.time_ms for _, scalar in all_of]
     if len(streams) > 1 and min(times, default=0) == max(times, default=0):
@@ -140,12 +140,12 @@ def _merged(streams: Sequence[tuple[str, Sequence[Scalar]]]) -> Iterator[tuple[s
 
 
 def _lone(parts: dict[str, Sequence[Path]]) -> Mapping[str, Sequence[Path]]:
-    """The run's own files first, then the training's: at one step its loss comes before the validation's."""
+    """The run's own files first, then the training's: at each step the training loss comes first."""
     return {part: parts[part] for part in sorted(parts, key=lambda part: (bool(part), "train" not in part, part))}
 
 
 def _key(part: str, tag: str) -> str:
-    """The name of a series: of its folder and its tag; the final figures of `add_hparams` have their own.
+    """The name of a series, from its folder and tag; the final metrics of `add_hparams` keep their tags.
 
     >>> _key("", "loss"), _key("validation", "epoch_loss"), _key("loss_train", "loss")
     ('loss', 'validation/loss', 'loss/train')

@@ -1,4 +1,4 @@
-"""Bars of a whole training, whose states are points."""
+"""Progress bars over a whole training, whose states are points."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from monitor.importers.text_positions import Line
 
 
 class ThroughBars:
-    """Reads the states of bars that are drawn through the whole training; takes each in its order.
+    """Turns the states of bars that span the whole training into points. Takes states in order.
 
     Args:
-        point: takes a line that is a point, with its text and its number.
+        point: called with a line that is a point, its text and its number.
     """
 
     def __init__(self, point: Callable[[Line, str, int], None]) -> None:
@@ -26,18 +26,21 @@ class ThroughBars:
         self._settled: tuple[Line, int] | None = None
 
     def has(self, line: Line) -> bool:
-        """Whether a bar continues that was drawn before any epoch was known."""
+        """True if the line continues a bar that was drawn before any epoch was known."""
         if line.held_out or line.epoch is not None or self._at is None:
             return False
         total, n = self._at
         return line.total == total and line.n is not None and line.n >= n
 
     def take(self, line: Line, text: str, number: int) -> bool:
-        """Whether a state says something: of those at one place the last counts, since the first shows old values."""
+        """Add a state; False if it adds nothing.
+
+        At each position the last state counts, because the first shows old values.
+        """
         self._at = line.total, line.n or 0
         last = self._state[0] if self._state is not None else self._settled[0] if self._settled is not None else None
         if _at_end(line) and last is not None and line.cells == last.cells:
-            return False  # nothing was done since
+            return False  # nothing has changed since
         if self._state is None and self._settled is not None and _is_again(*self._settled, line, number):
             return False
         if self._state is not None and not _is_again(self._state[0], self._state[2], line, number):
@@ -46,7 +49,7 @@ class ThroughBars:
         return True
 
     def settle(self) -> None:
-        """The bar has left the place at which it was drawn last."""
+        """Emit the last state as a point: the bar has moved on."""
         if self._state is not None:
             line, text, number = self._state
             self._state, self._settled = None, (replace(line), number)
@@ -54,12 +57,12 @@ class ThroughBars:
 
 
 class NextBar:
-    """Remembers how far the bar of the training is, for the dictionaries that Transformers prints next to it.
+    """Tracks the position of the training's bar, for the dictionaries that Transformers prints next to it.
 
-    Bars of evaluations come to their end before anything is printed of them; that of the training does not.
+    Bars of evaluations finish before their results are printed; the training's bar does not, which tells them apart.
 
     Args:
-        point: takes a line that is a point, with its text and its number.
+        point: called with a line that is a point, its text and its number.
     """
 
     def __init__(self, point: Callable[[Line, str, int], None]) -> None:
@@ -69,12 +72,12 @@ class NextBar:
         self._waits: tuple[Line, str, int] | None = None
 
     def take(self, line: Line, text: str) -> None:
-        """A line without metrics."""
+        """Add a line without metrics."""
         if line.bar and line.n is not None and line.total and _BARE.match(text):
             self._bars[line.total] = line.n
 
     def has(self, line: Line, text: str) -> bool:
-        """Whether a line is such a dictionary, which says only what fraction of the epochs is done."""
+        """True if a line is such a dictionary, with only a fractional epoch as its position."""
         if not text.lstrip().startswith("{") or line.epoch is None or not line.step is line.n is None:
             return False
         if self._total is None:
@@ -83,12 +86,12 @@ class NextBar:
         return self._total is not None
 
     def hold(self, line: Line, text: str, number: int) -> None:
-        """Wait for the bar to be drawn again below the dictionary: what was drawn above it may be a few steps old."""
+        """Hold a dictionary until the bar is redrawn below it: the bar above may be a few steps old."""
         self.settle("")
         self._waits = line, text, number
 
     def settle(self, text: str) -> None:
-        """What comes behind a dictionary: the bar, or anything else."""
+        """Emit the held dictionary, given the text after it: the bar, or anything else."""
         if self._waits is None or self._total is None:
             return
         if _BARE.match(text):
@@ -99,19 +102,19 @@ class NextBar:
 
 
 class OnlyEpoch:
-    """Keeps the states of the bar of the first epoch: they are points where there was no other epoch."""
+    """Keeps the states of the first epoch's bar, which are points if the log has no other epoch."""
 
     def __init__(self) -> None:
         self._states: list[tuple[Line, int]] | None = []
         self._of: tuple[float | None, int | None] | None = None
 
     def take(self, line: Line, number: int, epoch: float | None) -> None:
-        """A state of a bar, in its order.
+        """Add a state.
 
         Args:
             line: the state.
-            number: of its line.
-            epoch: the one that the log has come to.
+            number: its line number.
+            epoch: the current epoch of the log.
         """
         if self._states is None or line.held_out:
             return
@@ -123,7 +126,7 @@ class OnlyEpoch:
             self._states.append((replace(line), number))
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows of the log, with one for each place of the bar instead of one for the epoch."""
+        """The rows of the log, with one row per position of the bar instead of one for the epoch."""
         last = {line.n: (line, number) for line, number in self._states or ()}
         if self._of is None or len(last) < _LEAST:
             return list(rows)
@@ -145,11 +148,11 @@ class OnlyEpoch:
 _BARE: Final = re.compile(r"\s*\d+%\|")
 """A bar without a caption."""
 _LEAST: Final = 3
-"""Places of a bar from which on its states make a curve."""
+"""Positions of a bar from which its states make a curve."""
 
 
 def _is_again(one: Line, number: int, other: Line, at: int) -> bool:
-    """Whether a state of a bar is that of the place of the one before; a whole bar on a line of its own is another."""
+    """True if two states of a bar are at the same position. A full bar on a line of its own is another bar."""
     if (one.n, one.total, one.epoch) != (other.n, other.total, other.epoch):
         return False
     return number == at or one.n is None or one.n != one.total or one.cells == other.cells

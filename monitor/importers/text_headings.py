@@ -1,4 +1,4 @@
-"""Lines of a text log that say what the others are about: headings of sets, and what is not output of a training."""
+"""Recognises lines of a text log that are about other lines: headings of data sets, and output that is not training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PREFIX: Final = re.compile(
     r"^.{0,80}?\b(?:INFO|DEBUG|WARNING|WARN|NOTICE|SUCCESS|info|debug|warning)\b[\]\s:|,-]*"
     r"(?:[\w.]+(?:[:/][\w.<>]+)*[\s]*[-|:\]]+\s*)?"
 )
-"""What a logger writes before its message: the time, the level, its own name."""
+"""What a logger writes before its message: time, level and its own name."""
 _CLOCK: Final = re.compile(r"\d{4}-\d\d-\d\d[T -]?|\d+:\d\d(?::\d\d)?[\w.,]*|\([^()]*\d{4}[^()]*\)")
 _PLACED: Final = re.compile(
     r"(?:epochs?|steps?|iter(?:ation)?s?|dataloader|batch)\s*[:=#]?\s*\d+(?:\s*/\s*\d+)?|\[\s*\d+\s*/\s*\d+\s*\]",
@@ -27,13 +27,13 @@ _WORDS: Final = frozenset({
     "with", "by", "now", "error", "errors", "dataloader", "batch", "progress", "bar", "sanity", "check", "all", "full",
     "subset", "s",
 })  # fmt: skip
-"""Words of a heading next to the one for the set."""
-_LONGEST: Final = 120
+"""Words that a heading may have besides the data set's name."""
+_LONGEST: Final = 120  # characters; longer lines are prose
 _HEADER_WORDS: Final = frozenset({
     "start", "starting", "begin", "beginning", "training", "train", "running", "end", "of", "info", "the", "debug",
     "root", "learning", "now", "at", "time", "current", "n",
 })  # fmt: skip
-"""Words before the number of an epoch or a step that begins."""
+"""Words that may come before the number of a starting epoch or step."""
 _BEGINS: Final = re.compile(
     r"(?:global[_ ]?)?(?:step|iteration|iter|update)\s*#?\s*\d|\w+\W{0,4}\d+\s*/\s*\d", re.IGNORECASE
 )
@@ -47,14 +47,14 @@ _FINDER: Final = re.compile(
     re.IGNORECASE,
 )
 _FAREWELL: Final = re.compile(r"^wandb: ")
-"""What a tracker repeats at the end."""
+"""Summary lines that a tracker prints at the end."""
 _TRACEBACK: Final = re.compile(r"^\W*(?:\[?rank\s?\d+\]?:\s*)?Traceback \(most recent call last\)")
 _WARNS: Final = re.compile(r"\.py:\d+: \w*Warning:")
 _RANK: Final = re.compile(r"^\[?rank\s?\d+\]?:\s?")
 
 
 class Headings:
-    """Remembers which set the lines are about, since one said so; told of every line in its order."""
+    """Remembers which data set the lines are about, from the last heading. Must see every line in order."""
 
     def __init__(self) -> None:
         self._set: Set | None = None
@@ -63,11 +63,11 @@ class Headings:
         self._bar: int | None = None
 
     def take(self, text: str, at: tuple[int | None, float | None]) -> bool:
-        """Whether a line without metrics is a heading of a set.
+        """True if a line without metrics is the heading of a data set.
 
         Args:
             text: the line.
-            at: the step and the epoch that the log has come to.
+            at: the current step and epoch of the log.
         """
         found = heading(text)
         if found is None:
@@ -77,11 +77,11 @@ class Headings:
         return True
 
     def end(self) -> None:
-        """An epoch begins: what a heading said is over."""
+        """Forget the heading: an epoch starts."""
         self._set = None
 
     def set_of(self, line: Line) -> Set | None:
-        """The set that a point is of by the heading above it; None where it stands further on, or names its own."""
+        """The data set of a point according to its heading; None if the point is further on or names a set itself."""
         if self._set is None:
             return None
         step, epoch = self._at
@@ -93,7 +93,7 @@ class Headings:
         return None if line.of is not None else self._set
 
     def _is_its_bar(self, line: Line) -> bool:
-        """Whether a bar is the first below a heading that is none itself: then it draws what the heading announced."""
+        """True for the first bar below a heading that is not a bar: it shows what the heading announced."""
         if not self._may_be_bar or line.epoch is not None or line.step is not None:
             return False
         self._bar = line.total if self._bar is None else self._bar
@@ -101,13 +101,13 @@ class Headings:
 
 
 class Echo:
-    """Recognises what repeats source code or a command, and searches for a learning rate: not points of a curve."""
+    """Recognises echoed source code and commands, and learning rate searches: they are not points of a curve."""
 
     def __init__(self) -> None:
         self._traceback = self._warned = False
 
     def take(self, text: str) -> bool:
-        """Whether a line is none of the training's; told of every line in its order."""
+        """True if a line is not part of the training. Must see every line in order."""
         plain = _RANK.sub("", text)
         indented = plain[:1] in (" ", "\t")
         if self._warned and indented:
@@ -119,13 +119,13 @@ class Echo:
             return True
         if self._traceback:
             self._traceback = indented or not plain.strip()
-            return True  # the line of the error ends it
+            return True  # the line with the error ends the traceback
         known = (_COMMAND.match(text), _FAREWELL.match(text), _FINDER.search(text))
         return self._warned or any(found is not None for found in known)
 
 
 def bare(text: str) -> str:
-    """A line without what a logger writes before its message.
+    """A line without the logger's prefix.
 
     >>> bare("2024-05-01 12:00:00,123 - INFO - trainer - Epoch 0/9"), bare("INFO:tensorflow:Step 100")
     ('Epoch 0/9', 'Step 100')
@@ -134,7 +134,7 @@ def bare(text: str) -> str:
 
 
 def heading(text: str) -> Set | None:
-    """The set that a line announces, with hardly a word besides; None where it does not.
+    """The data set that a line announces; None if it has other content.
 
     >>> [heading(text) for text in ("=> Validation", "evaluate:dev", "***** Running training *****", "Valid:")]
     ['val', 'val', 'train', 'val']
@@ -157,7 +157,7 @@ def heading(text: str) -> Set | None:
 
 
 def begins(line: Line, text: str) -> bool:
-    """Whether a line without metrics says which epoch or step begins: `Epoch 3`, `Learning iteration 7/99`."""
+    """True if a line without metrics announces an epoch or step: `Epoch 3`, `Learning iteration 7/99`."""
     if line.epoch is None and line.step is None:
         return False
     message = bare(text)

@@ -1,8 +1,8 @@
-"""One line of a training's text log: the names and numbers in it, and where in the training it stands.
+"""Reads one line of a training's text log: metrics, and the position in the training.
 
-There is no pattern for each framework. A metric is a name, a separator and a number; a position is one of a few words
-and a whole number (`epoch 3/10`, `Iter [50/7330]`, `step=100`), a count in brackets, or a bar. A line counts where it
-holds a metric: what configuration dumps and sentences hold next to it is ignored.
+There are no patterns for single frameworks. A metric is a name, a separator and a number. A position is one of a few
+words with a whole number (`epoch 3/10`, `Iter [50/7330]`, `step=100`), a count in brackets, or a progress bar. A line
+counts if it has a metric; configuration dumps and sentences are ignored.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _TIME: Final = re.compile(
     r"|(?<![\w/.-])[A-Za-z_][\w.]*:(?:[A-Za-z_<][\w.<>]*:\d+(?= +- )|\d+(?= +>> ))|\([A-Za-z_][\w.]*:\d+\)"
     r"|(?<![\w.])(?:\d+ days?, )?\d+:\d\d(?::\d\d)?(?:[.,]\d+)?(?![\w.])|\b[IWEF]\d{4}\b|\d{4}-\d\d-\d\d"
 )
-"""Dates, times of day, durations and places in source code: none of their numbers is a metric."""
+"""Dates, times, durations and source locations: their numbers are not metrics."""
 _PAIR: Final = re.compile(
     rf"(?<![\w./@\-])(?P<name>{_WORD}(?:[ ]{_WORD}){{0,3}}) ?(?:\((?P<of>[\w \-]{{1,20}})\) ?)?['\"]?"
     rf"(?P<sep> ?(?:~ ?)?(?:[:=]|->|=>)+ ?| | ?\| ?)[\['\"(]{{0,3}} ?(?P<value>{_NUMBER})"
@@ -49,26 +49,26 @@ _PAIR: Final = re.compile(
 _PRINTED: Final = re.compile(
     rf"\b(?:tensor|Array|DeviceArray|(?:np|numpy|jnp)\.\w+)\(\[?(?P<value>{_NUMBER})\]?(?:,(?:[^()]|\([^()]*\))*)?\)"
 )
-"""A number as PyTorch, JAX and NumPy print it: `tensor(0.9, device='cuda:0')`."""
+"""A number as printed by PyTorch, JAX and NumPy: `tensor(0.9, device='cuda:0')`."""
 _ITEM: Final = re.compile(rf"\('(?P<name>[A-Za-z_][\w./ -]{{0,60}})', ?(?P<value>{_NUMBER})\)")
-"""An item of a dictionary in order: `OrderedDict([('loss', 0.9)])`."""
+"""An item of an ordered dictionary: `OrderedDict([('loss', 0.9)])`."""
 _BOTH: Final = re.compile(
     rf"(?:(?P<before>{_WORD}) ?\( ?)?(?<![\w/])(?P<one>[A-Za-z]+) ?/ ?(?P<other>[A-Za-z]+) ?\)?"
     rf"(?: (?P<after>{_WORD}))? ?[:=]? ?(?P<x>{_NUMBER}) ?/ ?(?P<y>{_NUMBER})(?![\w/])"
 )
-"""Two sets and their two values: `train/val loss: 0.9 / 0.95`, `Loss (train/val): 0.9/0.95`."""
+"""Two data sets and their two values: `train/val loss: 0.9 / 0.95`, `Loss (train/val): 0.9/0.95`."""
 _NAMED_SETS: Final = re.compile(
     rf"(?<![\w/]){_WORD} ?[:=]? ?\(\s*[A-Za-z]+ ?[:=] ?(?:{_NUMBER})%?"
     rf"(?: ?[,;|] ?[A-Za-z]+ ?[:=] ?(?:{_NUMBER})%?)+\s*\)"
 )
-"""A metric of several sets: `score=(train=0.94, test=0.92)`."""
+"""One metric of several data sets: `score=(train=0.94, test=0.92)`."""
 _LOSSES: Final = re.compile(r"\bloss(?:es)?:? ?\{(?P<inside>[^{}]*)\}", re.IGNORECASE)
-"""Losses by what they are of: `Losses {'ner': 12.5, 'tagger': 3.1}`."""
+"""Losses by component: `Losses {'ner': 12.5, 'tagger': 3.1}`."""
 _KEY: Final = re.compile(r"['\"]?(?P<name>[A-Za-z_]\w*)['\"]?(?= ?[:=])")
 _BOX: Final = re.compile(r"\|.*\|")
 """A row of a table."""
 _MORE: Final = re.compile(r",? ?[-+]?(?:[\d.]|nan|inf)")
-"""Behind a number in brackets, what makes a list of it."""
+"""After a number in brackets, a sign that it starts a list."""
 _BLANKS: Final = re.compile(r"\s+")
 _AVERAGE: Final = re.compile(rf"\s*\(\s*(?P<value>{_NUMBER})\s*\)")
 _IS: Final = re.compile(
@@ -77,9 +77,9 @@ _IS: Final = re.compile(
     re.IGNORECASE,
 )
 _WORTH: Final = re.compile(r"\d|(?i:nan|inf)\b")
-"""What a line must have to be looked at."""
+"""Lines without any of these are skipped."""
 _AGAIN: Final = "\x00"
-"""Stands for a time stamp: behind the first metric it begins what another process wrote into the line."""
+"""Replaces a time stamp. After the first metric, it marks output of another process on the same line."""
 _SPEED: Final = re.compile(r"(?:[\w.]+/)?(?:s|secs?|seconds?|ms|min|minutes|hours?)\.?", re.IGNORECASE)
 """The unit of the number before: `1000.0 samples/sec accuracy=0.65`, `30.1 s. Mean Reward: 1.2`."""
 _SET: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_][A-Za-z0-9]+)*")
@@ -89,9 +89,9 @@ _DUMP: Final = re.compile(
     r"patience"
 )
 _SUMMARY: Final = re.compile(r"train_runtime")
-"""Of Transformers' last line, whose `train_loss` is a mean over the training, not a point."""
+"""In Transformers' last line, whose `train_loss` is the mean over the training, not a point."""
 _LISTED: Final = frozenset({"lr", "learning_rate", "lrs"})
-"""What stands in a list with one number for each group of weights: the first is taken."""
+"""Names whose value may be a list with one number per parameter group; the first is used."""
 _AMOUNT: Final = re.compile(rf"(?P<value>{_NUMBER}) (?P<name>[A-Za-z]+(?: [A-Za-z]+)?)(?=,|$)")
 _AMOUNTS: Final = re.compile(r"\s*(?P<at>\d+): ")
 _AMOUNT_NAMES: Final = {"avg": "avg_loss", "avg loss": "avg_loss", "rate": "lr"}
@@ -126,7 +126,7 @@ def read_line(text: str) -> Line:
     if not line.counts:
         _amounts(text, line)
     elif line.led is not None and line.step is line.n is None and not any(map(_is_held_out, line.cells)):
-        line.step, line.led = line.led, None  # of a line for each batch, not of a sum for each epoch
+        line.step, line.led = line.led, None  # a batch number, not the index of a summary per epoch
     return line
 
 
@@ -145,7 +145,7 @@ def _stamp(found: re.Match[str], line: Line) -> str:
 
 
 def _each(found: re.Match[str]) -> str:
-    """Two sets with a value each, apart."""
+    """Separate two data sets and their values."""
     name = found["after"] or found["before"]
     if name is None or set_of(found["one"]) is None or set_of(found["other"]) is None:
         return found[0]
@@ -157,7 +157,7 @@ def _as_loss(found: re.Match[str]) -> str:
 
 
 def _by_sets(found: re.Match[str]) -> str:
-    """The values of one metric, each with its set."""
+    """Separate the values of one metric by data set."""
     metric, _, inside = found[0].partition("(")
     names = [key["name"] for key in _KEY.finditer(inside)]
     if not all(map(set_of, names)):
@@ -186,7 +186,7 @@ def _metrics(text: str, caption: str | None, line: Line) -> None:
         value = None if listed and words[-1].lower() not in _LISTED else _value(found, words[-1])
         spaced = found["sep"].isspace()
         if all(own) and (("|" in found["sep"] and _BOX.fullmatch(text.strip())) or (spaced and not line.placed)):
-            continue  # a set and a number alone, as in a table of layers or a tree of settings: `val 2.0`
+            continue  # a data set and a number alone, as in a table of layers or a tree of settings: `val 2.0`
         name = _name(words, sticky, spaced=spaced)
         if bare and words[-1].lower() == "best" and value is not None:
             line.best = value
@@ -200,15 +200,15 @@ def _metrics(text: str, caption: str | None, line: Line) -> None:
         metric = metric or (is_metric(name) and (floating or line.placed or sticky is not None))
         line.firm = line.firm or is_loss(name)
         names.append((name, value))
-    if any(is_loss(name) and name not in bare for name, _ in names):  # then a set alone is another quantity
+    if any(is_loss(name) and name not in bare for name, _ in names):  # then a data set alone is another quantity
         names = [(bare.get(name, name), value) for name, value in names]
-    if not line.bar and line.epoch is not None and line.step is not None:  # a row of numbers of the training
+    if not line.bar and line.epoch is not None and line.step is not None:  # a row of training numbers
         metric = metric or sum(not value.is_integer() for _, value in names) > 1
     line.held_out = sticky not in (None, "train") and all(not name.startswith("train") for name, _ in names)
     line.counts = metric and not (dump and not line.placed) and not _SUMMARY.search(text)
     if line.counts:
         for name, value in names:
-            if line.bar or name not in line.cells:  # where the states of a bar ran together, the last one stands
+            if line.bar or name not in line.cells:  # if states of a bar ran together, the last one counts
                 line.cells[name] = value
         line.firm = line.firm or line.placed or (sticky is not None and len(line.cells) > 1)
         line.of = sticky
@@ -221,12 +221,12 @@ def _sentences(text: str) -> list[tuple[str, float]]:
         before = text[: match.start()].lower()
         if "overall" not in before and TOLD_AGAIN.isdisjoint(before.split()[-3:]):
             name = match["name"].lower().replace(" ", "_")
-            found.append(("loss" if name == "score" else name, float(match["value"])))  # DL4J's score is its loss
+            found.append(("loss" if name == "score" else name, float(match["value"])))  # DL4J calls its loss a score
     return found
 
 
 def _amounts(text: str, line: Line) -> None:
-    """Numbers before their names: `1: 9.5, 9.1 avg loss, 0.001 rate, 3.1 seconds`, as Darknet prints."""
+    """Read numbers that precede their names, as Darknet prints: `1: 9.5, 9.1 avg loss, 0.001 rate, 3.1 seconds`."""
     found = _AMOUNTS.match(text)
     names = {each["name"].strip().lower(): float(each["value"]) for each in _AMOUNT.finditer(text)} if found else {}
     if found is not None and not names.keys().isdisjoint(("avg", "avg loss")) and len(names) > 2:
@@ -235,26 +235,26 @@ def _amounts(text: str, line: Line) -> None:
 
 
 def move(line: Line, which: str) -> None:
-    """Let what a line holds be of a set that another line named."""
+    """Assign a line's metrics to a data set that another line named."""
     line.cells = {_of_set(name, which): value for name, value in line.cells.items()}
     line.held_out, line.of = True, which
 
 
 @functools.lru_cache(maxsize=4096)
 def _of_set(name: str, which: str | None) -> str:
-    """A metric's name with its set, where it has none."""
+    """A metric's name with its data set added, unless it has one."""
     if which is None or role_of(name) in (Role.LR, Role.GRAD_NORM):
         return name
     return name if any(set_of(part) for part in re.split(r"[_/.\-]", name)) else f"{which}_{name}"
 
 
 def _name(words: list[str], sticky: str | None, *, spaced: bool) -> str | None:
-    """The series' name; None where the words name nothing that is kept.
+    """The name of a series; None if the words name nothing to keep.
 
     Args:
-        words: those before the separator.
-        sticky: the set that this part of the line is about.
-        spaced: only a blank stands between name and number, so that the name must be a known one.
+        words: the words before the separator.
+        sticky: the data set that this part of the line is about.
+        spaced: True if only a blank separates name and number; then the name must be a known one.
     """
     kept = [word.removesuffix("'s").strip(".-/") for word in words if set_of(word.strip(".:-")) is None]
     while kept and (kept[0].lower().strip("-.") in FILLERS or _SPEED.fullmatch(kept[0])):
@@ -277,7 +277,7 @@ def _name(words: list[str], sticky: str | None, *, spaced: bool) -> str | None:
 
 
 def _known(words: list[str]) -> list[str]:
-    """The end of a phrase that names a metric, with up to two words that say which; none where it names nothing."""
+    """The end of a phrase that names a metric, with up to two qualifying words; empty if it names none."""
     if len(words) > 1 and words[-1].lower() in ("is", "of"):
         words = words[:-1]
     if not words or not FROM.isdisjoint(word.lower() for word in words[-2:]):
@@ -290,7 +290,7 @@ def _known(words: list[str]) -> list[str]:
 
 
 def _is_term(words: list[str]) -> bool:
-    """True for a metric, the learning rate or the gradient's norm."""
+    """True for a metric, the learning rate or the gradient norm."""
     name = "_".join(words)
     if not words:
         return False
@@ -298,7 +298,7 @@ def _is_term(words: list[str]) -> bool:
 
 
 def _value(found: re.Match[str], last: str) -> float | None:
-    """The number of a pair; None for one with a unit of time or memory. A share, `98/100`, is taken as such."""
+    """The number of a pair; None if its unit is time or memory. A ratio such as `98/100` is divided."""
     value, unit = float(found["value"]), found["unit"]
     if unit is None or unit == "%":
         return value

@@ -1,8 +1,8 @@
-"""Text logs of trainings: what a script prints, read as the rows of a table.
+"""Reads a training's text log as the rows of a table.
 
-The reader goes through the log once, from the front, and never changes what it has read, so that a log that grows can
-be followed. A bar that is drawn over and over counts once, as it stood last. Lines that stand somewhere in the training
-move the position for those that follow and say nothing about it.
+The parser goes through the log once and never changes rows it has read, so that a growing log can be followed. A
+progress bar that is redrawn counts once, with its last state. A line with only a position moves the position for the
+lines after it.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from monitor.importers.text_tables import Tables
 from monitor.importers.text_unnamed import Unnamed
 
 _MOST: Final = 5_000
-"""Characters of one line that are looked at."""
+"""Characters of a line that are read."""
 _STATES: Final = re.compile(
     r"\r+|[\b]+|(?<=it/s\])(?=\S)(?! ?[{\[])|(?<=s/it\])(?=\S)(?! ?[{\[])|"
     r"(?<=\])(?=\[?(?:\d{4}-\d\d-\d\d|\d\d/\d\d/\d{4})[ T]\d\d:\d\d)"
 )
-"""What parts the states of a line, and a bar from what a logger wrote behind it."""
+"""Separates the states of a line, and a bar from a logger's output after it."""
 _NUMBERS: Final = re.compile(r"[\d.]+")
 _LIKELY: Final = re.compile(r"\d|nan|inf", re.IGNORECASE)
 _ABOUT: Final = re.compile(r"loss|acc|ppl|perplexity|error|reward|objective", re.IGNORECASE)
 _LEFT_OUT: Final = re.compile(r"train_runtime|\bbest\b|\bimprove[ds]?\b", re.IGNORECASE)
-"""What is known to tell something again."""
+"""Words of lines that repeat earlier values."""
 _BEST_FOLLOWS: Final = re.compile(r"\bbest\b[^\d]*:\s*$", re.IGNORECASE)
 _BEST_FIRST: Final = re.compile(r"\W*(?:the )?best\b", re.IGNORECASE)
-"""What begins a line that tells the best so far again: `best metric, acc: 0.9, hmean: 0.8`."""
+"""The start of a line that repeats the best value so far: `best metric, acc: 0.9, hmean: 0.8`."""
 _NOTHING: Final = (None, None, math.inf, "")
 
 
@@ -47,13 +47,13 @@ class LogParser:
     """Reads a log piece by piece.
 
     Args:
-        pattern: a regular expression with named groups, which then is all that is looked for: `step`, `epoch` and
-            `time` place the point, every other group is a series.
+        pattern: a regular expression with named groups, used instead of the known formats: `step`, `epoch` and `time`
+            give the position, every other group is a series.
 
     Attributes:
-        totals: of how many steps and epochs the lines speak.
-        rows: what was read so far; the columns `step`, `epoch` and `timestamp` place a row.
-        understood: which lines that came from.
+        totals: the numbers of steps and epochs that the lines mention.
+        rows: the rows read so far; the columns `step`, `epoch` and `timestamp` are their positions.
+        understood: which lines were read.
     """
 
     def __init__(self, pattern: re.Pattern[str] | None = None) -> None:
@@ -81,7 +81,7 @@ class LogParser:
         self._last: dict[tuple[Part | None, str], tuple[int | None, float | None, float, str]] = {}
 
     def feed(self, text: str) -> None:
-        """Read on; a last line that is not ended waits for the rest of it."""
+        """Add text; an unfinished last line waits for the rest."""
         whole, found, tail = (self._tail + text).rpartition("\n")
         self._tail = tail
         if found:
@@ -89,7 +89,7 @@ class LogParser:
                 self._physical(line)
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Finish: nothing more will come."""
         if self._tail:
             self._physical(self._tail)
             self._tail = ""
@@ -99,12 +99,12 @@ class LogParser:
             self._add(line, text, number)
         self._flush()
         self._release()
-        if self.understood.lines == len(self.rows):
+        if self.understood.lines == len(self.rows):  # no row was taken yet, as `monitor run` does
             self.rows = self._only.rows(self.rows)
             self.understood.lines = len(self.rows)
 
     def _physical(self, text: str) -> None:
-        """One line as a terminal has it: the states that were written over each other, and the last of them."""
+        """Read a line with all states that overwrite each other on a terminal."""
         self._number += 1
         before = len(self.rows)
         drawn = "\r" in text or "\b" in text or ("|" in text and "]" in text)
@@ -135,7 +135,7 @@ class LogParser:
             self._line(text)
 
     def _of_table(self, text: str) -> bool:
-        """Whether a line is part of a table."""
+        """True if a line is part of a table."""
         taken, row = self._tables.take(text)
         if row is not None and row.bar:
             self._draw(row, text)
@@ -155,7 +155,7 @@ class LogParser:
         if line.counts and (
             (line.firm and self._best_follows) or ("est" in text.lower() and _BEST_FIRST.match(bare(text)))
         ):
-            return  # below `Early stopping, best iteration is:` the best is told again
+            return  # after `Early stopping, best iteration is:` the best is repeated
         if line.counts and (which := self._headings.set_of(line)) is not None:
             move(line, which)
         if line.counts and self._ranks.take(line, text, self._place.epoch):
@@ -169,8 +169,8 @@ class LogParser:
             self._take(line, text)
 
     def _take(self, line: Line, text: str) -> None:
-        """A line with metrics: a state of a bar, or a point."""
-        self._again = self._number  # what waits is understood, too
+        """Take a line with metrics: a state of a bar, or a point."""
+        self._again = self._number  # what is held back counts as understood
         if self._next.has(line, text):
             self._next.hold(line, text, self._number)
         elif line.n is not None and (line.held_out or (line.bar and self._in_epochs(line))):
@@ -179,7 +179,7 @@ class LogParser:
             else:
                 self._draw(line, text)
         elif line.bar and line.n is None and line.epoch is not None:
-            if self._epochs.take(line, text, self._number):  # what is drawn in between does not end it
+            if self._epochs.take(line, text, self._number):  # other bars drawn in between do not end it
                 self._place.enter(line)
         elif line.bar and line.n is not None and line.epoch is line.step is None:
             self._through.take(line, text, self._number)
@@ -187,10 +187,10 @@ class LogParser:
             self._point(line, text, self._number)
 
     def _point(self, line: Line, text: str, number: int) -> None:
-        """A line that is a point by itself."""
+        """Take a line that is a point by itself."""
         self._flush()
         self._done = None
-        if self._after is not None and line.of is None and not line.placed:  # the sum of the bar before it
+        if self._after is not None and line.of is None and not line.placed:  # the summary of the bar before it
             line.cells = {f"{self._after}_{name}": value for name, value in line.cells.items()}
             line.held_out = True
         self._after = None
@@ -198,7 +198,7 @@ class LogParser:
             self._add(each, its, at)
 
     def _enter(self, part: Part, line: Line) -> None:
-        """A fold, a seed or a trial begins, or a line is of one that has begun: it has its own place."""
+        """Switch to the fold, seed or trial of a line; each has its own position."""
         line.cells.pop(part[0], None)
         if part == self._part:
             return
@@ -213,9 +213,9 @@ class LogParser:
         return line.epoch is not None or self._place.epoch is not None
 
     def _header(self, line: Line, text: str) -> None:
-        """A line without metrics that says which set, epoch or step begins."""
+        """Take a line without metrics that may announce a data set, an epoch or a step."""
         if self._headings.take(text, self._place.at):
-            line.step = line.n = None  # how far the evaluation is
+            line.step = line.n = None  # the progress of the evaluation
         elif not begins(line, text) or (line.step is None and line.epoch == self._place.epoch):
             return
         else:
@@ -227,7 +227,7 @@ class LogParser:
         self._note_progress(line)
 
     def _draw(self, line: Line, text: str) -> None:
-        """A state of a bar takes the place of the one before it."""
+        """Replace the previous state of a bar."""
         self._through.settle()
         if self._bar is not None and not _same_bar(self._bar[0], line):
             self._flush()
@@ -235,11 +235,11 @@ class LogParser:
         self._only.take(line, self._number, self._place.epoch)
 
     def _flush(self, *, drawn: bool = False) -> None:
-        """The bar that was drawn last is as it stays.
+        """Emit the last state of the bar.
 
         Args:
-            drawn: it may be drawn once more, behind the validation, as Lightning does: what it has held since the last
-                epoch is left for then.
+            drawn: True if the bar may be redrawn after the validation, as Lightning does. Values that have not changed
+                since the last epoch are then held back.
         """
         self._through.settle()
         if self._bar is None:
@@ -252,6 +252,7 @@ class LogParser:
         again = self._held.pop(which, None)
         if again is None and not line.held_out:
             self._release()
+        # After the validation the same bar shows the training's values again: they are known.
         told = before[1] if before is not None and before[0] == which else set()
         if before is not None and line.epoch is None and _another(before[0], which) and before[1] & set(line.cells):
             line.cells = {f"test_{name}": value for name, value in line.cells.items()}  # an evaluation after the epoch
@@ -269,7 +270,7 @@ class LogParser:
             self._add(line, text, number)
 
     def _release(self) -> None:
-        """What bars held to their end was so once more."""
+        """Emit the values that were held back: they were really repeated."""
         held, self._held = self._held, {}
         for line, number, text in held.values():
             self._add(line, text, number)
@@ -295,9 +296,9 @@ class LogParser:
         self._keep(cells, text, self._number if number is None else number)
 
     def _without_repeats(self, line: Line, step: int | None, epoch: float | None, text: str) -> dict[str, float]:
-        """What is new of a line: what was read here may be repeated, `saved the best (val_loss=0.41)`.
+        """The new values of a line; values may be repeated, as in `saved the best (val_loss=0.41)`.
 
-        Equal values of lines that do not say where they stand are new, unless the words are others.
+        Equal values on lines without a position are new, unless the words differ.
         """
         words, new = _NUMBERS.sub("", text), {}
         for name, value in line.cells.items():
@@ -331,11 +332,11 @@ class LogParser:
 
 
 _Bar = tuple[float | None, int | None, bool]
-"""What bars are told apart by: the epoch, the total, and whether it is about a held-out set."""
+"""What identifies a bar: the epoch, the total, and whether it is about a held-out set."""
 
 
 def _another(one: _Bar, other: _Bar) -> bool:
-    """True for two bars of one epoch that count differently."""
+    """True for two bars of one epoch with different totals."""
     return one[0] == other[0] and one[0] is not None and one[1] != other[1] and not (one[2] or other[2])
 
 
@@ -350,12 +351,12 @@ def read_log(path: str, text: str, pattern: str | None = None, *, growing: bool 
     Args:
         path: the file as the user named it, for errors.
         text: its content.
-        pattern: a regular expression with named groups, to be looked for instead of what is known.
-        growing: more will come: a bar that is not at its end is not read yet.
+        pattern: a regular expression with named groups, used instead of the known formats.
+        growing: True if more will come: an unfinished bar is not read yet.
 
     Raises:
-        NoHistory: no line of it is a point of a curve.
-        FileUnreadable: a pattern cannot be used.
+        NoHistory: no line is a point of a curve.
+        FileUnreadable: the pattern is invalid.
     """
     parser = LogParser(None if pattern is None else compiled(pattern))
     parser.feed(text)
@@ -365,7 +366,7 @@ def read_log(path: str, text: str, pattern: str | None = None, *, growing: bool 
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern of the user's.
+    """Compile the user's pattern.
 
     Raises:
         FileUnreadable: it is not a regular expression, or names no series.

@@ -1,4 +1,4 @@
-"""How people write numbers and signs in a log: decimal commas, thousands, spellings of what is not finite."""
+"""Normalises numbers and signs in a log: decimal commas, thousands separators, non-finite values."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ _SIGNS: Final = str.maketrans({
     "：": ":", "，": ", ", "；": ";", "＝": "=", "（": "(", "）": ")", "｜": "|", "％": "%",
     "\u00a0": " ", "\u202f": " ",
 })  # fmt: skip
-"""Signs that stand for those of ASCII: arrows, lines of tables, the minus of Unicode, full-width punctuation."""
+"""Replacements for non-ASCII signs: arrows, table borders, the Unicode minus, full-width punctuation."""
 _MICROSOFT: Final = re.compile(r"(?<![\w.])([-+]?)1\.#(QNAN|SNAN|IND|INF)0*", re.IGNORECASE)
-"""What is not finite, as Microsoft's C library printed it: `-1.#IND`."""
+"""Non-finite values as printed by Microsoft's C library: `-1.#IND`."""
 _COMMAS: Final = re.compile(r"(?<![\w.,\[])[-+]?\d+(?:,\d+)+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\d,]*\d|\.\d)")
 _POINTS: Final = re.compile(r"(?<![\w.,])([-+]?\d{1,3}(?:\.\d{3})+),(\d+)(?![\d,.]*\d)")
-"""Thousands with points, decimals behind a comma: `1.234,5`."""
+"""Points between thousands, a comma before decimals: `1.234,5`."""
 GROUPS: Final = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-"""A number with commas between its thousands."""
+"""A number with commas between thousands."""
 _INSIDE: Final = re.compile(r"\d,\d")
 _DECIMAL_POINT: Final = re.compile(r"\d\.\d")
 
 
 _JULIA: Final = re.compile(r"(?<![\w.])([-+]?\d+\.\d+)f(-?\d{1,3})(?!\w)")
-"""Single precision as Julia prints it: `2.3f0`, `1.0f-5`."""
+"""Single precision as printed by Julia: `2.3f0`, `1.0f-5`."""
 
 
 def plain_signs(text: str) -> str:
-    """A line with ASCII's signs in place of those that mean the same.
+    """A line with non-ASCII signs replaced by their ASCII equivalents.
 
     >>> plain_signs("loss → −0.5 │ lr：0.1"), plain_signs("loss -1.#IND")
     ('loss -> -0.5 | lr:0.1', 'loss nan')
@@ -42,9 +42,9 @@ def plain_signs(text: str) -> str:
 
 
 def plain_numbers(text: str) -> str:
-    """A line whose numbers have a decimal point, and nothing between their thousands.
+    """A line with decimal points and without thousands separators.
 
-    One comma before three digits may be either; it is of thousands where another number of the line has a point.
+    A single comma before three digits is ambiguous; it separates thousands if another number on the line has a point.
 
     >>> plain_numbers("loss 0,9123 acc: 98,5%"), plain_numbers("loss 12,345.6"), plain_numbers("1.234,5")
     ('loss 0.9123 acc: 98.5%', 'loss 12345.6', '1234.5')
@@ -60,11 +60,11 @@ def plain_numbers(text: str) -> str:
 
 
 def number_with_point(number: str, *, pointed: bool) -> str:
-    """One number that holds commas; as it is where they cannot be part of a number.
+    """Normalise one number with commas; unchanged if the commas cannot be part of a number.
 
     Args:
         number: such as `0,5`.
-        pointed: numbers next to it have decimal points.
+        pointed: True if other numbers on the line have decimal points.
     """
     grouped = GROUPS.fullmatch(number) is not None
     if grouped and (pointed or "." in number or number.count(",") > 1):

@@ -1,4 +1,4 @@
-"""Folds, seeds and trials in one text log: each is a training of its own, one after the other or in turn."""
+"""Separates folds, seeds and trials in one text log: each is a training of its own, sequential or interleaved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from monitor.importers.text_headings import bare
 
 PARTS: Final = ("fold", "seed", "trial", "repeat")
-"""Columns that tell the parts apart, as in a table."""
+"""The kinds of parts; also names of columns in a table."""
 _PART: Final = re.compile(
     rf"(?<![\w-])(?P<kind>{'|'.join(PARTS)})[ _:#=-]{{0,3}}(?P<nth>\d{{1,9}})(?![\w.]*\w)(?: ?(?:/|of) ?\d+)?",
     re.IGNORECASE,
@@ -18,15 +18,15 @@ _WORDS: Final = frozenset({
     "run", "cross", "validation", "cv", "k", "kfold", "for", "the", "now", "current", "with", "using", "outer", "inner",
     "new", "random", "of", "processing", "model", "number", "id", "no",
 })  # fmt: skip
-"""Words of a heading next to the one for the part."""
-_LONGEST: Final = 100
+"""Words that a heading may have besides the part."""
+_LONGEST: Final = 100  # characters; longer lines are prose
 
 Part = tuple[str, str]
-"""What a part is and which one, such as `("fold", "1")`."""
+"""The kind and number of a part, such as `("fold", "1")`."""
 
 
 def announced(text: str) -> Part | None:
-    """The part that a line without metrics begins; None where it begins none.
+    """The part that a line without metrics starts; None if it starts none.
 
     >>> announced("===== Fold 2/5 ====="), announced("Training on fold 3..."), announced("Seed: 42")
     (('fold', '2'), ('fold', '3'), ('seed', '42'))
@@ -47,7 +47,7 @@ def announced(text: str) -> Part | None:
 
 
 def named(text: str) -> Part | None:
-    """The part that a line with metrics says it is of.
+    """The part that a line with metrics names.
 
     >>> named("[fold 2] epoch 1 loss 0.5"), named("Epoch 1 loss 0.5")
     (('fold', '2'), None)

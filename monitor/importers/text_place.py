@@ -1,4 +1,4 @@
-"""Where in the training a text log has come to."""
+"""Tracks the position of a text log in the training."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 from monitor.importers.text_positions import Line
 
 _DONE: Final = 0.9
-"""Share of a count after which one that begins again is the next epoch's, and not another training's."""
+"""If a count restarts after this share of its total, the next epoch starts, not another training."""
 
 
 class Place:
-    """Where in the training a log is: epochs as they are written, steps counted through."""
+    """The position of a log: epochs as written, steps counted across epochs."""
 
     def __init__(self) -> None:
         self.epoch: float | None = None
@@ -26,23 +26,23 @@ class Place:
 
     @property
     def known(self) -> bool:
-        """True once a line has said where it stands."""
+        """True once a line had a position."""
         return self.epoch is not None or self._step is not None
 
     @property
     def at(self) -> tuple[int | None, float | None]:
-        """The step as it was written last, and the epoch."""
+        """The last step as written, and the epoch."""
         return self._raw, self.epoch
 
     def enter(self, line: Line) -> None:
-        """An epoch or a step begins."""
+        """Move to the epoch or step that starts."""
         if line.epoch is not None:
             self.epoch = line.epoch
         if line.step is not None:
             self._step = self._counted(line.step, line.steps)
 
     def of(self, line: Line) -> tuple[int | None, float | None]:
-        """The step and the epoch of a point; a line that says neither stands where the last one stood."""
+        """The step and epoch of a point; a line without a position is at the last one."""
         if line.epoch is not None:
             self.epoch = line.epoch
         raw = line.step if line.step is not None else line.n
@@ -55,9 +55,9 @@ class Place:
         return self._step, self.epoch
 
     def _counted(self, raw: int, total: int | None) -> int:
-        """The step counted through all epochs, for one that begins again with each."""
+        """The step counted across epochs, for a count that restarts in each."""
         if self._raw is not None and raw <= self._raw and self._wrapped(raw, total):
-            on = self._raw + self._stride - (raw if raw <= self._stride else 0)  # the next step, from 0 or from 1 on
+            on = self._raw + self._stride - (raw if raw <= self._stride else 0)  # the next step, counting from 0 or 1
             self._offset += (self._length or on) if raw < self._raw or total else 0
         elif self._raw is not None and raw < self._raw and not self._straggles():
             self._offset = 0
@@ -72,16 +72,16 @@ class Place:
             return self.epoch > self._raw_epoch and (
                 raw < self._raw or raw == total or (total is not None and int(self.epoch) > int(self._raw_epoch))
             )
-        again = raw < self._raw or self._evaluated  # a bar of one state for each epoch stands at its end each time
+        again = raw < self._raw or self._evaluated  # with one state per epoch, a bar is at its end each time
         return again and total is not None and total == self._length and self._raw >= _DONE * total
 
     def _straggles(self) -> bool:
         return self.epoch is not None and self._raw_epoch is not None and self.epoch == self._raw_epoch
 
     def _nth(self, line: Line) -> int:
-        """Where nothing says where a line stands: how often its series came before."""
+        """The position of a line if nothing gives one: how often its series occurred before."""
         at = max((self._seen.get(name, 0) for name in line.cells), default=0)
-        if line.held_out:  # it is about the training as it is
+        if line.held_out:  # an evaluation is at the training's current position
             at = max(at, *self._seen.values(), 1) - (at == 0 or max(self._seen.values()) > at)
         for name in line.cells:
             self._seen[name] = at + 1

@@ -1,4 +1,4 @@
-"""Where in the training a line of its log stands: the epoch, the step, a bar."""
+"""Finds the position of a log line in the training: epoch, step, progress bar."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from monitor.importers.text_words import Set, set_of
 
 _WHOLE: Final = r"\d{1,3}(?:[,_]\d{3})+|\d+(?:\.\d+)?[kKM](?!\w)|\d+"
 _MULTIPLES: Final = {"k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
-"""What `2.5k`, `1M` and `0.5B` count."""
+"""The meaning of the suffixes in `2.5k`, `1M` and `0.5B`."""
 _UNITS: Final = r"(?!\.?\d*\s*(?:s|sec|seconds|ms|min)\b)(?![\w%]|\.\d)"
-"""Behind a number, what makes it none of a position: a unit of time, a share, a fraction."""
+"""What may not follow the number of a position: a unit of time, a percent sign, a fraction."""
 _EPOCH: Final = re.compile(
     r"(?<![A-Za-z_])(?:(?P<before>train|val|valid|test|eval)[_ ])?(?:epochs?|ep)(?:\((?P<set>\w+)\))?(?:_idx|_num)?"
     r"['\"]?\s*(?:no\.?|\.{1,3}|\#|:|=)?\s*['\"]?[\[(]?\s*(?P<at>\d+(?:\.\d+|,\d\d?(?!\d))?)(?:\s*(?:/|of)\s*(?P<of>\d+))?\s*[\])]?"
@@ -31,13 +31,13 @@ _STEP: Final = re.compile(
 _OF_ALL: Final = re.compile(
     r"global[_ ]?steps?|num_updates|(?:num_|total_)?timesteps(?:_total)?|env_steps", re.IGNORECASE
 )
-"""Names of steps that are counted through the whole training: they go before others of the line."""
+"""Names of steps counted across the whole training; preferred over others on the line."""
 _COARSE: Final = re.compile(r"rounds?|episodes?|generations?", re.IGNORECASE)
-"""What is counted where nothing finer is."""
+"""Counts used only if the line has no finer one."""
 _RANGE: Final = re.compile(
     r"minibatch(?:es)?\s+\d+-(?P<last>\d+)|(?<![\w.])\d+-(?P<at>\d+) ?(?:mini)?batch(?:es)?\b", re.IGNORECASE
 )
-"""`minibatches 0-99`, which begin at 0; `1-200batch`, which begin at 1."""
+"""`minibatches 0-99`, counted from 0; `1-200batch`, counted from 1."""
 _AMOUNT: Final = r"\d{1,3}(?:[,_]\d{3})+|\d+(?:\.\d+)? ?[kKMB](?!\w)|\d+(?![\w.])"
 _THINGS: Final = r"(?:tokens|samples|images|examples|sequences)"
 _SEEN: Final = re.compile(
@@ -46,7 +46,7 @@ _SEEN: Final = re.compile(
     rf"|(?<![\w.])(?P<before>{_AMOUNT}) {_THINGS}\b(?! ?/| per\b)",
     re.IGNORECASE,
 )
-"""How much the training has seen, which counts where nothing else does: `tokens: 65536`, `1.5B tokens`."""
+"""The amount of data seen, used if nothing else counts: `tokens: 65536`, `1.5B tokens`."""
 _CAPTION: Final = re.compile(
     r"(?P<set>train(?:ing)?|val(?:id(?:ation)?)?|eval(?:uation)?|test(?:ing)?)\s*:?\s*(?P<epoch>\d+)?\s*"
     r"\[\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)[^\]]*\]",
@@ -62,11 +62,11 @@ _DRAWN: Final = re.compile(r"%\|")
 _COUNTED: Final = re.compile(r"\s*(?:batches|steps|iters|iterations)\b", re.IGNORECASE)
 _OF_EPOCHS: Final = re.compile(r"epochs?\s*:?\s*(?:\d+%\|?[^|]*\|?)?\s*$", re.IGNORECASE)
 _HELD_OUT: Final = re.compile(r"\b(?:val|eval|test|dev)[a-z]*\b", re.IGNORECASE)
-"""Before `Epoch: 100%|###| 20/20`, what makes it the bar of one evaluation and not of the epochs."""
+"""Before `Epoch: 100%|###| 20/20`, marks the bar of an evaluation instead of the epochs."""
 _LED: Final = re.compile(r"\s*(?P<number>\d{1,7}): +(?=\S)")
-"""A number before all else, on a line that says in words where it stands: `0: step 10 loss 2.3`."""
+"""A number at the start of a line whose position is given in words: `0: step 10 loss 2.3`."""
 _GLOG: Final = re.compile(r"^ ?~[^~]{0,40}~[^~]{0,20}~ \] ")
-"""What is left of the prefix of absl and glog, `I0501 12:00:00.123456 140 train.py:88] `, without its times."""
+"""The rest of the absl and glog prefix `I0501 12:00:00.123456 140 train.py:88] ` without its times."""
 _LEADING: Final = re.compile(
     r"^\s*(?:\[(?P<at>\d+)\]:?(?!\s*\[)|(?P<plain>\d+):|\[\s*(?P<epoch>\d+)\s*,\s*(?P<batch>\d+)\s*\])\s+(?=[A-Za-z])"
 )
@@ -75,22 +75,22 @@ _LEADING: Final = re.compile(
 
 @dataclass(slots=True)
 class Line:
-    """What one line, or one state of a bar, says.
+    """The content of one line, or of one state of a bar.
 
     Attributes:
-        cells: metrics by name, in the line's order; the names of held-out sets say so.
-        counts: True where a metric is among them, so that the line is a point of the curves.
-        epoch, epochs: the epoch, perhaps fractional, and of how many.
-        step, steps: the step by a word for it, and of how many.
-        n, total: how far a bar, or a count in brackets, is.
-        firm: it holds a loss, or says where it stands; else it may be anything, such as a final report.
-        of: the set that its last part is about.
-        held_out: the line is about a set that is not trained on.
-        best: the best so far of its metric, which has no name but that of the set, as CatBoost prints it.
-        bar: it is a state of a progress bar.
-        led: the number before a line that says its epoch or step in words: that of a process, or of a batch.
-        seen: how many tokens, samples or the like it says.
-        time_ms: its time stamp, milliseconds since the epoch; 0 without one.
+        cells: metrics by name, in the line's order; names of held-out sets include the set.
+        counts: True if there is a metric, so that the line is a point of the curves.
+        epoch, epochs: the epoch, perhaps fractional, and the total.
+        step, steps: the step, if named by a word, and the total.
+        n, total: the position of a bar, or of a count in brackets.
+        firm: True if it has a loss or a position; otherwise it may be anything, such as a final report.
+        of: the data set that its last part is about.
+        held_out: True if it is about a data set that is not trained on.
+        best: the best value so far of a metric named only by its set, as CatBoost prints it.
+        bar: True if it is a state of a progress bar.
+        led: a leading number on a line with a position in words: a process or a batch.
+        seen: the number of tokens, samples or the like that it mentions.
+        time_ms: its time stamp in ms since the Unix epoch; 0 if there is none.
     """
 
     cells: dict[str, float] = field(default_factory=dict)
@@ -112,12 +112,12 @@ class Line:
 
     @property
     def placed(self) -> bool:
-        """True where it says where in the training it stands."""
+        """True if it has a position in the training."""
         return not self.epoch is self.step is self.n is None
 
 
 def position(text: str, line: Line) -> tuple[str, Set | None]:
-    """Take out what says where the line stands; the rest of the text, and the set that a caption named."""
+    """Extract the position of a line. Returns the remaining text, and the data set named in a caption."""
     caption: Set | None = None
     found = _EPOCH_AND_BATCH.search(text)
     if found is not None:
@@ -147,7 +147,7 @@ def position(text: str, line: Line) -> tuple[str, Set | None]:
 
 
 def _epoch(text: str, line: Line) -> tuple[str, Set | None]:
-    """Take out the epoch, and a count of batches behind it."""
+    """Extract the epoch, and a count of batches after it."""
     found = _EPOCH.search(text)
     if found is None:
         found = _ORDINAL.search(text)
@@ -163,7 +163,7 @@ def _epoch(text: str, line: Line) -> tuple[str, Set | None]:
 
 
 def _step(text: str, line: Line) -> str:
-    """Take out the step: that of the whole training, where the line has several."""
+    """Extract the step; if there are several, that of the whole training."""
     found = _RANGE.search(text)
     if found is not None:
         line.step = int(found["at"] or found["last"]) + (found["at"] is None)
@@ -191,7 +191,7 @@ def _int(text: str | None) -> int | None:
 
 
 def _bar(text: str, line: Line) -> str:
-    """Take out a bar and what it counts, such as `50/500 [00:10<01:30, 5.0it/s`."""
+    """Extract a bar, such as `50/500 [00:10<01:30, 5.0it/s`."""
     found = _BAR.search(text)
     if found is None or line.n is not None or int(found["n"]) > int(found["total"]):
         return text

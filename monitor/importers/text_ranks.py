@@ -1,4 +1,4 @@
-"""Lines of a text log that several processes of one training printed."""
+"""Handles lines that several processes of one training printed."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ _LABEL: Final = re.compile(
     r"^[\w.-]*?(?P<service>[-_]\d+)\s+\| ",
     re.IGNORECASE,
 )
-"""`[rank0]:` of PyTorch, `[default0]:` of torchrun, `(Worker pid=12)` of Ray, `[1,0]<stdout>:` of MPI, and the names of
-services, `trainer-1 | `. A bare number, `0: step 10 loss 2.3` of srun, is read with the line's position."""
+"""`[rank0]:` of PyTorch, `[default0]:` of torchrun, `(Worker pid=12)` of Ray, `[1,0]<stdout>:` of MPI, and names of
+services, `trainer-1 | `. A bare number, as in `0: step 10 loss 2.3` of srun, is read with the position.
+"""
 
 
 class TextRanks:
-    """Leaves out what another process has said of the same place; sees every point in its order."""
+    """Drops what another process has already logged for a position. Must see every point in order."""
 
     def __init__(self) -> None:
         self._ranks = Ranks()
         self._many = 0
 
     def take(self, line: Line, text: str, epoch: float | None) -> bool:
-        """Take out of a line what is known; whether nothing is left.
+        """Drop known values from a line; True if nothing is left.
 
         Args:
             line: the point.
             text: its line.
-            epoch: the one that the log has come to.
+            epoch: the current epoch of the log.
         """
         found = _LABEL.search(text)
         if found is not None:
@@ -50,7 +51,7 @@ class TextRanks:
         return not new
 
     def _nth(self, line: Line, text: str) -> str | None:
-        """Which of several processes wrote a line, where it says so as a share: known once one says its place too."""
+        """The process of a line labelled like `(1/4)`; only recognised once such a line has a position as well."""
         found = _NTH.search(text)
         if found is None or int(found["nth"]) >= int(found["many"]):
             return None
@@ -58,12 +59,12 @@ class TextRanks:
             self._many = int(found["many"])
         elif int(found["many"]) != self._many:
             return None
-        line.n = line.total = None  # it was taken for a count
+        line.n = line.total = None  # it was mistaken for a count
         return found["nth"]
 
 
 def _place(line: Line, epoch: float | None) -> tuple[float, float]:
-    """Where a line stands; one that does not say it stands at the beginning, so that it is read from one process."""
+    """The position of a line. Without one it is at the start, so that it is read from one process only."""
     if not line.placed:
         return -1.0, -1.0
     step = line.n if line.step is None else line.step

@@ -1,4 +1,4 @@
-"""The points of a text log as the rows of a table, and which lines they came from."""
+"""Converts the points of a text log to the rows of a table, and reports which lines were read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from monitor.importers.table import Cell, Row, Skipped, Table
 from monitor.importers.text_parts import PARTS
 
 COUNTED: Final = "\0step"
-"""Column of the steps that are counted where no line says any."""
+"""Column of steps that are counted because no line has any."""
 SEEN: Final = "\0seen"
-"""Column of the tokens, samples or the like that a line says, or of how far the bar next to it is."""
+"""Column of the number of tokens or samples seen, or of the position of the bar next to a line."""
 PLACES: Final = ("step", "epoch", "timestamp")
 ASIDE: Final = frozenset({*PLACES, COUNTED, SEEN, *PARTS})
-"""Columns that place a row, and are not series."""
+"""Columns that give a row's position or part, and are not series."""
 
 
 @dataclass(slots=True)
@@ -25,12 +25,12 @@ class Understood:
     """Which lines of a log were read.
 
     Attributes:
-        lines: how many were read as points.
-        first: the number and the text of the first of them.
+        lines: number of lines read as points.
+        first: number and text of the first one.
         names: the series found.
-        ignored: how many others hold text.
-        missed: the number and the text of the first of those that speak of a metric all the same.
-        again: how many say what another process of the training has said of the same place.
+        ignored: number of other lines with text.
+        missed: number and text of the first ignored line that mentions a metric.
+        again: number of lines that repeat what another process logged for the same position.
     """
 
     lines: int = 0
@@ -47,29 +47,29 @@ class Understood:
         number, text = self.first
         said = f"{self.lines:,} lines read as points, the first is line {number}: {text}"
         if self.again:
-            said += f"; {self.again:,} lines of other processes left out, which stand at the same places"
+            said += f"; left out {self.again:,} lines of other processes at the same steps"
         if self.missed is not None:
             said += f"; not understood: line {self.missed[0]}: {self.missed[1]}"
         return said
 
 
 def table_of(path: str, found: Sequence[Row], understood: Understood, config: Mapping[str, object]) -> Table:
-    """What was read of a log so far.
+    """The table of the rows read so far.
 
     Args:
         path: the file as the user named it, for errors.
         found: the rows.
-        understood: which lines they came from.
-        config: of how many steps and epochs the lines speak.
+        understood: which lines were read.
+        config: the numbers of steps and epochs that the lines mention.
 
     Raises:
-        NoHistory: nothing.
+        NoHistory: there are no rows.
     """
     if not found:
         missed = understood.missed
         told = f", such as line {missed[0]}: {missed[1]}" if missed is not None else ""
         raise NoHistory(
-            path, f"is text, and no line of it is understood as a point of a curve{told}; say how with --pattern REGEX"
+            path, f"is text, but no line was understood as a point of a curve{told}; say how with --pattern REGEX"
         )
     names = dict.fromkeys(name for row in found for name in row.cells if name not in (COUNTED, SEEN))
     rows: Sequence[Row] = found
@@ -81,7 +81,8 @@ def table_of(path: str, found: Sequence[Row], understood: Understood, config: Ma
         steps = SEEN if seen else COUNTED
         rows = [Row(row.number, {"step" if name == steps else name: cell for name, cell in row.cells.items()})
                 for row in rows]  # fmt: skip
-    if max(Counter(tuple(row.cells.get(name) for name in PARTS) for row in rows).values()) == 1:  # of sums, not curves
+    # A summary per part, not a curve.
+    if max(Counter(tuple(row.cells.get(name) for name in PARTS) for row in rows).values()) == 1:
         names = {name: None for name in names if name not in PARTS}
     order = [name for name in PLACES if name in names] + [name for name in names if name not in PLACES]
     note = Skipped(place="text", reason=str(understood))
@@ -90,13 +91,13 @@ def table_of(path: str, found: Sequence[Row], understood: Understood, config: Ma
 
 
 def _rises(cells: Sequence[Cell]) -> bool:
-    """Whether most rows say a number, and they rise."""
+    """True if most cells are numbers, and they rise."""
     found = [cell for cell in cells if isinstance(cell, int)]
     return 2 * len(found) > len(cells) and found == sorted(found) and (found[0] < found[-1] or len(cells) == 1)
 
 
 def _filled(rows: Sequence[Row], names: dict[str, None]) -> list[Row]:
-    """Every row with a step and an epoch where others have them: those before the first stand at its beginning."""
+    """Fill in missing steps and epochs: with the last one, or 0 before the first."""
     begun: dict[str, Cell] = {name: 0 for name in ("step", "epoch") if name in names}
     parts: dict[tuple[Cell, ...], dict[str, Cell]] = {}
     found = []

@@ -1,4 +1,4 @@
-"""Tables that a training prints as it goes: a header and a row for each epoch, or a box of names and numbers."""
+"""Reads tables that a training prints as it goes: a header and one row per epoch, or a box of names and numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.importers.text_words import Set, is_metric, set_of
 
 _EDGES: Final = ("|", "│", "┃")
 _BAR: Final = re.compile(r"\d+%\|(?:[^|]*\|\s*(?P<n>\d+)/(?P<total>\d+))?.*")
-"""A progress bar behind a row."""
+"""A progress bar after a row."""
 _COMMAS: Final = re.compile(r"\s*,\s*")
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?%?|[-+]?(?:nan|inf)", re.IGNORECASE)
 _COUNT: Final = re.compile(r"(\d+)(?:/(\d+))?")
@@ -22,15 +22,15 @@ _SIDE: Final = frozenset(
 _BOX: Final = re.compile(r"^\s*[|│┃](\s+[\w][\w ./@\-]*?)\s*[|│┃]\s*(\S*)\s*[|│┃]\s*$")
 _RULE: Final = re.compile(r"^\s*[-+=─━┌┐└┘├┤┴┬]{6,}[-+=─━┌┐└┘├┤┴┬\s]*$")
 _WIDE: Final = 4
-"""Columns from which on a row of plain words that begins with a position is a header."""
+"""Columns from which a row of plain words that starts with a position is a header."""
 _MEAN_OF_CLASSES: Final = "all"
 
 
 class Tables:
-    """Remembers the headers that rows belong to, the last of each kind; fed line by line.
+    """Remembers the headers that rows belong to, the last of each kind. Must see every line in order.
 
-    The header of the epochs and that of the classes are apart, since standard output and standard error, each with one
-    of them, come in any order in a file.
+    Headers for epochs and for classes are kept separately: one may come from standard output and the other from
+    standard error, in any order.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Tables:
         self._section = ""
 
     def take(self, text: str) -> tuple[bool, Line | None]:
-        """Whether a line is part of a table, and the point that is complete with it."""
+        """True if a line is part of a table, and the point that it completes, if any."""
         box = _BOX.match(text)
         if box is not None:
             self._fill(box[1], box[2])
@@ -69,7 +69,7 @@ class Tables:
         return row is not None, row
 
     def _of_sets(self, text: str) -> tuple[bool, Line | None] | None:
-        """A row for each metric and a column for each set, as AllenNLP prints; None for anything else."""
+        """Read a table with a row per metric and a column per data set, as AllenNLP prints; None for anything else."""
         first, *cells = [cell.strip() for cell in text.split("|")]
         sets = [set_of(cell.split()[-1]) for cell in (first, *cells) if cell]
         if len(sets) > 1 and None not in sets and len(cells) == len(sets) - 1:
@@ -110,7 +110,7 @@ class Tables:
         return line if line.cells else None
 
     def _of_epochs(self, many: int) -> list[str]:
-        """The columns of the epochs: names that hold blanks, where only then there are as many as cells."""
+        """The columns of an epoch row; names may contain blanks, so the header that has as many columns is used."""
         return next((names for names in self._epochs if len(names) == many), self._epochs[0] if self._epochs else [])
 
     def _fill(self, name: str, cell: str) -> None:
@@ -129,7 +129,7 @@ class Tables:
             if counts(name) or last == "iteration":
                 if last.startswith("ep"):
                     line.epoch = value
-                elif line.step is None or value > line.step:  # steps of the environment go before those of updates
+                elif line.step is None or value > line.step:  # environment steps are preferred over update steps
                     line.step = int(value)
             elif not name.startswith("time/") and last not in _SIDE:
                 line.cells[name] = value
@@ -137,17 +137,17 @@ class Tables:
 
 
 def _columns(text: str) -> list[str]:
-    """The cells of a header whose names hold blanks: between tabs, or where two blanks or more stand."""
+    """The cells of a header whose names contain blanks: separated by tabs, or by at least two blanks."""
     return [cell.strip() for cell in re.split(r"\t" if "\t" in text.strip() else r"\s{2,}", text.strip())]
 
 
 def _counts(names: list[str]) -> list[str]:
-    """The columns of spaCy's, `E` and `#`, by their full names."""
+    """Expand spaCy's column names `E` and `#`."""
     return ["epoch", "step", *names[2:]] if names[:2] == ["e", "#"] else names
 
 
 def _cells(text: str) -> list[str]:
-    """The cells of a row: between bars where it has them at both ends, else between commas or blanks."""
+    """The cells of a row: between bars if it has them at both ends, else between commas or blanks."""
     plain = text.strip()
     if plain[:1] in _EDGES and plain[-1:] in _EDGES:
         return [cell.strip() for cell in re.split(r"[|│┃]", plain[1:-1])]
@@ -155,12 +155,12 @@ def _cells(text: str) -> list[str]:
 
 
 def _name(cell: str) -> str:
-    """A column's name: `Box(P` of Ultralytics is its `P`, `mAP50-95):` the last of those in the bracket."""
+    """A column's name; of Ultralytics' `Box(P` it is `P`, of `mAP50-95):` the part before the bracket."""
     return re.sub(r"^\w+\((?=\w+$)", "", cell).strip("(): ").replace(" ", "_").lower()
 
 
 def _losses(names: list[str]) -> list[str]:
-    """YOLO's terms of the loss by their full names: the columns from the memory to the number of labels."""
+    """Full names for the columns between YOLO's memory and label columns, which are terms of the loss."""
     end = next((at for at, name in enumerate(names) if name in ("labels", "instances", "targets")), 0)
     if "gpu_mem" not in names[:end]:
         return names
@@ -169,7 +169,7 @@ def _losses(names: list[str]) -> list[str]:
 
 
 def _is_header(cells: list[str]) -> bool:
-    """True for a row of names that begins with a position, or with the classes that the other columns are about."""
+    """True for a row of names that starts with a position, or with YOLO's `class`."""
     if len(cells) < 2:
         return False
     first, second = _name(cells[0]), _name(cells[1])

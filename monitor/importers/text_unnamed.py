@@ -1,6 +1,6 @@
-"""Metrics that a log calls by their set alone, such as CatBoost's `learn: 0.6 test: 0.9 best: 0.9 (3)`.
+"""Handles metrics named only by their data set, such as CatBoost's `learn: 0.6 test: 0.9 best: 0.9 (3)`.
 
-Whether they are losses is told by the best so far: where it rises, they are scores.
+The best value so far tells whether they are losses: if it rises, they are scores.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Waiting = tuple[Line, str, int]
 
 
 class Unnamed:
-    """Holds such lines back until the best of them has moved; told of every point in its order."""
+    """Holds such lines back until the best value has changed. Must see every point in order."""
 
     def __init__(self) -> None:
         self._waiting: list[Waiting] = []
@@ -33,7 +33,7 @@ class Unnamed:
         return [(self._named(line), text, number)]
 
     def end(self) -> list[Waiting]:
-        """Those that wait, by what is known of them."""
+        """The lines held back, named by what is known so far."""
         found, self._waiting = self._waiting, []
         return [(self._named(line), text, number) for line, text, number in found]
 

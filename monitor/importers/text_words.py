@@ -1,4 +1,4 @@
-"""The words of text logs: which name a set, a metric, or something that is not a curve."""
+"""The vocabulary of text logs: words for data sets, for metrics, and for what is not a curve."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIDE: Final = frozenset({
     "version", "v_num", "data", "batches", "hours", "hour", "minutes", "min", "dt", "took", "num", "norm_fn",
     "total", "line", "s", "ips",
 })  # fmt: skip
-"""Last words of names that are measurements of the machine or settings: such numbers are not curves."""
+"""Last words of names that are system measurements or settings, not curves."""
 CONFIG: Final = frozenset({
     "weight", "weights", "scale", "type", "coef", "coeff", "coefficient", "lambda", "alpha", "beta", "gamma", "eps",
     "epsilon", "margin", "ratio", "fn", "func", "function", "name", "smoothing", "patience", "threshold", "delta",
@@ -32,14 +32,14 @@ CONFIG: Final = frozenset({
     "decreased", "increased",
     "target", "goal", "max", "decay", "factor", "warmup", "k", "layers", "reduction", "num", "start", "begin", "id",
 })  # fmt: skip
-"""Words that make a setting, or something told again, of what would be a metric: `loss_weight`, `best val loss`."""
+"""Words that turn a metric into a setting or a repeated value: `loss_weight`, `best val loss`."""
 TOLD_AGAIN: Final = frozenset({
     "best", "lowest", "highest", "previous", "prev", "improved", "old", "decreased", "increased",
 })  # fmt: skip
 CLOCKS: Final = frozenset({"time", "eta", "elapsed", "remaining", "timestamp"})
 CAMEL: Final = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 FROM: Final = frozenset({"from", "to", "than", "below", "above", "under", "over", "best", "was"})
-"""Words before a number that is not the metric's own value now: `improved from 0.5 to 0.4`."""
+"""Words before a number that is not the metric's current value: `improved from 0.5 to 0.4`."""
 FILLERS: Final = frozenset({
     "with", "at", "and", "the", "for", "of", "a", "an", "in", "on", "is", "avg", "average", "mean", "running",
     "current", "final", "epoch", "step", "set", "iter", "iteration", "info", "finished", "done", "after", "has",
@@ -50,7 +50,9 @@ FILLERS: Final = frozenset({
 
 @functools.lru_cache(maxsize=4096)
 def set_of(word: str) -> Set | None:
-    """The set that a word names: `valid` and `eval` are the validation set; `test` and `holdout` may be it or another.
+    """The data set that a word names.
+
+    `valid` and `eval` mean validation; `test` and `holdout` may be that or another set.
 
     >>> set_of("Training"), set_of("valid"), set_of("Test"), set_of("loss")
     ('train', 'val', 'test', None)
@@ -64,7 +66,7 @@ def set_of(word: str) -> Set | None:
 
 @functools.lru_cache(maxsize=4096)
 def subset(word: str) -> str | None:
-    """The name of a held-out set that is one of several: the word, where it is a set and a name, and no metric.
+    """The name of one of several held-out sets: a word made of a set and a name, without a metric.
 
     >>> subset("dev-clean"), subset("valid_0"), subset("val_loss"), subset("test-set"), subset("train-clean")
     ('dev-clean', 'valid_0', None, None, None)
@@ -81,13 +83,13 @@ def subset(word: str) -> str | None:
 
 
 def is_side(words: Sequence[str]) -> bool:
-    """True for the words of a measurement of the machine, or of a setting; the total of a loss is neither."""
+    """True for the words of a system measurement or a setting; the total of a loss is neither."""
     return words[-1] in SIDE and not (words[-1] == "total" and "loss" in words)
 
 
 @functools.lru_cache(maxsize=4096)
 def is_metric(name: str) -> bool:
-    """True for the name of something that a training is judged by, and that is not a setting."""
+    """True for the name of a metric that measures a training and is not a setting."""
     words = [word for word in re.split(r"[^a-z0-9]+", CAMEL.sub("_", name).lower()) if word]
     if not words or is_side(words) or not CONFIG.isdisjoint(words):
         return False
@@ -96,5 +98,5 @@ def is_metric(name: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def is_loss(name: str) -> bool:
-    """True for a metric that a training minimises, by its name."""
+    """True for a metric that is minimised, by its name."""
     return is_metric(name) and (rises(name) is False or role_of(name) in (Role.TRAIN, Role.VAL))

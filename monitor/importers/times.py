@@ -1,4 +1,4 @@
-"""Points in time, as files write them."""
+"""Reads points in time as files write them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from monitor.importers.table import Cell, Table, cell_number
 
 _MS_FROM: Final = 1e11
-"""A time above it is in milliseconds, one below in seconds: as seconds it is the year 5138, as milliseconds 1973."""
+"""Larger numbers are milliseconds, smaller ones seconds: this is the year 5138 in seconds, 1973 in milliseconds."""
 _SECONDS_FROM: Final = 1e8
-"""A number below it is not a time since the epoch, but one since the start."""
+"""Smaller numbers are not Unix times but seconds since the start."""
 
 
 def time_ms(cell: Cell) -> int:
-    """A cell as milliseconds since the epoch; 0 where it is not a point in time.
+    """A cell in ms since the Unix epoch; 0 if it is not a point in time.
 
     >>> time_ms(1.7e9), time_ms("1700000000000"), time_ms("2023-11-14T22:13:20Z"), time_ms("12.5")
     (1700000000000, 1700000000000, 1700000000000, 0)
@@ -33,7 +33,7 @@ def time_ms(cell: Cell) -> int:
 
 
 def is_clock(table: Table, name: str) -> bool:
-    """Whether a column tells when its rows were written, by the first cell that is not blank."""
+    """True if a column has the times of its rows, judging by its first cell that is not blank."""
     for row in table.rows:
         cell = row.cells.get(name)
         if cell is not None and str(cell).strip():

@@ -1,4 +1,4 @@
-"""The sum of the terms of a loss that nobody logged as a whole, such as YOLO's box, class and focal losses."""
+"""Sums the terms of a loss whose total was not logged, such as YOLO's box, class and focal losses."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from monitor.roles.name import Group, Name, What, name_of
 from monitor.wire import Columns
 
 _NAMES: Final[Mapping[bool, str]] = {True: "train/loss", False: "val/loss"}
-_LEAST: Final = 2
+_LEAST: Final = 2  # a single term is not a sum
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The points of a run with those of its totals.
+    """The points of a run including totals.
 
     Attributes:
-        points: each sum behind the last of its terms.
-        keys: the series, the totals last.
-        attempts: as they were, for the points that there are now.
-        of: by total, its terms.
+        points: each sum comes after the last of its terms.
+        keys: the series, totals last.
+        attempts: the attempts, as indices into the new points.
+        of: the terms of each total.
     """
 
     points: Columns
@@ -36,21 +36,21 @@ class Totals:
 
 
 def with_totals(keys: tuple[str, ...], points: Columns, attempts: tuple[int, ...], said: Said) -> Totals:
-    """Add the sum of the terms of the training loss, and of the validation loss where it has the same terms.
+    """Add the sum of the terms of the training loss, and of the validation loss if it has the same terms.
 
-    Nothing is added where a whole loss is there, where the user names the loss, or where the losses are of a game. At a
-    step at which a term is missing there is no sum.
+    Nothing is added if a total was logged, if the user named the loss, or if the losses are of a game. At a step where
+    a term is missing there is no sum.
 
     Args:
         keys: names of the series.
-        points: in the order in which they were logged.
+        points: in order of logging.
         attempts: indices into `points`.
-        said: what the user says of the names.
+        said: what the user says about the names.
     """
     of = {name: terms for name, terms in _terms(keys, said).items() if name not in keys}
     if not of:
         return Totals(points, keys, attempts, {})
-    found: list[tuple[int, int, float]] = []  # behind which point, of which series, the sum
+    found: list[tuple[int, int, float]] = []  # (index of the point before it, series, sum)
     for i, terms in enumerate(of.values(), start=len(keys)):
         found += [(at, i, total) for at, total in _sums([keys.index(term) for term in terms], points, attempts)]
     found.sort()
@@ -67,7 +67,7 @@ def with_totals(keys: tuple[str, ...], points: Columns, attempts: tuple[int, ...
 
 
 def _terms(keys: Sequence[str], said: Said) -> dict[str, list[str]]:
-    """By total the series that are its terms."""
+    """The series that are the terms of each total."""
     reading = read(keys, said)
     if reading.game:
         return {}
@@ -87,13 +87,13 @@ def _terms(keys: Sequence[str], said: Said) -> dict[str, list[str]]:
 
 
 def _is_whole(name: Name) -> bool:
-    """Whether the last part of a name is the loss of a set: below several folders it is that of several runs."""
+    """A component without numbers: losses that differ only by a number, as those of folds, are not terms."""
     leaf = name_of(name.key.rpartition("/")[2])
     return leaf.what is What.LOSS and bool(leaf.group) and not leaf.rest
 
 
 def _of_group(names: Sequence[Name], group: Group) -> dict[tuple[str, ...], str]:
-    """By what they are the terms of a set; of those that are averaged in several ways, the first."""
+    """The terms of a data set by component; if one is averaged in several ways, the first."""
     found: dict[tuple[str, ...], str] = {}
     for name in names:
         if name.group == group and not name.total:
@@ -102,17 +102,17 @@ def _of_group(names: Sequence[Name], group: Group) -> dict[tuple[str, ...], str]
 
 
 def _without_numbers(rest: tuple[str, ...]) -> tuple[str, ...]:
-    """Losses that differ by a number, as those of several folds, are not terms of one loss."""
+    """A component without numbers: losses that differ by a number, as those of folds, are not terms of one loss."""
     return tuple(word for word in rest if not word.isdecimal())
 
 
 def _sums(terms: Sequence[int], points: Columns, attempts: Sequence[int]) -> list[tuple[int, float]]:
-    """The sums of series at the steps at which all have a value, each with the point that completes it."""
+    """The sums of series at steps where all have a value, each with the index of the point that completes it."""
     waiting: dict[int, dict[int, float]] = {}
     begun, found = 0, []
     for at in np.flatnonzero(np.isin(points.key, terms)).tolist():
         attempt = bisect_right(attempts, at)
-        if attempt > begun:  # what an earlier attempt left open is over
+        if attempt > begun:  # drop incomplete sums of earlier attempts
             begun, waiting = attempt, {}
         step = int(points.step[at])
         values = waiting.setdefault(step, {})

@@ -1,4 +1,4 @@
-"""One training that wrote its losses twice into a folder, such as an event file and a CSV next to it."""
+"""Detects a training that wrote its losses twice, such as to an event file and a CSV next to it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from monitor.importers.imported import ImportedRun, NotTraining
 from monitor.roles import Role
 
 _LEAST: Final = 5
-"""Points from which on two equal curves are not a coincidence."""
+"""Points from which two equal curves are not a coincidence."""
 _DIGITS: Final = 2e-3
-"""Relative difference that the digits of a text file make, at most: YOLO writes five, others four."""
+"""The largest relative difference due to rounding in text files: YOLO writes five digits, others four."""
 
 Losses = dict[Role, NDArray[np.float64]]
 
 
 class Twins:
-    """The runs that a search has found so far, by the folder that they lie in."""
+    """The runs that a search has found so far, by folder."""
 
     def __init__(self) -> None:
         self._known: dict[Path, list[tuple[ImportedRun, Losses]]] = {}
 
     def told(self, run: ImportedRun, folder: Path) -> ImportedRun | NotTraining:
-        """The run, or that it is one which its folder holds already: the losses that it has are the same, all of them.
+        """The run; or a `NotTraining` if another run in its folder has all its losses already.
 
         Args:
-            run: as it was read.
-            folder: in which its file lies.
+            run: the run as read.
+            folder: the folder of its file.
         """
         losses = _losses(run)
         known = self._known.setdefault(folder, [])
@@ -50,14 +50,14 @@ def _nested(one: Path, other: Path) -> bool:
 
 
 def _continues(losses: Losses, others: Losses) -> bool:
-    """Whether all losses are the same, as far as the shorter goes: one may hold an evaluation behind the end."""
+    """True if all losses agree over the length of the shorter; one may have an evaluation at the end."""
     both = [(losses[role], others[role]) for role in losses.keys() & others.keys()]
     same = all(_same(one[: len(other)], other[: len(one)]) for one, other in both)
     return same and any(len(one) == len(other) for one, other in both)
 
 
 def _losses(run: ImportedRun) -> Losses:
-    """The judged losses, those long enough to be told apart and not all one value."""
+    """The diagnosed losses that are long enough and vary enough to be compared."""
     found: Losses = {}
     for role, key in run.mapped().items():
         if role in (Role.TRAIN, Role.VAL):
@@ -78,7 +78,7 @@ def _holds(losses: Losses, others: Losses) -> bool:
 
 
 def _holds_by_name(losses: Losses, judged: ImportedRun, run: ImportedRun) -> bool:
-    """Whether the losses that one run is judged by are series of the other: a table may have their sum besides."""
+    """True if the losses that one run is judged by are series of the other, which may have their sum as well."""
     names = judged.mapped()
     return all(names[role] in run.keys and _same(losses[role], _values(run, names[role])) for role in losses)
 

@@ -1,8 +1,8 @@
-"""Runs that W&B wrote offline: `wandb/offline-run-<time>-<id>/run-<id>.wandb`, read without W&B.
+"""Reads runs that W&B wrote offline, `wandb/offline-run-<time>-<id>/run-<id>.wandb`, without W&B.
 
-The file is a log as LevelDB writes it, after seven bytes of W&B's own: blocks of 32 KiB, in which each piece has a
-checksum, a length and a kind (whole, first, middle, last). The records put together from the pieces are protocol buffer
-messages, of which only those fields are decoded that hold metrics, parameters and the run's name.
+After a seven-byte header, the file is a log in LevelDB's format: blocks of 32 KiB with pieces that have a checksum, a
+length and a kind (whole, first, middle, last). The records made of these pieces are protocol buffer messages; only the
+fields with metrics, parameters and the run's name are decoded.
 
 Source: wandb/sdk/internal/datastore.py (release 0.16), wandb/proto/wandb_internal.proto,
     github.com/google/leveldb/doc/log_format.md.
@@ -24,22 +24,22 @@ from monitor.importers.attempts import begins
 from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
 from monitor.importers.protobuf import BYTES, FIXED64, VARINT, fields, signed
 
-_BLOCK: Final = 32_768
+_BLOCK: Final = 32_768  # bytes per block of LevelDB's log format; no record header crosses a block's end
 _START: Final = struct.Struct("<4sHB")
 _PIECE: Final = struct.Struct("<IHB")
-_WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+_WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4  # how a piece belongs to its record
 _HISTORY, _CONFIG, _STATS, _RUN, _EXIT = 2, 5, 7, 17, 18
 """Fields of a `Record`."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """What the records have said so far."""
+    """The content of the records so far."""
 
     points: PointList = field(default_factory=PointList)
     config: dict[str, object] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
-    """Fields of the `RunRecord` that are texts."""
+    """Text fields of the `RunRecord`."""
     tags: list[str] = field(default_factory=list)
     started_ms: int | None = None
     exit_code: int | None = None
@@ -63,7 +63,7 @@ def read_wandb(path: Path, shown: str) -> ImportedRun | NotTraining:
     except OSError as error:
         raise FileUnreadable(shown, "", error.strerror or str(error)) from None
     if len(data) < _START.size or _START.unpack_from(data)[0] != b":W&B":
-        raise FileUnreadable(shown, "byte 0", "is no W&B file")
+        raise FileUnreadable(shown, "byte 0", "is not a W&B file")
     for record in _records(data, run.points):
         for number, kind, value in fields(record):
             if kind == BYTES and number in _READERS:
@@ -95,7 +95,7 @@ def read_wandb(path: Path, shown: str) -> ImportedRun | NotTraining:
 
 
 def _records(data: bytes, points: PointList) -> Iterator[bytes]:
-    """The records of a file; one that is damaged is skipped and noted, a tail that is not whole ends them."""
+    """The records of a file; damaged ones are skipped and noted, an incomplete tail ends them."""
     at, parts, begun = _START.size, b"", False
     while at + _PIECE.size <= len(data):
         room = _BLOCK - at % _BLOCK
@@ -103,7 +103,7 @@ def _records(data: bytes, points: PointList) -> Iterator[bytes]:
             at += room
             continue
         checksum, length, kind = _PIECE.unpack_from(data, at)
-        if kind == 0 and length == 0:  # the rest of a block is zeros
+        if kind == 0 and length == 0:  # padding at the end of a block
             at += room
             continue
         piece = data[at + _PIECE.size : at + _PIECE.size + length]
@@ -151,7 +151,7 @@ def _history(data: bytes, run: _Run) -> None:
 
 
 def _stats(data: bytes, run: _Run) -> None:
-    """A measurement of the machine; its steps count the measurements."""
+    """Add a system measurement; its steps count the measurements."""
     when = next((_timestamp(value) for number, kind, value in fields(data) if number == 2 and kind == BYTES), 0)
     for number, kind, value in fields(data):
         if number == 3 and kind == BYTES:
@@ -198,7 +198,7 @@ def _end(run: _Run) -> tuple[Literal["finished", "stopped", "failed"], str | Non
 
 
 def _item(data: bytes) -> tuple[str, object]:
-    """Name and value of one item of a history, a configuration or a measurement; nested names are joined by `/`."""
+    """Name and value of an item of a history, configuration or measurement; nested names are joined by `/`."""
     names = ""
     nested: list[str] = []
     value: object = None
@@ -229,7 +229,7 @@ def _json(content: bytes) -> object:
 
 
 def _timestamp(data: bytes) -> int:
-    """A `google.protobuf.Timestamp` as milliseconds since the epoch."""
+    """A `google.protobuf.Timestamp` in ms since the Unix epoch."""
     found = {number: signed(value) for number, kind, value in fields(data) if kind == VARINT}
     return found.get(1, 0) * 1000 + found.get(2, 0) // 1_000_000
 

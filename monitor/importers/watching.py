@@ -1,4 +1,4 @@
-"""Sources that are looked at again and again: which of them have changed, and when to read them."""
+"""Polls sources: which of them have changed, and when to read them again."""
 
 from __future__ import annotations
 
@@ -22,25 +22,32 @@ from monitor.roles import NOTHING, Said
 from monitor.wire import Batch
 
 _SEARCH_S: Final = 5.0
-"""Seconds between two searches of a folder, at least; so many more the longer a search takes."""
+"""Seconds between searches of a folder, at least; longer if a search takes long."""
 _SHARE: Final = 10
-"""A file is read again after so many times as long as the reading took, at least."""
-_AGAIN_S: Final = 1.0
-_MOST_WAIT_S: Final = 30.0
+"""A file is read again after at least this many times the duration of the last reading."""
+_AGAIN_S: Final = 1.0  # wait before confirming an uncertain reading
+_MOST_WAIT_S: Final = 30.0  # longest wait after repeated failures
 _MOST_FILES: Final = 500
-"""Files of one folder that are looked at for changes."""
+"""Files of a folder that are checked for changes, at most."""
 
 Signature = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(slots=True)
 class Watched:
-    """One source and what is known of it.
+    """One source and its state.
 
     Attributes:
         source: what is read.
-        followers: its runs, by their name where there are several.
-        problem: why it cannot be read or sent, in one line; "" where it can.
+        followers: its runs, by name if there are several.
+        problem: why it cannot be read or sent, in one line; "" if it can.
+        signature: size, time and inode of its files when last read.
+        due: when to look at it next, in seconds since the Unix epoch.
+        beat: when it last sent something.
+        failures: failed attempts in a row.
+        seen: True once a run was read from it.
+        over: True while nothing writes to it any more.
+        ignored: True if it holds no training.
     """
 
     source: Source
@@ -59,13 +66,13 @@ class Watch:
     """Follows sources.
 
     Args:
-        paths: files and folders; what is not there yet is waited for.
-        folder: where to keep what was sent.
-        destination: where it is sent, to tell notes for several places apart.
+        paths: files and folders; missing ones are waited for.
+        folder: where to keep notes of what was sent.
+        destination: where data is sent; each destination has its own notes.
         send: a sink's `send`.
-        project: of all runs.
+        project: the project of all runs.
         pattern: for text logs.
-        said: what the user says of the columns and series.
+        said: what the user says about the columns and series.
     """
 
     def __init__(
@@ -88,19 +95,19 @@ class Watch:
 
     @property
     def watched(self) -> tuple[Watched, ...]:
-        """What is followed, in the order in which it was found; without what holds no training."""
+        """The followed sources in the order they were found, without those that hold no training."""
         return tuple(each for each in self._watched.values() if not each.ignored)
 
     def step(self, now_s: float) -> bool:
-        """Look once at everything; True where something was read or sent.
+        """Check everything once; True if anything was read or sent.
 
         Args:
-            now_s: seconds since the epoch.
+            now_s: seconds since the Unix epoch.
         """
         if now_s >= self._search_at:
             begun = perf_counter()
             self._search()
-            self._search_at = now_s + max(_SEARCH_S, 50 * (perf_counter() - begun))
+            self._search_at = now_s + max(_SEARCH_S, 50 * (perf_counter() - begun))  # at most 2% of the time
         changed = False
         for each in self._watched.values():
             if now_s >= each.due:
@@ -124,7 +131,7 @@ class Watch:
         unsure = any(follower.unsure for follower in each.followers.values())
         if signature == each.signature and not each.failures and not unsure:
             return self._beat(each, now_s)
-        begun = thread_time()  # what it costs, and not how long others kept it waiting
+        begun = thread_time()  # CPU time, so that waiting for others does not count
         try:
             each.signature = signature
             changed = self._read(each, source, signature, now_s)
@@ -139,6 +146,7 @@ class Watch:
         return changed
 
     def _read(self, each: Watched, source: Source, signature: Signature, now_s: float) -> bool:
+        # Only a file that was old when first seen is over: a training that is being watched may pause for long.
         over = (
             (each.over or not each.seen)
             and bool(signature)
@@ -153,7 +161,7 @@ class Watch:
         first, each.seen = not each.seen, each.seen or bool(runs)
         each.ignored = bool(found) and all(isinstance(other, NotTraining) for other in found)
         problem = next((str(other) for other in found if isinstance(other, FileUnreadable)), "")
-        each.problem = problem if first else ""  # one that was read before is being written just now
+        each.problem = problem if first else ""  # one that was readable before is just being written
         changed = bool(each.problem) or (first and bool(runs))
         for run in runs:
             follower = self._follower(each, run.name if len(runs) > 1 or run.part else "")
@@ -163,13 +171,14 @@ class Watch:
                 if len(runs) == 1 and not self._catch_up(each, follower, now_s):
                     each.signature = ()  # look again at once
                     continue
+            # W&B and MLflow record the end of a run; other files just stop growing.
             done = over or (run.kind in ("wandb", "mlflow") and run.finished_ms is not None)
             changed = follower.take(run, over=done, now_ms=int(now_s * 1000)) > 0 or changed
             each.beat = now_s
         return changed
 
     def _was_part(self, each: Watched, run: ImportedRun) -> bool:
-        """True where a search found what was rotated away from a log that is followed, and was read there."""
+        """True if a search found the rotated part of a log that is followed and was read there."""
         path = each.source.path
         logs = [] if path is None else [
             other for other in self._watched.values() if other.source.path and is_part_of(path, other.source.path)
@@ -184,14 +193,14 @@ class Watch:
         return each.followers[name]
 
     def _catch_up(self, each: Watched, follower: Follower, now_s: float) -> bool:
-        """Read what was rotated away since the last look: the part that was read last, to its end, and those after it.
+        """Read what was rotated away since the last check: the rest of the part read last, and the parts after it.
 
         Returns:
-            False where parts were renamed meanwhile, so that it is to be tried again.
+            False if parts were renamed in the meantime; try again.
         """
         path, found = each.source.path, False
         if path is None or path.is_dir() or not path.parent.is_dir():
-            return True  # the file itself may just have been renamed, after it was read
+            return True  # the file itself may have been renamed after it was read
         others = {other.source.path for other in self._watched.values() if other.seen and not other.ignored}
         for part, inode in earlier_parts(path):
             if part in others:
@@ -218,7 +227,7 @@ class Watch:
 
 
 def _now(each: Watched) -> Source:
-    """What to read: between its renaming and the first line of the next file, a log may be written to its new name."""
+    """What to read. Between a rotation and the new file's first line, the log may be written under its new name."""
     path = each.source.path
     if not each.seen or each.source.parts or path is None or (path.exists() and (path.is_dir() or path.stat().st_size)):
         return each.source
@@ -250,7 +259,7 @@ def _files(source: Source) -> list[Path]:
 
 
 def _signature(files: Sequence[Path]) -> Signature:
-    """Size, time and inode of each file that is there."""
+    """Size, modification time and inode of each existing file."""
     found = []
     for path in files:
         try:

@@ -1,4 +1,4 @@
-"""The single write path: every batch, from whichever door, ends in `ingest`."""
+"""The single write path: every batch, from any source, goes through `ingest`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a batch was not stored as it came: counted, and reported as warnings of the run."""
+"""What was changed or dropped while storing a batch: counted, and reported as warnings of the run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from monitor.domain import Counter
 
 _MOST: Final = 100
-"""Most different notices of one batch."""
+"""Most distinct notices per batch."""
 _TOLD: Final = 20
-"""Notices of one batch that its sender is answered with."""
+"""Most notices in the reply to the sender."""
 
 
 class Aside:
-    """Collects the notices of one batch; it is a `limits.Note`."""
+    """Collects the notices of one batch. It is a `limits.Note`."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Counter, str], tuple[int, str]] = {}
@@ -43,13 +43,13 @@ class Aside:
         )
 
     def lines(self) -> tuple[str, ...]:
-        """The notices in words, for whoever sent the batch."""
+        """The notices as text, for the sender of the batch."""
         found = [f"{name}: {key}: {example}" for (name, key), (_, example) in self._found.items()]
         return (*found[:_TOLD], *([f"and {len(found) - _TOLD} more"] if len(found) > _TOLD else []))
 
 
 def counted(before: Mapping[str, int], events: tuple[Event, ...]) -> dict[str, int]:
-    """A run's counters with what `warning` events add to them; only so many different names are distinguished."""
+    """A run's counters plus what `warning` events add to them. The number of distinct names is limited."""
     found = dict(before)
     for event in events:
         if event.kind == "warning":

@@ -1,4 +1,4 @@
-"""What the events of a batch do to their run: its configuration, tags, alerts, end, and what is kept of them."""
+"""What the events of a batch do to their run: configuration, tags, alerts, its end, and which events are kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monitor.wire import Batch, Event
 
 
 def before_points(tx: Transaction, events: Sequence[Event], aside: Aside) -> None:
-    """Take in what says what the points mean, and whether they are news to anybody: before the points."""
+    """Apply the events that determine what the points mean, before the points are stored."""
     config: dict[str, object] = {}
     capture: dict[str, object] = {}
     for event in events:
@@ -24,14 +24,14 @@ def before_points(tx: Transaction, events: Sequence[Event], aside: Aside) -> Non
             config.update(_mapping(event.data["config"]))
         elif event.kind == "capture":
             capture.update(event.data)
-        elif event.kind == "loss" and tx.get("loss") is None:  # what the user said stays
+        elif event.kind == "loss" and tx.get("loss") is None:  # what the user said earlier takes precedence
             tx.set(loss=dict(_mapping(event.data["loss"])))
     add_config(tx, "config", config, aside)
     add_config(tx, "capture", capture, aside)
 
 
 def behind_points(tx: Transaction, events: Sequence[Event], writer: Writer, aside: Aside) -> None:
-    """Take in what the other events say: behind the points."""
+    """Apply the other events, after the points are stored."""
     tags: dict[str, str] = {}
     for event in events:
         if event.kind == "tags":
@@ -46,7 +46,7 @@ def behind_points(tx: Transaction, events: Sequence[Event], writer: Writer, asid
 
 
 def keep_events(tx: Transaction, batch: Batch, aside: Aside) -> None:
-    """Count what was set aside, and keep the events."""
+    """Store the events, and count what was set aside."""
     room = max(0, MAX_EVENTS - so_far(tx, "event_count"))
     events = [event for event in batch.events if event.kind not in ("output", "media")]
     if len(events) > room:
@@ -66,14 +66,14 @@ def keep_events(tx: Transaction, batch: Batch, aside: Aside) -> None:
 
 
 def add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:
-    """Merge into the configuration, or into what was captured; the whole has the bounds of one."""
+    """Merge values into the configuration or the capture. The limits apply to the result."""
     if more:
         known = _mapping(tx.get(column))
         tx.set(**{column: document(dict(known) | dict(more), aside, column) if known else dict(more)})
 
 
 def add_tags(tx: Transaction, more: Mapping[str, str], aside: Aside) -> None:
-    """Add tags to the run, or change them, within its bound."""
+    """Add or change tags of the run, up to its limit."""
     known = _mapping(tx.get("tags")) if more else {}
     fresh = [name for name in more if name not in known]
     over = set(fresh[max(0, MAX_TAGS - len(known)) :])
@@ -83,9 +83,10 @@ def add_tags(tx: Transaction, more: Mapping[str, str], aside: Aside) -> None:
 
 
 def finish(tx: Transaction, event: Event, writer: Writer) -> None:
-    """The end of the run, where its owner says so; an extra writer, or one of an older attempt, ends only itself."""
+    """End the run if its owner says so. An additional writer, or one of an older attempt, ends only itself."""
     run = tx.run
-    waited = "exit_code" in event.data and not RunStatus(str(tx.get("status"))).ended  # it saw the process end
+    # the writer watched the process exit
+    waited = "exit_code" in event.data and not RunStatus(str(tx.get("status"))).ended
     if writer.attempt < run.attempt or (writer.joined and tx.get("owner") is not None and not waited):
         return
     status = RunStatus(str(event.data["status"]))
@@ -121,17 +122,20 @@ def _alert(tx: Transaction, event: Event, aside: Aside) -> None:
 
 
 def happened_at(event: Event, tx: Transaction) -> int:
-    """When it happened by the writer's clock, so that a run shipped later keeps its time; never in the future."""
+    """When an event happened by the writer's clock, so that a run shipped later keeps its times.
+
+    Never in the future.
+    """
     return min(event.time_ms, tx.now_ms) if event.time_ms > 0 else tx.now_ms
 
 
 def counters(tx: Transaction) -> dict[str, int]:
-    """What was corrected or set aside so far, by kind."""
+    """The run's counters of what was corrected or set aside, by kind."""
     return {name: int(str(n)) for name, n in _mapping(tx.get("warnings")).items()}
 
 
 def so_far(tx: Transaction, counter: str) -> int:
-    """The value of one of the run's counters."""
+    """The current value of one of the run's counters."""
     value = tx.get(counter)
     assert isinstance(value, int)
     return value

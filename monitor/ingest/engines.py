@@ -1,7 +1,7 @@
-"""Which rules judge a run: those of all projects, and over them those of the run's own project.
+"""Which rules judge a run: the global ones, overridden by those of its project.
 
-A run is judged by the rules that the process that stores its points was started with. Where they have changed since the
-run began, the next batch continues under the new ones: see `docs/rules.md`.
+A run is judged by the rules that the storing process was started with. If they have changed since the run began, the
+next batch continues under the new ones; see `docs/rules.md`.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from monitor.stop_modes import EVERY, is_off, merged, stop_modes
 
 
 class Judges(Protocol):
-    """What `ingest` asks for the engine of a project: an `Engine`, which is one for all, or `Engines`."""
+    """What `ingest` needs to find a project's engine: a single `Engine` for all projects, or `Engines`."""
 
     def of(self, project: str) -> Engine:
-        """The engine that judges the runs of a project."""
+        """The engine for the runs of a project."""
 
     @property
     def default(self) -> Engine:
-        """The engine of every project that has no rules of its own."""
+        """The engine for projects without rules of their own."""
 
     @property
     def hashes(self) -> Mapping[str, str]:
-        """The hash of the rules of every project that has its own, by name."""
+        """Project -> hash of its own rules, if it has any."""
 
 
 class Engines:
-    """One engine for each project that has rules of its own, and one for all others.
+    """One engine for each project with its own rules, and one for all others.
 
     Args:
         rules: settings by rule name, for every project.
-        projects: by a project's name, `{"rules": {...}}` with what differs there; a setting that is not named is as in
-            `rules`.
+        projects: project -> `{"rules": {...}}` with its overrides; settings that are not named are as in `rules`.
+        stops: stop modes by rule, for every project.
         thresholds: alerts by expression.
 
     Raises:
@@ -73,30 +73,30 @@ class Engines:
             self._own_stops[str(name)] = merged(self._stops, _of_rules(own, ("projects", str(name), "stop")))
 
     def of(self, project: str) -> Engine:
-        """The engine that judges the runs of a project."""
+        """The engine for the runs of a project."""
         return self._own.get(project, self._default)
 
     def thresholds(self, project: str) -> tuple[Threshold, ...]:
-        """The thresholds that the runs of a project are watched for."""
+        """The thresholds that apply to the runs of a project."""
         return tuple(each for each in self._thresholds if each.watches(project)) if self._thresholds else ()
 
     @property
     def stops(self) -> Mapping[str, str]:
-        """The modes of stopping of all projects, by rule."""
+        """The global stop modes, by rule."""
         return self._stops
 
     def stops_of(self, project: str) -> Mapping[str, str]:
-        """The modes of stopping of a project, by rule: its own over those of all; `off` for all always wins."""
+        """A project's stop modes by rule: its own override the global ones, but a global `off` always wins."""
         return self._stops if is_off(self._stops) else self._own_stops.get(project, self._stops)
 
     @property
     def hashes(self) -> dict[str, str]:
-        """The hash of the rules of every project that has its own, by name."""
+        """Project -> hash of its own rules, if it has any."""
         return {name: engine.config.hash for name, engine in self._own.items()}
 
     @property
     def default(self) -> Engine:
-        """The engine of every project that has no rules of its own."""
+        """The engine for projects without rules of their own."""
         return self._default
 
 
@@ -104,7 +104,7 @@ def open_engines(settings: Settings) -> Engines:
     """The engines that the settings describe.
 
     Raises:
-        RulesError: names what cannot be used, the nearest valid name, and the line where it stands in a file.
+        RulesError: names what cannot be used, the nearest valid name, and its line in the settings file.
         SettingsError: a threshold cannot be read.
     """
     try:
@@ -133,7 +133,7 @@ def _of_project(base: RulesConfig, project: str, data: object) -> RulesConfig:
 
 
 def _of_rules(modes: dict[str, str], above: tuple[str, ...]) -> dict[str, str]:
-    """The modes, or an error that names the nearest rule."""
+    """Check that the modes name existing rules; the error names the nearest one."""
     for rule in modes:
         if rule != EVERY and spec_of(rule) is None:
             near = difflib.get_close_matches(rule, RULE_NAMES, n=1)
@@ -143,7 +143,7 @@ def _of_rules(modes: dict[str, str], above: tuple[str, ...]) -> dict[str, str]:
 
 
 def _checked(rules: Mapping[str, object], above: tuple[str, ...]) -> RulesConfig:
-    """The configuration, or an error with its place counted from the top of the file."""
+    """Parse the rules. Errors give their place from the top of the file."""
     try:
         return RulesConfig.from_mapping(rules)
     except RulesError as error:

@@ -1,4 +1,4 @@
-"""The records of a batch as the store takes them: corrected, or set aside and reported."""
+"""Makes the records of a batch valid for the store: corrected, or set aside and reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.wire import Batch, Columns, Event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEvent:
-    """What a `run` event says; None where it says nothing."""
+    """The content of a `run` event; None for what it does not say."""
 
     project: str
     name: str | None
@@ -31,7 +31,7 @@ class RunEvent:
 
 
 def checked(batch: Batch, note: Note) -> Batch:
-    """The batch as the store takes it: each name, time and event as `limits` says, or left out.
+    """Apply `limits` to each name, time and event of a batch. What cannot be made valid is left out.
 
     Args:
         note: called with what was corrected or dropped.
@@ -42,12 +42,12 @@ def checked(batch: Batch, note: Note) -> Batch:
 
 
 def run_event(data: Mapping[str, object]) -> RunEvent:
-    """Read the data of a `run` event, as `checked` left it."""
-    return RunEvent(**data)  # type: ignore[arg-type]  # `limits.valid` has made it
+    """Read the data of a `run` event that `checked` has made valid."""
+    return RunEvent(**data)  # type: ignore[arg-type]  # `limits.valid` made it
 
 
 def first_event(batch: Batch) -> Event:
-    """The `run` event that a writer's first batch begins with.
+    """The `run` event with which a writer's first batch begins.
 
     Raises:
         WireError: it begins with something else.
@@ -65,7 +65,7 @@ def _event(event: Event, note: Note) -> Event | None:
 
 
 def _named(batch: Batch, note: Note) -> Batch:
-    """The batch with its metrics' names mended; those that become one name become one series."""
+    """The batch with valid metric names. Series whose names become equal are merged."""
     names = [key(name) for name in batch.keys]
     if tuple(names) == batch.keys:
         return batch
@@ -79,7 +79,7 @@ def _named(batch: Batch, note: Note) -> Batch:
 
 
 def _timed(points: Columns, note: Note) -> Columns:
-    """Points whose times lie within the bounds: a clock that stands before 1970 loses no point."""
+    """The points with their times clipped to the allowed range. A clock set before 1970 loses no points."""
     times = points.time_ms
     if not len(times) or (times.min() >= 0 and times.max() <= MAX_TIME):
         return points

@@ -1,9 +1,8 @@
-"""From a batch to the store, in one transaction of one run.
+"""Stores and judges a batch in one transaction on one run.
 
-Points, the writer's acknowledged offset, the engine's state, changed findings, and the alerts they call for are
-committed together or not at all; a batch that was stored before changes nothing. Validation comes first: what a record
-holds is made as `monitor.limits` says, or set aside and counted among the run's warnings, and the rest of the batch is
-stored.
+Points, the writer's acknowledged offset, the engine's state, changed findings and the alerts they raise are committed
+together or not at all. A batch that was stored before changes nothing. Validation comes first: `monitor.limits` makes
+each record valid, or sets it aside and counts it among the run's warnings. The rest of the batch is stored.
 """
 
 from __future__ import annotations
@@ -47,53 +46,55 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: s
     """Store a batch and judge the run.
 
     Args:
-        store: where to.
-        engine: the rules, of all projects or of each; it holds no run's data.
-        batch: records of one writer of one run. One that ends at or before the writer's acknowledged offset is a
+        store: where to store it.
+        engine: the rules, of all projects or of each. It holds no data of runs.
+        batch: records of one writer of one run. If it ends at or before the writer's acknowledged offset, it is a
             duplicate.
-        now_ms: milliseconds since the epoch; the run's heartbeat.
+        now_ms: milliseconds since the epoch; becomes the run's heartbeat.
         within: the only project that the sender may write to; None for any.
 
     Returns:
-        What is stored now, what of the batch was set aside, and what the loop is to do.
+        What is stored now, what was set aside, and what the loop should do.
 
     Raises:
         OffsetGap: the batch does not start where the writer's last one ended; nothing was stored.
         WireError: the writer's first record is not a `run` event; nothing was stored.
         RunExists: resume="never", but another writer started this run.
         RunNotFound: resume="must", but the run does not exist, or was deleted.
-        Forbidden: the run is, or would be, of another project than `within`; nothing was stored.
+        Forbidden: the run belongs, or would belong, to a project other than `within`; nothing was stored.
         StoreError: the database refused.
     """
     aside = Aside()
+    # Before the transaction, since others wait for its lock.
     batch = checked(batch, aside)
     with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
             raise RunNotFound(batch.run_id)
         _keep_within(tx, within)
         reply = take(tx, engine, batch, aside)
-        _keep_within(tx, within)  # the batch may have begun the run; what it stored is rolled back
+        _keep_within(tx, within)  # again, as the batch may have created the run; it is then rolled back
         return reply
 
 
 def _keep_within(tx: Transaction, project: str | None) -> None:
-    """Refuse a batch for a run of another project than its sender's."""
+    """Refuse a batch for a run of a project that its sender may not write to."""
     if project is not None and tx.exists and tx.get("project") != project:
         raise Forbidden(f"this token writes to project {project!r} alone, and the run is of {tx.get('project')!r}")
 
 
 def take(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Reply:
-    """Store a batch within a transaction on its run, and judge the run; as `ingest`.
+    """Store a batch in a transaction on its run, and judge the run; see `ingest`.
 
     Args:
-        batch: as `checked` made it.
-        aside: what was mended of it so far.
+        batch: validated by `checked`.
+        aside: the notices about it so far.
     """
     told = _told(tx, engine, batch)
     writer = tx.writer(batch.writer) if tx.exists else None
     if writer is None:
         writer = first_contact(tx, engine, batch, aside)
     beat(tx, tx.now_ms)
+    # Already stored. A heartbeat has no records, so only one from an earlier offset is a duplicate.
     if batch.end <= writer.acked and (batch.count or batch.first < writer.acked):
         return _reply(tx, engine, writer.acked, duplicate=True)
     if batch.first != writer.acked:
@@ -106,14 +107,14 @@ def take(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Reply:
 
 
 def _told(tx: Transaction, engine: Judges, batch: Batch) -> bytes | None:
-    """What the rules know of the run so far, where the batch may change it; None where it cannot."""
+    """What the rules know about the run before the batch, if the batch may change it; None if it cannot."""
     if not tx.exists or not any(event.kind in ("run", "config", "loss") for event in batch.events):
         return None
     return said(tx, engine.of(str(tx.get("project"))))
 
 
 def first_contact(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Writer:
-    """A writer's first batch starts the run, a new attempt of it, or joins it."""
+    """Handle a writer's first batch: it starts the run, starts a new attempt, or joins the run."""
     if batch.first != 0 or batch.count == 0:
         raise OffsetGap(batch.run_id, batch.writer, expected=0, got=batch.first)
     first = first_event(batch)
@@ -128,18 +129,18 @@ def first_contact(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -
             return tx.add_writer(batch.writer, 1, joined=event.join)
         if tx.deleted:
             raise RunNotFound(batch.run_id)
-        known = tx.writer(batch.writer)  # this same batch, sent twice at once, was faster
+        known = tx.writer(batch.writer)  # the same batch was sent twice at once, and the other one won
         if known is not None:
             return known
     return tx.add_writer(batch.writer, _enter(tx, engine, event, batch.writer, aside), joined=event.join)
 
 
 def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside: Aside) -> int:
-    """A run that exists gets another writer; the attempt that its points belong to."""
+    """Add a writer to an existing run. Returns the attempt that its points belong to."""
     attempt = tx.run.attempt
     if event.join:
         return attempt
-    if tx.get("owner") is None:  # until now only joiners came: this one starts the attempt that they wait in
+    if tx.get("owner") is None:  # only joiners so far: this writer starts the attempt that they joined
         tx.set(owner=writer, project=event.project)
         if event.name:
             tx.set(name=event.name)
@@ -156,7 +157,7 @@ def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside:
     if event.name:
         tx.set(name=event.name)
     _describe(tx, event, aside)
-    if tx.recommendation.action is Action.STOP:  # else every later attempt would be advised to stop at once
+    if tx.recommendation.action is Action.STOP:  # otherwise every later attempt would be told to stop at once
         judge_anew(tx, engine.of(str(tx.get("project"))), writer, attempt + 1, last)
     return attempt + 1
 
@@ -168,16 +169,16 @@ def _describe(tx: Transaction, event: RunEvent, aside: Aside) -> None:
         value = getattr(event, name)
         if value is not None:
             tx.set(**{name: value})
-    if event.stop != tx.get("stop_modes"):  # of this attempt alone
+    if event.stop != tx.get("stop_modes"):  # they apply to this attempt only
         tx.set(stop_modes=event.stop)
     if event.roles:
         tx.say(event.roles)
 
 
 def beat(tx: Transaction, now_ms: int) -> None:
-    """The client lives: a run that was lost is running again."""
+    """Record a heartbeat. A run that was lost is running again."""
     last = tx.get("heartbeat_ms")
-    later = isinstance(last, int) and now_ms < last and is_past(last, now_ms)  # by another server's clock
+    later = isinstance(last, int) and now_ms < last and is_past(last, now_ms)  # another server's clock is ahead
     tx.set(heartbeat_ms=last if later else now_ms)
     if tx.get("status") == RunStatus.LOST:
         _run_again(tx)
@@ -198,12 +199,13 @@ def _apply(
     told: bytes | None,
     thresholds: Sequence[Threshold],
 ) -> Writer:
-    """What follows the first contact: a further `run` event, points, the other events, the offset.
+    """Store the content of a batch: a further `run` event, points, the other events, the offset.
 
     Args:
-        told: what `_told` said before the batch.
+        told: what `_told` returned before the batch.
         thresholds: what the run is watched for besides the rules.
     """
+    # The order matters: first what decides how the points are read, then the points, then events about them.
     writer = _further_run(tx, engine, batch, writer, aside)
     before_points(tx, batch.events, aside)
     batch = _within_series(tx, batch, aside)
@@ -221,7 +223,7 @@ def _apply(
 
 
 def _further_run(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, aside: Aside) -> Writer:
-    """A `run` event behind a writer's first record starts another attempt, one in a batch."""
+    """A `run` event after a writer's first record starts another attempt; at most one per batch."""
     entered = False
     for event in batch.events:
         if event.kind != "run" or event.record == 0 or (found := run_event(event.data)).join:
@@ -235,7 +237,7 @@ def _further_run(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, 
 
 
 def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
-    """The batch without the points of series that are too many for one run."""
+    """Drop the points of series beyond the limit of a run."""
     have = so_far(tx, "series_count")
     if not len(batch.points) or have + len(batch.keys) <= MAX_SERIES:
         return batch
@@ -255,11 +257,11 @@ def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
 
 
 def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *, anew: bool) -> Appended:
-    """Store the points of a batch, with what they say of the run, and judge it."""
+    """Store the points of a batch, update the run's row, and judge the run."""
     done = tx.append(attempt, batch.keys, batch.points)
     states = done.states.values()
     begins = attempt > 1 and attempt == tx.get("attempt") and tx.get("last_step") is None
-    if any(state.role != Role.SYSTEM for state in states):  # the machine's own measurements are not progress
+    if any(state.role != Role.SYSTEM for state in states):  # system metrics are not progress
         tx.set(last_point_ms=tx.now_ms)
         if tx.get("status") == RunStatus.STALLED:
             _run_again(tx)

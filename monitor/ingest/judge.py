@@ -1,4 +1,4 @@
-"""The engine's part of a batch: what it is shown, and where its answer is kept."""
+"""Runs the rules for a batch: what the engine is shown, and where its results are stored."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from monitor.store.points.series import SeriesState
 from monitor.wire import Batch, Event
 
 _ANEW: Final = "judged anew"
-"""Kind of the event that notes from which attempt on a run is judged."""
+"""Event kind that records from which attempt on a run is judged."""
 
 
 def judge(
     tx: Transaction, engine: Engine, batch: Batch, done: Appended | None, *, anew: bool = False, begins: bool = False
 ) -> None:
-    """Show the engine the points of the judged series and of the loss's parts, in the order in which they were logged.
+    """Pass the points of the judged series and loss parts to the engine, in the order in which they were logged.
 
-    A state of another version of the engine cannot be read: the run is judged anew from its stored curves, of which
-    this batch is a part by now. So it is where the batch says what the loss is: that holds for the whole run, whether
-    the points before came in the same batch or in an earlier one.
+    If the stored state is from another version of the engine, the run is judged again from its stored curves, which
+    already include this batch. The same happens if the batch says what the loss is: that applies to the whole run, no
+    matter whether earlier points came in the same batch.
 
     Args:
-        done: what `Transaction.append` answered for this batch; None where it has no points, only weights.
-        anew: True where the batch changes what `said` says.
-        begins: True where another attempt begins with this batch. One that begins where the run began is a training
-            of its own, and is judged by its own points.
+        done: the result of `Transaction.append` for this batch; None if it has only weights, no points.
+        anew: True if the batch changes what `said` returns.
+        begins: True if another attempt begins with this batch. If it begins where the run began, it is a training of
+            its own, and is judged only by its own points.
     """
     if anew and tx.engine_state() is not None:
         _replay(tx, engine, batch.events)
@@ -75,10 +75,10 @@ def _from_the_start(stored: bytes, engine: Engine, fed: EnginePoints) -> bool:
 
 
 def _fed(batch: Batch, states: Mapping[int, SeriesState], *, rises: bool = True) -> EnginePoints:
-    """What of a batch concerns the rules; weights stand before the first point of their step.
+    """The points and weights of a batch that concern the rules. Weights go before the first point of their step.
 
     Args:
-        rises: whether the goal rises when things go well.
+        rises: True if the goal should rise.
     """
     codes = np.full(max(len(batch.keys), 1), 255, np.uint8)
     places = np.zeros(len(codes), np.uint16)
@@ -107,7 +107,7 @@ def _fed(batch: Batch, states: Mapping[int, SeriesState], *, rises: bool = True)
 
 
 def _told(batch: Batch, names: dict[str, int]) -> list[tuple[float, int, float]]:
-    """The weights of a batch by step, each with the place of its part's name; of one step in the order of arrival."""
+    """The weights in a batch as (step, index of the part's name, weight), sorted by step and then by arrival."""
     found = []
     for since, weights in weights_of(batch.events):
         for name, weight in weights.items():
@@ -117,7 +117,7 @@ def _told(batch: Batch, names: dict[str, int]) -> list[tuple[float, int, float]]
 
 
 def weights_of(events: Sequence[Event]) -> list[tuple[float, dict[str, float]]]:
-    """The weights in `weights` events, by the parts' names, each with the step from which on they apply."""
+    """The weights in `weights` events by part name, each with the step from which they apply."""
     found = []
     for event in events:
         step, weights = event.data.get("step"), event.data.get("weights")
@@ -129,7 +129,7 @@ def weights_of(events: Sequence[Event]) -> list[tuple[float, dict[str, float]]]:
 
 
 def weights_by_part(events: Sequence[Event]) -> dict[str, list[tuple[float, float]]]:
-    """Each part's weights with the steps from which on they hold."""
+    """Part name -> its weights, each with the step from which it applies."""
     found: dict[str, list[tuple[float, float]]] = {}
     for step, told in weights_of(events):
         for name, weight in told.items():
@@ -138,7 +138,7 @@ def weights_by_part(events: Sequence[Event]) -> dict[str, list[tuple[float, floa
 
 
 def part_name(key: str) -> str:
-    """A part's name without the `loss/` of its series, in any case.
+    """A part's name without the `loss/` prefix of its series, in any case.
 
     >>> part_name("Loss/KL"), part_name("kl")
     ('KL', 'kl')
@@ -147,12 +147,12 @@ def part_name(key: str) -> str:
 
 
 def judge_anew(tx: Transaction, engine: Engine, writer: str, attempt: int, last_step: object) -> None:
-    """Judge the run from here on by what the new attempt logs: the one before was advised to stop.
+    """Judge the run from now on only by what the new attempt logs, because the one before was advised to stop.
 
-    What was found before stays as it is, and is over.
+    Earlier findings are kept, but resolved.
 
     Args:
-        last_step: of the attempt before; None where it logged nothing.
+        last_step: of the previous attempt; None if it logged nothing.
     """
     step = float(last_step) if isinstance(last_step, int) else -math.inf
     found = tx.findings()
@@ -176,15 +176,15 @@ def _over(finding: Finding, step: float) -> Finding:
 
 
 def _since(tx: Transaction) -> tuple[int, int]:
-    """The attempt from which on the run is judged, and the number of the last finding before it."""
+    """The attempt from which the run is judged, and the number of the last finding before it."""
     told = tx.events(_ANEW)
     return (int(str(told[-1].data["attempt"])), int(str(told[-1].data["findings"]))) if told else (1, 0)
 
 
 def rejudge(store: Store, engine: Judges, run_id: str, *, now_ms: int) -> None:
-    """Judge a stored run anew, with the rules as they are now; its findings so far are replaced.
+    """Judge a stored run again with the current rules. Its findings are replaced.
 
-    Alerts go out for what is found now and was not found before.
+    Alerts are sent only for findings that did not exist before.
 
     Raises:
         RunNotFound: no run has this id.
@@ -196,7 +196,7 @@ def rejudge(store: Store, engine: Judges, run_id: str, *, now_ms: int) -> None:
 
 
 def _replay(tx: Transaction, engine: Engine, events: Sequence[Event] = ()) -> None:
-    """Judge the run by what is stored of it, and by events that are about to be."""
+    """Judge the run from its stored data, plus events that are about to be stored."""
     new = tx.engine_state() is None
     since, last = _since(tx)
     before = tx.findings()
@@ -219,7 +219,7 @@ def _replay(tx: Transaction, engine: Engine, events: Sequence[Event] = ()) -> No
 
 
 def _update(tx: Transaction, engine: Engine, state: State, points: EnginePoints) -> Update:
-    """Take in points; what is resolved keeps the numbers of when it fired, also where an earlier batch fired it."""
+    """Run the engine. Resolved findings keep the numbers from when they fired, also if an earlier batch fired them."""
     update = engine.update(state, points)
     if all(change.state is FindingState.FIRING for change in update.changes):
         return update
@@ -229,10 +229,10 @@ def _update(tx: Transaction, engine: Engine, state: State, points: EnginePoints)
 def _keep(
     tx: Transaction, engine: Engine, update: Update, news: Sequence[Finding], *, new: bool, before: State | None = None
 ) -> None:
-    """Keep what the engine answered.
+    """Store the engine's results.
 
     Args:
-        before: the state that went in; None where the run is judged anew.
+        before: the state before the batch; None if the run is judged again.
     """
     tx.save_engine(packed(update.state, engine.config.hash), engine.config.hash, new=new)
     coming = _coming(tx.get("recommendation"))
@@ -256,29 +256,29 @@ def _keep(
 
 
 def _closed(state: State) -> list[int]:
-    """What changes where a bucket of a loss closes: only then is there something new to say of its progress."""
+    """Changes whenever a bucket of a loss closes; only then can the run's progress differ."""
     return [id(curve.x) for curve in state.curves[: VAL + 1]]
 
 
 def _coming(recommendation: object) -> set[str]:
-    """The rules that were pending by a stored recommendation."""
+    """The rules that are pending in a stored recommendation."""
     pending = recommendation.get("pending") if isinstance(recommendation, Mapping) else None
     return {str(each["rule"]) for each in pending} if pending else set()
 
 
 def imported(tx: Transaction) -> bool:
-    """True for a run that was imported after it had ended: it raises no alerts."""
+    """True if the run was imported after it had ended. Such a run raises no alerts."""
     capture = tx.get("capture")
     return isinstance(capture, Mapping) and "imported" in capture
 
 
 def said(tx: Transaction, engine: Engine) -> bytes:
-    """What the rules know of the run before its first point, and which series they read, as something to compare."""
+    """What the rules know about the run apart from its points, and which series they read, as bytes to compare."""
     return _start(tx, engine).to_bytes() + repr(tx.get("roles")).encode()
 
 
 def _start(tx: Transaction, engine: Engine) -> State:
-    """A fresh state, with what the run says of its loss and its hyperparameters."""
+    """A fresh state that includes what the run says about its loss and its hyperparameters."""
     loss, config, reading = tx.get("loss"), tx.get("config"), tx.get("reading")
     known = loss if isinstance(loss, Mapping) else None
     if known is None and isinstance(reading, Mapping) and reading.get("game"):
@@ -289,7 +289,7 @@ def _start(tx: Transaction, engine: Engine) -> State:
 
 
 def _unit(tx: Transaction) -> str:
-    """What the steps count: steps, but for a run that was read from files which count epochs."""
+    """The unit of the run's steps: "step", or "epoch" for a run imported from files that count epochs."""
     capture = tx.get("capture")
     source = (capture.get("imported") or capture.get("watched")) if isinstance(capture, Mapping) else None
     return "epoch" if isinstance(source, Mapping) and source.get("unit") == "epoch" else "step"

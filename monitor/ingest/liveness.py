@@ -1,8 +1,8 @@
-"""Tells runs that are gone from runs that hang.
+"""Distinguishes runs that are gone from runs that hang.
 
-A run is *lost* when its heartbeat stops: its process is dead or cut off. It is *stalled* when the heartbeat continues
-without points: the process lives, and the loop hangs. Both are judged by what the run itself has done so far, so a run
-whose steps take an hour is not called stalled after ten minutes.
+A run is *lost* if its heartbeat stops: its process is dead or cut off. It is *stalled* if heartbeats arrive without
+points: the process is alive, but the loop hangs. Both limits adapt to the run, so one whose steps take an hour is not
+called stalled after ten minutes.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from monitor.domain.clocks import is_past
 from monitor.settings import Settings
 
 HEARTBEATS_MISSED: Final = 3
-"""Heartbeats of the run's own that have to be missing, at least: one may be late, two may be a slow network."""
+"""Fewest missed heartbeats of the run's own interval: one may be late, two may be a slow network."""
 STEPS_MISSED: Final = 10
-"""Mean intervals between the run's points that have to pass without one."""
+"""A stall lasts at least this many mean intervals between the run's points."""
 
 _log = logging.getLogger(__name__)
 
 
 class LiveRuns(Protocol):
-    """What liveness needs of the store."""
+    """What liveness needs from the store."""
 
     def live_runs(self) -> tuple[RunInfo, ...]:
-        """Runs that more points may be expected of."""
+        """Runs that may still send points."""
         ...
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
@@ -38,24 +38,24 @@ class LiveRuns(Protocol):
     def set_status(
         self, run_id: str, status: RunStatus, *, now_ms: int, seen_heartbeat_ms: int | None, alert: Alert | None = None
     ) -> bool:
-        """Change the status, unless the run ended or beat since it was read."""
+        """Change the status, unless the run has ended or sent a heartbeat since it was read."""
         ...
 
 
 def judge(
     run: RunInfo, now_ms: int, settings: Settings, *, since_ms: int = 0, points: Callable[[], int] = lambda: 0
 ) -> RunStatus | None:
-    """What a live run has turned into, if anything.
+    """The new status of a live run, if it changes.
 
     Args:
         run: a run that is running, stalled or lost.
         now_ms: milliseconds since the epoch.
-        settings: `lost_after_s`, `stalled_after_s`, and `heartbeat_s` for a run that promised none.
-        since_ms: when this server began to listen; silence before that is the server's, not the run's.
-        points: counts the points of the run's longest series; called only where the answer hangs on it.
+        settings: `lost_after_s`, `stalled_after_s`, and `heartbeat_s` for a run that promised no interval.
+        since_ms: when this server started to listen; earlier silence is the server's, not the run's.
+        points: counts the points of the run's longest series; called only if the answer depends on it.
 
     Returns:
-        LOST, STALLED, or None where the status stays.
+        LOST, STALLED, or None if the status stays.
     """
     if run.status not in (RunStatus.RUNNING, RunStatus.STALLED):
         return None
@@ -73,11 +73,11 @@ def judge(
 
 
 def check(store: LiveRuns, settings: Settings, now_ms: int, *, since_ms: int = 0, quiet: bool = False) -> int:
-    """Judge every live run and write down what changed, with its alert.
+    """Judge every live run, and store changes with their alerts.
 
     Args:
         now_ms: milliseconds since the epoch.
-        since_ms: when this process began to listen, as in `judge`.
+        since_ms: when this process started to listen, as in `judge`.
         quiet: True to log nothing.
 
     Returns:
@@ -101,14 +101,14 @@ def check(store: LiveRuns, settings: Settings, now_ms: int, *, since_ms: int = 0
 
 
 def _silence_s(heard_ms: int, since_ms: int, now_ms: int) -> float:
-    """Seconds without a sign; what was heard before the clock was set back counts from when the server listens."""
+    """Seconds of silence. A sign from the future (the clock was set back) counts as heard when the server started."""
     if not is_past(heard_ms, now_ms):
         heard_ms = since_ms or now_ms
     return (now_ms - max(heard_ms, since_ms)) / 1000
 
 
 def _interval_s(run: RunInfo, points: int) -> float:
-    """Mean seconds between the run's points; 0 if there are too few."""
+    """Mean seconds between the run's points; 0 if there are fewer than two."""
     if points < 2 or run.last_point_ms is None:
         return 0.0
     return (run.last_point_ms - run.created_ms) / 1000 / (points - 1)

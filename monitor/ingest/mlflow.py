@@ -1,7 +1,7 @@
-"""What comes through MLflow: points without record numbers, and a run that MLflow's own tables describe.
+"""Ingests what comes through MLflow: points without record numbers, and runs described by MLflow's tables.
 
-MLflow's clients count no records, and may send a point twice or out of order. So every point is compared with what is
-stored, in the transaction that stores it; what is new goes the way of every batch.
+MLflow's clients do not number records, and may send a point twice or out of order. So each point is compared with what
+is stored, in the transaction that stores it. New points then take the same path as any batch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from monitor.wire import Batch, Columns, Event
 _T = TypeVar("_T")
 
 HEARTBEAT_S: Final = 8 * 3600.0
-"""What a run of MLflow's is taken to promise: it beats with every call, and an epoch may take hours."""
+"""The heartbeat interval assumed for MLflow's runs: every call is a heartbeat, and an epoch may take hours."""
 ENDS: Final[Mapping[str, RunStatus]] = {
     "FINISHED": RunStatus.FINISHED,
     "FAILED": RunStatus.FAILED,
@@ -49,16 +49,16 @@ def log(
     now_ms: int,
     workspace: str | None = None,
 ) -> bool:
-    """Store points of a run of MLflow's, and judge the run; repeats of points that are stored change nothing.
+    """Store points of an MLflow run and judge it. Points that are already stored change nothing.
 
     Args:
-        keys: names that `points.key` refers to, as MLflow took them.
-        points: n >= 1 points, in the order in which they were logged.
+        keys: names that `points.key` refers to, as sent to MLflow.
+        points: n >= 1 points in the order in which they were logged.
         now_ms: milliseconds since the epoch.
         workspace: the run must be in this one; None for any.
 
     Returns:
-        False where MLflow has no such run that is active; nothing was stored.
+        False if MLflow has no such active run; nothing was stored.
 
     Raises:
         RunNotFound: the run was deleted here.
@@ -86,14 +86,14 @@ def log(
 def describe(
     store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int, restored: bool = False, renamed: bool = False
 ) -> None:
-    """Take over what MLflow's tables say of a run: its experiment, name, parameters, tags, its end and deletion.
+    """Copy what MLflow's tables say about a run: experiment, name, parameters, tags, its end and deletion.
 
-    Of a run that came through our own client only the tags are taken, as all else is its client's to say, and its name
-    where somebody has just changed it.
+    For a run of our own client, only the tags are copied, since the client decides the rest; and its name, if somebody
+    has just changed it.
 
     Args:
         restored: somebody has just restored the run in MLflow, wherever it was deleted.
-        renamed: somebody has just named the run in MLflow.
+        renamed: somebody has just renamed the run in MLflow.
 
     Raises:
         StoreError: the database refused.
@@ -117,7 +117,7 @@ def describe(
 
 
 def _tagged(tx: MlflowTransaction, engine: Judges) -> None:
-    """Take over the tags, and read the series' names anew where they say something else than before."""
+    """Copy the tags. If they change the series' roles, judge the run again."""
     aside, tags = Aside(), _tags(tx)
     news = _news(tx, "tags", tags)
     if tx.get("owner") == WRITER:
@@ -125,7 +125,7 @@ def _tagged(tx: MlflowTransaction, engine: Judges) -> None:
     add_tags(tx, news, aside)
     roles = _roles(tags, aside if any(name in USERS for name in news) else _unheard)
     known = {role: str(name) for role, name in _mapping(tx.get("roles")).items()}
-    if tx.get("owner") != WRITER:  # its own client may have named others
+    if tx.get("owner") != WRITER:  # its own client may have assigned others
         roles = {**known, **roles}
     event = _event(tx, "tags", {"tags": {}})
     if roles != known:
@@ -136,7 +136,7 @@ def _tagged(tx: MlflowTransaction, engine: Judges) -> None:
 
 
 def _roles(tags: Mapping[str, str], note: Note) -> dict[str, str]:
-    """What the tags say of the series' names; nothing where they cannot be used."""
+    """The roles that the tags assign to series; empty if they cannot be used."""
     try:
         return said_of_tags(tags).to_dict()
     except SettingsError as error:
@@ -145,7 +145,7 @@ def _roles(tags: Mapping[str, str], note: Note) -> dict[str, str]:
 
 
 def _unheard(*_: object) -> None:
-    """For what was noted before."""
+    """Ignore a notice that was reported before."""
 
 
 def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun) -> None:
@@ -166,9 +166,9 @@ def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun) -> None:
 
 
 def _enter(tx: MlflowTransaction, engine: Judges, run: MlflowRun) -> Writer:
-    """The writer of what comes through MLflow; made, with the run, where it has written nothing yet.
+    """The writer for what comes through MLflow. Creates it, and the run, if it has written nothing yet.
 
-    Its records are the events. Points are told apart by what they are, and advance no offset.
+    Its records are events. Points are identified by their content and advance no offset.
     """
     known = tx.writer(WRITER) if tx.exists else None
     if known is not None:
@@ -191,7 +191,7 @@ def _enter(tx: MlflowTransaction, engine: Judges, run: MlflowRun) -> Writer:
 
 
 def _event(tx: MlflowTransaction, kind: str, data: Mapping[str, object]) -> Batch:
-    """A batch of one event, behind what is stored."""
+    """A batch of one event, at the writer's current offset."""
     writer = tx.writer(WRITER)
     assert writer is not None
     event = Event(kind=kind, record=writer.acked, time_ms=tx.now_ms, data=data)
@@ -208,10 +208,10 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _config(tx: MlflowTransaction) -> dict[str, object]:
-    """The parameters, which MLflow keeps as text, as the numbers that they were."""
+    """The parameters, which MLflow stores as text, converted back to numbers."""
     return {name: value_of(value) for name, value in tx.mlflow_params().items()}
 
 
 def _tags(tx: MlflowTransaction) -> dict[str, str]:
-    """What the user says of the run, without what MLflow and we say."""
+    """The user's tags of the run, without those that MLflow and we set."""
     return {name: value for name, value in tx.mlflow_tags().items() if not is_marking(name)}

@@ -1,8 +1,8 @@
-"""Engine states that this process wrote lately, by their bytes: an active run need not be unpacked at every batch.
+"""Caches engine states by their bytes, so that an active run's state is not unpacked for every batch.
 
-A state is a function of its bytes and of the rules that it was judged by, so that whoever else wrote the run since is
-seen by other bytes, and a transaction that was rolled back leaves nothing wrong behind. What is remembered beside is
-only what checks have worked out already.
+A state depends only on its bytes and the rules. So if another process wrote to the run, the bytes differ and the cache
+misses, and a rolled-back transaction leaves nothing wrong behind. Anything else that is cached in a state was derived
+from it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Final
 from monitor.rules import State
 
 MOST: Final = 256
-"""States that are remembered, some 30 KiB each."""
+"""Most cached states, some 30 KiB each."""
 
 _states: OrderedDict[tuple[str, bytes], State] = OrderedDict()
 _lock = Lock()
 
 
 def packed(state: State, rules_hash: str) -> bytes:
-    """The bytes of a state, which is remembered by them; it must not be changed from here on."""
+    """Pack a state and cache it. It must not be changed afterwards."""
     data = state.to_bytes()
     with _lock:
         _states[rules_hash, data] = state
@@ -32,7 +32,7 @@ def packed(state: State, rules_hash: str) -> bytes:
 
 
 def unpacked(data: bytes, rules_hash: str) -> State:
-    """The state of these bytes; one that is remembered is forgotten, since its successor takes its place.
+    """The state for these bytes. It is removed from the cache, since its successor will replace it.
 
     Raises:
         RulesError: these bytes are not a state of this version.

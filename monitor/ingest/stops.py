@@ -1,9 +1,8 @@
-"""Whether the loop is told to stop: by its mode, by the settings of the server, and by who asked for it.
+"""Decides whether the loop is told to stop: by the mode of the rule, the server's settings, and people's requests.
 
-An advice to stop reaches the loop where the mode of its rule is `advise`. Under `alert` it reaches people alone. Under
-`stop` it is noted first, with the step at which the run would have been stopped; if it stands for another `SHADOW` of
-the steps made so far, the monitor itself asks the loop to stop. What a person asks for reaches the loop in every mode
-but `off`.
+Advice to stop reaches the loop if its rule's mode is `advise`. In mode `alert` it reaches only people. In mode `stop`
+the step at which the run would have been stopped is noted first; if the advice stands for another `SHADOW` of the steps
+so far, the monitor itself requests the stop. A person's request reaches the loop in every mode but `off`.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ from monitor.store import Transaction
 from monitor.wire import Event
 
 SHADOW: Final = 0.1
-"""Share of the steps so far for which an advice has to stand until the monitor acts under the mode `stop`."""
+"""In mode `stop`, advice must stand for this fraction of the steps so far before the monitor acts on it."""
 ADVISED: Final = "advice"
-"""Who is named for a stop that was only advised, and obeyed."""
+"""The requester recorded for a stop that was only advised, and obeyed."""
 _REFUSED: Final = "the setting stop is off"
 
 Answer = tuple[bool, str | None, int | None]
 
 
 def modes_of(tx: Transaction, engine: Judges) -> Mapping[str, str]:
-    """The modes by rule that hold for the run: its own over its project's over those of all projects."""
+    """The run's stop modes by rule: its own override its project's, which override the global ones."""
     below = engine.stops_of(str(tx.get("project"))) if isinstance(engine, Engines) else {}
     own = tx.get("stop_modes")
     if not isinstance(own, Mapping) or (isinstance(engine, Engines) and is_off(engine.stops)):
@@ -40,7 +39,7 @@ def modes_of(tx: Transaction, engine: Judges) -> Mapping[str, str]:
 
 
 def consider(tx: Transaction, engine: Judges) -> None:
-    """After the points were judged: note what the run would have been stopped for, and ask the loop where it is to."""
+    """After judging: note where the run would have been stopped, and request a stop if its mode says so."""
     before, moved = tx.get("stop_step"), tx.changes("action")
     advised = tx.get("action") == Action.STOP
     if (not advised and before is None) or not RunStatus(str(tx.get("status"))).live:
@@ -55,22 +54,22 @@ def consider(tx: Transaction, engine: Judges) -> None:
         return
     news = before is None or moved
     asks = mode == "stop" and tx.get("stop_request") is None
-    if (not news and not asks) or imported(tx):  # last, as it is read from the database
+    if (not news and not asks) or imported(tx):  # `imported` last: it reads from the database
         return
     if before is None:
         last = tx.get("last_step")
         at = advice.stop_step if advice.stop_step is not None else last
         tx.set(stop_step=None if at is None else int(float(str(at))))
-    if news and mode != "off" and not tx.raises(str(advice.rule)):  # else its message says so
+    if news and mode != "off" and not tx.raises(str(advice.rule)):  # otherwise the finding's message says so
         tx.add_alerts([stop_alert(tx.run, advice, now_ms=tx.now_ms)])
     if asks and _stands(tx, advice):
         known = [stop for stop in tx.stops() if stop.who == MONITOR and stop.attempt == tx.get("attempt")]
-        if not known:  # what a person has withdrawn is not asked for again
+        if not known:  # a stop that a person has withdrawn is not requested again
             tx.request_stop(MONITOR, advice.reason, advice.rule)
 
 
 def answer(tx: Transaction, engine: Judges) -> Answer:
-    """What the loop is told: whether to stop, why, and by which request; a request counts as delivered by that."""
+    """What the loop is told: whether to stop, why, and for which request. A request then counts as delivered."""
     if tx.get("stop_request") is not None:
         return _asked(tx, engine)
     if tx.get("action") != Action.STOP:
@@ -81,7 +80,7 @@ def answer(tx: Transaction, engine: Judges) -> Answer:
 
 
 def acknowledge(tx: Transaction, event: Event) -> None:
-    """The loop says that its `should_stop()` returned True."""
+    """The loop reports that its `should_stop()` returned True."""
     stop = tx.open_stop()
     if stop is not None and stop.acknowledged_ms is None and event.data.get("request") == stop.id:
         at = min(max(event.time_ms, stop.requested_ms), tx.now_ms)
@@ -91,7 +90,7 @@ def acknowledge(tx: Transaction, event: Event) -> None:
 
 
 def end(tx: Transaction, status: RunStatus, reason: str | None) -> None:
-    """The run has ended: so has the stop that was open, and what it had reached is kept for the ledger."""
+    """The run has ended. Close its open stop, and record for the ledger what the run had reached."""
     reached: dict[str, object] = {}
     if status is RunStatus.STOPPED:
         best, best_step = _reached(tx)
@@ -113,7 +112,7 @@ def end(tx: Transaction, status: RunStatus, reason: str | None) -> None:
 
 
 def begin_anew(tx: Transaction) -> None:
-    """Another attempt begins: nothing is asked of it yet."""
+    """Another attempt begins: no stop is requested of it."""
     stop = tx.open_stop()
     if stop is not None:
         tx.close_stop(stop, withdrawn_ms=tx.now_ms, note="another attempt began")
@@ -134,7 +133,7 @@ def _asked(tx: Transaction, engine: Judges) -> Answer:
 
 
 def _withdrawn(tx: Transaction) -> None:
-    """A stop is no longer advised: what was only told because of the advice is over."""
+    """A stop is no longer advised: resolve alerts that were raised only because of the advice."""
     certain = {finding.rule for finding in tx.findings() if finding.state is FindingState.FIRING}
     over = [rule for rule in tx.firing() if spec_of(rule) is not None and rule not in certain]
     tx.add_alerts([no_stop_alert(tx.run, rule, now_ms=tx.now_ms) for rule in over])

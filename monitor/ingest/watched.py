@@ -1,4 +1,4 @@
-"""Thresholds of a run: each point of their metrics is looked at once, in the transaction that stores it."""
+"""Checks a run's thresholds: each point of their metrics is seen once, in the transaction that stores it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from monitor.wire import Batch
 
 
 def thresholds_of(engine: Judges, tx: Transaction) -> tuple[Threshold, ...]:
-    """The thresholds that a run is watched for; none where the rules are one engine's, or it was imported."""
+    """The thresholds that apply to a run; none for a single engine without settings, or for an imported run."""
     if not isinstance(engine, Engines) or not (found := engine.thresholds(str(tx.get("project")))):
         return ()
     return () if imported(tx) else found
 
 
 def watch(tx: Transaction, thresholds: Sequence[Threshold], batch: Batch, states: Mapping[int, SeriesState]) -> None:
-    """Look at the points of a batch.
+    """Check the points of a batch.
 
     Args:
         states: the batch's series by the index of their key.
@@ -54,5 +54,5 @@ def watch(tx: Transaction, thresholds: Sequence[Threshold], batch: Batch, states
 
 
 def _names(state: SeriesState) -> set[str]:
-    """What an expression may call a series: its key, and `goal`, `train` or `val` where it is judged as that."""
+    """The names by which an expression may refer to a series: its key, and its role if it is judged."""
     return {state.key, str(state.role)} if state.judged else {state.key}

@@ -1,4 +1,4 @@
-"""What is made from the store for people, programs and agents: economics, queues, waits, explanations; read only."""
+"""What people, programs and agents ask for: savings, attention, waits, explanations. Reads the store only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue of attention: open runs by how bad it is, what it still costs, and how new it is."""
+"""The attention queue: open runs ranked by how bad they are, what they still cost, and how new the problem is."""
 
 from __future__ import annotations
 
@@ -29,23 +29,25 @@ from monitor.store.runs.facts import Facts
 
 SEVERITY: Final[Mapping[str, float]] = {"critical": 1.0, "lost": 0.8, "stalled": 0.5, "warning": 0.4}
 HALF_LIFE_H: Final = 24.0
-"""Hours in which what was not acted on becomes half as urgent."""
-LEAST_NOVELTY: Final = 0.05
+"""Hours after which a problem that nobody acted on is half as urgent."""
+LEAST_NOVELTY: Final = 0.05  # an old problem sinks to the end of the list but never disappears
 FORGET_MS: Final = 3 * 86_400_000
-"""A run that was lost so long ago no longer asks for a person; the fleet still counts it."""
+"""A run lost this long ago no longer needs a person; it still counts in the fleet's numbers."""
 _DAY_MS: Final = 86_400_000
 
 
 def attention(
     store: Store, settings: Settings, *, now_ms: int, limit: int = 10, project: str | None = None, sparkline: int = 0
 ) -> Attention:
-    """The open runs that need a person, and the fleet in numbers.
+    """The open runs that need a person, and summary numbers of all runs.
 
     Args:
-        now_ms: milliseconds since the epoch.
-        limit: runs, at most.
-        project: of this one; None: of all.
-        sparkline: values of each small curve; 0 for none.
+        store: the store.
+        settings: for prices and currency.
+        now_ms: milliseconds since the Unix epoch.
+        limit: number of runs, at most.
+        project: only this project; None: all.
+        sparkline: points per sparkline; 0: none.
     """
     fleet = store.fleet(project, since_ms=now_ms - now_ms % _DAY_MS, now_ms=now_ms, sparkline=sparkline)
     items = [item for run in fleet.runs if (item := _item(run, fleet, settings, now_ms)) is not None]
@@ -77,6 +79,7 @@ def _item(run: RunInfo, fleet: Fleet, settings: Settings, now_ms: int) -> Item |
     burn = 0.0 if run.status is RunStatus.LOST else burn_of(facts, saved, now_ms)
     alert = next((each for each in fleet.alerts.get(run.id, ()) if each.rule == kind), None)
     novelty = LEAST_NOVELTY if _answered(alert) else novelty_of(age_h(run, finding, saved, now_ms))
+    # 1 + burn, so that a critical problem still counts in a run that costs nothing.
     return Item(
         run=run, kind=kind, sentence=sentence, score=severity * (1 + burn) * novelty, severity=severity, burn=burn,
         novelty=novelty, saving=saved, sparkline=fleet.sparklines.get(run.id, {}),
@@ -85,12 +88,12 @@ def _item(run: RunInfo, fleet: Fleet, settings: Settings, now_ms: int) -> Item |
 
 
 def _answered(alert: AlertInfo | None) -> bool:
-    """Whether somebody has it in hand: to them it is no news."""
+    """True if somebody has acknowledged or silenced it: it is no longer news."""
     return alert is not None and alert.state in (AlertState.ACKNOWLEDGED, AlertState.SILENCED)
 
 
 def _told(run: RunInfo, findings: tuple[Finding, ...], now_ms: int) -> tuple[str, float, str, Finding | None] | None:
-    """What is said of a run, and how bad it is; the worst of its status, its advice and its findings."""
+    """The most serious thing about a run: of its status, its recommendation and its findings."""
     found: list[tuple[str, float, str, Finding | None]] = []
     serious = [each for each in most_telling(findings) if each.severity is not Severity.INFO]
     advice = run.recommendation
@@ -107,14 +110,14 @@ def _told(run: RunInfo, findings: tuple[Finding, ...], now_ms: int) -> tuple[str
     if run.status is RunStatus.STALLED:
         found.append(("stalled", SEVERITY["stalled"], f"No new step since {ago(run.last_point_ms, now_ms)}.", None))
     if run.status is RunStatus.LOST and found:
-        return found[-1]  # whatever it was about, it is dead
+        return found[-1]  # whatever else was wrong, the process is gone
     return max(found, key=lambda each: each[1], default=None)
 
 
 def burn_of(facts: Facts, saved: Saving, now_ms: int) -> float:
-    """What the rest of a run costs, in money where a price is set, else in (GPU-)hours.
+    """What the rest of a run costs: money if a price is set, else GPU-hours or hours.
 
-    A run that did not say how long it means to train is taken to be at its half.
+    A run of unknown length is assumed to be half done.
     """
     if saved.hours is not None:
         return saved.cost if saved.cost is not None else saved.gpu_hours or saved.hours
@@ -123,7 +126,7 @@ def burn_of(facts: Facts, saved: Saving, now_ms: int) -> float:
 
 
 def age_h(run: RunInfo, finding: Finding | None, saved: Saving, now_ms: int) -> float:
-    """Hours since it began: by the steps since a finding fired, or since the run was last heard of."""
+    """Age of the problem in hours: since the finding fired (by steps), or since the run was last heard of."""
     if finding is not None and run.last_step is not None and saved.seconds_per_step is not None:
         return max(0.0, run.last_step - finding.fired_step) * saved.seconds_per_step / 3600
     heard = run.heartbeat_ms if run.status is RunStatus.LOST else run.last_point_ms
@@ -131,7 +134,7 @@ def age_h(run: RunInfo, finding: Finding | None, saved: Saving, now_ms: int) -> 
 
 
 def novelty_of(hours: float) -> float:
-    """1 at the beginning, halved each day.
+    """1 at first, halved every day.
 
     >>> novelty_of(0), novelty_of(24), novelty_of(1e6)
     (1.0, 0.5, 0.05)

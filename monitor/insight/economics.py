@@ -1,4 +1,4 @@
-"""What a stop saves: planned steps, the measured pace, and the price of an hour; arithmetic over stored facts."""
+"""What a stop saves, from stored facts: planned steps, measured pace, and the price of an hour."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ PLANNED: Final = (
     "max_train_steps", "total_training_steps", "max_iters", "max_iterations", "num_iterations", "n_iterations",
     "iterations", "n_iter", "total_timesteps", "num_boost_round", "n_estimators", "steps",
 )  # fmt: skip
-"""Entries of a configuration that say how many steps are planned, the first found first."""
+"""Configuration entries with the planned number of steps; the first one found is used."""
 EPOCHS: Final = ("max_epochs", "num_train_epochs", "num_epochs", "n_epochs", "epochs")
 STEPS_PER_EPOCH: Final = ("steps_per_epoch", "batches_per_epoch", "iters_per_epoch")
-_DEPTH: Final = 4
+_DEPTH: Final = 4  # levels of nested configuration to search
 
 
 def planned_steps(run: RunInfo) -> int | None:
-    """Steps that a run means to make: as declared, else by its configuration; None where neither says.
+    """The planned number of steps: declared, else from the configuration; None if unknown.
 
-    A configuration with epochs and steps of an epoch says it by their product.
+    A configuration with epochs and steps per epoch gives their product.
     """
     if run.planned_steps is not None:
         return run.planned_steps
@@ -42,7 +42,7 @@ def planned_steps(run: RunInfo) -> int | None:
 
 
 def _entries(config: Mapping[str, object], depth: int) -> Iterator[tuple[str, object]]:
-    """The entries of a configuration, those of nested tables behind those of the table that holds them."""
+    """The entries of a configuration; those of nested tables come after those of the outer one."""
     yield from config.items()
     for value in config.values():
         if isinstance(value, Mapping) and depth > 1:
@@ -56,7 +56,7 @@ def _count(value: object) -> int | None:
 
 
 def seconds_per_step(run: RunInfo, facts: Facts) -> float | None:
-    """How long a step of this attempt takes, measured from its beginning to its last point; None before two steps."""
+    """Seconds per step of the current attempt, from its start to its last point; None before the second step."""
     end = run.finished_ms if run.status.ended and run.finished_ms is not None else run.last_point_ms
     if end is None or run.last_step is None or facts.first_step is None:
         return None
@@ -66,7 +66,7 @@ def seconds_per_step(run: RunInfo, facts: Facts) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What an hour of a run's machine costs; None where no price is set."""
+    """The price of an hour of a run's machine; None if no price is set."""
 
     hour: float | None
     gpus: int
@@ -76,8 +76,8 @@ def price_of(prices: Mapping[str, float], gpus: Sequence[str]) -> Price:
     """The price of an hour of a machine.
 
     Args:
-        prices: of an hour of one card by words of its name, the longest that fits; "*": of the machine.
-        gpus: the names of its cards.
+        prices: price of an hour of one GPU, by a word in its name (the longest match counts); "*": of the machine.
+        gpus: names of its GPUs.
 
     >>> price_of({"A100": 2.5, "*": 1.0}, ["NVIDIA A100-SXM4-80GB"] * 4), price_of({"*": 1.0}, [])
     (Price(hour=10.0, gpus=4), Price(hour=1.0, gpus=0))
@@ -93,7 +93,7 @@ def price_of(prices: Mapping[str, float], gpus: Sequence[str]) -> Price:
 
 
 def saving(run: RunInfo, facts: Facts, settings: Settings, checkpoints: Iterable[Checkpoint]) -> Saving:
-    """What ending a run now would save."""
+    """What stopping a run now would save."""
     planned, pace = planned_steps(run), seconds_per_step(run, facts)
     price = price_of(settings.prices_of(run.project), facts.gpus)
     found = Saving(
@@ -109,13 +109,13 @@ def saving(run: RunInfo, facts: Facts, settings: Settings, checkpoints: Iterable
 
 
 def with_checkpoint(saved: Saving, run: RunInfo, checkpoints: Iterable[Checkpoint]) -> Saving:
-    """A saving that names the checkpoint to go back to."""
+    """The saving, with the checkpoint to restore."""
     best = best_checkpoint(run.recommendation, checkpoints)
     return saved if best is None else replace(saved, checkpoint=best.path, checkpoint_step=best.step)
 
 
 def spent(steps: int, pace: float | None, price: Price) -> dict[str, float | None]:
-    """Hours, GPU-hours and cost of some steps; None where the pace, or a price, is not known."""
+    """Hours, GPU-hours and cost of some steps; None if the pace or the price is unknown."""
     if pace is None:
         return {"hours": None, "gpu_hours": None, "cost": None}
     hours = steps * pace / 3600
@@ -127,10 +127,13 @@ def spent(steps: int, pace: float | None, price: Price) -> dict[str, float | Non
 
 
 def snapshot(store: Store, settings: Settings, ref: str, *, within: str | None = None) -> RunSnapshot:
-    """A run with all but its points and events, what a stop would save, and what to try where it overfits.
+    """A run with everything but its points and events, what a stop would save, and remedies if it overfits.
 
     Args:
-        within: the one project that the run may be of; None for any.
+        store: the store.
+        settings: for prices.
+        ref: as in `Store.snapshot`.
+        within: the only project that the run may belong to; None: any.
     """
     seen = store.snapshot(ref, within=within)
     run = seen.info
@@ -140,7 +143,7 @@ def snapshot(store: Store, settings: Settings, ref: str, *, within: str | None =
 
 
 def saving_of(store: Store, settings: Settings, run_id: str) -> Saving:
-    """What ending a run now would save.
+    """What stopping a run now would save.
 
     Raises:
         RunNotFound: no run has this id.

@@ -1,8 +1,8 @@
 """What happened in a run since a cursor.
 
-No log of changes is kept, which would cost every batch a row: a cursor says what its reader has seen, and what is
-stored now is compared with that. So a reader that was away for a day gets each finding, alert, stop and event once, and
-of a status that went back and forth its last state.
+There is no log of changes, which would cost a row for every batch. Instead a cursor records what its reader has seen,
+and the stored state is compared with it. A reader that was away for a day gets each finding, alert, stop and event
+once, and of a status that changed several times only the last.
 """
 
 from __future__ import annotations
@@ -19,22 +19,23 @@ from monitor.errors import WireError
 from monitor.store import Store
 
 _KEPT_ELSEWHERE: Final = ("stop", "finish", "run")
-"""Kinds of a run's own events that the items of status and stop say better."""
+"""Event kinds that are covered better by status and stop items."""
 _EVENTS: Final = 1000
-"""Events of one answer, at most: the rest follows with the next one."""
+"""Events per answer, at most; the next answer has the rest."""
 
 
 def happened(store: Store, ref: str, since: str = "", *, now_ms: int) -> Happenings:
-    """What happened in a run since a cursor; from its beginning where that is empty.
+    """What happened in a run since a cursor; with an empty cursor, from its start.
 
     Args:
+        store: the store.
         ref: the run's id, a unique prefix of it, or a unique name.
-        since: the `cursor` of the answer before.
-        now_ms: milliseconds since the epoch.
+        since: the `cursor` of the previous answer.
+        now_ms: milliseconds since the Unix epoch.
 
     Raises:
         RunNotFound: there is no such run.
-        WireError: the cursor is none of ours, or of another run.
+        WireError: the cursor is invalid, or belongs to another run.
     """
     run = store.run(ref)
     seen = _opened(since, run.id)
@@ -73,7 +74,7 @@ def _findings(
 ) -> None:
     every = store.findings(run.id)
     last, fired, rules = seen.get("findings", (0, (), ""))
-    if _rules(every[:last]) != rules:  # the run was judged anew
+    if _rules(every[:last]) != rules:  # the run was diagnosed again from the start
         last, fired = 0, ()
     firing = [each.number for each in every if each.state is FindingState.FIRING]
     now["findings"] = (len(every), firing, _rules(every))
@@ -106,7 +107,7 @@ def _stops(store: Store, run: RunInfo, seen: Mapping[str, Any], now: dict[str, o
 def _alerts(
     store: Store, run: RunInfo, seen: Mapping[str, Any], now: dict[str, object], found: list[Happened], now_ms: int
 ) -> None:
-    """The alerts that fired, were answered or resolved since; each as it stands now."""
+    """Alerts that fired, were acknowledged or resolved since; each with its current state."""
     before: Mapping[str, str] = seen.get("alerts", {})
     every = store.alerts_of(run.id, now_ms)
     now["alerts"] = {each.id[:8]: _standing(each) for each in every}
@@ -116,7 +117,7 @@ def _alerts(
 
 
 def _standing(alert: AlertInfo) -> str:
-    """What a reader has seen of an alert, as a short word."""
+    """What a reader has seen of an alert, in short."""
     return f"{str(alert.state)[:1]}{alert.count}"
 
 
@@ -142,7 +143,7 @@ def _status(run: RunInfo, seen: Mapping[str, Any], now: dict[str, object], found
 
 
 def _sealed(seen: Mapping[str, object]) -> str:
-    """What a reader has seen, as a word that it hands back."""
+    """Encode what a reader has seen into a cursor."""
     text = json.dumps(seen, separators=(",", ":")).encode()
     return f"{_digest(text)}{base64.urlsafe_b64encode(text).decode().rstrip('=')}"
 
@@ -156,13 +157,13 @@ def _opened(cursor: str, run_id: str) -> dict[str, Any]:
     except (ValueError, binascii.Error):
         seen = None
     if not isinstance(seen, dict) or seen.get("run") != run_id:
-        raise WireError("since", "is not a cursor of this run; give the `cursor` of an answer before, or nothing")
+        raise WireError("since", "is not a cursor of this run; give the `cursor` of an earlier answer, or nothing")
     return seen
 
 
-_MARK: Final = 6
+_MARK: Final = 6  # digits; enough to detect a mistake, and it is not meant as protection
 
 
 def _digest(text: bytes) -> str:
-    """Tells a cursor from one that was cut or made up."""
+    """A checksum that detects truncated and made-up cursors."""
     return hashlib.sha256(text).hexdigest()[:_MARK]

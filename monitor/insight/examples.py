@@ -1,4 +1,4 @@
-"""What is known of a run's examples and slices: who makes the loss, and which slice gets worse unseen in the mean."""
+"""A run's examples and slices: which ones make the loss, and which slice gets worse while the mean does not."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from monitor.store import Store
 
 _SLICE: Final = re.compile(r"(?P<base>.+)\{(?P<slice>[^{}]+)\}")
 _JUDGED: Final = 4
-"""Slices that are judged each on their own: those that lie furthest above their best."""
+"""Slices that are diagnosed on their own, at most: those furthest above their best."""
 _RULE: Final = Overfitting()
 _LIMITS: Final = {name: limit.default for name, limit in Overfitting.spec.thresholds.items()}
 
 
 def examples(store: Store, seen: RunSnapshot) -> dict[str, Any]:
-    """The newest summary of the examples of each set, each slice of the validation loss, and both in plain words.
+    """The latest summary of each data set's examples, the slices of the validation loss, and sentences about both.
 
-    Costs nothing where a run has neither: `run.log_example_losses` also logs series that say so.
+    Costs nothing for a run without them, because `run.log_example_losses` also logs series that reveal it.
     """
     newest: dict[str, dict[str, object]] = {}
     if any(series.key.startswith("examples/") for series in seen.series):
@@ -41,7 +41,7 @@ def examples(store: Store, seen: RunSnapshot) -> dict[str, Any]:
 
 
 def _slices(store: Store, seen: RunSnapshot) -> Iterator[dict[str, Any]]:
-    """The slices of the validation loss, the worst first, each with its best and what is the matter with it."""
+    """The slices of the validation loss, worst first, each with its best value and verdict."""
     found = [each for each in _of_validation(seen) if each[0].last is not None]
     risen = sorted((series for series, _ in found if _rise(series) > _LIMITS["rise"]), key=_rise, reverse=True)
     loss = seen.judged(Role.TRAIN)
@@ -56,7 +56,7 @@ def _slices(store: Store, seen: RunSnapshot) -> Iterator[dict[str, Any]]:
 
 
 def _of_validation(seen: RunSnapshot) -> Iterator[tuple[SeriesInfo, str]]:
-    """The series that are slices of a validation loss, each with the slice's name."""
+    """The series that are slices of a validation loss, with the slice's name."""
     for series in seen.series:
         match = _SLICE.fullmatch(series.key)
         if match is not None and role_of(match["base"]) is Role.VAL:
@@ -64,17 +64,17 @@ def _of_validation(seen: RunSnapshot) -> Iterator[tuple[SeriesInfo, str]]:
 
 
 def _rise(series: SeriesInfo) -> float:
-    """How far a slice lies above its best, as a share of it."""
+    """How far a slice is above its best, relative to it."""
     last, best = series.last or 0.0, series.min or 0.0
     return (last - best) / max(abs(best), 1e-300)
 
 
 @lru_cache(maxsize=256)
-def _overfits(store: Store, run_id: str, key: str, count: int) -> float | None:  # noqa: ARG001  # a new count asks anew
-    """The step since which a slice overfits, if it were the validation loss; None where it does not.
+def _overfits(store: Store, run_id: str, key: str, count: int) -> float | None:  # noqa: ARG001  # a new count invalidates the cache
+    """The step since which a slice overfits, treated as the validation loss; None if it does not.
 
-    The training loss is the engine's own sketch of it; only the slice's evaluations are read. A page asks each second;
-    the answer is made anew once the slice has another value.
+    Uses the engine's own sketch of the training loss; only the slice's evaluations are read. A page asks every second,
+    so the answer is cached until the slice has another value.
     """
     known = store.engine_state(run_id)
     if known is None:

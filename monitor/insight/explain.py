@@ -1,4 +1,4 @@
-"""A run explained from what is stored: for an agent that has few tokens, and for a person who was away."""
+"""Explains a run from stored data, for an agent with few tokens or a person who was away."""
 
 from __future__ import annotations
 
@@ -27,17 +27,20 @@ from monitor.settings import Settings
 from monitor.store import Store
 
 MOST_TOKENS: Final = 480
-"""Of the text, as `tokens` counts them."""
-_FINDINGS: Final = 3
-_CHANGES: Final = 8
-_PEERS: Final = 500
+"""Limit for the text, as counted by `tokens`."""
+_FINDINGS: Final = 3  # per kind of line, to stay within `MOST_TOKENS`
+_CHANGES: Final = 8  # differences listed; the rest are counted
+_PEERS: Final = 500  # runs compared at most
 
 
 def explain(store: Store, settings: Settings, ref: str, *, now_ms: int) -> dict[str, Any]:
-    """What is known of a run, as strict JSON data; `text` says the same within `MOST_TOKENS`.
+    """What is known of a run as strict JSON data; `text` is a summary within `MOST_TOKENS`.
 
     Args:
-        now_ms: milliseconds since the epoch.
+        store: the store.
+        settings: for prices.
+        ref: the run's id, a unique prefix of it, or a unique name.
+        now_ms: milliseconds since the Unix epoch.
 
     Raises:
         RunNotFound: there is no such run.
@@ -90,15 +93,15 @@ def _goal(run: RunInfo) -> dict[str, Any] | None:
 
 
 def _next(findings: list[Any]) -> list[dict[str, str]]:
-    """What to try next, each with its reason; what the rules that fire advise."""
+    """What to try next and why: the advice of the firing rules."""
     return [{"try": f.advice, "because": f"{f.rule} since step {step(f.onset_step)}"}
             for f in findings if f.advice][:_FINDINGS]  # fmt: skip
 
 
 def against_best(store: Store, run: RunInfo) -> dict[str, Any] | None:
-    """The best other run of the group, or of the project where there is no group, and what is configured otherwise.
+    """The best other run of the group (without a group, of the project), and how its configuration differs.
 
-    The effect of a difference is what the two runs reached; several differences share it.
+    The effect of the differences is the difference in what the runs reached; several differences share it.
     """
     found = store.runs(RunQuery(project=run.project, group=run.group, limit=_PEERS, order=_order(run))).items
     rises = bool((run.reading or {}).get("rises"))
@@ -125,14 +128,17 @@ def against_best(store: Store, run: RunInfo) -> dict[str, Any] | None:
 
 
 def _alike(one: RunInfo, other: RunInfo) -> bool:
-    """Whether two runs are compared by the same number: the goal of one name, else one loss."""
+    """True if two runs are measured alike: by a goal of the same name, else by the same loss."""
     if other.goal_best is not None:
         return (one.reading or {}).get("goal") == (other.reading or {}).get("goal")
     return repeats.loss_of(one) == repeats.loss_of(other)
 
 
 def _seed_noise(run: RunInfo, best: RunInfo, known: list[RunInfo]) -> dict[str, Any] | None:
-    """How far apart the means of both runs' settings are, and may be by the seed alone; None without repeats."""
+    """How far apart the means of both runs' repeats are, and how far seeds alone can put them.
+
+    None without repeats.
+    """
     groups = [[each for each in known if repeats.setting_of(each) == repeats.setting_of(of)] for of in (run, best)]
     if not all(map(repeats.setting_of, (run, best))) or groups[0] == groups[1]:
         return None
@@ -151,7 +157,7 @@ def _order(run: RunInfo) -> str:
 
 
 def _score(run: RunInfo, asked: RunInfo) -> float | None:
-    """What is compared: the goal where the run that is explained has one, else its best loss."""
+    """The compared value: the goal if the explained run has one, else its best loss."""
     return run.goal_best if asked.goal_best is not None else run.recommendation.best_val_loss
 
 
@@ -162,7 +168,7 @@ def _better(ours: float | None, theirs: float | None, *, rises: bool) -> bool:
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[str, object, object]]:
-    """Entries of two configurations that differ, by their dotted names; None where one has no such entry.
+    """Entries that differ between two configurations, by dotted name; None for a missing entry.
 
     >>> list(differences({"lr": 1, "o": {"b": 2, "c": 3}}, {"lr": 2, "o": {"c": 3}}))
     [('lr', 1, 2), ('o.b', 2, None)]
@@ -174,8 +180,9 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[t
 
 
 def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
-    """The explanation in few words; the least telling lines are left out until it fits."""
+    """The explanation in few words. The least informative lines are dropped until it fits."""
     run, best, other = told["run"], told["best"], told["against_best"]
+    # In order of importance, because `_fitting` cuts at the end.
     lines = [
         f"{run['project']}/{run['name']} ({run['id'][:8]}): {run['status']} at step {step(run['last_step'])}, verdict "
         f"{told['verdict']}, do: {told['action']}.",
@@ -249,7 +256,7 @@ def _fitting(lines: list[str]) -> str:
 
 
 def _cut(line: str, room: int) -> str:
-    """The words of a line that fit; none where these would be too few to say anything."""
+    """The words of a line that fit; "" if they are too few to be useful."""
     words = line.split(" ")
     while words and tokens(" ".join(words)) + 1 > room:
         words.pop()
@@ -260,7 +267,7 @@ _PIECE: Final = re.compile(r"[A-Za-z]+|\d|[^\sA-Za-z\d]")
 
 
 def tokens(text: str) -> int:
-    """How many tokens a text has at most, about: a word has one for each five letters, digits and signs one each.
+    """An upper estimate of a text's tokens: one per five letters of a word, one per digit or sign.
 
     >>> tokens("Overfitting since step 620."), tokens("")
     (9, 0)

@@ -1,4 +1,4 @@
-"""The book of stops: what each saved, what was lost by it, and what patience 10 would have done on the same run."""
+"""The ledger of stops: what each saved or lost, and what stopping with patience 10 would have done on the same run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from monitor.store.runs.facts import Facts
 def ledger(
     store: Store, settings: Settings, *, project: str | None = None, since_ms: int = 0, until_ms: int = 2**62
 ) -> Ledger:
-    """The stops within a time, and their sums by project and month.
+    """The stops of a period, and their sums by project and month.
 
     Args:
-        project: of this one; None: of all.
-        since_ms: from when on a run was stopped.
-        until_ms: until when, exclusive.
+        store: the store.
+        settings: for prices and currency.
+        project: only this project; None: all.
+        since_ms: start of the period in which runs were stopped, in ms since the Unix epoch.
+        until_ms: end of the period, exclusive.
     """
     found = store.stopped(since_ms, until_ms)
     ids = sorted({run_id for run_id, _ in found})
@@ -35,10 +37,14 @@ def ledger(
 
 
 def entry(run: RunInfo, facts: Facts, stop: Stop, settings: Settings, *, newest: bool = True) -> LedgerEntry:
-    """One stop in the book.
+    """The ledger entry of one stop.
 
     Args:
-        newest: it is the run's last one; what an earlier one saved was spent by the attempts after it.
+        run: the run.
+        facts: its stored facts.
+        stop: the stop.
+        settings: for prices and currency.
+        newest: True if it is the run's last stop; savings of earlier ones were spent by later attempts.
     """
     planned, pace = planned_steps(run), seconds_per_step(run, facts)
     price = price_of(settings.prices_of(run.project), facts.gpus)
@@ -85,7 +91,7 @@ def _better(now: float | None, then: float | None, facts: Facts) -> bool:
 
 
 def months(entries: list[LedgerEntry]) -> list[LedgerMonth]:
-    """The sums by project and month, the newest month first."""
+    """The sums by project and month, newest month first."""
     places = sorted({(entry.month, entry.project) for entry in entries}, key=lambda each: (each[0], each[1]))
     return [_sum(project, month, [e for e in entries if (e.month, e.project) == (month, project)])
             for month, project in reversed(places)]  # fmt: skip
@@ -105,7 +111,7 @@ def _sum(project: str, month: str, rows: list[LedgerEntry]) -> LedgerMonth:
 
 
 def month_of(time_ms: int) -> str:
-    """The month of a moment, in UTC.
+    """The month of a time, in UTC.
 
     >>> month_of(0), month_of(1_764_000_000_000)
     ('1970-01', '2025-11')
@@ -114,6 +120,6 @@ def month_of(time_ms: int) -> str:
 
 
 def month_start_ms(now_ms: int) -> int:
-    """When the month of a moment began, in UTC."""
+    """The start of a time's month, in UTC."""
     now = datetime.fromtimestamp(now_ms / 1000, UTC)
     return int(now.replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp() * 1000)

@@ -1,7 +1,7 @@
-"""A small picture of a curve, drawn without a browser: Pillow, three times as large as it is shown, then made smaller.
+"""Draws a small picture of curves with Pillow, without a browser: three times as large, then scaled down.
 
-Matplotlib draws the same more prettily, but takes a second and 60 MiB when first used; a server that sends an alert a
-day would carry it along for that.
+Matplotlib's pictures are prettier, but it takes a second and 60 MiB on first use, which is too much for a server that
+sends one alert a day.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from monitor.domain.formats import number, step
 
 WIDTH: Final = 640
 HEIGHT: Final = 320
-"""Pixels of the picture."""
-_FINE: Final = 3
+"""Size of the picture in pixels."""
+_FINE: Final = 3  # drawn this many times larger and reduced, for smooth lines
 _SHADES: Final = 128
 _BACK, _INK, _GRID, _MARK, _BEST = "#ffffff", "#1f2328", "#d8dee4", "#b3261e", "#1a7f37"
 COLOURS: Final = ("#0969da", "#bc4c00", "#8250df")
-_DIGITS: Final = 300
+_DIGITS: Final = 300  # float64 overflows just above 1e308
 _MOST: Final = 10.0**_DIGITS
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 40, 34
 
@@ -33,11 +33,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """A curve of the picture.
+    """One curve.
 
     Attributes:
-        name: in the legend.
-        x, y: steps and values (n,); what is not finite leaves a gap.
+        name: its name in the legend.
+        x, y: steps and values, (n,); values that are not finite leave a gap.
     """
 
     name: str
@@ -46,16 +46,16 @@ class Line:
 
 
 def draw(title: str, lines: Sequence[Line], *, onset: float | None = None, best: float | None = None) -> bytes | None:
-    """A PNG of curves over steps.
+    """Draw curves over steps as a PNG.
 
     Args:
-        title: a line above the curves; what does not fit is cut.
-        lines: the curves, up to three.
-        onset: the step at which to draw a dashed line, where the trouble begins.
-        best: the step at which to draw another one.
+        title: a line above the curves; cut if it does not fit.
+        lines: up to three curves.
+        onset: step for a dashed line where the problem starts.
+        best: step for a dashed line at the best loss.
 
     Returns:
-        None where no curve has two finite points.
+        The PNG; None if no curve has two finite points.
     """
     from PIL import Image, ImageDraw
 
@@ -74,13 +74,13 @@ def draw(title: str, lines: Sequence[Line], *, onset: float | None = None, best:
         canvas.mark(onset, _MARK, "onset")
     canvas.legend(title, [line.name for line in shown])
     small = image.reduce(_FINE).quantize(_SHADES, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    out = io.BytesIO()  # the mean of each square and few shades: a sixth of the time of the best filter and of RGB
+    out = io.BytesIO()  # a box filter and few colours take a sixth of the time of the best filter and RGB
     small.save(out, "PNG")
     return out.getvalue()
 
 
 def _drawable(line: Line) -> Line:
-    """The points with a step; values so large that their differences would overflow lie on the edge."""
+    """The points with a finite step; values whose differences would overflow are clipped."""
     known = np.isfinite(line.x)
     x, y = np.clip(line.x[known], -_MOST, _MOST), line.y[known]
     return Line(" ".join(line.name.split()), x, np.where(np.isfinite(y), np.clip(y, -_MOST, _MOST), np.nan))
@@ -169,7 +169,7 @@ _fonts: list[Any] = []
 
 
 def _font() -> Any:
-    """Pillow's own font, as the machine may have none."""
+    """Pillow's own font, because the machine may have none."""
     if not _fonts:
         from PIL import ImageFont
 

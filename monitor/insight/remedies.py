@@ -1,7 +1,8 @@
-"""What to try against overfitting, read from the run's configuration: what is set, what is not, what to try first.
+"""Remedies for overfitting, from the run's configuration: what is set, what is not, and what to try first.
 
-What is off or not set comes first, since it costs a line; then what can be set higher; then the model and the data.
-Nothing is guessed: a remedy rests on an entry of the configuration, on the lack of one, or on the run's own steps.
+Settings that are off or missing come first, because changing them takes one line; then settings that can be raised;
+then the model and the data. Nothing is guessed: each remedy is based on a configuration entry, on a missing one, or on
+the run's own steps.
 
 Source:
     Goodfellow, Bengio, Courville, Deep Learning (2016), chapter 7; each remedy names its own.
@@ -20,7 +21,7 @@ from monitor.domain.plain import leaves
 from monitor.losses.specs.run_config import terms_of
 
 _RANK: Final = {"off": 0, "not set": 0, "measured": 1, "set": 2}
-"""What is cheap comes first."""
+"""Cheap remedies come first."""
 _OFF: Final = (None, False, 0, "", "none", "None", "off", "false", "no", "identity")
 _DROPOUT: Final = ("droprate", "droppathrate", "droppath", "dropprob", "pdrop", "attnpdrop", "residpdrop", "embdpdrop")
 _DECAY: Final = ("weightdecay", "weightdecayrate", "wd", "l2", "l2reg", "l2lambda", "l2penalty", "decay")
@@ -47,10 +48,10 @@ class Remedy:
 
     Attributes:
         name: such as "weight_decay".
-        state: "off" where the configuration says so, "not set" where it has no such entry, "set", or "measured" where
-            the remedy rests on the run's own steps and not on a setting.
-        key, value: the entry of the configuration; None where there is none.
-        text: what to try and why, in a sentence.
+        state: "off" if the configuration turns it off, "not set" if there is no entry, "set", or "measured" if the
+            remedy is based on the run's own steps instead of a setting.
+        key, value: the configuration entry; None if there is none.
+        text: what to try and why, in one sentence.
         source: where that is from.
     """
 
@@ -68,7 +69,7 @@ class Remedy:
 
 
 class _Settings:
-    """A configuration by what its entries are called, without case and separators; the outermost entry counts."""
+    """A configuration by entry names without case and separators; the outermost entry of a name counts."""
 
     def __init__(self, config: Mapping[str, object]) -> None:
         self.found: dict[str, tuple[str, object]] = {}
@@ -77,13 +78,13 @@ class _Settings:
             self.found.setdefault(re.sub(r"[^a-z0-9]", "", path.rpartition(".")[2].lower()), (path, value))
 
     def entry(self, names: Sequence[str], part: str = "") -> tuple[str, object] | None:
-        """The first entry of one of these names, or with this part in its name; what is on comes before what is off."""
+        """The first entry with one of these names, or with `part` in its name; entries that are on are preferred."""
         fits = [self.found[name] for name in names if name in self.found]
         fits += [entry for name, entry in self.found.items() if part and part in name and name not in names]
         return next((entry for entry in fits if not _is_off(entry[1])), fits[0] if fits else None)
 
     def count(self, names: Sequence[str]) -> int | None:
-        """The first whole number above 1 under one of these names; a share of the data is none."""
+        """The first whole number above 1 under one of these names. Fractions of the data do not count."""
         for name in names:
             value = self.found.get(name, ("", None))[1]
             if isinstance(value, int | float) and not isinstance(value, bool) and 1 < value < 1e15 and value % 1 == 0:
@@ -92,7 +93,7 @@ class _Settings:
 
 
 def remedies(seen: RunSnapshot) -> tuple[Remedy, ...]:
-    """What to try against the overfitting of a run, the cheapest first; nothing where it does not overfit."""
+    """Remedies for a run that overfits, cheapest first; empty if it does not overfit."""
     run = seen.info
     firing = any(f.rule == "overfitting" and f.state is FindingState.FIRING for f in seen.findings)
     if not firing and run.recommendation.rule != "overfitting":
@@ -114,9 +115,9 @@ def _remedy(name: str, entry: tuple[str, object] | None, texts: tuple[str, str],
     """A remedy for a setting.
 
     Args:
-        name: of the setting, with underscores.
-        entry: its entry of the configuration; None where there is none.
-        texts: what to do where it is off, and where it is set.
+        name: the setting's name, with underscores.
+        entry: its configuration entry; None if there is none.
+        texts: what to do if it is off, and if it is set.
         source: where that is from.
     """
     title = name.replace("_", " ")
@@ -152,7 +153,7 @@ def _dropout(known: _Settings, _run: RunInfo) -> Remedy:
 
 
 def _smoothing(known: _Settings, run: RunInfo) -> Remedy | None:
-    """Where the goal is best later than the loss: the model is too sure rather than wrong."""
+    """For a goal that is best later than the loss: the model is overconfident rather than wrong."""
     advice, loss = run.recommendation, run.loss or {}
     at, best = advice.best_goal_step, advice.best_step
     if loss.get("kind") not in ("cross_entropy", "language_model") or at is None or best is None or at <= best:
@@ -161,13 +162,15 @@ def _smoothing(known: _Settings, run: RunInfo) -> Remedy | None:
     params = loss.get("params")
     if entry is None and isinstance(params, Mapping) and "label_smoothing" in params:
         entry = ("loss.label_smoothing", params["label_smoothing"])
-    why = f"{advice.goal} was best at step {step(at)}, after the loss at step {step(best)}, so the model is too sure"
+    why = (
+        f"{advice.goal} was best at step {step(at)}, after the loss at step {step(best)}, so the model is overconfident"
+    )
     texts = (f"{why} rather than wrong: try 0.1, or scale its temperature after training.", f"{why}; try more.")
     return _remedy("label_smoothing", entry, texts, "Guo et al. 2017; Mueller, Kornblith, Hinton 2019")
 
 
 def _length(known: _Settings, run: RunInfo) -> Remedy | None:
-    """Where the best step lies well before the end: the schedule is too long for the data."""
+    """For a best step well before the end: the schedule is too long for the data."""
     best, last = run.recommendation.best_step, run.last_step
     if best is None or not last or best <= 0 or best > 0.8 * last:
         return None
@@ -189,7 +192,7 @@ def _size(known: _Settings, _run: RunInfo) -> Remedy:
         text = f"a smaller model, or more data; with {lacks} in the configuration their sizes would be compared here."
         return Remedy(name="size", state="set", text=text, source=source)
     each = size / data
-    means = "so it can learn every example by heart" if each > 1 else "so look for other causes first"
+    means = "so it can memorise every example" if each > 1 else "so look for other causes first"
     text = f"a smaller or a pretrained model, or more data: it has {size:,} parameters for {data:,} examples, {means}."
     return Remedy(name="size", state="set", text=text, source=source, key="parameters per example", value=each)
 
@@ -221,6 +224,6 @@ def _rows(known: _Settings, _run: RunInfo) -> Remedy:
 
 def _depth(known: _Settings, _run: RunInfo) -> Remedy:
     entry = known.entry(("maxdepth", "numleaves", "depth"))
-    texts = ("try 3 to 6, or a larger least weight of a leaf.", "try less, or a larger least weight of a leaf.")
+    texts = ("try 3 to 6, or a larger minimum leaf weight.", "try less, or a larger minimum leaf weight.")
     name = "num_leaves" if entry is not None and entry[0].lower().endswith("leaves") else "max_depth"
     return _remedy(name, entry, texts, "Chen, Guestrin, XGBoost, 2016")

@@ -1,4 +1,4 @@
-"""What a program may wait for in runs, and whether it has happened."""
+"""What a program can wait for in runs, and whether it has happened."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from monitor.rules.registry import spec_of
 from monitor.store import Store
 
 LOOK_S: Final = 0.25
-"""Seconds between two looks at the store of this machine, which another process writes."""
+"""Seconds between checks of the local store, which another process writes."""
 KINDS: Final = ("finish", "stop", "alert", "verdict")
 VERDICTS: Final = ("healthy", "too_early", "not_judged", *RULE_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """What is waited for: the end of a run, an advice or request to stop, an alert, or a verdict."""
+    """A condition to wait for: the end of a run, advice or a request to stop, an alert, or a verdict."""
 
     kind: str
     verdict: str | None = None
@@ -34,10 +34,10 @@ class Until:
 
 
 def until_of(words: Iterable[str]) -> tuple[Until, ...]:
-    """What is waited for, from how it is written; the end of the run where nothing is.
+    """Parse conditions; the end of the run if there are none.
 
     Raises:
-        WireError: a word is none of these; names the nearest.
+        WireError: a word is not a condition; suggests the nearest.
 
     >>> [str(each) for each in until_of(["verdict=overfitting", "stop"])]
     ['verdict=overfitting', 'stop']
@@ -59,9 +59,9 @@ def _until(word: str) -> Until:
 
 
 def outcomes(store: Store, run_ids: Sequence[str], until: Sequence[Until]) -> tuple[Outcome, ...]:
-    """The runs whose wait is over: what was waited for has happened, or cannot happen any more.
+    """The runs whose wait is over: a condition is met, or cannot be met any more.
 
-    A lost run ends the wait too, though it may come back: its loop is gone, as far as anybody knows.
+    A lost run ends the wait too. It may come back, but its process seems to be gone.
     """
     infos = store.infos(run_ids)
     found = []
@@ -77,7 +77,7 @@ def outcomes(store: Store, run_ids: Sequence[str], until: Sequence[Until]) -> tu
 def wait_for_outcomes(
     store: Store, run_ids: Sequence[str], until: Sequence[Until], wait_s: float
 ) -> tuple[Outcome, ...]:
-    """`outcomes`, once there are any, or the time is up."""
+    """Wait until `outcomes` returns something, or time is up."""
     deadline = monotonic() + wait_s
     while True:
         seen = store.versions(run_ids)
@@ -87,7 +87,7 @@ def wait_for_outcomes(
 
 
 def wait_for_events(store: Store, ref: str, since: str, wait_s: float) -> Happenings:
-    """`happened`, once something has, or the time is up."""
+    """Wait until `happened` returns something, or time is up."""
     cursor, run_id = since, store.run(ref).id
     deadline = monotonic() + wait_s
     while True:
@@ -99,7 +99,7 @@ def wait_for_events(store: Store, ref: str, since: str, wait_s: float) -> Happen
 
 
 def _changed(store: Store, seen: Mapping[str, int], deadline: float) -> bool:
-    """Wait until one of some runs has another version than was seen; False where none has in time."""
+    """Wait until a run has a new version; False on a timeout."""
     while True:
         left = deadline - monotonic()
         if left <= 0:

@@ -1,5 +1,5 @@
-"""One file for each framework; importing one imports that framework and no other.
+"""Callbacks and loggers for training frameworks, one file each; importing one imports only its framework.
 
-Each takes a `Run`, or what `monitor.init` takes and starts one; logs what the framework reports; notes its checkpoints;
-and ends the training in the framework's own way when `should_stop()` says so.
+Each takes a `Run`, or the arguments of `monitor.init` to start one. It logs what the framework reports, records its
+checkpoints, and ends training in the framework's own way when `should_stop()` is True.
 """

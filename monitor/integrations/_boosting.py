@@ -1,4 +1,4 @@
-"""What of a boosting round is judged: which set is trained on, which validates, and which metric is the loss."""
+"""Which data sets and which metric of a boosting round are diagnosed: training set, validation set, loss."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from monitor.run.start import Run
 
 
 class Value(NamedTuple):
-    """One metric of one set after a round.
+    """One metric of one data set after a round.
 
     Attributes:
-        name: the set's name.
+        name: the data set's name.
         metric: the metric's name.
         value: its value.
-        rises: whether it rises when things go well, as the framework says; None where it does not say.
+        rises: True if higher is better, according to the framework; None: unknown.
     """
 
     name: str
@@ -28,13 +28,13 @@ class Value(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What is judged, as the user says it; None: as the names say.
+    """What to diagnose, as the user chose; None: decided by the names.
 
     Attributes:
-        train_name: the set that is trained on.
-        val_name: the set that validates; by default the first that is not trained on.
-        metric: the metric that is taken for the loss.
-        higher_is_better: whether that one rises when things go well; its negative is then the loss.
+        train_name: the training set.
+        val_name: the validation set; by default the first set that is not trained on.
+        metric: the metric to use as the loss.
+        higher_is_better: True if that metric should rise; the loss is then its negative.
     """
 
     train_name: str | None = None
@@ -43,11 +43,11 @@ class Judged(NamedTuple):
     higher_is_better: bool | None = None
 
     def row(self, values: Sequence[Value], trained: Collection[str] = ()) -> tuple[dict[str, object], Value | None]:
-        """What to log of a round, and the value that was taken for the loss.
+        """The values to log for a round, and the one used as the loss.
 
         Args:
-            values: of every metric and set, the metrics that are rather taken first.
-            trained: sets that are the training data, whatever their names say.
+            values: one for each metric and set, preferred metrics first.
+            trained: sets that are training data, whatever their names.
 
         >>> values = [Value("train", "auc", 0.9), Value("train", "rmse", 0.2), Value("held out", "rmse", 0.3)]
         >>> Judged().row(values)[0]  # doctest: +NORMALIZE_WHITESPACE
@@ -69,7 +69,7 @@ class Judged(NamedTuple):
         return row, loss
 
     def tell(self, run: Run, loss: Value | None, classes: int | None) -> None:
-        """Let the run know what its loss is, where it was not told."""
+        """Describe the loss to the run, unless the run already knows it."""
         if loss is None or run.loss_known:
             return
         if self._turned(loss):
@@ -85,7 +85,7 @@ class Judged(NamedTuple):
         return name in trained or role_of_set(name) is Role.TRAIN
 
     def _loss(self, values: Sequence[Value]) -> Value | None:
-        """Of a set's metrics the one that is told; else the first that falls, that may fall, or that rises."""
+        """The chosen metric of a set; else the first that should fall, else one of unknown direction, else any."""
         if self.metric is not None:
             return next((value for value in values if value.metric == self.metric), None)
         ranks = {False: 0, None: 1, True: 2}

@@ -1,6 +1,6 @@
-"""What a framework's own objects say of the loss, so that a run shows chance level and skill without being told.
+"""Reads the loss from a framework's own objects, so that a run shows chance level and skill without configuration.
 
-No framework is imported here. What is not understood stays unknown; nothing here ever fails a training.
+No framework is imported here. What is not recognised stays unknown; nothing here can fail a training.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from monitor.run.start import Run
 
 _LOG: Final = logging.getLogger("monitor")
 _ATTRIBUTES: Final = ("criterion", "loss_fn", "loss_fun", "loss_func", "loss_function", "loss")
-"""Where models keep their loss."""
+"""Attributes in which models keep their loss."""
 _CLASSES: Final = ("num_classes", "n_classes", "num_labels")
 _NAMED: Final[Mapping[str, str]] = {
     "mse": "mse", "mean_squared_error": "mse", "meansquarederror": "mse", "squared_error": "mse", "l2": "mse",
@@ -26,15 +26,15 @@ _NAMED: Final[Mapping[str, str]] = {
     "sparse_categorical_crossentropy": "cross_entropy", "sparsecategoricalcrossentropy": "cross_entropy",
     "mlogloss": "cross_entropy", "multi_logloss": "cross_entropy",
 }  # fmt: skip
-"""Losses by the names that Keras, XGBoost, LightGBM and scikit-learn have for them."""
+"""Losses by their names in Keras, XGBoost, LightGBM and scikit-learn."""
 
 
 def tell(run: Run | None, read: Callable[[], LossSpec | None]) -> None:
-    """Let a run know its loss, where the user has not said it and the framework's objects do.
+    """Describe the loss to a run, unless the user has already done so.
 
     Args:
-        run: the run; None: nothing is done.
-        read: looks for it; may raise whatever a framework's objects raise.
+        run: the run; None: do nothing.
+        read: returns the loss, or None; may raise anything.
     """
     if run is None or run.loss_known:
         return
@@ -42,12 +42,12 @@ def tell(run: Run | None, read: Callable[[], LossSpec | None]) -> None:
         found = read()
         if found is not None and found.kind != "custom":
             run.update_loss(found)
-    except Exception as error:  # the loss is nice to know, the training is what matters
+    except Exception as error:  # knowing the loss is optional, the training is not
         _LOG.debug("run %s: the loss could not be read from the framework: %s", run.name, error)
 
 
 def named(name: object, classes: int | None = None) -> LossSpec | None:
-    """The loss of a name that a framework has for it; None where it is not known, or its classes are not.
+    """The loss that frameworks call by this name; None if the name or the number of classes is unknown.
 
     >>> spec = named("multi_logloss", classes=10)
     >>> spec.kind, round(spec.chance_level, 3)
@@ -64,11 +64,11 @@ def named(name: object, classes: int | None = None) -> LossSpec | None:
 
 
 def of_torch(loss: object, model: object = None) -> LossSpec | None:
-    """The loss that a torch module, or a function of torch, is; None where it is none of torch's.
+    """The loss that a module or function of torch computes; None for anything else.
 
     Args:
         loss: the loss.
-        model: says how many classes there are, where the loss does not.
+        model: gives the number of classes if the loss does not.
     """
     name = torch_name(loss)
     if name is None:
@@ -83,14 +83,14 @@ def of_torch(loss: object, model: object = None) -> LossSpec | None:
 
 
 def of_torch_model(model: Any) -> LossSpec | None:
-    """The loss that a model keeps as an attribute, such as `criterion`."""
+    """The loss that a model keeps in an attribute such as `criterion`."""
     found = [getattr(model, name, None) for name in _ATTRIBUTES]
     specs = [spec for loss in found if loss is not None and (spec := of_torch(loss, model)) is not None]
     return specs[0] if specs else None
 
 
 def classes_of(model: Any) -> int | None:
-    """How many classes a torch model tells apart: what it or its `hparams` say, else the width of its last layer."""
+    """The number of classes of a torch model: an attribute, in `hparams` or `config`, else its last layer's width."""
     for place in (model, getattr(model, "hparams", None), getattr(model, "config", None)):
         for name in _CLASSES:
             value = place.get(name) if isinstance(place, Mapping) else getattr(place, name, None)
@@ -102,7 +102,7 @@ def classes_of(model: Any) -> int | None:
 
 
 def of_transformer(model: Any, smoothing: float = 0.0) -> LossSpec | None:
-    """The loss of a Hugging Face model, as its head and its configuration say."""
+    """The loss of a Hugging Face model, by its head and its configuration."""
     config, head = model.config, type(model).__name__
     kind = getattr(config, "problem_type", None)
     if head.endswith(("ForCausalLM", "LMHeadModel", "ForMaskedLM", "ForConditionalGeneration")):

@@ -1,4 +1,4 @@
-"""A run that a callback was given, or that it starts and ends by itself."""
+"""The run of a callback: one that the caller passed, or one that the callback starts and ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from monitor.settings import Settings
 
 
 class RunOptions(TypedDict, total=False):
-    """What every integration hands on to `monitor.init` for a run that it starts; each as there."""
+    """Options that every integration passes on to `monitor.init` for a run that it starts."""
 
     name: str | None
     tags: object
@@ -34,16 +34,16 @@ class RunOptions(TypedDict, total=False):
 
 
 class OwnedRun:
-    """Holds a run for a callback.
+    """Holds the run of a callback.
 
     Args:
-        run: a run that the caller starts and ends; None: one is started when training begins.
-        project: the project of a run that is started here.
+        run: a run that the caller starts and ends; None: start one when training begins.
+        project: the project of a run started here.
         **options: as in `monitor.init`.
 
     Attributes:
-        run: the run; None before it begins and after it ends.
-        last: the run that ended last, None before.
+        run: the run; None before it starts and after it ends.
+        last: the run that ended last; None before that.
     """
 
     def __init__(self, run: Run | None = None, *, project: str = "default", **options: Unpack[RunOptions]) -> None:
@@ -55,16 +55,16 @@ class OwnedRun:
     def start(
         self, config: Mapping[str, object] | None = None, *, project: str | None = None, name: str | None = None
     ) -> Run:
-        """The run of a training that begins now: a new one, unless the caller gave one.
+        """The run for a training that starts now: the caller's, or a new one.
 
         Args:
-            config: hyperparameters that the framework knows; added to those of a run that was given.
-            project: used where none was given here.
-            name: the same.
+            config: hyperparameters that the framework knows; added to the configuration of the caller's run.
+            project: overrides the project given to the constructor.
+            name: the run's name, if the options have none.
         """
         training = _trainings.open[-1] if _trainings.open else None
         if self.owned and not (training is not None and self in training.begun):
-            self.end("failed", "another training began before this one had come to its end")
+            self.end("failed", "another training began before this one ended")
         run = self.begin(config, project=project, name=name)
         if training is not None and self not in training.begun:
             training.begun.append(self)
@@ -73,20 +73,20 @@ class OwnedRun:
     def begin(
         self, config: Mapping[str, object] | None = None, *, project: str | None = None, name: str | None = None
     ) -> Run:
-        """The run, started if need be; the arguments are those of `start`."""
+        """The run, started if necessary. The arguments are those of `start`."""
         if self.run is None:
             options = dict(self._options)
             if options.get("name") is None:
                 options["name"] = name
             if self.last is not None and options.get("resume", "never") == "never":
-                options.pop("run_id", None)  # that one has been trained
+                options.pop("run_id", None)  # that run is finished; the next one needs an id of its own
             self.run = init(project or self._project, config=config or {}, **options)  # type: ignore[arg-type]  # RunOptions
         elif config:
             self.run.update_config(config)
         return self.run
 
     def rejoin(self) -> Run | None:
-        """The run; where it has ended, for what comes after its end, such as a test: it stays ended as it was."""
+        """The run. If it has ended, it is reopened for what comes later, such as a test, and keeps its final status."""
         if self.run is None and self.last is not None:
             self.last._rejoin()
             self.run = self.last
@@ -94,33 +94,33 @@ class OwnedRun:
 
     @property
     def ended(self) -> bool:
-        """True where `run` is one that has ended and that was joined again."""
+        """True if `run` has ended and was reopened by `rejoin`."""
         return self.run is not None and self.run is self.last
 
     def end(self, status: str = "finished", error: str | None = None) -> None:
-        """End the run, if it was started here."""
+        """End the run if it was started here."""
         if self.run is not None and self.owned:
             self.run.finish(status, error)
             self.last, self.run = self.run, None
 
     def __getstate__(self) -> dict[str, object]:
-        """Without a run: frameworks copy and pickle their callbacks, and a copy starts a run of its own."""
+        """The state without the run: frameworks copy and pickle callbacks, and each copy starts a run of its own."""
         return {**self.__dict__, "run": None, "last": None, "owned": True}
 
 
 class Checkpoints:
-    """Tells a run of the checkpoints that a framework writes, and of those that it deletes again."""
+    """Records the checkpoints that a framework writes and deletes."""
 
     def __init__(self) -> None:
         self._written: dict[str, int | None] = {}
 
     def saved(self, run: Run | None, step: int, *paths: str | os.PathLike[str] | None) -> None:
-        """Note what was written since the last call, and what of it is gone by now.
+        """Record what was written or deleted since the last call.
 
         Args:
-            run: the run; None: nothing is noted.
+            run: the run; None: do nothing.
             step: the step of what was written.
-            *paths: all checkpoints that the framework names; those that were noted before, and are as they were, stay.
+            *paths: all checkpoints that the framework knows of; those recorded before and unchanged are skipped.
         """
         if run is None:
             return
@@ -134,12 +134,12 @@ class Checkpoints:
             run.checkpoint_deleted(path)
 
     def clear(self) -> None:
-        """Forget all: another run begins."""
+        """Forget all checkpoints, for a new run."""
         self._written.clear()
 
 
 def _written_ns(path: str) -> int | None:
-    """When a file or folder was written; None where there is none. What is elsewhere (`s3://...`) is taken as there."""
+    """Modification time in ns; None if the path does not exist. Remote paths (`s3://...`) count as existing."""
     try:
         return Path(path).stat().st_mtime_ns
     except OSError:
@@ -147,7 +147,7 @@ def _written_ns(path: str) -> int | None:
 
 
 def next_step(run: Run) -> int:
-    """The step after the last one of a run that is resumed, or that has logged already; 0 for a new run."""
+    """The step after the last one of a run that is resumed or has logged already; 0 for a new run."""
     journal = run._writer.journal if run._writer is not None else None
     if journal is None:
         return 0
@@ -156,24 +156,24 @@ def next_step(run: Run) -> int:
 
 
 def patience_s(run: Run | None) -> float:
-    """Seconds to wait for the judgement of an evaluation: few until the receiver has answered once."""
+    """Seconds to wait for the diagnosis of an evaluation; short until the receiver has replied once."""
     return 0.2 if getattr(run, "_reply", None) is None else 1.0
 
 
 class Stop(int):
-    """A True of ours in a framework's flag, so that it can be told from one that somebody else has put there."""
+    """A True that we put into a framework's flag, distinguishable from one set by somebody else."""
 
 
 STOP: Final = Stop(1)
 
 
 def obey(owner: object, name: str, stop: bool) -> None:
-    """Set a framework's flag that ends the training, or take it back.
+    """Set or clear a framework's flag that ends training.
 
     Args:
-        owner: what holds the flag.
+        owner: the object with the flag.
         name: the flag's name.
-        stop: whether the run is told to stop; where not, a stop of ours is taken back and anybody else's stays.
+        stop: True sets the flag. False clears it only if we set it.
     """
     flag = getattr(owner, name)
     if stop and not flag:
@@ -183,11 +183,11 @@ def obey(owner: object, name: str, stop: bool) -> None:
 
 
 class _Training:
-    """A call of a framework's training function that is under way.
+    """A call of a framework's training function in progress.
 
     Attributes:
         subject: the object whose method it is; None for a function.
-        begun: what holds the runs that began in it.
+        begun: holders of the runs that started in it.
     """
 
     def __init__(self, subject: object) -> None:
@@ -196,7 +196,7 @@ class _Training:
 
 
 class _Trainings(threading.local):
-    """The trainings that are under way in this thread, the innermost last."""
+    """The trainings in progress in this thread, innermost last."""
 
     def __init__(self) -> None:
         self.open: list[_Training] = []
@@ -206,15 +206,15 @@ _trainings = _Trainings()
 
 
 def watch(owner: type | ModuleType, name: str, *, before: Callable[..., None] | None = None) -> None:
-    """Let runs that begin in a framework's training function end with it, whichever way that ends.
+    """End the runs that start in a framework's training function when it returns or raises.
 
-    Most frameworks tell callbacks of no exception and no interrupt. The function is replaced by one that calls it. A
-    method that calls another one of the same object, such as fastai's `fine_tune` its `fit`, is one training with it.
+    Most frameworks do not tell callbacks about exceptions and interrupts, so the function is replaced by a wrapper.
+    A method that calls another method of the same object, as fastai's `fine_tune` calls `fit`, counts as one training.
 
     Args:
-        owner: the class or module that holds the function.
-        name: the function's name; what is watched already, or is not there, stays as it is.
-        before: called with the function's arguments first.
+        owner: the class or module with the function.
+        name: the function's name; nothing happens if it does not exist or is already wrapped.
+        before: called first, with the function's arguments.
     """
     original = getattr(owner, name, None)
     if original is None or getattr(original, "_watched_by_monitor", False):
@@ -234,7 +234,7 @@ def watch(owner: type | ModuleType, name: str, *, before: Callable[..., None] | 
             return original(*args, **kwargs)
         except BaseException as error:
             how = ending(error)
-            if str(how[1]).endswith("\nKeyboardInterrupt"):  # CatBoost makes an error of its own of one
+            if str(how[1]).endswith("\nKeyboardInterrupt"):  # CatBoost turns an interrupt into an error of its own
                 how = ending(KeyboardInterrupt())
             raise
         finally:

@@ -14,13 +14,13 @@ from monitor.run.start import Run
 class MonitorTracker(GeneralTracker):  # type: ignore[misc]  # accelerate is seen as untyped
     """Logs what `accelerator.log` reports.
 
-    It is made before the `Accelerator`, which is to find out about the other processes by itself: nothing here asks for
-    them before the tracker is used.
+    Does not query the distributed state before it is used, because it is created before the `Accelerator`, which must
+    set that state up.
 
     Args:
-        project: the project of a run that is started here.
-        run: a run that the caller ends; None: one is started by `accelerator.init_trackers`.
-        **options: as in `monitor.init`, for a run that is started here.
+        project: the project of a run started here.
+        run: a run that the caller ends; None: `accelerator.init_trackers` starts one.
+        **options: as in `monitor.init`, for a run started here.
     """
 
     name = "monitor"
@@ -32,12 +32,12 @@ class MonitorTracker(GeneralTracker):  # type: ignore[misc]  # accelerate is see
 
     @property
     def tracker(self) -> Run | None:
-        """The run; None before it has begun, after it has ended, and on the other processes."""
+        """The run; None before it starts, after it ends, and on all processes but the main one."""
         return self._held.run
 
     @on_main_process  # type: ignore[untyped-decorator]  # as above
     def start(self) -> None:
-        """Start the run; versions of Accelerate that do not call this have it started by what is logged first."""
+        """Start the run. Versions of Accelerate that do not call this start it with the first record."""
         self._held.start()
 
     @on_main_process  # type: ignore[untyped-decorator]  # as above
@@ -52,5 +52,5 @@ class MonitorTracker(GeneralTracker):  # type: ignore[misc]  # accelerate is see
 
     @on_main_process  # type: ignore[untyped-decorator]  # as above
     def finish(self) -> None:
-        """End a run that was started here."""
+        """End the run if it was started here."""
         self._held.end()

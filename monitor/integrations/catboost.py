@@ -1,7 +1,8 @@
-"""CatBoost: a callback for `fit` of every estimator and for `catboost.train`, on the CPU: on a GPU CatBoost takes none.
+"""CatBoost: a callback for `fit` of every estimator and for `catboost.train`.
 
-CatBoost names the sets: `learn` is trained on, `validation` is not, and of several the first is judged. The loss is the
-first metric that falls when things go well; where all rise, it is the negative of the first.
+CPU only: on a GPU CatBoost supports no callbacks. It names the sets: `learn` is the training set; of the `validation`
+sets the first is diagnosed. The loss is the first metric that should fall; if all should rise, the negative of the
+first.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from monitor.run.start import Run
 
 
 class MonitorCallback:
-    """Logs each iteration, and ends the boosting when the run says so.
+    """Logs each iteration, and ends boosting when the run should stop.
 
     Args:
-        run: a run that the caller ends; None: one is started for each training.
-        project: the project of a run that is started here.
-        val_name: the set that is judged as validation, such as `validation_1`; None: the first. All sets are stored.
-        metric: the metric that is taken for the loss, such as `Logloss`; None: see above.
-        higher_is_better: whether that metric rises when things go well; None: as its name says.
-        wait_s: seconds to wait for the judgement of an iteration, at most.
-        **options: as in `monitor.init`, for a run that is started here.
+        run: a run that the caller ends; None: start one for each training.
+        project: the project of a run started here.
+        val_name: the validation set to diagnose, such as `validation_1`; None: the first. All sets are stored.
+        metric: the metric to use as the loss, such as `Logloss`; None: see above.
+        higher_is_better: True if that metric should rise; None: decided by its name.
+        wait_s: seconds to wait for the diagnosis of an iteration, at most.
+        **options: as in `monitor.init`, for a run started here.
     """
 
     def __init__(
@@ -50,21 +51,21 @@ class MonitorCallback:
 
     @property
     def run(self) -> Run | None:
-        """The run, None outside a training where none was given."""
+        """The run; None outside a training, unless the caller passed one."""
         return self._held.run
 
     def after_iteration(self, info: Any) -> bool:
-        """Log an iteration; False ends the training."""
+        """Log an iteration; returning False ends the training."""
         run = self._held.run or self._held.start(self._config)
         values: list[Value] = []
         for name, metrics in (info.metrics or {}).items():
             for metric, history in metrics.items():
-                if self._counts.get((name, metric)) != len(history):  # `metric_period` leaves some out
+                if self._counts.get((name, metric)) != len(history):  # `metric_period` skips some iterations
                     self._counts[name, metric] = len(history)
                     values.append(Value(name, metric, history[-1]))
         values.sort(
             key=lambda value: value.metric.partition(":")[0] in self._custom
-        )  # what is minimised is not a custom one
+        )  # custom metrics last: they are not what is minimised
         row, loss = self._judged.row(values)
         if info.iteration == 1:
             self._judged.tell(run, loss, None)
@@ -72,7 +73,7 @@ class MonitorCallback:
         return not run.should_stop(self._wait_s)
 
     def _begin(self, model: Any, init_model: Any) -> None:
-        """Start the run of a training whose parameters are known."""
+        """Start the run of a training with known parameters."""
         self._counts = {}
         self._config = dict(model.get_params())
         custom = self._config.get("custom_metric") or ()
@@ -87,7 +88,7 @@ _FIT = inspect.signature(catboost.CatBoost._fit)
 
 
 def _told(*args: Any, **kwargs: Any) -> None:
-    """Before a training: start the runs of its callbacks."""
+    """Called before a training: start the runs of its callbacks."""
     given = _FIT.bind(*args, **kwargs).arguments
     for callback in given.get("callbacks") or ():
         if isinstance(callback, MonitorCallback):

@@ -14,18 +14,18 @@ from monitor.run.start import Run
 
 
 class MonitorCallback(Callback):  # type: ignore[misc]  # fastai is seen as untyped
-    """Logs batches and epochs, notes saved models, and stops the training when the run says so.
+    """Logs batches and epochs, records saved models, and stops training when the run should stop.
 
-    `fine_tune`, which fits twice, is one run. Finding a learning rate and predicting are none.
+    `fine_tune`, which fits twice, is one run. The learning rate finder and predictions start none.
 
     Args:
-        monitor_run: a run that the caller ends; None: one is started for each training. (`run` is a flag of fastai's.)
-        project: the project of a run that is started here.
+        monitor_run: a run that the caller ends; None: start one for each training. (fastai uses `run` for a flag.)
+        project: the project of a run started here.
         every: batches between points of the training loss, >= 1.
-        **options: as in `monitor.init`, for a run that is started here.
+        **options: as in `monitor.init`, for a run started here.
     """
 
-    order = Recorder.order + 1  # after the metrics are known, and before `EarlyStoppingCallback` leaves
+    order = Recorder.order + 1  # after metrics are computed, before `EarlyStoppingCallback` raises
     remove_on_fetch = True
 
     def __init__(
@@ -40,7 +40,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # fastai is seen as unty
 
     @property
     def monitor_run(self) -> Run | None:
-        """The run, None outside a training where none was given."""
+        """The run; None outside a training, unless the caller passed one."""
         return self._held.run
 
     def before_fit(self) -> None:
@@ -68,7 +68,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # fastai is seen as unty
             raise CancelFitException
 
     def after_epoch(self) -> None:
-        """Log what was validated at the end of an epoch."""
+        """Log the validation metrics of an epoch."""
         run = self.monitor_run
         if run is None:
             return
@@ -82,11 +82,11 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # fastai is seen as unty
             raise CancelFitException
 
     def before_epoch(self) -> None:
-        """Note what was saved after the last epoch."""
+        """Record models saved after the last epoch."""
         self._note_saved()
 
     def after_fit(self) -> None:
-        """Note what was saved last; the run ends with the call that trains."""
+        """Record models saved last. The run ends with the call that trains."""
         self._note_saved()
         self.run = True
 
@@ -96,7 +96,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # fastai is seen as unty
 
 
 def _config(learn: Any) -> dict[str, object]:
-    """What a learner is made of, by name, and what it was told to fit."""
+    """The parts of a learner by name, and the arguments of `fit`."""
     loss = learn.loss_func
     return {
         "n_epoch": learn.n_epoch,

@@ -1,10 +1,10 @@
-"""Hugging Face `Trainer`: a callback, and an entry for `report_to="monitor"`.
+"""Hugging Face `Trainer`: a callback, and `report_to="monitor"`.
 
-`Trainer(callbacks=[MonitorCallback(project="mine")])`, or `register()` once and
+Use `Trainer(callbacks=[MonitorCallback(project="mine")])`, or call `register()` once and set
 `TrainingArguments(report_to="monitor")`.
 """
 
-# ruff: noqa: ARG002  # the framework gives the arguments of its hooks
+# ruff: noqa: ARG002  # the framework defines the arguments of its hooks
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _NAMES = {"loss": "train/loss", "eval_loss": "val/loss", "grad_norm": "grad_norm
 _TOTALS = frozenset({"total_flos", "train_loss", "train_runtime", "train_samples_per_second", "train_steps_per_second"})
 _PROJECT = "huggingface"
 _EVERY = 10
-"""Steps between two at which the ranks of a distributed training are told alike; each waits for the others."""
+"""Steps between checks for a stop in distributed training: each check synchronises all ranks."""
 
 
 class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is seen as untyped
-    """Logs what the trainer reports, notes its checkpoints, and stops it on all ranks when the run says so.
+    """Logs what the trainer reports, records its checkpoints, and stops it on all ranks when the run should stop.
 
     Args:
-        run: a run that the caller ends; None: one is started for each training.
-        project: the project of a run that is started here; None: that of the training arguments.
-        val_name: of several evaluation sets, the one that is judged as validation; None: the first. All are stored.
-        **options: as in `monitor.init`, for a run that is started here; the name is the arguments' `run_name` where
-            none is given.
+        run: a run that the caller ends; None: start one for each training.
+        project: the project of a run started here; None: from the training arguments.
+        val_name: of several evaluation sets, the one to diagnose; None: the first. All are stored.
+        **options: as in `monitor.init`, for a run started here; the name defaults to `run_name` of the training
+            arguments.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
 
     @property
     def run(self) -> Run | None:
-        """The run, None outside a training where none was given."""
+        """The run; None outside a training, unless the caller passed one."""
         return self._held.run
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        """Start the run, on the process that the trainer logs on."""
+        """Start the run, on the process that logs."""
         self._training, self._val = True, self._val_name
         self._checkpoints.clear()
         if not state.is_world_process_zero:
@@ -74,10 +74,10 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         if isinstance(model_config, HasDict):
             config["model"] = model_config.to_dict()
         name, project = getattr(args, "run_name", None), self._project or getattr(args, "project", None)
-        if name == args.output_dir:  # what older versions put there where nothing was given
+        if name == args.output_dir:  # the default of older versions
             name = None
         run, model = self._held.start(config, project=project, name=name), kwargs.get("model")
-        if state.global_step == 0:  # a trainer that resumes from a checkpoint counts by itself
+        if state.global_step == 0:  # a trainer that resumes from a checkpoint keeps its own count
             self._first = max(0, next_step(run) - 1)
         _losses.tell(run, lambda: _loss(args, model))
 
@@ -89,7 +89,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         logs: Mapping[str, object] | None = None,
         **_: object,
     ) -> None:
-        """Log what the trainer reports, also of an evaluation after the training."""
+        """Log what the trainer reports, including evaluations after the training."""
         run = self._held.rejoin() if state.is_world_process_zero else self.run
         if run is None or not logs:
             return
@@ -100,32 +100,33 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
             run.log(row, step=self._first + state.global_step, epoch=None if epoch is None else float(epoch))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Stop where the run says so."""
+        """Stop if the run should stop."""
         if args.world_size == 1 or state.global_step % _EVERY == 0:
             self._obey(args, control, 0.0)
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Stop where the run says so, where an epoch has few steps; one that a stop has cut short stays so."""
+        """Stop if the run should stop, in case an epoch has few steps. A stop that is already set stays."""
         if not control.should_training_stop:
             self._obey(args, control, 0.0)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Stop where the run says so, after an evaluation that may have told."""
+        """Stop if the run should stop, now that an evaluation was logged."""
         self._obey(args, control, patience_s(self.run))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Note the checkpoint, and those that `save_total_limit` has deleted for it."""
+        """Record the checkpoint, and those that `save_total_limit` deleted."""
         path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
         self._checkpoints.saved(self.run, self._first + state.global_step, path)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """End a run that was started here."""
+        """End the run if it was started here."""
         self._training = False
-        self._checkpoints.saved(self.run, self._first + state.global_step)  # the trainer deletes old ones last of all
+        # The trainer deletes old checkpoints at the very end.
+        self._checkpoints.saved(self.run, self._first + state.global_step)
         self._held.end()
 
     def _obey(self, args: TrainingArguments, control: TrainerControl, wait_s: float) -> None:
-        """Set the trainer's flag as the run says; only in hooks that every rank comes to, and in a training."""
+        """Set the trainer's flag. Only called in hooks that every rank reaches, and only during training."""
         if not self._training:
             return
         stop = self.run is not None and self.run.should_stop(wait_s)
@@ -134,7 +135,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         obey(control, "should_training_stop", stop)
 
     def _key(self, key: str, logs: Mapping[str, object]) -> str:
-        """The name under which a value is logged; `eval_<set>_...` where there are several evaluation sets."""
+        """The series name of a value. With several evaluation sets the trainer's keys are `eval_<set>_...`."""
         if key in _NAMES:
             return _NAMES[key]
         timed = next((k for k in logs if k.startswith("eval_") and k.endswith("_runtime")), "")
@@ -147,7 +148,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
 
 
 def _loss(args: TrainingArguments, model: object) -> LossSpec | None:
-    """What a trainer with these arguments minimises; None where it is one of TRL's that is not known here."""
+    """The loss that a trainer with these arguments minimises; None for unknown trainers of TRL."""
     of_trl = [kind.__name__ for kind in type(args).__mro__ if kind.__module__.startswith("trl.")]
     if of_trl[:1] == ["RewardConfig"]:
         return parse("binary_cross_entropy")
@@ -157,13 +158,13 @@ def _loss(args: TrainingArguments, model: object) -> LossSpec | None:
 
 
 def _tell_game(run: Run, args: TrainingArguments, logs: Mapping[str, object]) -> None:
-    """Let a run know, where a trainer logs a reward, that a lower loss does not mean a better model."""
+    """If a trainer logs a reward, tell the run that a lower loss does not mean a better model."""
     if not run.loss_known and any(key.rpartition("/")[2].endswith("reward") for key in logs):
         run.update_loss(Custom(type(args).__name__.removesuffix("Config"), game=True))
 
 
 def register() -> None:
-    """Make `TrainingArguments(report_to="monitor")` known to this process."""
+    """Enable `TrainingArguments(report_to="monitor")` in this process."""
     integration_utils.INTEGRATION_TO_CALLBACK["monitor"] = MonitorCallback
 
 

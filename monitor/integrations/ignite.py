@@ -1,4 +1,4 @@
-"""PyTorch Ignite: a logger that is attached to a trainer and to the engines that evaluate.
+"""PyTorch Ignite: a logger to attach to a trainer and its evaluators.
 
 `MonitorLogger(project="mine").attach(trainer, optimizer=optimizer, evaluators={"val": evaluator})`.
 """
@@ -18,17 +18,17 @@ from monitor.roles import Role, role_of_set
 from monitor.run.start import Run
 
 _EVERY: Final = 10
-"""Iterations between two at which the ranks of a distributed training are told alike; each waits for the others."""
+"""Iterations between checks for a stop in distributed training: each check synchronises all ranks."""
 
 
 class MonitorLogger:
-    """Logs a trainer's output and its evaluators' metrics, and terminates it on all ranks when the run says so.
+    """Logs a trainer's output and its evaluators' metrics, and terminates it on all ranks when the run should stop.
 
     Args:
-        run: a run that the caller ends; None: one is started each time the trainer runs.
-        project: the project of a run that is started here.
+        run: a run that the caller ends; None: start one each time the trainer runs.
+        project: the project of a run started here.
         every: iterations between points of the training loss, >= 1.
-        **options: as in `monitor.init`, for a run that is started here.
+        **options: as in `monitor.init`, for a run started here.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class MonitorLogger:
 
     @property
     def run(self) -> Run | None:
-        """The run, None outside a training where none was given."""
+        """The run; None outside a training, unless the caller passed one."""
         return self._held.run
 
     def attach(
@@ -55,15 +55,15 @@ class MonitorLogger:
         val_name: str | None = None,
         config: Mapping[str, object] | None = None,
     ) -> MonitorLogger:
-        """Log what these engines do from now on.
+        """Attach to these engines.
 
         Args:
             trainer: the engine that trains.
-            evaluators: engines that evaluate, by the names of their sets, such as `{"train": ..., "val": ...}`.
-            optimizer: whose learning rates are logged.
-            checkpoints: handlers whose files are noted.
-            output: makes of the trainer's output a loss, or a mapping of names to numbers; None: it is one already.
-            val_name: the set that is judged as validation; None: the first that is not trained on. All are stored.
+            evaluators: engines that evaluate, by the names of their data sets, such as `{"train": ..., "val": ...}`.
+            optimizer: its learning rates are logged.
+            checkpoints: handlers whose files are recorded.
+            output: converts the trainer's output to a loss, or to a mapping of names to numbers; None: use it as it is.
+            val_name: the validation set; None: the first set that is not trained on. All are stored.
             config: hyperparameters.
 
         Returns:
@@ -88,7 +88,7 @@ class MonitorLogger:
             first = {k: v for k, v in optimizer.param_groups[0].items() if isinstance(v, int | float | bool)}
             about["optimizer"] = {"name": type(optimizer).__name__, **first}
         run = self._held.start({**about, **config})
-        self._first = next_step(run) if trainer.state.iteration == 0 else 0  # a trainer that continues counts by itself
+        self._first = next_step(run) if trainer.state.iteration == 0 else 0  # a resumed trainer keeps its own count
 
     def _iteration(self, trainer: Engine, optimizer: Any, output: Callable[[Any], Any] | None) -> None:
         run, iteration = self.run, trainer.state.iteration
@@ -104,7 +104,7 @@ class MonitorLogger:
     def _evaluated(self, evaluator: Engine, trainer: Engine, name: str) -> None:
         row: dict[str, object] = {}
         for metric, value in evaluator.state.metrics.items():
-            # the loss over the whole training set is another series than that of the batches
+            # The loss over the whole training set is a different series than that of the batches.
             row[f"{name}/{metric}" if role_of_set(name) is not Role.TRAIN else f"evaluated/{name}/{metric}"] = value
         run = self.run or (self._held.rejoin() if idist.get_rank() == 0 else None)
         if run is not None:

@@ -1,6 +1,6 @@
-"""A training loop in JAX, with Flax, Optax or neither: loss, gradient norm and learning rate.
+"""JAX training loops, with or without Flax and Optax: loss, gradient norm and learning rate.
 
-No device is waited for: what is logged stays there until it is computed.
+Logging does not wait for devices: values are read once they are computed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from monitor.run.start import Run
 
 
 class JaxLoop:
-    """Logs the steps of a loop; those of a run that is resumed follow its last one.
+    """Logs the steps of a loop. Steps of a resumed run continue after its last one.
 
     Args:
-        run: where to.
-        learning_rate: a number, or a schedule that gives one for a step, such as Optax's; None: none is logged.
+        run: where to log.
+        learning_rate: a number, or a schedule (step to number) such as Optax's; None: not logged.
         grad_norm_every: steps between measurements of the gradient norm, >= 1.
-        loss: the loss, such as `"cross_entropy(classes=10)"`, where the run was not told.
-        config: hyperparameters to add to the run's: anything that `init` takes.
+        loss: the loss, such as `"cross_entropy(classes=10)"`, if it was not given to `init`.
+        config: hyperparameters to add to the run's; anything that `init` accepts.
 
     Example:
         >>> from monitor.run.start import init
@@ -59,10 +59,10 @@ class JaxLoop:
         Args:
             loss: the training loss, a 0-d array on any device.
             grads: a tree of gradients, whose norm is logged every `grad_norm_every` steps.
-            **more: further metrics of this step; mappings nest.
+            **more: further metrics; mappings may be nested.
 
         Returns:
-            True where the loop is to stop.
+            True if the loop should stop.
         """
         row: dict[str, object] = {"train/loss": loss, **more}
         if self._rate is not None:
@@ -74,21 +74,21 @@ class JaxLoop:
         return self.run.should_stop()
 
     def validate(self, loss: Any, *, wait_s: float = 0.0, **more: Any) -> bool:
-        """Log a validation loss at the step that was logged last.
+        """Log a validation loss at the last logged step.
 
         Args:
             loss: the validation loss.
-            wait_s: wait so long at most for the judgement that includes it.
-            **more: further metrics of this validation.
+            wait_s: seconds to wait for a diagnosis that includes it, at most.
+            **more: further metrics.
 
         Returns:
-            True where the loop is to stop.
+            True if the loop should stop.
         """
         self.run.log({"val/loss": loss, **more}, step=max(0, self.steps - 1))
         return self.run.should_stop(wait_s)
 
     def saved(self, *paths: str | os.PathLike[str]) -> None:
-        """Note checkpoints that the loop wrote, with Orbax for example; those that it deleted are unlisted."""
+        """Record checkpoints that the loop wrote, for example with Orbax, and forget those it deleted."""
         self._checkpoints.saved(self.run, max(0, self.steps - 1), *paths)
 
 
@@ -98,7 +98,7 @@ def _norm(grads: Any) -> Any:
 
 
 class _Copy:
-    """A 0-d array of JAX on its way from wherever it is computed."""
+    """A 0-d JAX array that may still be computing."""
 
     def __init__(self, array: Any) -> None:
         self._array = array
@@ -109,7 +109,7 @@ class _Copy:
         return bool(self._array.is_ready())
 
     def value(self) -> float:
-        """The number; waits for it if need be."""
+        """The number; waits for it if necessary."""
         return float(self._array)
 
 

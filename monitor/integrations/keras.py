@@ -1,6 +1,6 @@
 """Keras 3, on any backend: a callback for `model.fit`."""
 
-# ruff: noqa: ARG002  # the framework gives the arguments of its hooks
+# ruff: noqa: ARG002  # the framework defines the arguments of its hooks
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from monitor.run.start import Run
 
 
 class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras is seen as untyped
-    """Logs batches and epochs, and stops the training when the run says so, for as long as it says so.
+    """Logs batches and epochs, and stops training when the run should stop. Withdrawn advice clears the stop.
 
     Args:
-        run: a run that the caller ends; None: one is started for each `fit`.
-        project: the project of a run that is started here.
-        every: batches between points of the training loss, >= 1. Keras gives the mean since the epoch's start.
-        **options: as in `monitor.init`, for a run that is started here.
+        run: a run that the caller ends; None: start one for each `fit`.
+        project: the project of a run started here.
+        every: batches between points of the training loss, >= 1. Keras reports the mean since the start of the epoch.
+        **options: as in `monitor.init`, for a run started here.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
 
     @property
     def run(self) -> Run | None:
-        """The run, None outside a training where none was given."""
+        """The run; None outside a training, unless the caller passed one."""
         return self._held.run
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
@@ -54,7 +54,7 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         self._checkpoints.clear()
         self._files = []
         run = self._held.start(config)
-        if self._held.owned or not self._batches:  # a further `fit` of a run that was given continues the count
+        if self._held.owned or not self._batches:  # another `fit` with the caller's run continues the count
             self._batches = next_step(run)
         _losses.tell(run, lambda: _loss(self.model))
 
@@ -68,11 +68,11 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
             obey(self.model, "stop_training", run.should_stop())
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Note what a `ModelCheckpoint` has saved after the last epoch."""
+        """Record what a `ModelCheckpoint` saved after the last epoch."""
         self._checkpoints.saved(self.run, max(0, self._batches - 1), *self._files)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Log what was validated at the end of an epoch."""
+        """Log the validation metrics of an epoch."""
         run = self.run
         if run is None:
             return
@@ -87,13 +87,13 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         obey(self.model, "stop_training", run.should_stop(wait_s=patience_s(run)))
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """End a run that was started here."""
+        """End the run if it was started here."""
         self.on_epoch_begin(0)
         self._held.end()
 
 
 def _loss(model: keras.Model) -> LossSpec | None:
-    """The loss that a model was compiled with, where it has one output."""
+    """The loss that a model with one output was compiled with."""
     loss = model.loss
     if not isinstance(loss, str):
         loss = getattr(loss, "__name__", None) or type(loss).__name__
@@ -103,10 +103,10 @@ def _loss(model: keras.Model) -> LossSpec | None:
 
 
 def _path(saver: Any, epoch: int, logs: Mapping[str, float] | None) -> str | None:
-    """The file of a `ModelCheckpoint` at the end of an epoch; None where its name has more in it."""
+    """The file of a `ModelCheckpoint` after an epoch; None if its name needs more than the epoch and metrics."""
     try:
         return str(saver._get_file_path(epoch, None, logs))
-    except Exception:  # a name such as "{batch}.keras", which is not known any more
+    except Exception:  # a name such as "{batch}.keras": the batch is not known here
         return None
 
 
@@ -114,7 +114,7 @@ _FIT = inspect.signature(keras.Model.fit)
 
 
 def _told(*args: Any, **kwargs: Any) -> None:
-    """Before a training: let its callbacks of ours know those that save."""
+    """Called before a training: show our callbacks the `ModelCheckpoint`s."""
     given = _FIT.bind_partial(*args, **kwargs).arguments.get("callbacks")
     found = given if isinstance(given, list | tuple) else getattr(given, "callbacks", None) or [given]
     for callback in found:

@@ -1,7 +1,7 @@
 """LightGBM: a callback for `lightgbm.train`, `lightgbm.cv` and the scikit-learn estimators.
 
-The training set is the one that LightGBM itself marks as such, or that is named like one. The loss is the first metric
-that falls when things go well; where all rise, such as the AUC, it is the negative of the first.
+The training set is the one that LightGBM marks as such, or that is named like one. The loss is the first metric that
+should fall; if all should rise, as the AUC does, the negative of the first.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from monitor.run.start import Run
 
 
 class MonitorCallback:
-    """Logs each round, and ends the boosting when the run says so.
+    """Logs each round, and ends boosting when the run should stop.
 
     Args:
-        run: a run that the caller ends; None: one is started for each training.
-        project: the project of a run that is started here.
-        train_name: the training set's name in `valid_names`; None: as LightGBM and the names say.
-        val_name: the set that is judged as validation; None: the first that is not trained on. All sets are stored.
-        metric: the metric that is taken for the loss; None: see above.
-        higher_is_better: whether that metric rises when things go well; None: as LightGBM says.
-        wait_s: seconds to wait for the judgement of a round, at most.
-        **options: as in `monitor.init`, for a run that is started here.
+        run: a run that the caller ends; None: start one for each training.
+        project: the project of a run started here.
+        train_name: the training set's name in `valid_names`; None: decided by LightGBM and the names.
+        val_name: the validation set to diagnose; None: the first that is not trained on. All sets are stored.
+        metric: the metric to use as the loss; None: see above.
+        higher_is_better: True if that metric should rise; None: according to LightGBM.
+        wait_s: seconds to wait for the diagnosis of a round, at most.
+        **options: as in `monitor.init`, for a run started here.
     """
 
+    # After LightGBM has recorded the evaluation (order 20), before its early stopping (30).
     order = 25
     before_iteration = False
 
@@ -52,14 +53,14 @@ class MonitorCallback:
 
     @property
     def run(self) -> Run | None:
-        """The run, None outside a training where none was given."""
+        """The run; None outside a training, unless the caller passed one."""
         return self._held.run
 
     def __call__(self, env: CallbackEnv) -> None:
         """Log a round.
 
         Raises:
-            EarlyStopException: the run is told to stop; LightGBM ends the training there.
+            EarlyStopException: the run should stop; LightGBM then ends the training.
         """
         first = env.iteration == env.begin_iteration
         config = {"num_boost_round": env.end_iteration - env.begin_iteration, **env.params}
@@ -74,7 +75,7 @@ class MonitorCallback:
             self._judged.tell(run, loss, env.params.get("num_class"))
             self._before = (
                 next_step(run) if env.begin_iteration == 0 else 0
-            )  # an `init_model` continues the count itself
+            )  # with an `init_model`, LightGBM continues the count itself
         run.log(row, step=self._before + env.iteration)
         if run.should_stop(self._wait_s):
             best = run.recommendation.best_step

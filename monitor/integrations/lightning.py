@@ -1,9 +1,10 @@
-"""Lightning: a logger, and a callback that stops the trainer and notes its checkpoints.
+"""Lightning: a logger, and a callback that stops the trainer.
 
-`Trainer(logger=MonitorLogger("mine"), callbacks=[MonitorCallback()])`. Either package name works.
+`Trainer(logger=MonitorLogger("mine"), callbacks=[MonitorCallback()])`. Works with both `lightning` and
+`pytorch_lightning`.
 """
 
-# ruff: noqa: ARG002  # the framework gives the arguments of its hooks
+# ruff: noqa: ARG002  # the framework defines the arguments of its hooks
 
 from __future__ import annotations
 
@@ -30,13 +31,13 @@ from monitor.run.start import Run, ending
 class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyped
     """Logs what `self.log` reports.
 
-    A run that is started here begins with the first thing that is logged, and ends with `fit`. What is validated before
-    and tested after belongs to it; another `fit` begins another one.
+    A run started here begins with the first record and ends with `fit`. Validation before it and tests after it belong
+    to the same run; another `fit` starts a new one.
 
     Args:
-        project: the project of a run that is started here.
-        run: a run that the caller ends; None: one is started.
-        **options: as in `monitor.init`, for a run that is started here.
+        project: the project of a run started here.
+        run: a run that the caller ends; None: start one.
+        **options: as in `monitor.init`, for a run started here.
     """
 
     def __init__(self, project: str = "lightning", run: Run | None = None, **options: Unpack[RunOptions]) -> None:
@@ -63,7 +64,7 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
 
     @property
     def experiment(self) -> Run:
-        """The run; the one that `fit` ended, until there is another."""
+        """The run. After `fit` has ended it, it stays available until the next one starts."""
         return self._held.rejoin() or self._held.begin()
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
@@ -73,18 +74,18 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
         if self._held.run is None or not self._held.ended:
             self._held.begin(found)
         else:
-            self._hparams = found  # for the training that may begin now
+            self._hparams = found  # for the training that may follow
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def log_graph(self, model: LightningModule, *_: object) -> None:
-        """Lightning calls this where a fit, a validation or a test begins: a further fit gets a run of its own."""
+        """Lightning calls this at the start of a fit, a validation or a test. A further fit starts a new run."""
         self._trainer = weakref.ref(model.trainer)
         if self._held.ended and _fits(model.trainer):
             self._held.start(self._hparams)
             self._checkpoints.clear()
         self._hparams = {}
         if _fits(model.trainer) and model.trainer.global_step == 0 and model.trainer.ckpt_path is None:
-            self._first = next_step(self.experiment)  # a trainer that continues counts by itself
+            self._first = next_step(self.experiment)  # a resumed trainer keeps its own count
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -96,7 +97,7 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
-        """Note the checkpoints that the trainer saved."""
+        """Record the checkpoints that the trainer saved."""
         found = {str(checkpoint_callback.best_model_path), str(checkpoint_callback.last_model_path)}
         found |= {str(path) for path in getattr(checkpoint_callback, "best_k_models", {})}
         step = self._first + int(getattr(checkpoint_callback, "_last_global_step_saved", 0))
@@ -104,20 +105,20 @@ class MonitorLogger(Logger):  # type: ignore[misc]  # lightning is seen as untyp
 
     @rank_zero_only  # type: ignore[untyped-decorator]  # as above
     def finalize(self, status: str) -> None:
-        """End a run that was started here, after a fit or a failure."""
+        """End the run if it was started here, after a fit or a failure."""
         if not self._held.ended:
-            self._checkpoints.saved(self._held.run, 0)  # Lightning deletes one after it has told of another
+            self._checkpoints.saved(self._held.run, 0)  # Lightning deletes a checkpoint after reporting the next one
         if status not in ("success", "finished"):
-            error = sys.exception()  # Lightning calls this while it handles one
+            error = sys.exception()  # Lightning calls this while handling the exception
             self._held.end(*(("failed", None) if error is None else ending(error)))
         elif self._held.ended or self._trainer is None or _fits(self._trainer()):
             self._held.end()
 
 
 class MonitorCallback(Callback):  # type: ignore[misc]  # as above
-    """Stops the trainer on all ranks when the run of its `MonitorLogger`, or a given run, says so.
+    """Stops the trainer on all ranks when the run of its `MonitorLogger`, or a given run, should stop.
 
-    The trainer is told once it may stop (`min_epochs`, `min_steps`), and told otherwise where the advice is withdrawn.
+    The stop is set only when the trainer allows it (`min_epochs`, `min_steps`), and cleared if the advice is withdrawn.
 
     Args:
         run: the run to ask; None: that of the trainer's `MonitorLogger`.
@@ -128,7 +129,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # as above
         self._others: list[object] = []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the run know the loss that the module keeps, such as `self.criterion`."""
+        """Describe the module's loss, such as `self.criterion`, to the run."""
         if self._run is None and _logger(trainer) is None:
             rank_zero_warn(
                 "MonitorCallback has no run to ask and does nothing: give the Trainer logger=MonitorLogger('mine'), or "
@@ -137,15 +138,15 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # as above
         _losses.tell(self._found(trainer), lambda: _losses.of_torch_model(pl_module))
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
-        """Ask after each batch."""
+        """Check after each batch."""
         self._obey(trainer, 0.0)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ask after each epoch, with which `min_epochs` may be met."""
+        """Check after each epoch, when `min_epochs` may be met."""
         self._obey(trainer, 0.0)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ask after each validation, which may have told."""
+        """Check after each validation, which may have changed the diagnosis."""
         if _fits(trainer) and not trainer.sanity_checking:
             self._obey(trainer, patience_s(self._found(trainer)))
 
@@ -156,7 +157,8 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # as above
             stop = bool(trainer.strategy.broadcast(stop))
         if stop and not getattr(trainer.fit_loop, "_can_stop_early", True):
             stop = False
-        # Lightning's own early stopping leaves a flag that is set as it is, and keeps the epoch in which it set it
+        # Lightning's early stopping does not touch a flag that is already set, and records the epoch in which it set
+        # it.
         others = [getattr(callback, "stopped_epoch", 0) for callback in trainer.callbacks]
         if stop and not trainer.should_stop:
             self._others = others
@@ -175,5 +177,5 @@ def _logger(trainer: Trainer) -> MonitorLogger | None:
 
 
 def _fits(trainer: Any) -> bool:
-    """Whether a trainer is in `fit`, rather than in a validation, a test or a prediction of its own."""
+    """True if a trainer is in `fit`, not in a stand-alone validation, test or prediction."""
     return trainer is None or trainer.state.fn is None or str(getattr(trainer.state.fn, "value", "")) == "fit"

@@ -1,4 +1,4 @@
-"""For a loop of one's own, in any framework or none."""
+"""For hand-written loops, in any framework or none."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _T = TypeVar("_T")
 
 
 def until_stopped(steps: Iterable[_T], run: Run, *, wait_s: float = 0.0) -> Iterator[_T]:
-    """Go through an iterable until it ends or the run is told to stop.
+    """Iterate until the iterable ends or the run should stop.
 
     Args:
-        steps: what to go through, such as `range(10_000)` or a data loader.
-        run: asked after each step.
+        steps: what to iterate over, such as `range(10_000)` or a data loader.
+        run: checked after each step.
         wait_s: as in `Run.should_stop`.
 
     Example:

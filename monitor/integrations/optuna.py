@@ -1,7 +1,7 @@
-"""Optuna: a pruner that ends a trial when the rules would tell its loop to stop.
+"""Optuna: a pruner that ends a trial when the rules advise it to stop.
 
-`trial.report(loss, step)` as always; `MonitorPruner` judges the reported values as one curve. With `inner`, another
-pruner is asked as well: that one compares trials with each other, this one judges each by itself.
+Report with `trial.report(loss, step)` as usual; `MonitorPruner` diagnoses the values as one curve. It looks at each
+trial alone; pass a pruner that compares trials as `inner`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig, State
 
 _MOST_TRIALS: Final = 1000
-"""Trials of a storage whose state is kept; one that is asked for again after that is judged from its first value on."""
+"""Trials per storage whose state is kept. A trial evicted before is diagnosed again from its first value."""
 _LOSS: Final = {"name": "objective", "comparable": True}
-"""The study's direction says which way is better, so an objective below zero can be judged."""
+"""The study's direction says which way is better, so an objective below zero can be diagnosed."""
 
 
 class _Seen(NamedTuple):
     """What the rules have seen of a trial.
 
     Attributes:
-        values: how many of its reported values.
-        last: step and value of the last of them.
-        state: the engine's.
+        values: number of reported values.
+        last: step and value of the last one.
+        state: the engine's state.
     """
 
     values: int
@@ -39,12 +39,12 @@ class _Seen(NamedTuple):
 
 
 class MonitorPruner(optuna.pruners.BasePruner):  # type: ignore[misc]  # optuna is seen as untyped
-    """Prunes trials whose curve calls for a stop; one pruner may serve many studies, at the same time too.
+    """Prunes trials whose curve calls for a stop. One pruner may serve many studies, also concurrently.
 
     Args:
-        inner: another pruner, whose advice to prune counts as well.
+        inner: another pruner; a trial is pruned if either advises it.
         config: the rules; None: the default.
-        min_reports: values before a trial is judged, >= 1.
+        min_reports: values before a trial is diagnosed, >= 1.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class MonitorPruner(optuna.pruners.BasePruner):  # type: ignore[misc]  # optuna 
         self._forget()
 
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-        """True where the trial is to end."""
+        """True if the trial should be pruned."""
         if self._inner is not None and self._inner.prune(study, trial):
             return True
         reported = sorted(trial.intermediate_values.items())
         sign = -1.0 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1.0
-        # a database gives the numbers of deleted studies and trials to new ones: the start tells them apart
+        # Databases reuse the ids of deleted studies and trials; the start time tells them apart.
         key = (study.study_name, trial._trial_id, trial.datetime_start)
         seen = self._seen(study, key, reported)
         new = reported[seen.values :]
@@ -74,7 +74,7 @@ class MonitorPruner(optuna.pruners.BasePruner):  # type: ignore[misc]  # optuna 
         return len(reported) >= self._least and update.recommendation.action is Action.STOP
 
     def _seen(self, study: optuna.Study, key: object, reported: list[tuple[int, float]]) -> _Seen:
-        """What was seen of a trial; nothing, where its values are not those that were seen."""
+        """What was seen of a trial; nothing if its values have changed since."""
         with self._lock:
             trials = self._trials.get(study._storage)
             seen = None if trials is None else trials.get(key)
@@ -95,7 +95,7 @@ class MonitorPruner(optuna.pruners.BasePruner):  # type: ignore[misc]  # optuna 
         self._trials: WeakKeyDictionary[Any, OrderedDict[object, _Seen]] = WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, object]:
-        """Without what was seen: another process judges trials from their first value on."""
+        """The state without what was seen: another process diagnoses trials from their first value."""
         return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_trials")}
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -104,5 +104,5 @@ class MonitorPruner(optuna.pruners.BasePruner):  # type: ignore[misc]  # optuna 
 
 
 def _same(found: list[tuple[int, float]], last: tuple[int, float] | None) -> bool:
-    """Whether this is the last point that was seen; NaN is like NaN."""
+    """True if this is the last point seen; NaN equals NaN."""
     return bool(found) and last is not None and repr(found[0]) == repr(last)

@@ -1,6 +1,6 @@
-"""A training loop written by hand in PyTorch: loss, gradient norm and learning rates, without waiting for the GPU.
+"""Hand-written PyTorch loops: loss, gradient norm and learning rates.
 
-What is logged stays on its device until it is there by itself: neither the loss nor the norm is waited for.
+Logging does not wait for the GPU: the loss and the norm are read once they are computed.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from monitor.run.start import Run
 
 
 class TorchLoop:
-    """Logs the steps of a loop; those of a run that is resumed follow its last one.
+    """Logs the steps of a loop. Steps of a resumed run continue after its last one.
 
     Args:
-        run: where to.
-        model: whose gradients are measured; None: none are.
-        optimizer: whose learning rates are logged; None: none are.
+        run: where to log.
+        model: its gradients are measured; None: no gradient norm.
+        optimizer: its learning rates are logged; None: no learning rates.
         grad_norm_every: steps between measurements of the gradient norm, >= 1; each reads every gradient once.
-        all_ranks: True where every rank of a distributed training has a loop and calls `step`: all are told alike, each
-            ten steps. Otherwise only the rank that logs is told, and is to tell the others.
-        config: hyperparameters to add to the run's; the optimizer's settings are there by themselves.
-        loss: the loss, such as `torch.nn.CrossEntropyLoss()`, where the run was not told; None: the model's `criterion`
-            or `loss_fn`, if it has one. Its classes are the model's `num_classes`, or the width of its last layer.
+        all_ranks: True if every rank of a distributed training has a loop and calls `step`: all get the same answer,
+            every ten steps. False: only the rank that logs gets it, and has to tell the others.
+        config: hyperparameters to add to the run's; the optimizer's settings are added automatically.
+        loss: the loss, such as `torch.nn.CrossEntropyLoss()`, if it was not given to `init`; None: the model's
+            `criterion` or `loss_fn`, if it has one. The number of classes is the model's `num_classes`, or the width of
+            its last layer.
 
     Example:
         >>> from monitor.run.start import init
@@ -73,14 +74,14 @@ class TorchLoop:
         self._all_ranks = all_ranks
 
     def step(self, loss: torch.Tensor | float, **more: torch.Tensor | float) -> bool:
-        """Log a training step; call it before `zero_grad`.
+        """Log a training step. Call it before `zero_grad`.
 
         Args:
             loss: the training loss, a 0-d tensor on any device.
-            **more: further metrics of this step.
+            **more: further metrics.
 
         Returns:
-            True where the loop is to stop.
+            True if the loop should stop.
         """
         row: dict[str, object] = {"train/loss": _detached(loss), **{k: _detached(v) for k, v in more.items()}}
         if self._optimizer is not None:
@@ -96,23 +97,23 @@ class TorchLoop:
         return agreed(stop, self.steps) if self._all_ranks else stop
 
     def validate(self, loss: torch.Tensor | float, *, wait_s: float = 0.0, **more: torch.Tensor | float) -> bool:
-        """Log a validation loss at the step that was logged last.
+        """Log a validation loss at the last logged step.
 
         Args:
             loss: the validation loss.
-            wait_s: wait so long at most for the judgement that includes it.
-            **more: further metrics of this validation.
+            wait_s: seconds to wait for a diagnosis that includes it, at most.
+            **more: further metrics.
 
         Returns:
-            True where the loop is to stop.
+            True if the loop should stop.
         """
         row = {"val/loss": _detached(loss), **{k: _detached(v) for k, v in more.items()}}
         self.run.log(row, step=max(0, self.steps - 1))
         stop = self.run.should_stop(wait_s)
-        return stop and not self._all_ranks  # where only one rank validates, the next step tells them all
+        return stop and not self._all_ranks  # only one rank may validate; the next `step` tells all of them
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model's and the optimizer's state, and note the checkpoint."""
+        """Save the state of the model and the optimizer, and record the checkpoint."""
         state = {
             "model": self._model.state_dict() if self._model is not None else None,
             "optimizer": self._optimizer.state_dict() if self._optimizer is not None else None,
@@ -122,8 +123,8 @@ class TorchLoop:
         self.run.checkpoint(max(0, self.steps - 1), path)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Go on from what `save` wrote: the model's and the optimizer's state, and the step."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        """Resume from a file written by `save`: model, optimizer and step."""
+        state = torch.load(path, map_location="cpu", weights_only=True)  # a pickle could run any code
         if self._model is not None and state["model"] is not None:
             self._model.load_state_dict(state["model"])
         if self._optimizer is not None and state["optimizer"] is not None:
@@ -132,10 +133,11 @@ class TorchLoop:
 
 
 def grad_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor | None:
-    """The 2-norm of all gradients as a 0-d tensor on their device; None where there is none."""
+    """The 2-norm of all gradients as a 0-d tensor on their device; None if there are no gradients."""
     grads = [p.grad.detach() for p in parameters if p.grad is not None]
     if not grads:
         return None
+    # One kernel for all gradients if they share a device; nothing here waits for it.
     first = grads[0].device
     norms = torch._foreach_norm(grads) if all(g.device == first for g in grads) else [g.norm() for g in grads]
     return torch.stack([norm.to(first) for norm in norms]).norm()

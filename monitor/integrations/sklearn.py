@@ -1,4 +1,4 @@
-"""scikit-learn: models that learn in steps, through `partial_fit`."""
+"""scikit-learn: models that learn incrementally with `partial_fit`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from monitor.run.start import Run
 
 
 class PartialFit(Protocol):
-    """A model that learns in steps."""
+    """A model that learns incrementally."""
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, **options: object) -> object:  # noqa: N803  # sklearn's name
         """Learn from one batch."""
@@ -40,23 +40,23 @@ def fit(
     seed: int = 0,
     wait_s: float = 1.0,
 ) -> _M:
-    """Train until the epochs are over or the run is told to stop.
+    """Train until the epochs are over or the run should stop.
 
-    The training loss of a batch is that before the model learns from it, except for the first.
+    The training loss of a batch is computed before the model learns from it, except for the first batch.
 
     Args:
-        model: has `partial_fit`.
-        X: samples, (n, d); a sparse matrix stays one.
+        model: an estimator with `partial_fit`.
+        X: samples, (n, d); sparse matrices stay sparse.
         y: targets, (n,).
         run: where to log.
         loss: called with the model, samples and targets; lower is better, such as
             `lambda m, X, y: log_loss(y, m.predict_proba(X), labels=m.classes_)`.
-        validation: samples and targets that it does not learn from.
+        validation: held-out samples and targets.
         classes: all classes, for a classifier.
         epochs: passes over the samples, at most.
-        batch_size: samples a step, >= 1.
+        batch_size: samples per step, >= 1.
         seed: for the order of the samples.
-        wait_s: seconds to wait for the judgement at the end of an epoch, at most.
+        wait_s: seconds to wait for the diagnosis at the end of an epoch, at most.
 
     Returns:
         The model.
@@ -72,7 +72,7 @@ def fit(
         order = rng.permutation(len(targets))
         for start in range(0, len(order), batch_size):
             part = order[start : start + batch_size]
-            if step == begun:  # a model that has learned nothing cannot be asked yet
+            if step == begun:  # an unfitted model cannot predict
                 model.partial_fit(samples[part], targets[part], **options)
             run.log({"train/loss": loss(model, samples[part], targets[part])}, step=step, epoch=epoch)
             if step > begun:
@@ -87,13 +87,13 @@ def fit(
 
 
 def _samples(given: ArrayLike) -> NDArray[np.float64]:
-    """Samples that can be taken by rows: an array, or a sparse matrix as it is."""
+    """Samples that can be indexed by rows: an array, or a sparse matrix in CSR form."""
     rows = getattr(given, "tocsr", None)
     return np.asarray(given) if rows is None else rows()
 
 
 def _loss(model: object, targets: NDArray[Any]) -> LossSpec | None:
-    """The loss that a model says it learns by; `log_loss` is of as many classes as there are."""
+    """The loss named by a model; the kind of `log_loss` depends on the number of classes."""
     name = getattr(model, "loss", None)
     if name != "log_loss":
         return _losses.named(name)

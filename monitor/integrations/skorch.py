@@ -1,10 +1,10 @@
 """skorch: a callback, `NeuralNet(..., callbacks=[MonitorCallback(project="mine")])`.
 
-skorch ends a training early by a `KeyboardInterrupt` that `fit` catches, and catches one of the user as well: a run is
-`failed` where the interrupt came from anywhere but a callback.
+To stop early, skorch callbacks raise a `KeyboardInterrupt` that `fit` catches. `fit` also catches the user's Ctrl-C, so
+a run is `failed` if the interrupt did not come from a callback.
 """
 
-# ruff: noqa: ARG002  # the framework gives the arguments of its hooks
+# ruff: noqa: ARG002  # the framework defines the arguments of its hooks
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from monitor.run.start import Run, ending
 
 
 class MonitorCallback(Callback):  # type: ignore[misc]  # skorch is seen as untyped
-    """Logs batches and epochs, notes checkpoints, and stops the training when the run says so.
+    """Logs batches and epochs, records checkpoints, and stops training when the run should stop.
 
     Args:
-        run: a run that the caller ends; None: one is started for each `fit`.
-        project: the project of a run that is started here.
+        run: a run that the caller ends; None: start one for each `fit`.
+        project: the project of a run started here.
         every: batches between points of the training loss, >= 1.
-        **options: as in `monitor.init`, for a run that is started here.
+        **options: as in `monitor.init`, for a run started here.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # skorch is seen as unty
 
     @property
     def run(self) -> Run | None:
-        """The run, None outside a training where none was given."""
+        """The run; None outside a training, unless the caller passed one."""
         return self._held.run
 
     def get_params(self, deep: bool = True) -> dict[str, object]:
-        """What it was made with: a grid search makes each candidate's callbacks anew."""
+        """The constructor's arguments: a grid search creates new callbacks for each candidate."""
         return dict(self._given)
 
     def __getstate__(self) -> dict[str, object]:
@@ -72,7 +72,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # skorch is seen as unty
             raise KeyboardInterrupt  # skorch's way to end a training
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: object) -> None:
-        """Log what was scored at the end of an epoch."""
+        """Log the scores of an epoch."""
         run = self.run
         if run is None:
             return
@@ -89,7 +89,7 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # skorch is seen as unty
             raise KeyboardInterrupt
 
     def on_train_end(self, net: NeuralNet, **kwargs: object) -> None:
-        """End a run that was started here."""
+        """End the run if it was started here."""
         self._checkpoints.saved(self.run, max(0, self._batches - 1), *_files(net))
         self._held.end(*getattr(net, "_monitor_ending", ("finished", None)))
 
@@ -98,18 +98,18 @@ _OTHERS = ("epoch", "dur", "train_loss")
 
 
 def _files(net: NeuralNet) -> list[str]:
-    """The parameter files of the net's checkpoint callbacks, as they are called at this epoch."""
+    """The parameter files of the net's checkpoint callbacks at this epoch."""
     callbacks = [callback for _, callback in net.callbacks_ if isinstance(callback, Checkpoint)]
     return [path for one in callbacks if isinstance(path := one.get_formatted_files(net).get("f_params"), str)]
 
 
 def _config(net: NeuralNet) -> dict[str, object]:
-    """The parameters of a net, without its callbacks and what they are made of."""
+    """The parameters of a net, without its callbacks."""
     return {k: v for k, v in net.get_params(deep=False).items() if not k.startswith(("_", "callbacks"))}
 
 
 def _watch_interrupts() -> None:
-    """Keep, for the end of a training, how its loop ended: `partial_fit` swallows interrupts."""
+    """Remember how the training loop ended, because `partial_fit` swallows interrupts."""
     original = NeuralNet.fit_loop
     if getattr(original, "_watched_by_monitor", False):
         return

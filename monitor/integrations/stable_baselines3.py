@@ -1,8 +1,8 @@
-"""Stable-Baselines3: a callback for `model.learn`, of any of its algorithms.
+"""Stable-Baselines3: a callback for `model.learn` of all its algorithms.
 
-What the algorithm records is logged under its own names: `rollout/ep_rew_mean`, `train/loss`, `eval/mean_reward` of an
-`EvalCallback`. Steps are time steps. The run says that its loss is a game, in which lower is not better: only the
-reward says how good the policy is.
+What the algorithm records is logged under its own names, such as `rollout/ep_rew_mean`, `train/loss`, and
+`eval/mean_reward` of an `EvalCallback`. Steps are time steps. The run is marked as a game: a lower loss does not mean a
+better policy, only the reward shows that.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from monitor.run.start import Run
 
 
 class MonitorCallback(BaseCallback):  # type: ignore[misc]  # stable_baselines3 is seen as untyped
-    """Logs what the algorithm records, notes the models that are saved, and ends the training when the run says so.
+    """Logs what the algorithm records, records saved models, and ends training when the run should stop.
 
     Args:
-        run: a run that the caller ends; None: one is started for each `learn`.
-        project: the project of a run that is started here.
-        verbose: as in every callback of the library.
-        **options: as in `monitor.init`, for a run that is started here.
+        run: a run that the caller ends; None: start one for each `learn`.
+        project: the project of a run started here.
+        verbose: as in the library's own callbacks.
+        **options: as in `monitor.init`, for a run started here.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class MonitorCallback(BaseCallback):  # type: ignore[misc]  # stable_baselines3 
 
     @property
     def run(self) -> Run | None:
-        """The run, None outside a training where none was given."""
+        """The run; None outside a training, unless the caller passed one."""
         return self._held.run
 
     def _on_training_start(self) -> None:
@@ -58,12 +58,12 @@ class MonitorCallback(BaseCallback):  # type: ignore[misc]  # stable_baselines3 
         run = self._held.start(_config(self.model), name=self._name())
         if not run.loss_known:
             run.update_loss(Custom(algorithm, game=True))
-        self._first = next_step(run) if self.num_timesteps == 0 else 0  # a model that continues counts by itself
+        self._first = next_step(run) if self.num_timesteps == 0 else 0  # a model that continues keeps its own count
         self.logger.output_formats.append(self._writer)
         _learning.setdefault(self.model, weakref.WeakSet()).add(self)
 
     def _name(self) -> str | None:
-        """What `learn` was told to call the training; nothing where that is only the algorithm's name."""
+        """The name given to `learn`; None if it is only the algorithm's name."""
         name = self.locals.get("tb_log_name")
         plain = {type(self.model).__name__.lower(), "run", "onpolicyalgorithm", "offpolicyalgorithm"}
         return name if isinstance(name, str) and name.lower() not in plain else None
@@ -89,7 +89,7 @@ class MonitorCallback(BaseCallback):  # type: ignore[misc]  # stable_baselines3 
 
 
 class _Writer(KVWriter):  # type: ignore[misc]  # as above
-    """Hands what the library's logger records to a callback."""
+    """Passes the records of the library's logger to a callback."""
 
     def __init__(self, callback: MonitorCallback) -> None:
         self._callback = weakref.ref(callback)
@@ -101,15 +101,15 @@ class _Writer(KVWriter):  # type: ignore[misc]  # as above
             callback._note({k: v for k, v in key_values.items() if not k.startswith("time/")}, step)
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 _learning: weakref.WeakKeyDictionary[Any, weakref.WeakSet[MonitorCallback]] = weakref.WeakKeyDictionary()
-"""The callbacks of the models that are learning."""
+"""The callbacks of each model that is learning."""
 
 
 def _config(model: Any) -> dict[str, object]:
-    """The settings of an algorithm: its public attributes that are plain values."""
+    """The settings of an algorithm: its public attributes with plain values."""
     plain = bool | int | float | str
     kept: dict[str, object] = {k: v for k, v in vars(model).items() if k[:1] != "_" and isinstance(v, plain)}
     kept["algorithm"] = type(model).__name__
@@ -119,7 +119,7 @@ def _config(model: Any) -> dict[str, object]:
 
 
 def _watch_saves() -> None:
-    """Let callbacks know what `model.save` writes, whoever calls it: the library's own callbacks do, too."""
+    """Tell callbacks about every `model.save`, including calls from the library's own callbacks."""
     original = BaseAlgorithm.save
     if getattr(original, "_watched_by_monitor", False):
         return

@@ -1,7 +1,7 @@
-"""TRL: the callback of Transformers, with which TRL's trainers are logged, judged and stopped on all ranks.
+"""TRL: the callback of Transformers, which logs, diagnoses and stops TRL's trainers on all ranks.
 
-`SFTTrainer(callbacks=[MonitorCallback(project="mine")])`, or `register()` and `report_to="monitor"`. Where a trainer
-logs a reward, as GRPO and RLOO do, the run says that its loss is a game: the reward is what counts.
+`SFTTrainer(callbacks=[MonitorCallback(project="mine")])`, or `register()` and `report_to="monitor"`. If a trainer logs
+a reward, as GRPO and RLOO do, the run is marked as a game: the reward counts, not the loss.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Ultralytics (YOLO): callbacks for one model, or for every training of the process.
+"""Ultralytics (YOLO): callbacks for one model, or for all trainings of the process.
 
-`attach(model, project="mine")` before `model.train(...)`, or `register(project="mine")` once. A loss of Ultralytics has
-parts; their sum, which is what it minimises, is logged as `train/loss` and `val/loss`, next to them.
+Call `attach(model, project="mine")` before `model.train(...)`, or `register(project="mine")` once. Ultralytics
+minimises a sum of parts; it is logged as `train/loss` and `val/loss`, next to the parts.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from monitor.run.start import Run
 
 
 class MonitorCallbacks:
-    """Logs each epoch of a trainer, notes its checkpoints, and stops it when the run says so.
+    """Logs each epoch of a trainer, records its checkpoints, and stops it when the run should stop.
 
     Args:
-        run: a run that the caller ends; None: one is started for each training.
-        project: the project of a run that is started here; None: that of the training's arguments.
-        **options: as in `monitor.init`; the name is that of the training's arguments where none is given.
+        run: a run that the caller ends; None: start one for each training.
+        project: the project of a run started here; None: from the training's arguments.
+        **options: as in `monitor.init`; the name defaults to that of the training's arguments.
     """
 
     def __init__(self, run: Run | None = None, *, project: str | None = None, **options: Unpack[RunOptions]) -> None:
@@ -34,12 +34,12 @@ class MonitorCallbacks:
 
     @property
     def run(self) -> Run | None:
-        """The run, None outside a training where none was given."""
+        """The run; None outside a training, unless the caller passed one."""
         return self._held.run
 
     @property
     def callbacks(self) -> Mapping[str, Callable[[Any], None]]:
-        """The callbacks by the names of Ultralytics' events."""
+        """The callbacks by event name."""
         names = ("on_train_start", "on_train_epoch_end", "on_fit_epoch_end", "on_model_save", "on_train_end")
         return {name: getattr(self, name) for name in names}
 
@@ -49,7 +49,7 @@ class MonitorCallbacks:
         project, name = arguments.get("project"), arguments.get("name")
         self._checkpoints.clear()
         run = self._held.start(dict(arguments), project=self._project or (str(project) if project else None), name=name)
-        self._first = next_step(run) if trainer.start_epoch == 0 else 0  # a training that is resumed counts by itself
+        self._first = next_step(run) if trainer.start_epoch == 0 else 0  # a resumed training keeps its own count
         self._logged = -1
 
     def on_train_epoch_end(self, trainer: Any) -> None:
@@ -60,7 +60,10 @@ class MonitorCallbacks:
             self.run.log(row, step=self._first + trainer.epoch, epoch=trainer.epoch + 1)
 
     def on_fit_epoch_end(self, trainer: Any) -> None:
-        """Log what was validated, and stop where the run says so; the last evaluation, of the best model, is none."""
+        """Log the validation metrics, and stop if the run should stop.
+
+        The final evaluation of the best model repeats the last epoch and is skipped.
+        """
         run = self.run
         if run is None or trainer.epoch == self._logged:
             return
@@ -71,14 +74,14 @@ class MonitorCallbacks:
             row["val/loss"] = sum(parts)
         run.log(row, step=self._first + trainer.epoch, epoch=trainer.epoch + 1)
         if run.should_stop(patience_s(run)):
-            trainer.stop = True  # read at once, and told to the other ranks, by the trainer
+            trainer.stop = True  # the trainer reads it at once and tells the other ranks
 
     def on_model_save(self, trainer: Any) -> None:
-        """Note the checkpoints."""
+        """Record the checkpoints."""
         self._checkpoints.saved(self.run, self._first + trainer.epoch, trainer.last, trainer.best)
 
     def on_train_end(self, trainer: Any) -> None:
-        """End a run that was started here."""
+        """End the run if it was started here."""
         self._checkpoints.saved(self.run, self._first + trainer.epoch)
         self._held.end()
 
@@ -86,7 +89,7 @@ class MonitorCallbacks:
 def attach(
     model: Any, run: Run | None = None, *, project: str | None = None, **options: Unpack[RunOptions]
 ) -> MonitorCallbacks:
-    """Log the trainings of a model, such as `YOLO("yolo11n.pt")`; the arguments are those of `MonitorCallbacks`."""
+    """Log the trainings of a model, such as `YOLO("yolo11n.pt")`. The arguments are those of `MonitorCallbacks`."""
     made = MonitorCallbacks(run, project=project, **options)
     for event, callback in made.callbacks.items():
         model.add_callback(event, callback)
@@ -94,7 +97,7 @@ def attach(
 
 
 def register(*, project: str | None = None, **options: Unpack[RunOptions]) -> MonitorCallbacks:
-    """Log every training of this process of models that are made from now on; the arguments are those of `init`."""
+    """Log every training of models created in this process from now on. The arguments are those of `init`."""
     made = MonitorCallbacks(project=project, **options)
     for event, callback in made.callbacks.items():
         default_callbacks[event].append(callback)

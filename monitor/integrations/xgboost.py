@@ -1,8 +1,8 @@
 """XGBoost: a callback for `xgboost.train`, `xgboost.cv` and the scikit-learn estimators.
 
-Sets are told by their names, and by being the training matrix itself: `train` and the like, else validation. The loss
-is the last metric that falls when things go well, as XGBoost's own early stopping takes the last one; where all rise,
-such as the AUC, it is the negative of the last.
+The training set is the training matrix itself, or a set named `train` or the like; the others are validation sets. The
+loss is the last metric that should fall, because XGBoost's early stopping uses the last one too; if all should rise, as
+the AUC does, it is the negative of the last.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from monitor.roles import role_of_set
 from monitor.run.start import Run
 
 _NUMBERED = re.compile(r"validation_\d+")
-"""What the estimators call their evaluation sets, of which the first often is the training set."""
+"""The estimators' names of evaluation sets. The first one often is the training set."""
 
 
 class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost is seen as untyped
-    """Logs each round, and ends the boosting when the run says so.
+    """Logs each round, and ends boosting when the run should stop.
 
     Args:
-        run: a run that the caller ends; None: one is started for each training.
-        project: the project of a run that is started here.
-        train_name: the set that is trained on; None: as the names say.
-        val_name: the set that is judged as validation; None: the first that is not trained on. All sets are stored.
-        metric: the metric that is taken for the loss; None: see above.
-        higher_is_better: whether that metric rises when things go well; None: as its name says.
-        wait_s: seconds to wait for the judgement of a round, at most; rounds are often few and fast.
-        **options: as in `monitor.init`, for a run that is started here.
+        run: a run that the caller ends; None: start one for each training.
+        project: the project of a run started here.
+        train_name: the training set; None: decided by the names.
+        val_name: the validation set to diagnose; None: the first that is not trained on. All sets are stored.
+        metric: the metric to use as the loss; None: see above.
+        higher_is_better: True if that metric should rise; None: decided by its name.
+        wait_s: seconds to wait for the diagnosis of a round, at most; rounds are often few and fast.
+        **options: as in `monitor.init`, for a run started here.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
 
     @property
     def run(self) -> Run | None:
-        """The run, None outside a training where none was given."""
+        """The run; None outside a training, unless the caller passed one."""
         return self._held.run
 
     def before_training(self, model: Any) -> Any:
@@ -67,11 +67,11 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         run = self._held.start(self._config)
         self._config = {}
         boosted = int(model.num_boosted_rounds()) if hasattr(model, "num_boosted_rounds") else 0
-        self._rounds = boosted or next_step(run)  # more rounds of a model continue its count, and so does a run
+        self._rounds = boosted or next_step(run)  # further rounds of a model, or of a resumed run, continue the count
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> bool:
-        """Log a round; True ends the training."""
+        """Log a round; returning True ends the training."""
         run = self._held.run
         if run is None:
             return False
@@ -82,19 +82,19 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         return run.should_stop(self._wait_s)
 
     def after_training(self, model: Any) -> Any:
-        """End a run that was started here."""
+        """End the run if it was started here."""
         self._held.end()
         return model
 
     def _about(self, params: object, rounds: int, trained: Collection[str]) -> None:
-        """Take down what the training that begins says of itself."""
+        """Remember the parameters of the training that starts next."""
         self._trained = trained
         given = params.items() if isinstance(params, Mapping) else params
         self._config = {"num_boost_round": rounds, **{str(k): v for k, v in given or ()}}  # type: ignore[attr-defined]  # pairs
 
 
 def _newest(evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[Value]:
-    """The newest value of each metric, of each set the last metric first."""
+    """The latest value of each metric; for each set, the last metric comes first."""
     return [
         Value(name, metric, history[-1][0] if isinstance(history[-1], tuple) else history[-1])
         for name, metrics in evals_log.items()
@@ -105,12 +105,12 @@ def _newest(evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> list[Value]
 def _classes(model: Any) -> int | None:
     try:
         return int(json.loads(model.save_config())["learner"]["learner_model_param"]["num_class"])
-    except (AttributeError, KeyError, ValueError):  # the boosters of a cross-validation have no configuration
+    except (AttributeError, KeyError, ValueError):  # boosters of a cross-validation have no configuration
         return None
 
 
 def _told(params: object = None, dtrain: object = None, num_boost_round: int = 10, *_: object, **options: Any) -> None:
-    """Before a training: tell its callbacks the parameters, and the sets that are the training matrix."""
+    """Called before a training: give its callbacks the parameters and the names of training sets."""
     sets = [str(name) for matrix, name in options.get("evals") or () if matrix is dtrain]
     trained = {name for name in sets if _NUMBERED.fullmatch(name) or role_of_set(name) is None}
     for callback in options.get("callbacks") or ():

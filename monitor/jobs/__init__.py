@@ -1,4 +1,4 @@
-"""What the server does by the clock: liveness, delivery of alerts, compaction, the mirror in MLflow."""
+"""Scheduled work of the server: liveness, alert delivery, compaction, retention, the MLflow mirror."""
 
 from __future__ import annotations
 

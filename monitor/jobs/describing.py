@@ -1,4 +1,4 @@
-"""What a message is told before it is sent: the best step, the checkpoint, the advice, and a picture of the curve."""
+"""Adds context to a message before it is sent: best step, checkpoint, advice, and a picture of the curve."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from monitor.settings import Settings
 from monitor.store import Store
 
 WIDTH: Final = 600
-"""Pixels that curves are read for."""
+"""Width in pixels for which curves are read."""
 _OF_THE_GOAL: Final = ("goal_decline", "goal_plateau", "goal_unstable")
 _NO_CURVE: Final = ("finished", "digest", "test", "alert")
 
 
 def describe(store: Store, settings: Settings, message: Message) -> Message:
-    """A message about one run with its facts and a picture; others, and resolutions, as they are."""
+    """Add facts and a picture to a message about one run. Other messages, and resolutions, stay unchanged."""
     if len(message.run_ids) != 1 or message.state != "firing":
         return message
     try:
@@ -34,7 +34,7 @@ def describe(store: Store, settings: Settings, message: Message) -> Message:
     best = _best(run)
     advice = run.info.recommendation
     saved = best_checkpoint(advice, run.checkpoints)
-    open_ = not run.info.status.ended  # else nobody can act on an advice any more
+    open_ = not run.info.status.ended  # otherwise it is too late to act on advice
     told = open_ and (advice.action is not Action.CONTINUE or message.kind in ("lost", "stalled"))
     facts = Facts(
         onset_step=None if finding is None else finding.onset_step,
@@ -55,7 +55,7 @@ def _finding(message: Message, findings: Sequence[Finding]) -> Finding | None:
 
 
 def _best(run: RunSnapshot) -> tuple[str, float, float] | None:
-    """What the run is best by, with the value and the step."""
+    """The run's best value: its name, the value, and its step."""
     advice = run.info.recommendation
     if advice.goal is not None and advice.best_goal is not None and advice.best_goal_step is not None:
         return advice.goal, advice.best_goal, advice.best_goal_step

@@ -1,4 +1,4 @@
-"""The digest: what happened since the last one, what was saved, and what needs somebody; one message."""
+"""The digest: what happened since the last one, what was saved, and what needs attention, in one message."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from monitor.settings import Settings
 from monitor.store import Store
 
 MOST: Final = 10
-"""Alerts that a digest names."""
+"""Most alerts that a digest names."""
 _PORTION: Final = 500
 
 
 def due(route: Route, sent_ms: int, now_ms: int) -> int | None:
-    """When the last digest was due that is not sent, milliseconds since the epoch; None where none is due.
+    """When the last unsent digest was due, in milliseconds since the epoch; None if none is due.
 
     Args:
-        sent_ms: when the last one was due that was sent, or when the channel was added.
+        sent_ms: when the last digest sent was due, or when the channel was added.
     """
     if route.digest is None:
         return None
@@ -38,7 +38,7 @@ def due(route: Route, sent_ms: int, now_ms: int) -> int | None:
     now, last = datetime.fromtimestamp(now_ms / 1000, route.zone), None
     since_ms = sent_ms if is_past(sent_ms, now_ms) else now_ms
     at = trigger.get_next_fire_time(None, datetime.fromtimestamp(since_ms / 1000 + 0.001, route.zone))
-    for _ in range(1000):  # what was due while no server ran is one digest
+    for _ in range(1000):  # several that fell due while no server ran become one digest
         if at is None or at > now:
             break
         last, at = at, trigger.get_next_fire_time(at, at)
@@ -46,7 +46,7 @@ def due(route: Route, sent_ms: int, now_ms: int) -> int | None:
 
 
 def _trigger(digest: str, zone: tzinfo) -> BaseTrigger:
-    """When a digest is due: as with cron, a day of the month or a day of the week suffices where both are given."""
+    """When a digest is due. As in cron, if both a day of the month and a day of the week are given, either matches."""
     minute, hour, day, month, weekday = digest.split()
     either = [(day, "*"), ("*", weekday)] if "*" not in (day, weekday) else [(day, weekday)]
     return OrTrigger([CronTrigger.from_crontab(f"{minute} {hour} {d} {month} {w}", timezone=zone) for d, w in either])
@@ -56,11 +56,11 @@ def compose(store: Store, settings: Settings, route: Route, since_ms: int, now_m
     """The digest of a period.
 
     Args:
-        settings: what an hour costs.
-        route: whose projects it is about.
-        since_ms: the begin of the period.
+        settings: the price of an hour.
+        route: whose projects it covers.
+        since_ms: the start of the period.
         now_ms: its end.
-        link: the dashboard; None where there is none.
+        link: the dashboard's address; None if there is none.
     """
     runs = [run for run in _runs(store, since_ms) if route.wants(run.project)]
     alerts = [info for info in _alerts(store, None, now_ms, since_ms) if route.wants(info.project)]
@@ -89,7 +89,7 @@ def compose(store: Store, settings: Settings, route: Route, since_ms: int, now_m
 
 
 def _runs(store: Store, since_ms: int) -> list[RunInfo]:
-    """Runs that began, ended or went on since a time."""
+    """Runs that began, ended or were active since a time."""
     found: list[RunInfo] = []
     wanted = RunQuery(order="-heartbeat", limit=_PORTION)
     while True:
@@ -125,7 +125,7 @@ def _fired(alerts: Sequence[AlertInfo], since_ms: int) -> str:
 
 
 def _saved(store: Store, settings: Settings, route: Route, since_ms: int) -> str:
-    """What the stops of the period saved; see `insight/ledger.py`."""
+    """What stops in the period saved; see `insight/ledger.py`."""
     book = ledger(store, settings, since_ms=since_ms)
     entries = [entry for entry in book.entries if route.wants(entry.project)]
     hours, gpu_hours, cost = (

@@ -1,4 +1,4 @@
-"""APScheduler, wrapped: a daemon thread a job, never the same one twice at once, failures kept for `/readyz`."""
+"""Wraps APScheduler: one daemon thread per job, no job twice at once, failures kept for `/readyz`."""
 
 from __future__ import annotations
 
@@ -30,29 +30,32 @@ from monitor.store import Store
 from monitor.store.retention import Kept, Policy, keep
 
 COMPACT_INTERVAL_S: Final = 30.0
-"""Seconds between looks for runs that ended and whose chunks can be merged."""
+"""Seconds between checks for ended runs whose chunks can be merged."""
 ROWS_INTERVAL_S: Final = 1.0
 """Seconds between checks for changed runs, if MLflow's tables are next to ours: it shows them within two."""
 CHANNELS_INTERVAL_S: Final = 5.0
-"""Seconds between looks for channels that were added or removed."""
+"""Seconds between checks for channels that were added or removed."""
 UPKEEP_INTERVAL_S: Final = 30.0
-"""Seconds between looks for alerts that no longer hold, or that nobody has answered."""
+"""Seconds between checks for alerts that no longer hold, or that nobody has answered."""
 _DAY_MS: Final = 86_400_000
 GATHER_S: Final = 0.1
-"""Seconds between the first alert and its delivery: what many runs have in common comes at once, and is one message."""
+"""Seconds between the first alert and its delivery.
+
+Alerts of many runs with a common cause come together, and become one message.
+"""
 CLOCK_INTERVAL_S: Final = 2.0
-"""Seconds between looks whether the clock was set back."""
+"""Seconds between checks whether the clock was set back."""
 ASLEEP: Final = 5
-"""Liveness intervals between two checks, at least, after which the machine is taken to have slept."""
+"""Liveness intervals between two checks after which the machine is assumed to have been asleep."""
 
 _log = logging.getLogger(__name__)
 
 
 class Every(BaseTrigger):  # type: ignore[misc]  # a library without types
-    """Fires every so many seconds from now.
+    """Fires at a fixed interval from now.
 
-    APScheduler's own lists each run that was missed: hundreds of millions where a machine without a battery starts in
-    1970 and then asks for the time.
+    APScheduler's own interval trigger enumerates missed runs: hundreds of millions on a machine without a
+    battery-backed clock, which boots in 1970 and then sets the time.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -67,7 +70,7 @@ class Mirror(Protocol):
     """A copy of the runs elsewhere, kept up to date."""
 
     def sync(self, store: Store, now_ms: int, link: Callable[[str], str | None]) -> int:
-        """Copy what changed; how many runs that were. `link` gives the address of a run's page by the run's id."""
+        """Copy what changed. Returns how many runs that were. `link` maps a run's id to the address of its page."""
         ...
 
 
@@ -77,14 +80,14 @@ class Jobs:
     Args:
         store: where runs and alerts are.
         settings: the intervals.
-        channels: where alerts go, each by a job of its own; with none they stay in the outbox, where the dashboard
+        channels: where alerts go, each in its own job. Without channels they stay in the outbox, where the dashboard
             shows them.
-        mirror: copies runs to MLflow; None where there is none.
-        rows: writes runs into MLflow's tables in the same database; None where there are none.
+        mirror: copies runs to MLflow; None for none.
+        rows: writes runs into MLflow's tables in the same database; None if there are none.
         clock: milliseconds since the epoch.
 
     Attributes:
-        links: addresses of the parts next to the API, by part; messages link to the dashboard.
+        links: addresses of the server's other parts, by name; messages link to the dashboard.
     """
 
     def __init__(
@@ -112,11 +115,12 @@ class Jobs:
         self._beginning = threading.Lock()
         self._news, self._closed = threading.Event(), threading.Event()
         self._scheduler = BackgroundScheduler(timezone=UTC)
-        # Every job but delivery is done by one server at a time. Each delivery has a lease of its own, as servers may
-        # send to different channels.
+        # Only one server at a time does a job. Delivery is the exception: each channel has its own lease, since servers
+        # may have different channels.
         self._add("liveness", self._liveness, settings.liveness_interval_s)
         self._channels: dict[str, Channel] = {}
-        for number, channel in enumerate(channels, start=1):  # a job each, so that one that hangs delays no other
+        # one job each, so that a channel that hangs delays no other
+        for number, channel in enumerate(channels, start=1):
             self._take_up("delivery" if number == 1 else f"delivery-{number}", channel)
         self._add("channels", self._look_for_channels, CHANNELS_INTERVAL_S, shared=True)
         self._add("alerts", self._follow_up, UPKEEP_INTERVAL_S)
@@ -136,11 +140,11 @@ class Jobs:
         self._store.on_alerts = self._news.set
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Start no further job, and wait for those that run.
+        """Start no more jobs, and wait for the running ones.
 
         Args:
-            timeout_s: seconds to wait at most. A job that takes longer is abandoned: what it does is repeated by the
-                next server, as every job may be cut short by a crash as well.
+            timeout_s: most seconds to wait. A job that takes longer is abandoned. The next server repeats its work,
+                just as after a crash.
         """
         self._closed.set()
         self._news.set()
@@ -151,11 +155,11 @@ class Jobs:
             thread.join(max(0.0, end - time.monotonic()))
 
     def health(self) -> Mapping[str, JobHealth]:
-        """How each job is doing, by name; a job that never ran is there too."""
+        """The health of each job by name, including jobs that have never run."""
         return dict(self._health)
 
     def run(self, name: str) -> None:
-        """Run a job once, now, on the caller's thread; a failure is logged and kept, never raised."""
+        """Run a job once in the caller's thread. A failure is logged and kept, not raised."""
         self._work[name]()
 
     def _add(self, name: str, work: Callable[[], object], every_s: float, *, shared: bool = False) -> None:
@@ -169,32 +173,35 @@ class Jobs:
             id=name,
             name=name,
             next_run_time=datetime.now(UTC),
-            max_instances=3,  # of `_begin`, which sees to it that the work is done once
+            max_instances=3,  # instances of `_begin`, which itself prevents a job from running twice
             coalesce=True,
             misfire_grace_time=None,
         )
 
     def _begin(self, name: str) -> None:
-        """Run a job on a daemon thread of its own, unless it still runs.
+        """Run a job in its own daemon thread, unless it is still running.
 
-        The scheduler's pool would keep the process alive until every job ends, and a webhook may hang.
+        Threads of the scheduler's pool would keep the process alive until every job ends, and a webhook may hang.
         """
         with self._beginning:
             running = self._threads.get(name)
             if (running is None or not running.is_alive()) and name in self._work:
                 thread = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
                 thread.start()
-                self._threads[name] = thread  # not before it runs: `close` joins what is here
+                self._threads[name] = thread  # only once it runs, because `close` joins it
 
     def _watch_outbox(self) -> None:
-        """Begin to deliver as soon as there is something; what another process puts there waits for the interval."""
+        """Deliver new alerts at once. Those of other processes wait for the interval."""
         while self._news.wait() and not self._closed.wait(GATHER_S):
             self._news.clear()
             for job in tuple(self._channels):
                 self._begin(job)
 
     def _watch_clock(self) -> None:
-        """Plan the jobs anew where the clock is set back: each would wait until the time of its next run is reached."""
+        """Reschedule all jobs when the clock is set back.
+
+        Otherwise each would wait for its old time of the next run.
+        """
         before = datetime.now(UTC).timestamp() - time.monotonic()
         while not self._closed.wait(CLOCK_INTERVAL_S):
             offset = datetime.now(UTC).timestamp() - time.monotonic()
@@ -202,12 +209,12 @@ class Jobs:
                 _log.warning("the clock was set back by %.0f s", before - offset)
                 self._registered = False
                 for job in self._scheduler.get_jobs():
-                    with contextlib.suppress(JobLookupError):  # a channel's, which was removed meanwhile
+                    with contextlib.suppress(JobLookupError):  # its channel was removed in the meantime
                         job.modify(next_run_time=datetime.now(UTC))
             before = offset
 
     def _led(self, name: str, work: Callable[[], object]) -> None:
-        """Do a job where no other server does it."""
+        """Do a job, unless another server does it."""
         if self._store.leads(name):
             work()
 
@@ -219,7 +226,7 @@ class Jobs:
             said = f"{type(error).__name__}: {error}"
             # A job that fails every two seconds for the same reason is one line in the log, not a flood.
             if not (before.failing and before.last_error == said):
-                known = isinstance(error, MonitorError)  # says all there is to say in a line
+                known = isinstance(error, MonitorError)  # its message is enough, without a traceback
                 _log.error("job %s failed: %s; it is tried again", name, said, exc_info=not known)
             after = replace(before, failures=before.failures + 1, failing=True, last_error=said)
         else:
@@ -232,8 +239,8 @@ class Jobs:
         now = self._clock()
         asleep_s = max(ASLEEP * self._settings.liveness_interval_s, self._settings.lost_after_s / 2)
         if not -DIFFER_MS <= now - self._checked_ms <= 1000 * asleep_s:
-            # A laptop that wakes up finds every heartbeat old, its own runs' too; give them time to beat. So does a
-            # machine whose clock was set.
+            # After a laptop wakes up, or a clock is set, every heartbeat looks old, even of runs on the same machine.
+            # Give them time to send one.
             self._since_ms = now
         self._checked_ms = now
         liveness.check(self._store, self._settings, now, since_ms=self._since_ms)
@@ -244,20 +251,20 @@ class Jobs:
         self._add(job, functools.partial(self._deliver, channel), self._settings.alert_interval_s, shared=True)
 
     def _look_for_channels(self) -> None:
-        """Take up the channels that were added through the API since, and let go of those that were removed."""
+        """Start jobs for channels that were added through the API, and stop those of removed ones."""
         found = {f"delivery-{entry.name}": entry.channel for entry in self._book.stored()}
         kept = {job: channel for job, channel in self._channels.items() if channel in self._fixed}
         wanted = kept | {job: channel for job, channel in found.items() if channel is not None}
         for job in [job for job, channel in self._channels.items() if wanted.get(job) is not channel]:
             self._scheduler.remove_job(job)
             del self._channels[job], self._work[job], self._health[job]
-            self._registered = False  # what only this one had not taken is done with
+            self._registered = False  # register again, which settles messages that only this channel had not taken
         for job, channel in wanted.items():
             if job not in self._channels:
                 self._take_up(job, channel)
 
     def _follow_up(self) -> None:
-        """Resolve what no longer holds, and repeat what nobody has answered."""
+        """Resolve alerts that no longer hold, and repeat unanswered ones."""
         now, settings = self._clock(), self._settings
         self._store.sweep_alerts(now - int(settings.alert_age_days * _DAY_MS), now_ms=now)
         if settings.alert_repeat_h:
@@ -283,7 +290,7 @@ class Jobs:
         return deliver(self._store, channel, self._clock, channels=self._keys, link=self._link, describe=about)
 
     def _digest(self, channel: Channel) -> None:
-        """Send a channel its digest, once it is due; of several servers one does."""
+        """Send a channel its digest if it is due. Only one of several servers does."""
         route, key, now = getattr(channel, "route", Route()), key_of(channel), self._clock()
         if route.digest is None or now < self._digest_after_ms.get(key, 0):
             return
@@ -303,7 +310,7 @@ class Jobs:
             raise
 
     def _link(self, run_id: str) -> str | None:
-        """The run's page on the dashboard, where there is one."""
+        """The address of the run's page on the dashboard, if there is one."""
         dashboard = self.links.get("dashboard")
         return None if dashboard is None else f"{dashboard.rstrip('/')}/run?id={run_id}"
 

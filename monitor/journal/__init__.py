@@ -1,1 +1,1 @@
-"""Records on disk: `log()` returns once its record is here, and it survives the death of the process."""
+"""Records on disk. Once `log()` has returned, its record survives the death of the process."""

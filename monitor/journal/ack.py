@@ -1,6 +1,7 @@
-"""The acknowledged offset of a writer, kept next to its journal in one small file that is never torn.
+"""The acknowledged offset of a writer, in a small file next to its journal.
 
-Two slots are written in turn, each with a generation and a checksum; the newest whole one counts.
+Two slots are written alternately, each with a generation and a checksum. The newest intact slot counts, so a torn write
+costs nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Position:
     Attributes:
         record: number of the record.
         segment: number of the segment it is in.
-        offset: bytes from the segment's start; 0 where it is not known yet.
+        offset: bytes from the segment's start; 0 if not known yet.
     """
 
     record: int = 0
@@ -34,21 +35,21 @@ class Position:
 
 
 class AckFile:
-    """Where a writer's acknowledged position is kept."""
+    """The file that holds a writer's acknowledged position."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self._fd, self._generation, self.position = -1, 0, Position()
-        with suppress(OSError):  # a full disk makes no file; what it holds is a shortcut, and nothing rests on it
+        with suppress(OSError):  # a full disk: the file only saves work, nothing depends on it
             self._open()
             self._generation, self.position = _newest(os.pread(self._fd, 2 * _SIZE, 0))
 
     def write(self, position: Position) -> None:
-        """Note that all records before `position` are permanently stored; if the disk refuses, the older note stays."""
+        """Note that all records before `position` are stored. If the disk refuses the write, the older note stays."""
         self._generation += 1
         body = _SLOT.pack(self._generation, position.record, position.segment, position.offset, 0, 0)
         slot = body[:-4] + zlib.crc32(body[:-4]).to_bytes(4, "little")
-        with suppress(OSError):  # the segments before it are deleted all the same, which makes room
+        with suppress(OSError):  # the segments before it are deleted anyway, which makes room
             self._open()
             os.pwrite(self._fd, slot, _SIZE * (self._generation % 2))
         self.position = position
@@ -58,14 +59,14 @@ class AckFile:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 def read_ack(folder: Path) -> Position:
-    """The acknowledged position of a writer's folder; the start where none was noted."""
+    """The acknowledged position of a writer's folder, or the start if none was noted."""
     try:
         return _newest((folder / NAME).read_bytes())[1]
     except FileNotFoundError:

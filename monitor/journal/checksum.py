@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 _MANY: Final = 256
 _SHORT: Final = 128
-"""Records from which on, and bytes up to which, all at once is faster than one after the other."""
+"""From this many records, and up to this many bytes each, NumPy beats one `zlib.crc32` call per record."""
 
 
 def crc32(halves: NDArray[np.uint16]) -> NDArray[np.uint32]:
-    """CRC-32 of each row of 16-bit halves, as zlib computes it, two bytes at a time for all rows at once."""
+    """CRC-32 of each row of 16-bit halves. Equals zlib's; works on two bytes of all rows at a time."""
     table = _table()
     crc = np.full(len(halves), 0xFFFFFFFF, np.uint32)
     for column in halves.T:
@@ -24,13 +24,16 @@ def crc32(halves: NDArray[np.uint16]) -> NDArray[np.uint32]:
 
 
 def whole(data: memoryview, offset: int, size: int, n: int) -> int:
-    """How many of n records match the checksum in their first 4 bytes, up to the first that does not.
+    """Count the leading records whose first 4 bytes match their checksum.
 
     Args:
         data: a segment.
-        offset: byte at which the first begins.
-        size: bytes of each, a multiple of 8.
-        n: records that follow each other.
+        offset: byte at which the first record begins.
+        size: bytes per record, a multiple of 8.
+        n: number of consecutive records to check.
+
+    Returns:
+        How many match before the first that does not; n if all do.
     """
     if n >= _MANY and size <= _SHORT:
         rows = np.frombuffer(data[offset : offset + n * size], "<u2").reshape(n, -1)
@@ -46,7 +49,7 @@ def whole(data: memoryview, offset: int, size: int, n: int) -> int:
 
 @functools.cache
 def _table() -> NDArray[np.uint32]:
-    """What the 65,536 possible halves do to a checksum of zero; CRC-32 is linear, so eight bits after eight."""
+    """The effect of each of the 65,536 halves on a checksum of zero. CRC-32 is linear, so two 8-bit steps combine."""
     one = np.array([zlib.crc32(bytes([i]), 0xFFFFFFFF) ^ 0xFFFFFFFF for i in range(256)], np.uint32)
     low = one[np.arange(65_536) & 0xFF]
     table: NDArray[np.uint32] = one[(low & 0xFF) ^ (np.arange(65_536) >> 8)] ^ (low >> np.uint32(8))

@@ -1,8 +1,8 @@
-"""Who writes to a journal folder: a lock that the kernel drops when its process dies, however it dies.
+"""Who writes to a journal folder: a file lock that the kernel drops when its process dies.
 
-The lock is a POSIX record lock, which a fork does not inherit. Within one process it does not exclude, so the folders
-this process holds are kept in a table as well; and it is dropped as soon as any descriptor of the file is closed, so
-what is in the file of a folder that this process holds is read through the descriptor that holds it.
+It is a POSIX record lock, with two consequences. It does not exclude threads of one process, so `_held` lists the
+folders that this process holds. And the kernel drops it as soon as any descriptor of the file is closed, so a file that
+this process holds is read only through the descriptor that holds the lock. A forked child does not inherit the lock.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if sys.platform != "win32":
 
 NAME: Final = "writer.json"
 GONE: Final = ".stored-"
-"""Begins the name of a folder that is being deleted."""
+"""Prefix of a folder that is being deleted."""
 _held: dict[Path, tuple[int, int]] = {}
-"""Process and descriptor, by the folder that they hold."""
+"""Folder -> (process id, descriptor that holds its lock)."""
 _lock = threading.Lock()
 
 
@@ -34,8 +34,8 @@ class Claim:
     """A folder claimed by this process.
 
     Args:
-        folder: the writer's folder; made if it is missing.
-        note: what to leave in it for `monitor doctor`; None: leave what is there.
+        folder: the writer's folder, already locked.
+        note: what to write into it for `monitor doctor`; None keeps what is there.
     """
 
     def __init__(self, folder: Path, fd: int, note: Mapping[str, object] | None) -> None:
@@ -46,7 +46,7 @@ class Claim:
             self._write({"pid": self._pid, "host": socket.gethostname(), **note})
 
     def say_why(self, problem: str | None) -> None:
-        """Note why what is in the folder was not sent, for who asks later."""
+        """Note why the folder's records were not sent, for `monitor doctor`."""
         with contextlib.suppress(OSError):
             self._write({**note_of(self.folder), "problem": problem})
 
@@ -62,7 +62,7 @@ class Claim:
         os.ftruncate(self._fd, len(data))
 
     def release(self) -> None:
-        """Give the folder up; a child of a fork leaves its parent's claim alone."""
+        """Give up the folder. A forked child leaves its parent's claim alone."""
         if os.getpid() != self._pid or self._fd < 0:
             return
         with _lock:
@@ -72,15 +72,16 @@ class Claim:
 
 
 def claim(folder: Path, note: Mapping[str, object] | None = None) -> Claim | None:
-    """Claim a writer's folder, or None where another writer, or this process, holds it.
+    """Claim a writer's folder. None if another process, or this one, already holds it.
 
     Args:
-        folder: the writer's folder. With a note it is created if it is missing; without one, a folder that another
-            process has removed in the meantime cannot be claimed.
-        note: what its writer says of itself.
+        folder: the writer's folder. With a note it is created if missing. Without one, a folder that another process
+            has
+            just removed cannot be claimed.
+        note: what the writer says about itself.
 
     Raises:
-        OSError: the folder cannot be made or written to.
+        OSError: the folder cannot be created or written to.
     """
     folder = folder.absolute()
     with _lock:
@@ -97,7 +98,7 @@ def claim(folder: Path, note: Mapping[str, object] | None = None) -> Claim | Non
         try:
             if sys.platform != "win32":
                 fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            (folder / NAME).stat()  # who held it may have deleted it before the lock was free
+            (folder / NAME).stat()  # its last holder may have deleted it before the lock was free
         except OSError:
             os.close(fd)
             return None
@@ -106,7 +107,7 @@ def claim(folder: Path, note: Mapping[str, object] | None = None) -> Claim | Non
 
 
 def remove(folder: Path) -> None:
-    """Delete a claimed folder, all of it at one moment for whoever looks for it."""
+    """Delete a claimed folder. It is renamed first, so others see it whole or not at all."""
     gone = folder.with_name(f"{GONE}{folder.name}")
     with contextlib.suppress(OSError):
         folder.rename(gone)
@@ -115,7 +116,7 @@ def remove(folder: Path) -> None:
 
 
 def note_of(folder: Path) -> dict[str, object]:
-    """What the writer of a folder said of itself; empty where it said nothing."""
+    """What the writer of a folder said about itself; empty if it said nothing."""
     try:
         with _lock:
             fd = _held_here(folder.absolute())
@@ -127,7 +128,7 @@ def note_of(folder: Path) -> dict[str, object]:
 
 
 def runs(note: Mapping[str, object]) -> bool:
-    """True where the process that left a note still runs; one on another machine is taken to."""
+    """Whether the process that left a note is still running. A process on another machine counts as running."""
     pid = note.get("pid")
     if note.get("host") != socket.gethostname() or not isinstance(pid, int) or sys.platform == "win32":
         return True
@@ -135,12 +136,12 @@ def runs(note: Mapping[str, object]) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # another process holds it
+    except OSError:  # EPERM: the process exists, but belongs to another user
         return True
     return True
 
 
 def _held_here(folder: Path) -> int | None:
-    """The descriptor by which this process, not its parent before a fork, holds a folder."""
+    """The descriptor by which this process holds a folder; None if only its parent does."""
     pid, fd = _held.get(folder, (0, -1))
     return fd if pid == os.getpid() else None

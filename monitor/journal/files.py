@@ -1,6 +1,7 @@
-"""Which file holds which segment of a journal: what its header says counts, its name only where that is not whole.
+"""Which file holds which segment of a journal.
 
-Files that were renamed, swapped or copied are read in the order in which they were written, each segment once.
+The header decides; the file name counts only if the header is damaged. So files that were renamed, swapped or copied
+are still read in the order in which they were written, each segment once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from monitor.journal.segment import HEADER_SIZE, SegmentHead, read_head, segment
 
 
 class SegmentFile(NamedTuple):
-    """A segment and the file that holds it."""
+    """A segment and its file."""
 
     number: int
     path: Path
@@ -20,20 +21,20 @@ class SegmentFile(NamedTuple):
 
     @property
     def begun(self) -> bool:
-        """True where its header is whole."""
+        """True if its header is intact."""
         return self.head is not None
 
 
 class SegmentFiles:
-    """The segments of a writer's folder, looked for anew at each call.
+    """The segments in a writer's folder. Each call looks at the folder again.
 
     Args:
         folder: the writer's folder.
-        run_id: the run that they belong to; None for any run.
+        run_id: the run whose segments are wanted; None for any run.
 
     Attributes:
-        odd: what was wrong when they were looked for last, each in a line.
-        foreign: True where one of another run was met, which is not to be deleted with these.
+        odd: what was wrong at the last look, one line each.
+        foreign: True if a segment of another run was found. The folder must not be deleted then.
     """
 
     def __init__(self, folder: Path, run_id: str | None = None) -> None:
@@ -46,9 +47,10 @@ class SegmentFiles:
         """The segments, in order."""
         named = segment_files(self._folder)
         heads = {path: head for _, path in named if (head := self._head(path)) is not None}
-        self._heads = heads  # what was whole once stays so; what is gone is forgotten
+        self._heads = heads  # headers never change once written; entries of deleted files are dropped
         odd: list[str] = []
         by_number: dict[int, SegmentFile] = {}
+        # Files whose name matches their header come first, so that of two copies the renamed one is set aside.
         for name, path in sorted(named, key=lambda at: at[1] not in heads or heads[at[1]].number != at[0]):
             head = heads.get(path)
             if head is None:
@@ -78,7 +80,7 @@ class SegmentFiles:
         return [by_number[number] for number in sorted(by_number)]
 
     def starts(self) -> list[tuple[int, int]]:
-        """The first record and the number of each segment of which that is known, in order."""
+        """(first record, segment number) of each segment whose first record is known, in order."""
         return [
             (0 if file.head is None else file.head.first, file.number)
             for file in self.found()
@@ -92,5 +94,5 @@ class SegmentFiles:
         try:
             with path.open("rb") as file:
                 return read_head(file.read(HEADER_SIZE))
-        except FileNotFoundError:  # acknowledged and deleted meanwhile
+        except FileNotFoundError:  # acknowledged and deleted in the meantime
             return None

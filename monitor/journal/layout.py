@@ -1,4 +1,4 @@
-"""The shape of points records: their keys, compiled to two calls of `struct`."""
+"""The layout of points records: their keys, compiled into two `struct` calls."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final
 from monitor.journal.segment import Segment
 
 PLAIN: Final[set[type]] = {float, int, bool}
-"""Types whose `__float__` is instant and free of side effects; numpy's scalar types join when they are first seen."""
+"""Types whose `__float__` is instant and has no side effects. NumPy's scalar types are added when first seen."""
 
 
 class Layout:
-    """The shape of one kind of points record in one segment: its keys, compiled to two calls of `struct`."""
+    """The layout of one kind of points record within one segment."""
 
     __slots__ = ("frame", "keys", "keyset", "kind", "pack", "segment", "size", "thinned", "words")
 
@@ -33,7 +33,7 @@ class Layout:
 
 @dataclass(slots=True)
 class Pending:
-    """A record whose values are not there yet; `Journal.resolve` fills them in."""
+    """A record whose values are still on a device. `Journal.resolve` fills them in."""
 
     layout: Layout
     offset: int

@@ -1,7 +1,7 @@
-"""What the client had to set aside, counted and said once; nothing is dropped in silence.
+"""What the client had to drop or change: counted, and reported once per key.
 
-A notice goes to the `monitor` logger when it first happens for a key, and as a `warning` event into the journal, with
-how often it happened since the last one.
+The first notice of a key goes to the `monitor` logger. All go into the journal as `warning` events, with the count
+since the last event.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LOGGER: Final = logging.getLogger("monitor")
 _MOST_KEYS: Final = 1000
-"""Different keys a run counts apart; a loop that invents a key a step must not fill the memory."""
+"""Keys counted separately per run. A loop that invents a key per step must not fill the memory."""
 
 _TEXTS: Final[dict[Counter, str]] = {
     "dropped": "%s: %s cannot be logged as a number and was left out",
@@ -35,16 +35,16 @@ _TEXTS: Final[dict[Counter, str]] = {
 
 
 class Notices:
-    """Counts of one run's notices; any thread may count."""
+    """Counts the notices of one run. Thread-safe."""
 
     def __init__(self, run_name: str) -> None:
         self._run = run_name
-        self._lock = threading.RLock()  # a signal handler may log in the middle of counting
+        self._lock = threading.RLock()  # reentrant: a signal handler may log while this thread counts
         self._said: set[tuple[str, str]] = set()
         self._counts: dict[tuple[Counter, str], tuple[int, str]] = {}
 
     def count(self, name: Counter, key: str, example: str = "", n: int = 1) -> None:
-        """Count a notice, and say it where it is the first of its key.
+        """Count a notice, and log it if it is the first for its key.
 
         Args:
             name: what happened.
@@ -61,19 +61,19 @@ class Notices:
             before, shown = self._counts.get((name, key), (0, example))
             self._counts[name, key] = (before + n, shown)
         if first:
-            with contextlib.suppress(Exception):  # a filter or a handler of the user's own may raise anything
+            with contextlib.suppress(Exception):  # the user's logging filters and handlers may raise anything
                 LOGGER.warning(f"run %s: {_TEXTS.get(name, '%s: %s')}", self._run, repr(key), example[:80] or key)
 
     def drain(self, write: Callable[[str, dict[str, object]], bool]) -> None:
-        """Write what was counted since the last time as `warning` events.
+        """Write the counts since the last call as `warning` events.
 
         Args:
-            write: takes an event's kind and data; False where it could not be written, and the count is kept.
+            write: takes an event's kind and data. False if it could not be written; the count is then kept.
         """
         self._write(write, self._taken())
 
     def drain_summed(self, write: Callable[[str, dict[str, object]], bool]) -> None:
-        """As `drain`, with one event per name, if there is no room for more."""
+        """Like `drain`, but with one event per name, for when there is no room for more."""
         summed: dict[tuple[Counter, str], tuple[int, str]] = {}
         for (name, _), (n, example) in self._taken().items():
             before, shown = summed.get((name, "(all)"), (0, example))

@@ -1,7 +1,7 @@
-"""What the kernel is asked to do with the pages of a mapping while other threads run.
+"""Ask the kernel to prepare or write pages of a mapping while other threads run.
 
-`mmap.madvise` and `mmap.flush` of Python 3.11 keep the interpreter's lock during the call: a training loop stands still
-for as long as the kernel finds pages or waits for the disk. A foreign function gives the lock up.
+Python 3.11's `mmap.madvise` and `mmap.flush` hold the GIL during the call, so the training loop would stall while the
+kernel finds pages or waits for the disk. ctypes releases the GIL.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from typing import Final, cast
 _POPULATE_WRITE: Final = 23  # MADV_POPULATE_WRITE, Linux 5.14
 _MS_SYNC: Final = 4  # as in Linux's <sys/mman.h>
 _STEP: Final = 512 * 1024
-"""Bytes a call: the process's memory map is locked meanwhile, and each call takes the interpreter's lock once."""
+"""Bytes per call. The kernel locks the process's memory map during a call, so calls are short; each takes the GIL once.
+"""
 
 
 def populate(buffer: mmap.mmap, start: int, stop: int) -> None:
-    """Have the pages of a writable mapping there before they are written to; nothing where the kernel cannot.
+    """Fault in the pages of a writable mapping before they are written to. Does nothing if the kernel cannot.
 
     Args:
         buffer: the mapping.
-        start: byte from which on they are wanted.
-        stop: byte before which they are wanted; it may lie behind the end.
+        start: first byte.
+        stop: end of the range; may be past the end of the mapping.
     """
     if sys.platform != "linux":
         return
@@ -33,11 +34,11 @@ def populate(buffer: mmap.mmap, start: int, stop: int) -> None:
     stop, address = min(stop, len(buffer)), _address(buffer)
     for at in range(start // mmap.PAGESIZE * mmap.PAGESIZE, stop, _STEP):
         if madvise(address + at, min(_STEP, stop - at), _POPULATE_WRITE):
-            return  # an older kernel: the pages come when they are written to
+            return  # an older kernel: pages are faulted in on the first write
 
 
 def sync_pages(buffer: mmap.mmap, end: int) -> None:
-    """Write the whole pages before an offset to the disk, and leave the others as they are.
+    """Write all full pages before `end` to the disk. The page that contains `end` is left alone.
 
     Raises:
         OSError: the disk refuses.

@@ -1,8 +1,8 @@
-"""The files a journal is made of, and their bytes; `docs/formats/journal.md` draws them.
+"""The files of a journal and their bytes; `docs/formats/journal.md` draws them.
 
-A segment is a file of fixed length, mapped into memory and filled from the front. Its blocks are allocated before the
-first byte is written, so that a full disk is an `OSError` here and never a signal later on. What has been stored into
-the mapping belongs to the kernel: a process that is killed loses none of it.
+A segment is a file of fixed length, mapped into memory and filled from the front. Its blocks are allocated up front, so
+that a full disk raises an `OSError` here instead of a SIGBUS later. Bytes stored into the mapping belong to the kernel:
+killing the process loses none of them.
 """
 
 from __future__ import annotations
@@ -27,32 +27,36 @@ HEADER_SIZE: Final = 64
 FRAME: Final = struct.Struct("<IHH")
 """CRC-32 of the record from byte 4 to its end, kind, length in 8-byte words."""
 LONG_FRAME: Final = struct.Struct("<IHHII")
-"""The same for JSON records: their length in words is 0; their length in bytes follows, then 4 unused bytes. The body
-is an int64 (an event's time in ns, a layout's kind), then JSON."""
+"""The same for JSON records: the length in words is 0, then come the length in bytes and 4 unused bytes. The body is an
+int64 (an event's time in ns, or a layout's kind), then JSON.
+"""
 
+# Kinds of records. Points of a segment's n-th layout, from 0, have the kind FIRST_POINTS + n.
 EMPTY: Final = 0
 LAYOUT: Final = 1
 EVENT: Final = 2
 END: Final = 3
 FIRST_POINTS: Final = 16
 PENDING: Final = 0x8000
-"""Flag in the kind of a record whose values are still on their way from a device."""
+"""Flag in the kind of a record whose values are still on a device."""
 MAX_LAYOUTS: Final = PENDING - FIRST_POINTS - 1
 MAX_VALUES: Final = 60_000
-"""Metrics of one record, at most: its length must fit 65,535 words."""
+"""Most metrics in one record: its length must fit in 65,535 words."""
 END_FRAME: Final = FRAME.pack(zlib.crc32(struct.pack("<HH", END, 1)), END, 1)
 
 FIRST_BYTES: Final = 256 * 1024
+"""Length of the first segment."""
 MOST_BYTES: Final = 4 * 1024 * 1024
+"""Longest segment. Each one is twice as long as the one before, up to this."""
 LAST_BYTES: Final = 8 * 1024
-"""Kept free in each segment for the end of the run and what was counted until then: a full disk takes neither."""
+"""Kept free in each segment for the end of the run and the last counts, so that a full disk cannot keep them out."""
 AHEAD_BYTES: Final = 128 * 1024
-"""How far behind the last record pages are kept writable: 3 s of a loop that logs two metrics a millisecond."""
+"""How far past the last record pages are pre-faulted: 3 s of a loop that logs two metrics per millisecond."""
 
 
 SUFFIX: Final = ".seg"
 SPARE: Final = ".spare"
-"""Ends the name of a segment that was made ahead of time and has no number yet."""
+"""Suffix of a segment that was created ahead of time and has no number yet."""
 _spares = itertools.count()
 
 
@@ -61,9 +65,9 @@ class Segment:
     """One segment file, mapped for writing.
 
     Attributes:
-        number: from 0, also the file's name; -1: a spare, which has none yet.
-        end: offset in bytes behind the last record; space up to it is taken.
-        limit: `end` never gets beyond this: behind it are `LAST_BYTES`, or a part of a small segment, and the end mark.
+        number: from 0, also the file's name; -1 for a spare, which has none yet.
+        end: offset after the last record. Space before it is taken.
+        limit: the most that `end` may be. After it come the space kept free for the last records and the end mark.
     """
 
     path: Path
@@ -75,7 +79,7 @@ class Segment:
 
     @classmethod
     def create(cls, folder: Path, number: int, size: int) -> Segment:
-        """Allocate, map and name a segment whose header is not written yet.
+        """Allocate, map and name a segment. Its header is written by `begin`.
 
         Args:
             folder: the writer's folder.
@@ -91,7 +95,7 @@ class Segment:
 
     @classmethod
     def spare(cls, folder: Path, size: int) -> Segment:
-        """Allocate and map a segment without a number: a file of its own, which no other process opens or deletes.
+        """Allocate and map a segment without a number. No other process opens or deletes its file.
 
         Raises:
             OSError: the disk is full, or the folder cannot be written to.
@@ -108,10 +112,10 @@ class Segment:
         return cls(path, -1, fd, buffer, HEADER_SIZE, size - FRAME.size - _kept_free(size))
 
     def take(self, number: int) -> None:
-        """Give a spare its number, under which readers find it.
+        """Give a spare its number. From then on readers find it.
 
         Raises:
-            OSError: the folder cannot be written to; the spare is gone.
+            OSError: the folder cannot be written to; the spare is deleted.
         """
         path = self.path.with_name(f"{number:08d}{SUFFIX}")
         try:
@@ -127,24 +131,24 @@ class Segment:
         self.close()
 
     def open_last(self, halves: int) -> None:
-        """Let records into what is kept free for the last ones.
+        """Let records into the space that is kept free for the last ones.
 
         Args:
-            halves: 0: none of it; 1: for what was counted until now; 2: for the end of the run, the other half.
+            halves: 0: none of it; 1: one half, for the counts so far; 2: both, for the end of the run.
         """
         size = len(self.buffer)
         self.limit = max(self.limit, size - FRAME.size - _kept_free(size) // 2 // 8 * 8 * (2 - halves))
 
     def populate(self, start: int = 0) -> None:
-        """Fault pages in ahead of time, so that a later write finds them there; safe to call from another thread.
+        """Fault in pages ahead of time, so that later writes take no page fault. Thread-safe.
 
         Args:
-            start: offset from which on they are wanted: the next `AHEAD_BYTES`; 0: all of them.
+            start: offset from which to fault in `AHEAD_BYTES`; 0: the whole segment.
         """
         populate(self.buffer, start, start + AHEAD_BYTES if start else len(self.buffer))
 
     def begin(self, run_id: str, first: int, now_ns: int) -> None:
-        """Write the header: from now on the segment counts.
+        """Write the header. From then on the segment counts.
 
         Args:
             run_id: 32 hex digits.
@@ -155,19 +159,20 @@ class Segment:
         self.buffer[:HEADER_SIZE] = body[:4] + zlib.crc32(body[8:]).to_bytes(4, "little") + body[8:]
 
     def seal(self) -> None:
-        """Mark the end: a reader continues in the next segment."""
+        """Write the end mark: readers continue in the next segment."""
+        # An `end` beyond the limit makes the segment full for every thread before the end mark is written.
         end, self.end = self.end, self.limit + 1
         self.buffer[end : end + len(END_FRAME)] = END_FRAME
 
     def sync(self) -> None:
-        """Write the segment's dirty pages to the disk; safe to call from another thread."""
+        """Write the segment's dirty pages to the disk. Thread-safe."""
         os.fsync(self.fd)
 
     def sync_up_to(self, end: int) -> None:
-        """Write the pages before an offset to the disk; safe to call from another thread.
+        """Write the full pages before an offset to the disk. Thread-safe.
 
-        A page that was written to the disk is write-protected until it is stored to again, and that store waits for
-        the file system's journal if it is busy. Pages that the loop is still filling are therefore better left alone.
+        A page that is written out becomes write-protected until the next store to it, and that store waits for the file
+        system's journal if it is busy. So the page that the loop is still filling is better left alone.
 
         Raises:
             OSError: the disk refuses.
@@ -175,7 +180,7 @@ class Segment:
         sync_pages(self.buffer, end)
 
     def close(self) -> None:
-        """Give the file back; the mapping goes with its last user."""
+        """Close the file. The mapping is released with its last user."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -192,7 +197,7 @@ class SegmentHead:
 
 
 def read_head(data: bytes | mmap.mmap) -> SegmentHead | None:
-    """The header of a segment, or None where none was written, or not in full."""
+    """The header of a segment; None if it is missing or incomplete."""
     if len(data) < HEADER_SIZE:
         return None
     magic, crc, run_id, number, first, created_ns = HEADER.unpack_from(data)
@@ -202,14 +207,15 @@ def read_head(data: bytes | mmap.mmap) -> SegmentHead | None:
 
 
 def segment_files(folder: Path) -> list[tuple[int, Path]]:
-    """The segment files of a writer's folder with the numbers that their names say, in order; -1: it says none."""
+    """The segment files in a writer's folder with the numbers in their names, sorted; -1 if a name has no number."""
     return sorted((_number(name.removesuffix(SUFFIX)), folder / name) for name in _names(folder, SUFFIX))
 
 
 def size_on_disk(folder: Path) -> int:
-    """Bytes of a writer's segments, spares included; one that the shipper deletes meanwhile counts as gone."""
+    """Bytes of a writer's segments, spares included."""
     total = 0
     for name in (*_names(folder, SUFFIX), *_names(folder, SPARE)):
+        # The shipper may delete it in the meantime.
         with contextlib.suppress(FileNotFoundError):
             total += (folder / name).stat().st_size
     return total
@@ -223,17 +229,17 @@ def _names(folder: Path, suffix: str) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries if entry.name.endswith(suffix) and entry.is_file()]
-    except FileNotFoundError:  # sent and deleted meanwhile
+    except FileNotFoundError:  # sent and deleted in the meantime
         return []
 
 
 def _kept_free(size: int) -> int:
-    """Bytes of a segment that are kept free for the last records: `LAST_BYTES`, or an eighth of a small one."""
+    """Bytes kept free for the last records: `LAST_BYTES`, or an eighth of a small segment."""
     return min(LAST_BYTES, size // 128 * 16)
 
 
 def _allocate(fd: int, size: int) -> None:
-    """Give the file its length with blocks behind it; a hole would kill the process when the disk is full."""
+    """Give the file its length, with blocks. A hole would kill the process with SIGBUS once the disk is full."""
     allocate = getattr(os, "posix_fallocate", None)
     if allocate is not None:
         try:
@@ -242,6 +248,7 @@ def _allocate(fd: int, size: int) -> None:
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
                 raise
+    # The file system cannot allocate blocks, so write them.
     zeros = b"\0" * 65536
     for start in range(0, size, len(zeros)):
         os.pwrite(fd, zeros[: size - start], start)

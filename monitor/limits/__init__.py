@@ -1,9 +1,9 @@
-"""What a run may hold: every bound, and how what lies beyond it is made valid.
+"""The limits of a run, and how values beyond them are made valid.
 
-The client applies these rules before it writes to its journal, the server before it stores. Both call the same
-functions, and what these return they return unchanged the second time, so that the two cannot disagree: no call of a
-training loop makes a record that the server refuses. Nothing here raises, for any input, and nothing is changed
-in silence: each function takes a `Note` and calls it with what it corrected, cut or dropped.
+The client applies these functions before it writes to its journal, the server before it stores. Applied to their own
+output they change nothing, so the two cannot disagree: a training loop never writes a record that the server refuses.
+No function here raises, for any input, and none changes anything silently: each takes a `Note` and calls it with what
+it corrected, cut or dropped.
 
 Nothing here imports numpy, which a training process need not have.
 """

@@ -1,4 +1,4 @@
-"""Any configuration as strict JSON data of bounded size."""
+"""Converts any configuration to strict JSON data of limited size."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ from monitor.limits.texts import Note, cut, label, shown, text
 Data = Mapping[str, object] | Mapping[object, object]
 
 _BITS: Final = 64
-"""An integer of more bits is kept as its digits: databases and other languages have no such number."""
+"""Integers with more bits are stored as text: databases and other languages have no such numbers."""
 _DIGITS: Final = 4096
-"""Bits up to which digits are written out; beyond, Python itself refuses sooner or later."""
+"""Integers with more bits are only described: beyond some size, Python itself refuses to write the digits."""
 _MOST_LOOKED_AT: Final = 400_000
+"""Most values of one document that are visited."""
 _BYTES: Final = (bytes, bytearray, memoryview)
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
-"""Where an object is in memory, which its text often says and which is another one each time."""
+"""The memory address in an object's text. It would differ each time."""
 _NOTHING: Final = object()
 
 
 def document(data: Data, note: Note, what: str = "config") -> dict[str, object]:
-    """A mapping as strict JSON data: text keys, 64-bit integers, non-finite floats as words, other types as text.
+    """Convert a mapping to strict JSON data.
 
-    Dataclasses, namespaces and what has `to_dict` are mappings, at any depth; sets, tuples and arrays lists; scalars of
-    numpy and torch numbers; enumerations of words their values; classes and functions their names. What does not fit
-    the bounds is cut or left out and counted; the small entries of the mapping are kept before the large ones.
+    Keys become text, non-finite floats strings, and unknown types text; integers have at most 64 bits. Dataclasses,
+    namespaces and objects with `to_dict` become mappings, at any depth. Sets, tuples and arrays become lists, scalars
+    of numpy and torch numbers, enumerations of strings their values, classes and functions their names. What exceeds
+    the limits is cut or dropped, and counted. Small entries are kept before large ones.
 
     Args:
         data: any mapping, cyclic ones included.
@@ -58,14 +60,14 @@ def document(data: Data, note: Note, what: str = "config") -> dict[str, object]:
 
 
 class _Copy:
-    """One walk over a document; what is kept is paid for with characters."""
+    """One walk over a document, with a budget of characters."""
 
     def __init__(self) -> None:
         self.left = MAX_CONFIG - 2
         self.looked_at = self.left_out = self.mended = 0
         self.where = ""
         self.inside: set[int] = set()
-        """The mappings and lists on the way to where the walk is, by identity."""
+        """Ids of the mappings and lists that enclose the current position, to detect cycles."""
 
     def mapping(self, data: Data, depth: int) -> dict[str, object]:
         items = list(islice(data.items(), MAX_ITEMS + 1))
@@ -191,14 +193,13 @@ class _Copy:
 
 
 def members(value: object) -> object:
-    """What a configuration object holds, as a mapping, a list or a plain value; None where it is only its text.
+    """The content of a configuration object as a mapping, a list or a plain value; None if only its text is useful.
 
-    These are the forms that configurations come in: dataclasses, named tuples, namespaces, enumerations of words, what
-    has `to_dict` (of Transformers, PEFT, ml_collections) or `model_dump` (of pydantic), attrs classes, and arrays of a
-    moderate size.
+    Handles dataclasses, named tuples, namespaces, enumerations of strings, objects with `to_dict` (Transformers, PEFT,
+    ml_collections) or `model_dump` (pydantic), attrs classes, and arrays of moderate size.
     """
     found: object = None
-    argparse = sys.modules.get("argparse")  # who has a namespace of it has imported it
+    argparse = sys.modules.get("argparse")  # whoever has a Namespace has imported argparse
     if isinstance(value, type):
         pass
     elif is_dataclass(value):
@@ -218,7 +219,7 @@ def members(value: object) -> object:
 
 
 def _array(value: Any) -> object:
-    """An array or a tensor as a number or a list; None where it is large, or has another form."""
+    """An array or a tensor as a number or a list; None if it is large, or of another kind."""
     if prod(value.shape) > MAX_ITEMS:
         return None
     found = getattr(value, "tolist" if len(value.shape) else "item", None)
@@ -226,7 +227,7 @@ def _array(value: Any) -> object:
 
 
 def _named(value: object) -> str:
-    """The name of a class or a function, or of an object's class: its text would be an address in memory."""
+    """The name of a class or function, or of an object's class. Their text would be a memory address."""
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{getattr(named, '__module__', None) or ''}.{named.__qualname__}".lstrip(".")
 

@@ -1,4 +1,4 @@
-"""The data of events, by kind: what the store takes, made of any input."""
+"""Validates the data of events by kind: turns any input into what the store accepts."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _ROLES: Final = ("train", "val", "goal")
 _RESUME: Final = ("never", "allow", "must")
 _ENDS: Final = (str(RunStatus.FINISHED), str(RunStatus.STOPPED), str(RunStatus.FAILED))
 _COUNTER: Final = 64
-"""Characters of a counter's name."""
+"""Most characters in a counter's name."""
 _HEARTBEAT_S: Final = 1e9
 _STRANGE: Final = 10
-"""Unknown fields of one event that are reported."""
+"""Most unknown fields of one event that are reported."""
 
 
 def valid(kind: str, data: object, note: Note) -> dict[str, object] | None:
-    """An event's data as it is stored, and as it stays when it is given again; None where nothing of it can be used.
+    """An event's data in valid form; None if nothing of it can be used. Valid data is returned unchanged.
 
     Args:
         kind: one of `EVENT_KINDS`.
@@ -91,7 +91,7 @@ def _run(data: Data, note: Note) -> dict[str, object]:
 
 
 def _roles(value: object, note: Note) -> dict[str, str] | None:
-    """Which series the user named for which role."""
+    """Role -> the series that the user assigned to it."""
     if value is None:
         return None
     if not isinstance(value, Mapping):
@@ -113,7 +113,7 @@ def _roles(value: object, note: Note) -> dict[str, str] | None:
 
 
 def _modes(value: object, note: Note) -> dict[str, str] | None:
-    """What the loop says of obeying."""
+    """The stop modes that the loop was started with."""
     try:
         found = stop_modes(value)
     except ValueError as error:
@@ -134,7 +134,7 @@ def _steps(value: object, note: Note) -> int | None:
 
 
 def _stop(data: Data, note: Note) -> dict[str, object]:
-    """The loop says that it was told to stop."""
+    """The loop reports that it was told to stop."""
     request, at = data.get("request"), data.get("step")
     number = request if isinstance(request, int) and not isinstance(request, bool) and 0 < request < 2**31 else None
     return {"request": number, "step": None if at is None else step(at, note, "stop.step")}
@@ -196,7 +196,7 @@ def _finish(data: Data, note: Note) -> dict[str, object]:
 
 
 def _warning(data: Data, _: Note) -> dict[str, object] | None:
-    """A warning is cut in silence: a warning of a warning would never end."""
+    """Warnings are cut silently: a warning about a warning would never end."""
     name, count = label(data.get("name") or ""), data.get("count", 1)
     if not name:
         return None
@@ -239,7 +239,7 @@ def _weights(data: Data, note: Note) -> dict[str, object] | None:
 
 
 def _examples(data: Data, note: Note) -> dict[str, object] | None:
-    """A summary of the examples' losses; one that `losses.examples` has not made is left out as a whole."""
+    """A summary of per-example losses. If `losses.examples` did not make it, it is dropped as a whole."""
     number = step(data.get("step"), note, "examples.step")
     found = {name: _finite(data.get(name)) for name in (*_COUNTS, *_SHARES)}
     quantiles, top, suspects = (_list(data.get(name)) for name in ("quantiles", "top", "suspects"))
@@ -266,7 +266,7 @@ def _list(value: object) -> list[object]:
 
 
 def _output(data: Data, note: Note) -> dict[str, object] | None:
-    """A piece of what a training wrote; control codes stay, as they are part of it."""
+    """A piece of what a training printed. Control codes are part of it and stay."""
     given = data.get("text")
     found = "" if given is None else line(given, MAX_TEXT, "output.text", note)
     if not found:
@@ -306,7 +306,7 @@ _KINDS: Final[Mapping[str, tuple[Callable[[Data, Note], dict[str, object] | None
     "output": (_output, ("stream", "step", "text")),
     "media": (media, FIELDS),
 }
-"""What makes the data of each kind, and the fields that it has; none where all of the data is the content."""
+"""Event kind -> (function that validates its data, its fields). No fields: the data itself is the content."""
 EVENT_KINDS: Final = frozenset(_KINDS)
 
 

@@ -1,4 +1,4 @@
-"""The data of an image, a table or a histogram: what the store takes, made of any input."""
+"""Validates images, tables and histograms: turns any input into what the store accepts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIELDS: Final = ("key", "kind", "step", "mime", "caption", "content")
 
 
 def media(data: Mapping[object, object], note: Note) -> dict[str, object] | None:
-    """An image, a table or a histogram; one that is not what it says is dropped as a whole."""
+    """An image, a table or a histogram. If its content does not match its type, it is dropped as a whole."""
     name, kind, mime = key(data.get("key")), data.get("kind"), data.get("mime")
     number = step(data.get("step"), note, "media.step")
     content = data.get("content")
@@ -36,7 +36,7 @@ def media(data: Mapping[object, object], note: Note) -> dict[str, object] | None
 
 
 def _check(kind: str, mime: object, content: bytes) -> None:
-    """Raise ValueError where the content is not what it is said to be."""
+    """Raise ValueError if the content does not match its type."""
     if len(content) > MAX_MEDIA:
         raise ValueError(f"{len(content):,} bytes, {MAX_MEDIA:,} are kept at most")
     if kind == "image":

@@ -1,4 +1,4 @@
-"""Steps, and floats as strict JSON has them."""
+"""Steps, and floats in strict JSON."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _NUMBER: Final = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?([eE][+-]?\d{1,3})?")
 
 
 def number_to_json(value: float) -> float | str:
-    """A float as JSON has it: what is not finite as "NaN", "Infinity" or "-Infinity"."""
+    """A float for JSON: non-finite values become "NaN", "Infinity" or "-Infinity"."""
     if math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def step(value: object, note: Note, what: str = "step") -> int | None:
-    """The step as an int of 64 bits; None, with a note, if it is not a number.
+    """The step as a 64-bit integer; None, with a note, if it is not a number.
 
     >>> step(3.0, print), step(True, print), step(10**400, lambda *told: None) == 2**63 - 1
     (3, 1, True)
@@ -39,7 +39,7 @@ def step(value: object, note: Note, what: str = "step") -> int | None:
 
 
 def value_of(text: str) -> object:
-    """A parameter that was stored as text, as a number if the text is one.
+    """A parameter stored as text, converted to a number if the text is one.
 
     >>> value_of("0.001"), value_of("1e-05"), value_of("64"), value_of("adam"), value_of("007")
     (0.001, 1e-05, 64, 'adam', '007')

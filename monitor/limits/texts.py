@@ -1,4 +1,4 @@
-"""Texts as every store takes them."""
+"""Converts text to what every store accepts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from monitor.domain import Counter
 
 Note = Callable[["Counter", str, str, int], None]
-"""Called with what was not taken as it came: the counter, what it happened to, an example, how often."""
+"""Called with what was changed or dropped: the counter, what it happened to, an example, how often."""
 
 _SHORT: Final = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 
 
 def silent(counter: Counter, key: str, example: str, n: int) -> None:
-    """Report nothing."""
+    """A `Note` that reports nothing."""
 
 
 def text(value: object) -> str:
-    r"""Anything as a text: no NUL, no half of a surrogate pair, and never an exception.
+    r"""Any value as text without NUL and halves of surrogate pairs. Never raises.
 
     >>> text("caf\udce9"), text(b"caf\xe9"), text(5), text("a\0b") == "a\ufffdb"
     ('caf\\udce9', 'caf\\xe9', '5', True)
@@ -42,7 +42,7 @@ def text(value: object) -> str:
 
 
 def cut(found: str, most: int) -> str:
-    """A text of so many characters at most; where it was longer it ends in an ellipsis.
+    """A text of at most `most` characters. If it was longer, it ends in an ellipsis.
 
     >>> cut("a sentence", 5)
     'a se…'
@@ -51,9 +51,9 @@ def cut(found: str, most: int) -> str:
 
 
 def label(value: object) -> str:
-    """A name, perhaps empty: without blanks around it, and of 250 characters at most.
+    """A name, stripped, of at most 250 characters; may be empty.
 
-    Two long names that differ stay different: eight digits after the ellipsis distinguish them.
+    Long names that differ stay different: eight hex digits follow the ellipsis.
     """
     found = text(value).strip()
     if len(found) <= MAX_NAME:
@@ -62,7 +62,7 @@ def label(value: object) -> str:
 
 
 def key(value: object) -> str:
-    """A metric's name as a store takes it.
+    """A valid metric name.
 
     >>> key(" loss "), key(""), len(key("k" * 300))
     ('loss', 'unnamed', 250)
@@ -71,11 +71,11 @@ def key(value: object) -> str:
 
 
 def line(value: object, most: int, what: str, note: Note) -> str:
-    """A text within its bound, with a note where it is not as it was given.
+    """A text within its limit, with a note if it had to be changed.
 
     Args:
         value: anything.
-        most: characters, at most.
+        most: most characters.
         what: what it is, for the note.
         note: called with what was changed.
     """
@@ -89,7 +89,7 @@ def line(value: object, most: int, what: str, note: Note) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in an error or a notice, in short form.
+    """A value shortened for an error or a notice.
 
     >>> shown("a"), len(shown("a" * 10**6)) < 100
     ("'a'", True)

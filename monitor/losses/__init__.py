@@ -1,6 +1,6 @@
-"""What a loss function is: which number to expect, which cannot be, and how the function behaves.
+"""Loss functions: which values to expect, which are impossible, and how a function behaves.
 
-Three doors, all pure (no file, no network, no server):
+Three entry points, all pure (no file, network or server):
 
 - specifications: `CrossEntropy(classes=10).chance_level`, `from_torch(module)`, `parse("huber(0.5)")`, `check_initial`;
 - measurement: `profile(fn, kind="regression")` for any torch or numpy callable;
@@ -178,7 +178,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what measures, and with it numpy, when it is first used."""
+    """Import what measures, and with it numpy, on first use."""
     if name in _WHERE:
         value: object = getattr(importlib.import_module(f"monitor.losses.{_WHERE[name]}"), name)
         globals()[name] = value

@@ -1,4 +1,4 @@
-"""Weights of a loss's parts, found while the model trains."""
+"""Balances the weights of a loss's parts during training."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 Method = Literal["uncertainty", "average", "gradients"]
 
 _KEPT: Final = 0.5
-"""Share of the old level that stays when a window has been read."""
+"""Share of the old level that is kept when a window is read."""
 _MOVED: Final = 1.05
-"""Factor by which a weight must have moved before new ones apply, so that a run holds few changes of weights."""
+"""A weight must change by this factor before new weights apply, to keep the number of changes in a run small."""
 
 
 class Logs(Protocol):
-    """What a `Run` is to a balancer."""
+    """What a balancer needs of a `Run`."""
 
     def log(
         self, data: Mapping[str, object], step: int | None = None, *, weights: Mapping[str, object] | None = None
@@ -30,35 +30,37 @@ class Logs(Protocol):
 
 
 class Balancer:
-    """Weights the parts of a loss so that none is learned at the others' expense because of its scale.
+    """Weights the parts of a loss so that no part dominates because of its scale.
 
-    A call takes the parts and returns the total to call `backward()` on. The weights are constants in it, add up to
-    the number of parts, and are renewed every `every` steps from the means since the last time. They are parameters of
-    no optimizer, and the total is exactly the weighted sum. With `run`, each call logs the total as `loss`, the parts
-    as `loss/<part>`, and the weights where they changed.
+    A call takes the parts and returns the total for `backward()`. The weights are constants in it, add up to the number
+    of parts, and are updated every `every` steps from the means since the last update. They are not parameters of any
+    optimizer, and the total is exactly the weighted sum. With `run`, each call logs the total as `loss`, the parts as
+    `loss/<part>`, and the weights when they change.
 
-    - `uncertainty`: 1 / level of the part: where the learned variances of Kendall et al. come to rest.
-    - `average`: dynamic weight average: parts whose loss falls slower than the others' get more. Each part is measured
-      in units of its first value; the original does not do so, and cannot balance scales.
-    - `gradients`: as GradNorm, parts get gradients of one size at the shared parameters, more for those that are
-      behind. Solved directly, not by a second optimizer.
+    - `uncertainty`: 1 / level of the part, which is where the learned variances of Kendall et al. converge.
+    - `average`: dynamic weight average: parts whose loss falls more slowly get more weight. Each part is measured
+    relative
+      to its first value; the original does not do so, and cannot balance scales.
+    - `gradients`: as in GradNorm, the parts get gradients of equal size at the shared parameters, larger ones if they
+    lag
+      behind. Solved directly, without a second optimizer.
 
-    A part that has come down by the factor `bound` counts as learned: its weight grows no further. A part that is not
-    finite renews no weights.
+    A part that has fallen by the factor `bound` counts as learned: its weight stops growing. A part that is not finite
+    updates no weights.
 
     Args:
         method: see above.
-        run: the run that the loss, its parts and the weights are logged to; None: nothing is logged.
+        run: the run that logs the loss, its parts and the weights; None: nothing is logged.
         shared: parameters that all parts depend on, such as those of the last shared layer. With them, each part's
-            gradient norm (`gradients/norm/<part>`) and the cosine of each pair (`gradients/cosine/<a>-<b>`, below 0:
-            they work against each other) are measured every `every` steps, and logged. `gradients` needs them.
-        every: steps between renewals, >= 1. For `average`, take an epoch's.
-        temperature: of `average`, > 0; a high one gives equal weights.
-        restore: of `gradients`, >= 0: how strongly a part that is behind is preferred; 0 makes the norms equal.
+            gradient norm (`gradients/norm/<part>`) and the cosine of each pair (`gradients/cosine/<a>-<b>`; negative:
+            they conflict) are measured and logged every `every` steps. Required for `gradients`.
+        every: steps between updates, >= 1. For `average`, use the steps of an epoch.
+        temperature: for `average`, > 0; a high one gives equal weights.
+        restore: for `gradients`, >= 0: how strongly lagging parts are preferred; 0 makes the norms equal.
         bound: > 1.
 
     Raises:
-        LossError: an argument cannot be used, or a part that must be above zero does not start there.
+        LossError: an argument is invalid, or a part that must be positive does not start positive.
 
     Example:
         >>> import torch
@@ -99,13 +101,13 @@ class Balancer:
         self._window: dict[str, tuple[Tensor, int]] = {}
 
     def __call__(self, parts: Mapping[str, Tensor], step: int | None = None) -> Tensor:
-        """The weighted sum of the parts, which is logged with them.
+        """The weighted sum of the parts; logged with them.
 
         Args:
-            parts: the mean of each part, a tensor of one number; a part may be missing from some calls.
-            step: as for `Run.log`.
+            parts: the mean of each part, a one-element tensor; a part may be missing in some calls.
+            step: as in `Run.log`.
         """
-        for name, value in parts.items():
+        for name, value in parts.items():  # summed on the device: reading each value would wait for it
             seen, n = self._window.get(name, (0.0, 0))
             self._window[name] = seen + value.detach().float(), n + 1
         new = [name for name in parts if name not in self._first]
@@ -122,18 +124,18 @@ class Balancer:
         return total
 
     def state_dict(self) -> dict[str, object]:
-        """What a checkpoint keeps, so that a resumed training goes on with the same weights."""
+        """The state for a checkpoint, so that a resumed training continues with the same weights."""
         return {name: dict(getattr(self, name)) for name in _KEPT_STATE} | {"calls": self._calls}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Continue from what `state_dict` returned."""
+        """Restore a state from `state_dict`."""
         for name in _KEPT_STATE:
             setattr(self, name, dict(state[name]))  # type: ignore[call-overload]
         self._calls = int(state["calls"])  # type: ignore[call-overload]
         self._window = {}
 
     def _renew(self) -> None:
-        """Read the means since the last time, one transfer per part, and take new weights where they have moved."""
+        """Read the means since the last update, one transfer per part; apply new weights if they changed enough."""
         means = {name: float(total) / n for name, (total, n) in self._window.items()}
         self._window = {}
         for name, mean in means.items():
@@ -154,12 +156,12 @@ class Balancer:
             self.weights = found
 
     def _raw(self) -> dict[str, float]:
-        """The weights before they are scaled."""
-        if self.method == "uncertainty":
+        """The weights before scaling."""
+        if self.method == "uncertainty":  # bounded, so that a solved part does not get an ever larger weight
             return {name: 1 / max(self._level[name], first / self.bound) for name, first in self._first.items()}
         if self.method == "average":
             found = {name: self._rate.get(name, 1.0) / self.temperature for name in self._first}
-            top = max(found.values(), default=0.0)
+            top = max(found.values(), default=0.0)  # against overflow; it cancels out in the scaling
             return {name: math.exp(rate - top) / self._first[name] for name, rate in found.items()}
         behind = {name: max(self._level[name] / first, 1 / self.bound) if first > 0 else 1.0
                   for name, first in self._first.items()}  # fmt: skip
@@ -170,11 +172,12 @@ class Balancer:
         }
 
     def _gradients(self, parts: Mapping[str, Tensor]) -> dict[str, float]:
-        """Each part's gradient norm at the shared parameters, and the cosine of each pair, by the names of series."""
+        """Each part's gradient norm at the shared parameters, and the cosine of each pair, by series name."""
         import torch
 
         flat: dict[str, Tensor] = {}
         for name, value in parts.items():
+            # The caller's own `backward()` still needs the graph.
             found = torch.autograd.grad(value, self.shared, retain_graph=True, allow_unused=True)
             each = zip(self.shared, found, strict=True)
             flat[name] = torch.cat([(torch.zeros_like(p) if g is None else g).float().flatten() for p, g in each])
@@ -195,10 +198,10 @@ _KEPT_STATE: Final = ("weights", "_first", "_level", "_rate", "_norm", "_first_n
 
 
 def _start(name: str, value: float, method: Method) -> float:
-    """A part's first value, in whose units it is measured.
+    """A part's first value, which is its unit of measurement.
 
     Raises:
-        LossError: it is not above zero, and the method divides by it.
+        LossError: it is not positive, and the method divides by it.
     """
     if value <= 0 and method != "gradients":
         raise LossError(

@@ -1,4 +1,4 @@
-"""Whether embeddings use their space: alignment, uniformity, and the directions that they lie along."""
+"""Measures how embeddings use their space: alignment, uniformity and effective rank."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from monitor.errors import LossError
 
 POINT: Final = -0.5
-"""Uniformity above which embeddings lie close to one point: their mean squared distance is below about a quarter."""
+"""Uniformity above which embeddings are close to one point: their mean squared distance is below about a quarter."""
 FEW: Final = 0.1
-"""Share of the directions that can be used, below which few of them are."""
+"""Share of the usable directions below which few are used."""
 MOST: Final = 2000
-"""Embeddings that uniformity is measured over; of more, evenly spaced ones are taken."""
+"""Embeddings used to measure uniformity, at most; of more, evenly spaced ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +24,10 @@ class EmbeddingHealth:
     """How embeddings lie on the unit sphere.
 
     Attributes:
-        alignment: mean squared distance of a pair, from 0 (best) to 4; None without pairs.
-        uniformity: log of the mean of `exp(-2 d**2)` over all pairs; 0 where all lie in a point.
-        effective_rank: how many directions they spread along.
-        collapse: in words, "" where they do not.
+        alignment: mean squared distance of a positive pair, from 0 (best) to 4; None without pairs.
+        uniformity: log of the mean of `exp(-2 d**2)` over all pairs; 0 if all are at one point.
+        effective_rank: the number of directions they spread along.
+        collapse: what is wrong, in words; "" if nothing is.
     """
 
     alignment: float | None
@@ -36,7 +36,7 @@ class EmbeddingHealth:
     collapse: str
 
     def to_dict(self) -> dict[str, float]:
-        """The numbers, ready to be logged."""
+        """The numbers, ready for `log()`."""
         return {name: value for name, value in asdict(self).items() if isinstance(value, float)}
 
 
@@ -45,10 +45,10 @@ def embedding_health(embeddings: ArrayLike, positives: ArrayLike | None = None) 
 
     Args:
         embeddings: (n, dimensions), n >= 2; finite.
-        positives: what each of them should lie close to, in the same shape.
+        positives: for each, the embedding it should be close to; same shape.
 
     Raises:
-        LossError: they have another shape, are not finite, or one has no length.
+        LossError: wrong shape, not finite, or an embedding of length zero.
 
     Example:
         >>> embedding_health([[1.0, 0.0], [0.9, 0.1], [1.0, 0.1]]).collapse

@@ -1,4 +1,4 @@
-"""Which examples make the loss: who holds it, whose labels are doubtful, and how far one of them pulls the gradient."""
+"""Per-example losses: which examples make the loss, whose labels are doubtful, and how much one pulls the gradient."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 MOST: Final = 200_000
-"""Examples that are followed."""
-TOP: Final = 10
+"""Examples that are tracked, at most."""
+TOP: Final = 10  # worst examples listed per summary
 SUSPECTS: Final = 200
-"""Suspects that are named; of more, those of the largest mean loss."""
+"""Suspects that are listed, at most; those with the largest mean loss."""
 QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _FEW: Final = 50
-"""Examples below which no two groups are looked for."""
+"""Number of examples below which no groups are searched for."""
 _APART: Final = 0.7
-"""Share of the variance that lies between the two groups, at least; an exponential distribution has 0.65."""
+"""Share of the variance between the two groups, at least; an exponential distribution has 0.65."""
 _MOST_SUSPECTS: Final = 0.3
-"""Share of the examples that can be suspects: of more, one cannot say which group is the odd one."""
+"""Share of the examples that can be suspects, at most: beyond it, it is unclear which group is the odd one."""
 _LARGEST: Final = 0.01
-"""Share of the examples whose share of the loss is told."""
+"""Share of the examples that `top_share` is about."""
 
 
 class ExampleLosses:
-    """The newest and the mean loss of each example, and what they say together.
+    """The latest and the mean loss of each example, and a summary of them.
 
-    Suspects are examples whose mean loss over the training stands apart from the others': a network learns what most
-    labels agree on before it learns the exceptions by heart, so a wrong label keeps a high loss for long. The border is
-    Otsu's, and nobody is suspected if the two groups hold less than `_APART` of the variance. Examples that are hard or
-    rare can be among them: look at them before you change a label.
+    Suspects are examples whose mean loss over the training stands apart. A network learns what most labels agree on
+    before it memorises exceptions, so wrong labels keep a high loss for long. The threshold is Otsu's; there are no
+    suspects if the two groups account for less than `_APART` of the variance. Suspects may also be hard or rare
+    examples: look at them before changing a label.
 
     Args:
-        loss: what is known of the loss, as a run stores it: from it one tells how large an example's gradient is.
+        loss: what a run stores about its loss; used to compute gradient sizes.
 
     Example:
         >>> seen = ExampleLosses()
@@ -58,14 +58,14 @@ class ExampleLosses:
         self._beyond = self._broken = 0
 
     def add(self, ids: Sequence[Hashable], values: Sequence[float] | Array) -> dict[str, Any] | None:
-        """Take in the losses of some examples; a summary once as many came as there are examples, else None.
+        """Add losses of some examples. Returns a summary once as many came in as there are examples, else None.
 
         Args:
             ids: n names or numbers of examples.
-            values: n losses; those that are not finite are counted and left out.
+            values: n losses; those that are not finite are counted and dropped.
 
         Raises:
-            ValueError: there are not as many ids as losses.
+            ValueError: the lengths differ.
         """
         losses = np.asarray(values, np.float64).reshape(-1)
         if len(ids) != len(losses):
@@ -86,7 +86,7 @@ class ExampleLosses:
         return self.summary()
 
     def summary(self) -> dict[str, Any]:
-        """What is stored: plain data of a few KiB, whatever the number of examples."""
+        """The summary to store: plain data of a few KiB, for any number of examples."""
         n = len(self._ids)
         last, mean = self._last[:n], self._sum[:n] / self._count[:n]
         size, total = np.abs(last), float(np.abs(last).sum())
@@ -122,10 +122,10 @@ class ExampleLosses:
 
 
 def gradient_sizes(losses: Array, loss: Mapping[str, object] | None) -> Array | None:
-    """The size of each example's gradient at the model's output, by its loss; None where that cannot be told.
+    """The size of each example's gradient at the model's output; None if the loss does not determine it.
 
-    Of a cross-entropy it is 1 - exp(-loss), what the true class lacks; of a squared error it goes with the root, of an
-    absolute one it is the same for all.
+    For a cross-entropy it is 1 - exp(-loss); for a squared error it is proportional to the root; for an absolute error
+    it is the same for all.
 
     >>> gradient_sizes(np.array([1.0, 100.0]), {"kind": "mse"}).tolist()
     [1.0, 10.0]
@@ -164,7 +164,7 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
 
 
 def _apart(mean: Array) -> NDArray[np.intp]:
-    """The examples whose mean loss stands apart, the largest first; none where the losses are not two groups."""
+    """The examples whose mean loss stands apart, largest first; none if the losses do not form two groups."""
     none: NDArray[np.intp] = np.empty(0, np.intp)
     n = len(mean)
     if n < _FEW:

@@ -1,4 +1,4 @@
-"""How good a ranking is where people look: at its top, over all items."""
+"""Ranking metrics at the top of the list, over all items."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from monitor.errors import LossError
 def ranking_metrics(
     scores: ArrayLike, relevance: ArrayLike, *, at: int = 10, exclude: ArrayLike | None = None
 ) -> dict[str, float]:
-    """NDCG, recall, mean reciprocal rank and hit rate of the first items, ready to be logged: `{"ndcg@10": ...}`.
+    """NDCG, recall, mean reciprocal rank and hit rate of the top items, ready for `log()`: `{"ndcg@10": ...}`.
 
-    Score all items, not a sample of them: with sampled ones, two models can change places. Equal scores are ordered at
-    random, always alike. Users without a relevant item are left out.
+    Score all items, not a sample: with samples, two models can change places. Ties are broken at random, but
+    reproducibly. Users without a relevant item are left out.
 
     Args:
-        scores: (users, items), or (items,) of one list; higher comes first.
-        relevance: the same shape, >= 0; graded for NDCG, whose gain is `2**relevance - 1`.
-        at: items that are looked at, >= 1.
-        exclude: the same shape, true where an item is not to be recommended, such as what was seen in training.
+        scores: (users, items), or (items,) for one list; higher ranks first.
+        relevance: same shape, >= 0; graded for NDCG, whose gain is `2**relevance - 1`.
+        at: number of top items, >= 1.
+        exclude: same shape, true for items not to recommend, such as those seen in training.
 
     Raises:
         LossError: the shapes differ, a score is NaN, or no user has a relevant item.

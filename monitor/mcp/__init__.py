@@ -1,7 +1,7 @@
-"""The monitor as tools of an agent, by the Model Context Protocol: `monitor mcp`.
+"""The monitor as tools for agents, over the Model Context Protocol: `monitor mcp`.
 
-It reads and writes through `monitor.Api` alone, so that it obeys the server's token, and works over a server as over
-the store of this machine. `docs/agents.md` describes it.
+Reads and writes only through `monitor.Api`, so it respects the server's token, and works with a server and with the
+embedded store. See `docs/agents.md`.
 """
 
 from __future__ import annotations

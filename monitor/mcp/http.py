@@ -1,4 +1,4 @@
-"""The tools over HTTP: behind the token, and on loopback without one."""
+"""Serves the tools over HTTP: with a token, or on loopback without one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class Guarded:
-    """Lets only requests through that carry the token.
+    """Passes on only requests with the right token.
 
     Args:
-        app: what is guarded.
-        token: None where none is needed.
+        app: the application to protect.
+        token: the token; None: not needed.
     """
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
@@ -37,7 +37,7 @@ class Guarded:
 
 
 def serve(server: MCPServer, host: str, port: int, token: str | None) -> None:
-    """Serve the tools at `/mcp` until interrupted; prints the address."""
+    """Serve the tools at `/mcp` until interrupted. Prints the address."""
     import socket
     import sys
 

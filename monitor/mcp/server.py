@@ -1,4 +1,4 @@
-"""The server of the Model Context Protocol: which tools there are, and what an agent is told of them."""
+"""The MCP server: which tools there are, and the instructions for agents."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Options:
     """What an agent may do.
 
     Attributes:
-        write: it may ask loops to stop, answer and silence alerts, and annotate runs; else it only reads.
-        projects: only runs of these projects; none: of all.
-        files: the folder of files that it may have diagnosed; None: none. Over standard input and output the agent is
-            the user, over HTTP it may be anybody with the token.
-        who: who asks for a stop and answers alerts, as people see it.
+        write: True: it may also request stops, acknowledge and silence alerts, and annotate runs.
+        projects: only runs of these projects; empty: all.
+        files: the folder with files that it may diagnose; None: no files. Over standard input and output the agent acts
+            for the user; over HTTP it may be anyone with the token.
+        who: the name shown to people for its stops and alert changes.
     """
 
     write: bool = False
@@ -49,11 +49,11 @@ class Options:
 
 
 def create_server(api: Api, options: Options) -> MCPServer:
-    """The server with the tools that the options allow.
+    """Create the server with the tools that the options allow.
 
     Args:
-        api: what it reads from; the caller closes it.
-        options: what an agent may do.
+        api: where it reads from; closed by the caller.
+        options: what the agent may do.
     """
     server = MCPServer("lossmonitor", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
     tools = Tools(api, options.projects, options.files, options.who)
@@ -74,7 +74,7 @@ def create_server(api: Api, options: Options) -> MCPServer:
 
 
 def _told(tool: _F) -> Callable[..., Any]:
-    """The tool, whose errors an agent reads as one line that names the fix."""
+    """The tool with errors turned into one line that names the fix."""
 
     @functools.wraps(tool)
     def telling(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What an agent can ask for: each tool is a method, whose signature and docstring it reads."""
+"""The tools that an agent can call. Agents read each method's signature and docstring."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from monitor.reader.questions import WAIT_S
 from monitor.reader.run_view import RunView
 
 POINTS: Final = 200
-"""Points of a curve that an agent is given unless it asks for more."""
-_MOST_POINTS: Final = 2000
+"""Default number of points per curve."""
+_MOST_POINTS: Final = 2000  # more would fill an agent's context
 _MOST_RUNS: Final = 100
 Json = dict[str, Any]
 State = Literal["open", "pending", "firing", "acknowledged", "silenced", "resolved", "all"]
@@ -28,10 +28,10 @@ class Tools:
     """The tools over one reader.
 
     Args:
-        api: what they read from.
-        projects: only runs of these; none: of all.
-        files: the folder of files that may be diagnosed; None: none.
-        who: who asks for a stop, and answers alerts.
+        api: where they read from.
+        projects: only runs of these projects; empty: all.
+        files: the folder with files that may be diagnosed; None: no files.
+        who: the name for stops and alert changes.
     """
 
     def __init__(self, api: Api, projects: Sequence[str], files: Path | None, who: str) -> None:
@@ -58,15 +58,18 @@ class Tools:
         return {"total": page.total if not self._projects or project else len(rows), "runs": rows}
 
     def explain(self, run: str) -> Json:
-        """Explain a run from what is stored, and what to try next.
+        """Explain a run from stored data, and suggest what to try next.
 
-        It says verdict, evidence, best step and checkpoint, what a stop saves, and how its configuration differs from
-        the best run of its group, with what that one reached. `text` says it in few words.
+        Returns verdict, evidence, best step and checkpoint, what a stop saves, and how its configuration differs from
+        the best run of its group, with what that run reached. `text` is a short summary.
         """
         return dict(self._api.explain(self._view(run).id))
 
     def attention(self, limit: int = 5, project: str | None = None) -> Json:
-        """The open runs that need somebody, the most urgent first, with what a stop saves; and the fleet in numbers."""
+        """List open runs that need somebody, most urgent first, with what a stop saves.
+
+        Also returns summary numbers of all runs.
+        """
         from monitor.wire import jsonable
 
         if project is None and len(self._projects) == 1:
@@ -83,7 +86,7 @@ class Tools:
         return data
 
     def compare(self, runs: list[str]) -> Json:
-        """Compare runs: what each reached, its verdict, and the entries of their configurations that differ."""
+        """Compare runs: what each reached, its verdict, and the configuration entries that differ."""
         infos = [self._view(run).info for run in runs[:_MOST_RUNS]]
         flat = [dict(_flat(info.config)) for info in infos]
         keys = dict.fromkeys(key for each in flat for key in each)
@@ -95,9 +98,9 @@ class Tools:
         return {"differing": differing, "runs": rows}
 
     def curve(self, run: str, key: str | None = None, points: int = POINTS) -> Json:
-        """A curve as numbers, reduced so that every extreme stays: `steps` and `values`.
+        """Get a curve as numbers, `steps` and `values`, reduced without losing an extreme.
 
-        Without `key`, the names of the run's series with their last values and extremes.
+        Without `key`: the names of the run's series with their last values and extremes.
         """
         view = self._view(run)
         if key is None:
@@ -107,10 +110,10 @@ class Tools:
         return _plain(data)
 
     def curve_picture(self, run: str, keys: list[str] | None = None) -> Image:
-        """A small PNG of up to three curves of a run.
+        """Draw up to three curves of a run as a small PNG.
 
-        Its judged losses, unless `keys` names others; a dashed line marks where the worst finding began, a green one
-        the best step.
+        By default its training loss, validation loss and goal. A dashed line marks the onset of the worst finding, a
+        green one the best step.
         """
         view = self._view(run)
         judged = [s.key for s in view.series() if str(s.role) in ("train", "val", "goal")]
@@ -126,10 +129,10 @@ class Tools:
     def wait(
         self, runs: list[str], until: list[str] | None = None, timeout_s: float = WAIT_S, every: bool = False
     ) -> Json:
-        """Wait until something happens in one of some runs, or with `every` in all of them.
+        """Wait until something happens in one of several runs, or with `every` in all of them.
 
-        `until`: finish (default), stop, alert, verdict=NAME; several: whichever comes first. At most ten minutes;
-        call again while `timeout`.
+        `until`: finish (default), stop, alert, verdict=NAME; with several, whichever comes first. Waits ten minutes at
+        most; call again while `timeout` is true.
         """
         ids = [self._view(run).id for run in runs]
         most = max(0.0, min(timeout_s, 600.0))
@@ -138,10 +141,10 @@ class Tools:
         return {"timeout": not done, "outcomes": [outcome.to_dict() for outcome in found]}
 
     def events(self, run: str, since: str = "", wait_s: float = 0.0) -> Json:
-        """What happened in a run since a cursor, each once.
+        """Get what happened in a run since a cursor, each event once.
 
-        Points, findings, advice, stops, alerts, status; waits for up to 25 s. Give the answer's `cursor` with the
-        next call.
+        Events are points, findings, advice, stops, alerts and status changes. Waits up to 25 s. Pass the returned
+        `cursor` to the next call.
         """
         from monitor.wire import jsonable
 
@@ -151,7 +154,7 @@ class Tools:
         return data
 
     def ledger(self, project: str | None = None) -> Json:
-        """What stops have saved and lost, by project and month, and what patience 10 would have on the same runs."""
+        """Get what stops saved and lost, by project and month, next to stopping with patience 10 on the same runs."""
         found = self._api.ledger(project)
         months = [m.to_dict() for m in found.months if not self._projects or m.project in self._projects]
         return {"currency": found.currency, "months": months}
@@ -175,9 +178,9 @@ class Tools:
         outliers: bool = False,
         label_noise: float = 0.0,
     ) -> Json:
-        """Loss functions for a task, best first, each with its reasons.
+        """Suggest loss functions for a task, best first, with reasons.
 
-        `imbalance`: of the most frequent class to the rarest; `label_noise`: share of wrong labels.
+        `imbalance`: ratio of the most frequent class to the rarest; `label_noise`: share of wrong labels.
         """
         from monitor import losses
 
@@ -185,7 +188,7 @@ class Tools:
         return _plain(found.to_dict())
 
     def diagnose_file(self, path: str) -> Json:
-        """Diagnose the losses in a file or folder that other tools wrote: CSV, JSONL, a text log, TensorBoard, W&B."""
+        """Diagnose the losses in a file or folder written by other tools: CSV, JSONL, a text log, TensorBoard, W&B."""
         from monitor.importers import judge, read_curves
 
         assert self._files is not None
@@ -195,11 +198,11 @@ class Tools:
         return _plain(judge(read_curves(str(place)).run).to_dict())
 
     def request_stop(self, run: str, reason: str) -> Json:
-        """Ask the loop of a run to stop, with the reason that people will read. `explain` says how far the stop is."""
+        """Ask a run's loop to stop; people will read the reason. `explain` shows the state of the stop."""
         return self._view(run, change=True).request_stop(self._who, reason).to_dict()
 
     def withdraw_stop(self, run: str) -> Json:
-        """Take back a stop that the loop has not received yet."""
+        """Withdraw a stop that the loop has not received yet."""
         return self._view(run, change=True).withdraw_stop(self._who).to_dict()
 
     def list_alerts(
@@ -212,9 +215,10 @@ class Tools:
         limit: int = 20,
         cursor: str | None = None,
     ) -> Json:
-        """List alerts, those that changed last first; `cursor` of the answer gives the next ones, null on the last.
+        """List alerts, most recently changed first.
 
-        `state`: open (default) is every one that is not resolved. `counts` has how many there are of each state.
+        Pass the returned `cursor` for the next page; it is null on the last. `state`: open (default) means not
+        resolved. `counts` is the number of alerts by state.
         """
         limit = max(1, min(limit, _MOST_RUNS))
         if project is None and len(self._projects) == 1:
@@ -230,18 +234,18 @@ class Tools:
         return {"alerts": rows, "cursor": page.cursor, **counts}
 
     def acknowledge(self, alert: str, note: str = "") -> Json:
-        """Take an alert on, so that people know and it is not repeated; `note` says what is done about it.
+        """Acknowledge an alert: people see that you handle it, and reminders stop. `note` says what is being done.
 
-        `list_alerts`, `attention`, `explain` and `events` give the ids of alerts.
+        `list_alerts`, `attention`, `explain` and `events` return the ids of alerts.
         """
         return _alert(self._api.acknowledge(self._alert(alert).id, self._who, note))
 
     def mark_alert(self, alert: str, mark: Literal["helpful", "false alarm"] | None) -> Json:
-        """Say whether an alert was worth sending; people tune rules by these marks. Null takes it back."""
+        """Mark an alert as helpful or as a false alarm; people tune rules by these marks. Null removes the mark."""
         return _alert(self._api.mark(self._alert(alert).id, mark, self._who))
 
     def annotate(self, run: str, note: str = "", tags: dict[str, str | None] | None = None) -> Json:
-        """Add a paragraph to the note of a run, in Markdown, and set tags; null takes a tag away."""
+        """Append a paragraph to a run's note, in Markdown, and set tags; null removes a tag."""
         view = self._view(run, change=True)
         said = f"{note.strip()} ({self._who})" if note.strip() else ""
         text = "\n\n".join(part for part in (self._api.snapshot(view.id).note.rstrip(), said) if part) if said else None
@@ -249,12 +253,12 @@ class Tools:
         return {"run": info.id, "note": self._api.snapshot(view.id).note, "tags": dict(info.tags)}
 
     def silence(self, run: str, reason: str, hours: float, rule: str = "*") -> Json:
-        """Send nobody the alerts of a run, or of one rule on it, for some hours; others see the reason."""
+        """Silence the alerts of a run, or of one rule on it, for some hours; others see the reason."""
         matcher = {"run": self._view(run, change=True).id, "rule": rule}
         return self._api.silence(matcher, reason=reason, by=self._who, for_s=3600 * hours).to_dict()
 
     def unsilence(self, run: str) -> Json:
-        """End the silences of a run that `silence` began."""
+        """End the silences of a run that `silence` created."""
         view = self._view(run, change=True)
         found = [each for each in self._api.silences() if each.run == view.id]
         return {"ended": [self._api.unsilence(each.id).to_dict() for each in found]}
@@ -263,7 +267,7 @@ class Tools:
         """An alert that the agent may see.
 
         Raises:
-            AlertNotFound: there is none, or it is of another project.
+            AlertNotFound: there is no such alert, or it belongs to another project.
         """
         found = self._api.alert(ref)
         if not self._mine(found.project):
@@ -274,7 +278,8 @@ class Tools:
         """A run that the agent may see.
 
         Raises:
-            RunNotFound: there is none, it is of another project, or the reference is too short to change it by.
+            RunNotFound: there is no such run, it belongs to another project, or the reference is too short for changing
+            it.
         """
         found = self._api.run(ref)
         if not self._allowed(found.info) or (change and not found.info.is_meant_by(ref)):
@@ -289,7 +294,7 @@ class Tools:
 
 
 def _row(run: RunInfo) -> Json:
-    """A run in few words."""
+    """A short summary of a run."""
     advice = run.recommendation
     return {
         "id": run.id, "project": run.project, "name": run.name, "group": run.group, "status": str(run.status),
@@ -300,7 +305,7 @@ def _row(run: RunInfo) -> Json:
 
 
 def _alert(info: AlertInfo) -> Json:
-    """An alert in few words."""
+    """A short summary of an alert."""
     return {
         "id": info.id, "run": info.run_id, "rule": info.rule, "severity": str(info.severity),
         "state": str(info.state), "title": headline(info), "step": info.step, "count": info.count,
@@ -317,7 +322,7 @@ def _flat(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _plain(data: Any) -> Json:
-    """Strict JSON data: what is not finite becomes a word."""
+    """Strict JSON data; values that are not finite become text."""
     from monitor.wire import jsonable
 
     found = jsonable(data)

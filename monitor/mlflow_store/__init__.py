@@ -1,4 +1,4 @@
-"""MLflow: what a run looks like there, and a mirror of all runs in a tracking server."""
+"""MLflow: what a run looks like there, MLflow's tracking store over our chunks, and a mirror to a tracking server."""
 
 from __future__ import annotations
 

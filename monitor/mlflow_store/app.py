@@ -1,6 +1,6 @@
-"""MLflow's own server application over our store, and what stands in front of it.
+"""MLflow's own server application over our store, and the dispatch in front of it.
 
-MLflow is imported when an application is made, not before: the process that starts the workers does not need it.
+MLflow is imported only when an application is created: the process that starts the workers does not need it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from monitor.mlflow_store.store import Store
 
 SCHEMES: Final = ("sqlite", "postgresql")
-"""Backends that our store supports; MLflow's own store serves all others."""
+"""Backends that our store supports. MLflow's own store serves all others."""
 _OPEN: Final = frozenset({"/health", "/version"})
-"""Answered without a token, for probes."""
+"""Paths answered without a token, for probes."""
 _PROMETHEUS: Final = "prometheus_multiproc_dir"
-"""Where MLflow and the client of Prometheus look for the folder of `--expose-prometheus`."""
+"""Environment variable in which MLflow and the Prometheus client look for the folder of `--expose-prometheus`."""
 
 
 def database_url() -> str:
     """The database of a server that `mlflow server` started.
 
     Raises:
-        SettingsError: MLflow was started with a backend or a kind of server that is not supported.
+        SettingsError: MLflow was started with an unsupported backend or kind of server.
     """
     from mlflow.server.constants import BACKEND_STORE_URI_ENV_VAR
 
@@ -50,7 +50,7 @@ def database_url() -> str:
 
 
 def open_store() -> Store:
-    """The tracking store of this process, which MLflow's server creates on its first request; from now on ours."""
+    """The tracking store of this process. MLflow's server creates it on its first request; from now on it is ours."""
     from mlflow.server import handlers
 
     from monitor.mlflow_store.store import Store
@@ -63,15 +63,16 @@ def open_store() -> Store:
 
 
 def make_app(store: Store, *, users: bool = False) -> Any:
-    """MLflow's application.
+    """Create MLflow's application.
 
     Args:
         store: the tracking store of this process.
-        users: MLflow's own users and permissions apply (its `basic-auth`).
+        users: True to use MLflow's own users and permissions (its `basic-auth`).
 
     Raises:
-        SettingsError: `users` are wanted, and what they need is not installed.
+        SettingsError: `users` is True, and what they need is not installed.
     """
+    from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
     from mlflow.server.constants import ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR
 
     with warnings.catch_warnings():
@@ -80,13 +81,13 @@ def make_app(store: Store, *, users: bool = False) -> Any:
         if users:
             return _app_with_users()
         from mlflow.server.fastapi_app import app
-    if not any(os.environ.get(name) for name in (ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR)):
-        direct.put_in_front(app, store)
-    return app
+    if any(os.environ.get(name) for name in (ARTIFACTS_ONLY_ENV_VAR, PROMETHEUS_EXPORTER_ENV_VAR)):
+        return app
+    return direct.InFront(app, store, workspaces=MLFLOW_ENABLE_WORKSPACES.get())
 
 
 def _app_with_users() -> Any:
-    """MLflow's `basic-auth`: Flask asks for a name and a password, so that every request has to go through it."""
+    """MLflow's `basic-auth`. Flask asks for a name and a password, so every request must go through it."""
     try:
         from mlflow.server.auth import create_app
     except ImportError as error:
@@ -96,12 +97,12 @@ def _app_with_users() -> Any:
 
 
 def set_up(url: str, folder: Path, *, guarded: bool) -> None:
-    """Configure MLflow's server, which reads its settings from the environment.
+    """Configure MLflow's server through the environment, from which it reads its settings.
 
     Args:
         url: the database, as MLflow writes it.
         folder: where artifacts are stored.
-        guarded: every request carries a token, so its Host header need not be checked.
+        guarded: True if every request carries a token, so that its Host header need not be checked.
     """
     from mlflow.server import constants
 
@@ -119,7 +120,7 @@ def set_up(url: str, folder: Path, *, guarded: bool) -> None:
 
 
 def _build(store_uri: str, artifact_uri: str | None = None) -> Store:
-    """Make the tracking store; MLflow calls this."""
+    """Create the tracking store. MLflow calls this."""
     from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
     from mlflow.server.constants import READ_REPLICA_BACKEND_STORE_URI_ENV_VAR as REPLICA
 
@@ -130,14 +131,14 @@ def _build(store_uri: str, artifact_uri: str | None = None) -> Store:
 
 
 class Beside:
-    """Two applications at one address: ours in front, which answers its own paths, and MLflow's behind it.
+    """Two applications at one address: ours answers its own paths, MLflow's everything else.
 
-    MLflow's middleware never sees our requests: it would refuse hosts and origins by its own rules.
+    MLflow's middleware never sees our requests; it would refuse hosts and origins by its own rules.
 
     Args:
-        front: ours; it also gets the server's lifespan events.
+        front: our application; it also gets the server's lifespan events.
         behind: MLflow's.
-        refusal: says why a request to MLflow is not let in, and None if it is; None lets everybody in.
+        refusal: returns the response that refuses a request to MLflow, or None if it may pass; None lets everybody in.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class Beside:
         self._front, self._behind, self._refusal = front, behind, refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request to whom it is for."""
+        """Pass a request to the application that answers it."""
         if scope["type"] == "lifespan" or is_ours(scope["path"]):
             await self._front(scope, receive, send)
             return
@@ -157,7 +158,7 @@ class Beside:
 
 
 def is_ours(path: str) -> bool:
-    """True for a path that our API answers; `/metrics` is MLflow's where `--expose-prometheus` asks for its metrics.
+    """True for a path that our API answers. `/metrics` is MLflow's if `--expose-prometheus` is used.
 
     >>> [is_ours(path) for path in ("/api/v1/runs", "/signin", "/api/2.0/mlflow/runs/create", "/")]
     [True, True, False, False]

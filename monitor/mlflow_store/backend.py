@@ -20,7 +20,7 @@ from monitor.store.mlflow import MlflowStore
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """Our store over a database of MLflow's, and what judges the runs in it."""
+    """Our store on an MLflow database, and the rules that judge its runs."""
 
     store: MlflowStore
     engines: Judges
@@ -32,16 +32,16 @@ _engines: Final[list[Judges]] = []
 
 
 def use_engines(engines: Judges) -> None:
-    """Have the stores of this process use these rules instead of those in the settings."""
+    """Make the stores of this process use these rules instead of those in the settings."""
     with _lock:
         _engines[:] = [engines]
 
 
 def backend_of(url: str) -> Backend:
-    """The one backend of this process for a database, as MLflow has one engine for it.
+    """The backend of this process for a database; one each, just as MLflow has one engine each.
 
     Raises:
-        StoreError: the database cannot be reached, or has another schema of ours.
+        StoreError: the database cannot be reached, or our schema in it has another version.
         RulesError: the rules in the settings cannot be used.
     """
     with _lock:
@@ -59,7 +59,7 @@ def now_ms() -> int:
 
 @contextlib.contextmanager
 def as_mlflow_says() -> Iterator[None]:
-    """Turn our errors into MLflow's; a temporary one is a 503, which its clients retry."""
+    """Convert our errors into MLflow's. Temporary ones become a 503, which its clients retry."""
     try:
         yield
     except RunNotFound as error:

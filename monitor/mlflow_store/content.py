@@ -1,7 +1,7 @@
-"""What a run looks like in MLflow: status, params, tags, metrics; pure, and the same for the mirror and the store.
+"""What a run looks like in MLflow: status, params, tags, metrics. Pure functions, shared by the mirror and the store.
 
-The verdict is in tags and metrics that MLflow's filters can ask for. A tag that has nothing to say is not there, and
-none is ever empty.
+The verdict is in tags and metrics, so that MLflow's filters can query it. A tag without content is left out, never
+empty.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from monitor.mlflow_store.names import MAX_PARAM, MAX_TAG, cut, free, safe_key
 from monitor.run.endings import INTERRUPTED
 
 RUN_ID: Final = f"{OWN}run_id"
-"""The tag by which the MLflow run of one of ours is known; an import leaves out what has it."""
+"""The tag that identifies the MLflow run of one of our runs. Runs with it are skipped by an import."""
 NO_VALUE: Final = "true"
-"""What a tag without a value, such as a word of a list, is set to: MLflow can ask for it, but not for an empty one."""
+"""The value of a tag that has none, such as a word in a list: MLflow cannot filter by an empty value."""
 
 _STATUS: Final[Mapping[RunStatus, str]] = {
     RunStatus.RUNNING: "RUNNING",
     RunStatus.STALLED: "RUNNING",
-    # Not "RUNNING", which would stay for ever; a run that comes back is set to running again.
+    # Not "RUNNING", which would stay forever. A run that comes back is set to running again.
     RunStatus.LOST: "KILLED",
     RunStatus.FINISHED: "FINISHED",
-    # It did what it was told and has a best step; that is not a failure.
+    # Not a failure: it did what it was told, and has a best step.
     RunStatus.STOPPED: "FINISHED",
     RunStatus.FAILED: "FAILED",
 }
@@ -39,13 +39,13 @@ _SEVERITY: Final[Mapping[Severity, float]] = {Severity.INFO: 1.0, Severity.WARNI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """All that is known of a run and shown in MLflow.
+    """Everything about a run that is shown in MLflow.
 
     Attributes:
         findings: of all rules, firing and resolved.
         checkpoints: in the order in which they were saved.
-        capture: what was recorded of the run's surroundings.
-        page: address of the run's page on the dashboard; None where there is none.
+        capture: what was recorded about the run's environment.
+        page: address of the run's page on the dashboard; None if there is none.
     """
 
     run: RunInfo
@@ -56,21 +56,21 @@ class Subject:
 
 
 def status_of(run: RunInfo) -> str:
-    """MLflow's status of a run; one that was interrupted from the keyboard, or lost, is `KILLED`."""
+    """MLflow's status of a run. A run interrupted from the keyboard, or lost, is `KILLED`."""
     if run.status is RunStatus.FAILED and run.error == INTERRUPTED:
         return "KILLED"
     return _STATUS[run.status]
 
 
 def end_ms(run: RunInfo) -> int | None:
-    """When the run ended, or was last heard of if it is lost; None while it runs."""
+    """When the run ended; for a lost run, when it was last heard of; None while it runs."""
     if status_of(run) == "RUNNING":
         return None
     return run.finished_ms or run.heartbeat_ms or run.last_point_ms or run.created_ms
 
 
 def params_of(config: Mapping[str, object]) -> dict[str, str]:
-    """The configuration, flattened with dots; lists are JSON; what is too long is cut and ends in "…".
+    """The configuration, flattened with dots. Lists become JSON. Long values are cut and end in "…".
 
     >>> params_of({"model": {"depth": 3, "act": "relu"}, "lr schedule": [1, 2], "p(drop)": None})
     {'model.depth': '3', 'model.act': 'relu', 'lr schedule': '[1, 2]', 'p_drop_': 'None'}
@@ -83,7 +83,7 @@ def params_of(config: Mapping[str, object]) -> dict[str, str]:
 
 
 def metric_names(keys: Sequence[str]) -> dict[str, str]:
-    """The name in MLflow of each series; two that MLflow cannot tell apart, or one that is called like ours, differ.
+    """Series -> its unique name in MLflow. Names that MLflow cannot tell apart, or that are ours, get a suffix.
 
     >>> metric_names(["val/loss", "acc@5", "acc_5", "monitor.skill"])
     {'val/loss': 'val/loss', 'acc@5': 'acc_5', 'acc_5': 'acc_5_2', 'monitor.skill': 'monitor.skill_2'}
@@ -97,11 +97,11 @@ def metric_names(keys: Sequence[str]) -> dict[str, str]:
 
 
 def metrics_of(subject: Subject) -> dict[str, float]:
-    """The verdict in numbers.
+    """The verdict as metrics.
 
-    `monitor.severity` is that of the worst finding that fires: 3 critical, 2 warning, 1 info, 0 none. `monitor.skill`
-    is 0 at chance and 1 at the loss's floor, where both are known. `best/val_loss` is the lowest validation loss
-    (training loss where there is no validation).
+    `monitor.severity` is that of the worst firing finding: 3 critical, 2 warning, 1 info, 0 none. `monitor.skill` is 0
+    at chance and 1 at the loss's floor, if both are known. `best/val_loss` is the lowest validation loss (training loss
+    if there is no validation).
     """
     firing = [_SEVERITY[finding.severity] for finding in subject.findings if finding.state is FindingState.FIRING]
     found = {SEVERITY: max(firing, default=0.0)}
@@ -115,7 +115,7 @@ def metrics_of(subject: Subject) -> dict[str, float]:
 
 
 def tags_of(subject: Subject) -> dict[str, str]:
-    """The run's own tags, the verdict under `monitor.…`, and where the run came from as MLflow has it."""
+    """The run's own tags, the verdict as `monitor.…`, and the run's origin in MLflow's own tags."""
     own: dict[str, str] = {}
     for key, value in subject.run.tags.items():
         text = cut(str(value), MAX_TAG)
@@ -124,7 +124,7 @@ def tags_of(subject: Subject) -> dict[str, str]:
 
 
 def marks_of(subject: Subject) -> dict[str, str]:
-    """The verdict as tags of a run that MLflow had first, and that was imported from there: it is not a mirror."""
+    """The verdict as tags for a run that was imported from this MLflow. It is the original, not a mirror."""
     found = {name: text for name, text in verdict_tags(subject).items() if name != RUN_ID}
     return found | {IMPORTED: subject.run.id}
 
@@ -132,8 +132,8 @@ def marks_of(subject: Subject) -> dict[str, str]:
 def verdict_tags(subject: Subject) -> dict[str, str]:
     """The verdict: `monitor.verdict`, `monitor.state`, `monitor.action`, `monitor.best_step` and so on.
 
-    `monitor.<rule>` is `true` while a finding of this rule fires and `false` once it is resolved; a rule that never
-    fired has no tag. MLflow's filters know no OR and no IN for tags: each question needs a tag of its own.
+    `monitor.<rule>` is `true` while a finding of this rule fires, and `false` once it is resolved; a rule that never
+    fired has no tag. Each question needs its own tag because MLflow's filters have no OR, and no IN for tags.
     """
     run, rec = subject.run, subject.run.recommendation
     found: dict[str, object] = {
@@ -162,7 +162,7 @@ def verdict_tags(subject: Subject) -> dict[str, str]:
 
 
 def stale(there: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[str, ...]:
-    """The tags of ours that are there and say what does not hold any more."""
+    """Our tags that are present but no longer apply."""
     return tuple(name for name in there if is_ours(name) and name not in wanted)
 
 
@@ -174,7 +174,7 @@ def _by_rule(findings: Sequence[Finding]) -> dict[str, bool]:
 
 
 def _checkpoints(subject: Subject) -> dict[str, object]:
-    """The last checkpoint, the one to go back to, and all of them, newest first."""
+    """The last checkpoint, the best one, and all of them, newest first."""
     saved, best = subject.checkpoints, best_checkpoint(subject.run.recommendation, subject.checkpoints)
     if not saved:
         return {}
@@ -187,7 +187,7 @@ def _checkpoints(subject: Subject) -> dict[str, object]:
 
 
 def _fitting(lines: Sequence[str]) -> list[str]:
-    """As many lines as a tag holds; the last one says how many more there are."""
+    """As many lines as fit in a tag. The last one says how many were left out."""
     if sum(len(line) + 1 for line in lines) <= MAX_TAG:
         return list(lines)
     room, kept = MAX_TAG - len("and 1000000 more"), []
@@ -200,7 +200,7 @@ def _fitting(lines: Sequence[str]) -> list[str]:
 
 
 def _source(capture: Mapping[str, object]) -> dict[str, str]:
-    """`mlflow.user` and `mlflow.source.*`, from what was recorded.
+    """`mlflow.user` and `mlflow.source.*`, from what was captured.
 
     >>> _source({"argv": ["/bin/python", "train.py", "--lr", "1"], "user": "anna"})
     {'mlflow.user': 'anna', 'mlflow.source.name': 'train.py', 'mlflow.source.type': 'LOCAL'}

@@ -1,9 +1,9 @@
-"""Pass points to the store directly, without MLflow's Flask application.
+"""Passes points to the store directly, bypassing MLflow's Flask application.
 
-Nearly every request of a training run logs points and nothing else. MLflow hands each to Flask on a thread and parses
-it twice, which takes longer than storing it. Here, behind MLflow's middleware, points in the usual form go to the store
-directly. Flask answers every other request, and every one that the store refuses. Sending it twice is harmless: a point
-that is stored already changes nothing.
+Nearly every request of a training run logs points and nothing else. MLflow passes each to Flask in a thread and parses
+it twice, which takes longer than storing it. Here points in the usual form go directly to the store, behind only the
+middleware of MLflow that concerns them. MLflow answers every other request, and every request that the store refuses.
+Processing a request twice is harmless: a point that is already stored changes nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio.to_thread
+from starlette.middleware import Middleware
 from starlette.responses import Response
-from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from mlflow.entities import Metric
 
     from monitor.mlflow_store.store import Store
@@ -26,27 +27,51 @@ if TYPE_CHECKING:
 METRIC: Final = "/api/2.0/mlflow/runs/log-metric"
 BATCH: Final = "/api/2.0/mlflow/runs/log-batch"
 _NAMES: Final = frozenset({"key", "value", "timestamp", "step"})
+_WORKSPACE: Final = b"x-mlflow-workspace"
 _RUN: Final = frozenset({"run_id", "run_uuid"})
 _WORDS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _INT64: Final = range(-(2**63), 2**63)
 
 
 class Unusual(Exception):
-    """A request that MLflow has to read itself."""
+    """A request that MLflow must parse itself."""
 
 
-def put_in_front(app: Any, store: Store) -> None:
-    """Have MLflow's application pass points to a store directly.
+class InFront:
+    """MLflow's application, with a shortcut for points.
 
     Args:
-        app: MLflow's application: a router that passes what no other route takes to a mounted Flask application.
+        app: MLflow's application.
         store: where the points go.
+        workspaces: True if the server has MLflow's workspaces, which a request selects by a header.
     """
-    from mlflow.server.handlers import _add_static_prefix
 
-    flask = next(route.app for route in reversed(app.router.routes) if isinstance(route, Mount))
-    points = Points(store, flask)
-    app.router.routes[:0] = [Route(_add_static_prefix(path), points, methods=["POST"]) for path in (METRIC, BATCH)]
+    def __init__(self, app: FastAPI, store: Store, *, workspaces: bool) -> None:
+        from mlflow.server.handlers import _add_static_prefix
+
+        self.router: Final = app.router
+        self._app = app
+        self._paths: Final = frozenset(_add_static_prefix(path) for path in (METRIC, BATCH))
+        self._workspaces = workspaces
+        self._points: ASGIApp = Points(store, app)
+        for layer in reversed(app.user_middleware):
+            if _concerns_points(layer, workspaces):
+                self._points = layer.cls(self._points, *layer.args, **layer.kwargs)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await (self._points if self._is_direct(scope) else self._app)(scope, receive, send)
+
+    def _is_direct(self, scope: Scope) -> bool:
+        if scope["type"] != "http" or scope["path"] not in self._paths or scope["method"] != "POST":
+            return False
+        return self._workspaces or not any(name == _WORKSPACE for name, _ in scope["headers"])
+
+
+def _concerns_points(layer: Middleware, workspaces: bool) -> bool:
+    # Each of these two takes half a millisecond, as long as it takes to store a point.
+    name = getattr(layer.kwargs.get("dispatch"), "__name__", "")
+    return name != "gateway_timing_middleware" and (workspaces or name != "workspace_context_middleware")
 
 
 class Points:
@@ -69,7 +94,7 @@ class Points:
         if kind.partition(b";")[0].strip() == b"application/json" and not scope["query_string"]:
             try:
                 await anyio.to_thread.run_sync(self._log, scope["path"], body)
-            except Exception:  # Flask words the error as MLflow does
+            except Exception:  # MLflow then answers with the error, in its own words
                 pass
             else:
                 await Response(b"{}", media_type="application/json")(scope, receive, send)
@@ -77,17 +102,17 @@ class Points:
         await self._others(scope, _again(body, receive), send)
 
     def _log(self, path: str, body: bytes) -> None:
-        if path.endswith(METRIC):  # `--static-prefix` stands before it
+        if path.endswith(METRIC):  # `--static-prefix` may precede it
             self._store.log_metric(*one_point(json.loads(body)))
         else:
             self._store.log_batch(*points(json.loads(body)), [], [])
 
 
 def one_point(data: Any) -> tuple[str, Metric]:
-    """Read a request to `log-metric`: its run and point.
+    """Parse a `log-metric` request: its run and point.
 
     Raises:
-        Unusual: it has another form than MLflow's clients give it.
+        Unusual: its form differs from that of MLflow's clients.
     """
     if not isinstance(data, dict):
         raise Unusual
@@ -95,10 +120,10 @@ def one_point(data: Any) -> tuple[str, Metric]:
 
 
 def points(data: Any) -> tuple[str, list[Metric]]:
-    """Read a request to `log-batch`: its run and points.
+    """Parse a `log-batch` request: its run and points.
 
     Raises:
-        Unusual: it logs other things too, or has another form than MLflow's clients give it.
+        Unusual: it logs other things too, or its form differs from that of MLflow's clients.
     """
     if not isinstance(data, dict) or not isinstance(data.get("metrics"), list):
         raise Unusual
@@ -119,12 +144,12 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     found = data.get(name)
     if not isinstance(found, str) or not found:
         raise Unusual
-    found.encode()  # raises for half a surrogate pair
+    found.encode()  # raises for half of a surrogate pair
     return found
 
 
 def _value(found: Any) -> float:
-    """A value as protocol buffers write it as JSON: a number, or one of three words."""
+    """A value in protobuf's JSON form: a number, or one of three strings."""
     if type(found) is str and found in _WORDS:
         return _WORDS[found]
     if type(found) is float and math.isfinite(found):
@@ -139,7 +164,7 @@ def _int(found: Any) -> int:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The body of a request; None where the client has gone."""
+    """The body of a request; None if the client has disconnected."""
     chunks = []
     while True:
         message = await receive()
@@ -151,7 +176,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that repeats a body which has been read."""
+    """A `receive` that replays a body that was already read."""
     unread = True
 
     async def say() -> Message:

@@ -1,9 +1,9 @@
-"""Mirrors runs to an MLflow tracking server: whole histories, and the verdict in tags and metrics.
+"""Mirrors runs to an MLflow tracking server: whole histories, and the verdict as tags and metrics.
 
-Each run is copied again and again to the same MLflow run, found by its tag `monitor.run_id`. How many points of each
-series are there is noted after every batch. A copy may be cut short anywhere: what was sent but not noted is sent
-again, and MLflow drops points that it has. A run that cannot be copied, for whatever reason, keeps no other from it,
-and is tried again.
+Each run is copied repeatedly to the same MLflow run, which is found by its tag `monitor.run_id`. After every batch, the
+number of points that MLflow has of each series is recorded. A copy may be interrupted anywhere: what was sent but not
+recorded is sent again, and MLflow drops points that it already has. A run that cannot be copied does not hold up the
+others, and is retried.
 """
 
 from __future__ import annotations
@@ -24,71 +24,74 @@ from monitor.mlflow_store.note import NOTE, note_of
 from monitor.mlflow_store.rest import Metric, MlflowServer
 
 REFUSED: Final = "monitor.not_mirrored"
-"""The tag that names what MLflow did not take."""
+"""The tag that lists what MLflow refused."""
 PAGE: Final = 1000
+"""Most changed runs that one call of `sync` looks at."""
 BUDGET_S: Final = 0.5
-"""Seconds that one call of `sync` spends on runs that are over, at most, so that the live ones are never late and the
-MLflow server has time for others."""
+"""Most seconds that one call of `sync` spends on ended runs.
+
+Live ones are then never late, and the MLflow server has time for others.
+"""
 AT_ONCE: Final = 8
-"""Live runs that are copied at the same time."""
+"""Live runs that are copied concurrently."""
 SAMPLE: Final = 20
-"""Runs that are looked for to tell whether MLflow is the one that was mirrored to before."""
+"""Runs that are looked up to tell whether this is the MLflow that was mirrored to before."""
 FIRST_RETRY_MS: Final = 10_000
-"""Wait before a run that could not be copied is tried again; it doubles with every failure."""
+"""Wait before a failed run is retried; it doubles with every failure."""
 LAST_RETRY_MS: Final = 3_600_000
-"""Longest wait between two tries."""
+"""Longest wait between retries."""
 MOST: Final = 1000
-"""Runs that wait for another try, at most; where more fail, it is MLflow that is in trouble."""
+"""Most runs that wait for a retry. If more fail, the problem is MLflow itself."""
 
 _log = logging.getLogger(__name__)
 
 
 class Changes(history.Arrivals, Protocol):
-    """What the mirror needs of the store."""
+    """What the mirror needs from the store."""
 
     def changed_runs(
         self, target: str, limit: int = 100, *, without: Collection[str] = ()
     ) -> tuple[tuple[RunInfo, str | None], ...]:
-        """Runs that changed since they were exported, the live ones first, each with its id over there."""
+        """Runs that changed since their export, live ones first, each with its id in MLflow."""
         ...
 
     def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
-        """The run was exported as it was at this version."""
+        """Record that the run was exported up to a version."""
         ...
 
     def mirrored_as(self, run_id: str, target: str, external_id: str, *, instead_of: str | None) -> str:
-        """Put down the id that a run has over there, unless another server was first; the id that is put down."""
+        """Record the run's id in MLflow, unless another server was first. Returns the id that is recorded."""
         ...
 
     def mirrored_ids(self, target: str, limit: int) -> tuple[str, ...]:
-        """The ids over there of the newest runs."""
+        """The ids in MLflow of the newest runs."""
         ...
 
     def mirror_again(self, target: str) -> None:
-        """Take every run for changed."""
+        """Treat every run as changed."""
         ...
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
-        """What the rules found in the run."""
+        """The findings of a run."""
         ...
 
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
-        """What the run saved."""
+        """The checkpoints of a run."""
         ...
 
     def capture(self, run_id: str) -> Mapping[str, object]:
-        """What was recorded of the run's surroundings."""
+        """What was recorded about the run's environment."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Turn:
-    """One run's turn to be copied.
+    """The context for copying one run.
 
     Attributes:
-        known: its id in MLflow; None where it was never there.
+        known: its id in MLflow; None if it was never there.
         page: address of its page on the dashboard.
-        more: whether there is time for another batch of points.
+        more: returns whether there is time for another batch of points.
     """
 
     store: Changes
@@ -107,7 +110,7 @@ class Exporter:
         budget_s: as `BUDGET_S`.
 
     Attributes:
-        failing: how often each run that cannot be copied was tried, by id.
+        failing: run id -> number of failed attempts.
 
     Raises:
         SettingsError: the address is not http or https.
@@ -127,18 +130,18 @@ class Exporter:
         self._server.close()
 
     def sync(self, store: Changes, now_ms: int, link: Callable[[str], str | None] = lambda _: None) -> int:
-        """Copy what changed of every live run, and of as many others as there is time for, but of one at least.
+        """Copy what changed in every live run, and in as many ended ones as there is time for, but at least one.
 
         Args:
             store: where the runs are.
             now_ms: milliseconds since the epoch.
-            link: the address of a run's page by the run's id.
+            link: maps a run's id to the address of its page.
 
         Returns:
-            How many runs were copied, in whole or in part; 0 where there is nothing to do.
+            How many runs were copied, completely or in part; 0 if there was nothing to do.
 
         Raises:
-            ServerUnreachable: MLflow is not there; what was not copied yet is still marked as changed.
+            ServerUnreachable: MLflow does not answer; what was not copied is still marked as changed.
         """
         if not self._known_server:
             self._look_at_server(store)
@@ -154,7 +157,7 @@ class Exporter:
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             copied = sum(pool.map(self._try, [turn(run, known) for run, known in changed if not run.status.over]))
-        # Of the runs that are over, a long one takes turns with the others.
+        # Sorted by visits, so that a long ended run does not hold up the others.
         over = [row for row in changed if row[0].status.over]
         for run, known in sorted(over, key=lambda row: self._visits.get(row[0].id, 0)):
             if copied and not more():
@@ -163,7 +166,7 @@ class Exporter:
         return copied
 
     def _look_at_server(self, store: Changes) -> None:
-        """Begin from the start where this is another MLflow than before, or one whose database is new."""
+        """Start over if this is another MLflow than before, or its database is new."""
         ids = store.mirrored_ids(TARGET, SAMPLE)
         if ids and not any(self._server.run(known) for known in ids):
             _log.warning(
@@ -173,12 +176,12 @@ class Exporter:
         self._known_server = True
 
     def _try(self, turn: _Turn) -> bool:
-        """Copy a run; False where that failed."""
+        """Copy a run. False if that failed."""
         run = turn.run
         try:
             external, whole = self._copy(turn)
         except MlflowRefused as error:
-            # One run that MLflow will not take must not keep the others from it. Its next change is tried.
+            # One run that MLflow refuses must not hold up the others. It is retried at its next change.
             _log.warning("run %s (%s) is not mirrored: %s", run.id, run.name, error)
             external, whole = turn.known, True
             self._experiments.clear()
@@ -203,7 +206,7 @@ class Exporter:
         return done
 
     def _put_off(self, run: RunInfo, error: Exception, now_ms: int) -> None:
-        """Try a run again later; the others go on."""
+        """Schedule a retry for a run; the others continue."""
         tries = self.failing[run.id] = self.failing.get(run.id, 0) + 1
         wait_ms = min(FIRST_RETRY_MS << min(tries - 1, 20), LAST_RETRY_MS)
         self._again_ms[run.id] = now_ms + wait_ms
@@ -215,9 +218,9 @@ class Exporter:
         self._experiments.clear()
 
     def _copy(self, turn: _Turn) -> tuple[str | None, bool]:
-        """Bring the MLflow run up to date; its id, and whether all of the run is there.
+        """Update the MLflow run. Returns its id, and whether it is complete.
 
-        The id is None where somebody deleted the MLflow run or its experiment.
+        The id is None if somebody deleted the MLflow run or its experiment.
         """
         store, run, known, now_ms = turn.store, turn.run, turn.known, turn.now_ms
         subject = content.Subject(
@@ -232,7 +235,7 @@ class Exporter:
             marks = content.marks_of(subject)
             metrics, changed = _changes(original, marks, subject, now_ms)
             logged = {series.key for series in store.series(run.id)}
-            metrics = [metric for metric in metrics if metric.key not in logged]  # it has a metric of this name itself
+            metrics = [metric for metric in metrics if metric.key not in logged]  # it has its own metric of this name
             self._server.log(str(original["info"]["run_id"]), metrics=metrics, tags=changed)
             self._clear(original, marks)
             return known, True
@@ -260,19 +263,19 @@ class Exporter:
         _log.warning("run %s (%s): MLflow does not take %s", run.id, run.name, ", ".join(refused)[:500])
 
     def _original(self, capture: Mapping[str, object]) -> Mapping[str, Any] | None:
-        """The run of this MLflow that ours was imported from: it has its points, and needs the verdict alone."""
+        """The run of this MLflow that ours was imported from. It has the points, and needs only the verdict."""
         imported = capture.get("imported")
         origin = str(imported.get("origin", "")) if isinstance(imported, Mapping) else ""
         found = self._server.run(origin.removeprefix("mlflow:")) if origin.startswith("mlflow:") else None
         return found if found is not None and found["info"].get("lifecycle_stage") != "deleted" else None
 
     def _clear(self, found: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-        """Take away the tags of ours that do not hold any more."""
+        """Delete our tags that no longer apply."""
         for key in content.stale(_tags(found), tags):
             self._server.delete_tag(str(found["info"]["run_id"]), key)
 
     def _params(self, run: RunInfo, found: Mapping[str, Any], external: str) -> dict[str, str]:
-        """Add the params that are new; tags that say which ones have changed, as MLflow never lets a param change."""
+        """Add the new params. MLflow never lets a param change, so return tags that list those that did."""
         there = {str(p["key"]): str(p["value"]) for p in found.get("data", {}).get("params", [])}
         wanted = content.params_of(run.config)
         new = {key: value for key, value in wanted.items() if plain(key) not in there}
@@ -286,7 +289,7 @@ class Exporter:
         return {"monitor.params_changed": cut(", ".join(changed), MAX_TAG), **tags}
 
     def _find_or_create(self, store: Changes, run: RunInfo, known: str | None) -> Mapping[str, Any] | None:
-        """The MLflow run, made where there is none; of two servers that both make one, the second deletes its own."""
+        """The MLflow run, created if missing. If two servers create it at once, the second deletes its own."""
         experiment = self._experiment(run.project)
         if experiment is None:
             return None
@@ -335,10 +338,10 @@ def _tags(found: Mapping[str, Any]) -> dict[str, str]:
 def _changes(
     found: Mapping[str, Any], tags: Mapping[str, str], subject: content.Subject, now_ms: int
 ) -> tuple[list[Metric], dict[str, str]]:
-    """The numbers and tags that the MLflow run has not got yet."""
+    """The metrics and tags that the MLflow run lacks."""
     there = _tags(found)
     numbers = {str(metric["key"]): metric["value"] for metric in found.get("data", {}).get("metrics", [])}
-    # All at one step: of two values MLflow shows the one of the higher step, and a run may be resumed at a lower.
+    # All at step 0: MLflow shows the value with the highest step, and a run may be resumed at a lower one.
     wanted = content.metrics_of(subject).items()
     metrics = [Metric(key, value, now_ms, 0) for key, value in wanted if numbers.get(key) != value]
     return metrics, {key: text for key, text in tags.items() if there.get(key) != plain(text)}

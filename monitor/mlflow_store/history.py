@@ -1,4 +1,4 @@
-"""The points of a run on their way to MLflow: what it has not got yet, batch by batch."""
+"""Sends the points of a run that MLflow still lacks, batch by batch."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from monitor.mlflow_store.rest import ENTITIES, Metric, MlflowServer
 from monitor.store.runs.mirror import Arrived
 
 TARGET: Final = "mlflow"
-"""What the store calls this copy."""
+"""The store's name for this mirror."""
 SLICE: Final = 10 * ENTITIES
-"""Points that are read of one run before the others get their turn."""
+"""Points that are read of one run before it is the others' turn."""
 
 
 class Arrivals(Protocol):
-    """What is needed of the store."""
+    """What is needed from the store."""
 
     def arrived(self, run_id: str, target: str, most: int) -> Sequence[Arrived]:
-        """Points that the mirror has not got yet, about `most` of all series together."""
+        """Points that the mirror still lacks, about `most` over all series."""
         ...
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
@@ -29,17 +29,17 @@ class Arrivals(Protocol):
         ...
 
     def mirrored(self, run_id: str, target: str, far: Sequence[tuple[Arrived, int]]) -> None:
-        """Note how many points the mirror has of each of what `arrived` gave."""
+        """Record how many points the mirror now has of each result of `arrived`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """What sending points did.
+    """The result of sending points.
 
     Attributes:
-        whole: all points of the run are there now.
-        refused: what MLflow did not take, such as "metric loss".
+        whole: True if MLflow now has all points of the run.
+        refused: what MLflow refused, such as "metric loss".
     """
 
     whole: bool
@@ -56,16 +56,17 @@ def send(
     tags: Mapping[str, str] | None = None,
     more: Callable[[], bool] = lambda: True,
 ) -> Sent:
-    """Send the next points of a run, and note after each batch how far they are.
+    """Send the next points of a run, and record the progress after each batch.
 
     Args:
         external: the run's id in MLflow.
-        metrics: further ones, which go along with the first batch.
-        tags: go along with the first batch.
-        more: asked after each batch whether there is time for another one.
+        metrics: additional ones, sent with the first batch.
+        tags: sent with the first batch.
+        more: called after each batch; returns whether there is time for another.
     """
     parts = store.arrived(run_id, TARGET, SLICE)
-    names = metric_names([series.key for series in store.series(run_id)])  # read last, so that none is missing
+    # read after the points, so that no series is missing
+    names = metric_names([series.key for series in store.series(run_id)])
     left = sum(len(part.points) for part in parts)
     whole = left < SLICE and all(part.next_seq for part in parts)
     refused: list[str] = []
@@ -84,7 +85,7 @@ def send(
 def _batches(
     parts: Sequence[Arrived], names: Mapping[str, str]
 ) -> Iterator[tuple[list[Metric], list[tuple[Arrived, int]]]]:
-    """Batches within MLflow's bounds, each with how far every part is once it is there."""
+    """Batches within MLflow's limits, each with the progress of every part once it is stored."""
     batch: list[Metric] = []
     far: dict[int, tuple[Arrived, int]] = {}
     for at, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""Names and texts as MLflow takes them.
+"""Makes names and texts valid for MLflow.
 
 Source: `mlflow/utils/validation.py` of MLflow 3.17.
 """
@@ -18,7 +18,7 @@ _BAD: Final = re.compile(r"[^/\w.\- :]")
 
 
 def safe_key(key: str) -> str:
-    """A name that MLflow takes: its characters, no path that could be written otherwise, at most 250 of them.
+    """A valid MLflow name: allowed characters, a normalised path, at most 250 characters.
 
     >>> [safe_key(k) for k in ("val/loss", "acc@5", "/a//b/", "..")]
     ['val/loss', 'acc_5', 'a.b', '_']
@@ -40,12 +40,12 @@ def free(key: str, taken: Mapping[str, object]) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """The text, cut to the limit with "…" at its end."""
+    """The text, cut to the limit; it then ends in "…"."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def plain(text: str) -> str:
-    r"""The text as JSON and a database can carry it: no NUL, no half of a surrogate pair.
+    r"""The text without what JSON and databases cannot carry: NUL and halves of surrogate pairs.
 
     >>> plain("a\0b"), plain("half \ud800")
     ('a�b', 'half ?')

@@ -1,7 +1,7 @@
-"""The description of a run in MLflow: the verdict, the numbers, a link to the run's page; pure.
+"""The description of a run in MLflow: verdict, numbers, a link to the run's page. Pure functions.
 
-A note that a person wrote, or wrote into, is never replaced. Ours ends in a line that Markdown does not show and that
-holds a checksum of the rest: whatever was changed since, it is not ours any more.
+A note that a person wrote or edited is never replaced. Ours ends in a line that Markdown does not show, with a checksum
+of the rest: if it does not match, somebody has edited the note.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from monitor.mlflow_store.names import MAX_TAG, cut, plain
 NOTE: Final = "mlflow.note.content"
 _MARK: Final = re.compile(r"(?P<text>.*)\n\n\[//\]: # \(monitor (?P<checksum>[0-9a-f]{16})\)\s*", re.DOTALL)
 _ROOM: Final = 64
+"""Characters reserved for the line with the checksum."""
 _SHOWN: Final = 8
-"""Findings that a note names, at most."""
+"""Most findings that a note names."""
 
 
 def note_of(subject: Subject, there: str | None) -> str | None:
-    """The note to write; None where a person wrote the one that is there, or where it says the same already.
+    """The note to write; None if a person wrote the existing one, or if it is already up to date.
 
     Args:
-        there: the note as it is in MLflow; None or empty where there is none.
+        there: the note in MLflow; None or empty if there is none.
     """
     if NOTE in subject.run.tags or not is_replaceable(there):
         return None
@@ -36,7 +37,7 @@ def note_of(subject: Subject, there: str | None) -> str | None:
 
 
 def is_replaceable(there: str | None) -> bool:
-    """True where there is no note, or one of ours as it was written."""
+    """True if there is no note, or an unedited one of ours."""
     if not there or not there.strip():
         return True
     found = _MARK.fullmatch(there.replace("\r\n", "\n"))
@@ -83,5 +84,5 @@ def _cell(value: object) -> str:
 
 
 def _escaped(text: str) -> str:
-    """One line in which nothing is HTML, a link or a picture: names of runs and rules may come from anybody."""
+    """One line without active HTML, links and images: names of runs and rules may come from anybody."""
     return re.sub(r"([\\\[\]<>`])", r"\\\1", " ".join(text.split()))

@@ -1,7 +1,7 @@
 """The few calls of MLflow's REST API that the mirror needs, over httpx.
 
-MLflow's own client costs seconds and a hundred megabytes to import, and blocks for minutes when its server is gone; a
-server that mirrors in the background wants neither.
+MLflow's own client takes seconds and a hundred megabytes to import, and blocks for minutes when its server is gone. A
+server that mirrors in the background can afford neither.
 
 Source: https://mlflow.org/docs/latest/rest-api.html
 """
@@ -21,23 +21,23 @@ from monitor.errors import MlflowRefused, ServerUnreachable, SettingsError
 from monitor.mlflow_store.names import cut, plain
 
 TIMEOUT_S: Final = 10.0
-"""Seconds that one call may take."""
+"""Most seconds for one call."""
 ENTITIES: Final = 1000
-"""Metrics, params and tags of one `log-batch`, at most."""
+"""Most metrics, params and tags together in one `log-batch`."""
 _NAMED: Final = 100
-"""Params, and tags, of one `log-batch`, at most."""
+"""Most params, and most tags, in one `log-batch`."""
 _BYTES: Final = 900_000
-"""Of one `log-batch`; MLflow says 1 MB."""
+"""Most bytes of one `log-batch`; MLflow's limit is 1 MB."""
 _SHORTER: Final = (5000, 500, 250)
-"""What older versions and other makers of MLflow take of a text that this one takes in full."""
+"""Shorter limits for texts, which older or compatible servers may have."""
 
 
 class MlflowServer:
     """A tracking server.
 
     Args:
-        uri: its address, http or https. A name and password may stand in it; MLFLOW_TRACKING_USERNAME with
-            MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, are read as MLflow's own client reads them.
+        uri: its address, http or https. It may contain a name and password. MLFLOW_TRACKING_USERNAME with
+            MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, work as in MLflow's own client.
 
     Raises:
         SettingsError: the address is not http or https.
@@ -67,7 +67,7 @@ class MlflowServer:
         return ServerUnreachable(self.name, problem, kind="MLflow", fix="runs are copied when it is back")
 
     def call(self, method: str, path: str, data: Mapping[str, object]) -> dict[str, Any]:
-        """One call.
+        """Make one call.
 
         Args:
             method: "GET" (data become the query) or "POST" (data become the body).
@@ -76,7 +76,7 @@ class MlflowServer:
 
         Raises:
             MlflowRefused: MLflow says that the call itself is wrong.
-            ServerUnreachable: nobody answers, or the server is in trouble; worth another try.
+            ServerUnreachable: no answer, or the server has a problem; worth a retry.
         """
         try:
             given: dict[str, Any] = {"params": data} if method == "GET" else {"json": data}
@@ -95,7 +95,7 @@ class MlflowServer:
         raise MlflowRefused(self.name, path, code, message)
 
     def answers(self) -> bool:
-        """True where the server takes calls, whatever it thinks of some of them."""
+        """True if the server answers at all, even if it refuses other calls."""
         try:
             self.call("POST", "experiments/search", {"max_results": 1})
         except (ServerUnreachable, MlflowRefused):
@@ -103,7 +103,7 @@ class MlflowServer:
         return True
 
     def experiment(self, name: str) -> str | None:
-        """Id of the experiment of this name, created if need be; None where it was deleted."""
+        """Id of the experiment of this name, created if missing; None if it was deleted."""
         try:
             found = self.call("GET", "experiments/get-by-name", {"experiment_name": name})["experiment"]
             return str(found["experiment_id"]) if found["lifecycle_stage"] == "active" else None
@@ -115,13 +115,13 @@ class MlflowServer:
         except MlflowRefused as error:
             if error.code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        # Another mirror was quicker.
+        # Another mirror was faster.
         return str(
             self.call("GET", "experiments/get-by-name", {"experiment_name": name})["experiment"]["experiment_id"]
         )
 
     def run(self, run_id: str) -> dict[str, Any] | None:
-        """A run by its id in MLflow; None where there is none."""
+        """A run by its id in MLflow; None if there is none."""
         try:
             run: dict[str, Any] = self.call("GET", "runs/get", {"run_id": run_id})["run"]
         except MlflowRefused as error:
@@ -131,7 +131,7 @@ class MlflowServer:
         return run
 
     def find_run(self, experiment_id: str, tag: str, value: str) -> dict[str, Any] | None:
-        """The run, deleted or not, whose tag has this value."""
+        """The run, deleted or not, with this value of the tag."""
         data = {
             "experiment_ids": [experiment_id],
             "filter": f"tags.`{tag}` = '{value}'",
@@ -151,14 +151,14 @@ class MlflowServer:
     ) -> tuple[str, ...]:
         """Log any number of each, in as few batches as MLflow's limits allow.
 
-        What is refused is sent in halves, and a text that is refused alone is cut, so that one value that this MLflow
-        does not take keeps no other from it.
+        A refused batch is bisected, and a single text that is refused is shortened, so that one bad value does not keep
+        out the others.
 
         Returns:
-            What was refused at last, such as "param lr".
+            What was refused in the end, such as "param lr".
 
         Raises:
-            MlflowRefused: MLflow takes nothing for this run, which was deleted perhaps.
+            MlflowRefused: MLflow accepts nothing for this run, perhaps because it was deleted.
         """
         items = [_Item("metrics", metric.to_json()) for metric in metrics]
         items += [_Item("params", {"key": plain(k), "value": plain(v)}) for k, v in (params or {}).items()]
@@ -169,7 +169,7 @@ class MlflowServer:
         try:
             self._log_batch(run_id, batch)
         except MlflowRefused:
-            self._log_batch(run_id, ())  # where this is refused too, the run is what is wrong
+            self._log_batch(run_id, ())  # if this is refused too, the run itself is the problem
         else:
             return
         if len(batch) > 1:
@@ -195,7 +195,7 @@ class MlflowServer:
         self.call("POST", "runs/log-batch", {"run_id": run_id, **kinds})
 
     def delete_tag(self, run_id: str, key: str) -> None:
-        """Delete a tag; one that is not there is no error."""
+        """Delete a tag. It is not an error if it does not exist."""
         try:
             self.call("POST", "runs/delete-tag", {"run_id": run_id, "key": key})
         except MlflowRefused as error:
@@ -208,7 +208,7 @@ class Metric:
     """One point of a metric.
 
     Attributes:
-        value: NaN and infinities are sent as such; MLflow keeps NaN, and ±1.797e308 for the infinities.
+        value: NaN and infinities are sent as such; MLflow stores NaN, and ±1.797e308 for the infinities.
         time_ms: milliseconds since the epoch.
     """
 
@@ -218,7 +218,7 @@ class Metric:
     step: int
 
     def to_json(self) -> dict[str, object]:
-        """As `log-batch` has it; JSON has no NaN, but Protobuf's takes its name."""
+        """The point in the form of `log-batch`. JSON has no NaN, but protobuf's JSON accepts its name."""
         value = self.value if math.isfinite(self.value) else _SPECIAL[str(self.value)]
         return {"key": plain(self.key), "value": value, "timestamp": self.time_ms, "step": self.step}
 
@@ -233,7 +233,7 @@ class _Item:
 
 
 def _batches(items: Sequence[_Item]) -> Iterator[list[_Item]]:
-    """Cut into batches within all bounds; those of params and tags first, and filled up with metrics."""
+    """Split into batches within all limits: params and tags first, filled up with metrics."""
     left = sorted(items, key=lambda item: item.kind == "metrics")
     while left:
         batch: list[_Item] = []

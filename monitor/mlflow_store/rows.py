@@ -1,6 +1,6 @@
-"""MLflow's rows for what MLflow does not write itself: runs of our own client, and the verdicts of all runs.
+"""Writes what MLflow does not write itself into its tables: runs of our own client, and the verdicts of all runs.
 
-Runs have the same id in both, and their points are read from the same chunks, so only rows have to be written.
+Runs have the same id on both sides, and their points are read from the same chunks, so only rows have to be written.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from monitor.mlflow_store.store import Store
 
 TARGET: Final = "mlflow-rows"
-"""What the store calls this copy."""
+"""The store's name for this copy."""
 PAGE: Final = 100
+"""Runs that are read at a time."""
 UNDATED: Final = 0
-"""Time of a point of ours in a metric that others may log too: theirs is never so old, and always later."""
+"""Time of our point in a metric that users may log too. Theirs is never that old, so it always counts as later."""
 _log = logging.getLogger(__name__)
 
 
 class Rows:
-    """Brings MLflow's tables up to date.
+    """Updates MLflow's tables.
 
     Args:
         mlflow: the tracking store of this process.
@@ -42,10 +43,10 @@ class Rows:
         self._one = threading.Lock()
 
     def sync(self, store: OurStore, now_ms: int, link: Callable[[str], str | None]) -> int:
-        """Write what changed; how many runs that were.
+        """Write what changed. Returns how many runs that were.
 
         Args:
-            link: gives the address of a run's page on the dashboard.
+            link: maps a run's id to the address of its page on the dashboard.
         """
         assert isinstance(store, MlflowStore)
         from mlflow.exceptions import MlflowException
@@ -88,7 +89,7 @@ class Rows:
             if own:
                 _write_run(session, run, experiment)
                 tags = {**content.tags_of(subject), RUN_NAME: cut(run.name, MAX_TAG)}
-            else:  # MLflow's own: what it says of the run stays, and the verdict is added
+            else:  # MLflow's own run: leave it as it is, and add the verdict
                 tags = {key: value for key, value in content.verdict_tags(subject).items() if key != content.RUN_ID}
             _write_tags(session, subject, tags)
             _write_latest(session, run.id, latest)
@@ -97,13 +98,13 @@ class Rows:
             store.tie(run.id)
 
     def _experiment(self, project: str) -> Any:
-        """The experiment of a project, made where there is none."""
+        """The experiment of a project, created if missing."""
         name = cut(project, MAX_EXPERIMENT)
         found = self._mlflow.get_experiment_by_name(name)
         return found or self._mlflow.get_experiment(self._mlflow.create_experiment(name))
 
     def _latest(self, store: MlflowStore, run_id: str, series: Sequence[SeriesInfo]) -> list[dict[str, Any]]:
-        """The latest point of every series that has moved since this process looked."""
+        """The latest point of every series that has changed since this process last looked."""
         found = []
         for each in series:
             if self._counts.get((run_id, each.key)) != each.count and each.last_step is not None:
@@ -136,12 +137,12 @@ def _write_run(session: Any, run: RunInfo, experiment: Any) -> None:
     for key, value in content.params_of(run.config).items():
         if key not in params:
             session.add(SqlParam(run_uuid=run.id, key=key, value=value))
-        elif params[key].value != value:  # a run of ours may learn better; MLflow's API could not say so
+        elif params[key].value != value:  # a param of our runs may change, though MLflow's API does not allow it
             params[key].value = value
 
 
 def _latest_of(store: MlflowStore, run_id: str, series: SeriesInfo) -> dict[str, Any]:
-    """The latest point of a series, as MLflow tells it: by step, then time, then value."""
+    """The latest point of a series as MLflow defines it: by step, then time, then value."""
     step = series.last_step
     last = store.metric(run_id, series.key, step, step).by_step()
     at = len(last) - 1
@@ -155,7 +156,7 @@ def _latest_of(store: MlflowStore, run_id: str, series: SeriesInfo) -> dict[str,
 
 
 def _write_tags(session: Any, subject: content.Subject, tags: Mapping[str, str]) -> None:
-    """Set tags, take those of ours away that do not hold any more, and write the description if it is ours to write."""
+    """Set tags, delete our stale ones, and write the description unless a person has edited it."""
     from mlflow.store.tracking.dbmodels.models import SqlTag
 
     run_id = subject.run.id
@@ -181,9 +182,9 @@ def _write_latest(session: Any, run_id: str, latest: list[dict[str, Any]]) -> No
 def _write_verdict(
     session: Any, run_id: str, wanted: Mapping[str, float], logged: Collection[str], now_ms: int
 ) -> None:
-    """The verdict in numbers: metrics of one point, which MLflow's own table keeps, as nobody has logged them.
+    """Write the verdict as metrics of a single point. They are in MLflow's own table, since nobody logged them.
 
-    A metric outside of `monitor.` that somebody has logged is theirs, and ours of that name goes.
+    A metric outside of `monitor.` that a user has logged is theirs; our point of that name is deleted.
 
     Args:
         logged: the names of the run's series.

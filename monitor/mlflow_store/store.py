@@ -1,8 +1,8 @@
 """MLflow's tracking store, with metric histories in our chunks.
 
-Experiments, runs, params, tags, datasets, models, traces and each metric's latest value stay in MLflow's tables and in
-MLflow's hands. The points of a metric go through our write path, in one transaction with their latest value, so the
-rules see them. History that MLflow's own table holds from before is still read. Checked against MLflow 3.16 to 3.18.
+Experiments, runs, params, tags, datasets, models, traces and each metric's latest value stay in MLflow's tables, under
+MLflow's control. The points of a metric go through our write path, in one transaction with their latest value, so the
+rules see them. Older history in MLflow's own table is still read. Tested with MLflow 3.16 to 3.18.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
     """MLflow's SQL store, except for metric histories."""
 
     def __new__(cls, db_uri: str, *others: Any, **named: Any) -> Any:
-        """A store; MLflow's own for a database in memory, which only MLflow's connection can see."""
+        """Create a store. For an in-memory database, which only MLflow's connection can see, it is MLflow's own."""
         if ":memory:" not in db_uri and db_uri != "sqlite://":
             return super().__new__(cls)
         stock = WorkspaceAwareSqlAlchemyStore if issubclass(cls, WorkspaceAwareSqlAlchemyStore) else SqlAlchemyStore
@@ -50,7 +50,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
 
     @property
     def _ours(self) -> Backend:
-        """Our store and rules. Our tables are created when first needed: a new database is as MLflow makes it."""
+        """Our store and rules. Our tables are created on first use, after MLflow has created its own."""
         with as_mlflow_says():
             return backend_of(self.db_uri)
 
@@ -64,10 +64,10 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         """Our store over the same database."""
         return self._ours.store
 
-    # What MLflow writes
+    # Writes, called by MLflow
 
     def log_batch(self, run_id: str, metrics: Sequence[Metric], params: Sequence[Any], tags: Sequence[Any]) -> None:
-        """As MLflow; a batch of points alone is checked once, without a session of MLflow's."""
+        """As MLflow. A batch with only points is validated once, without an MLflow session."""
         _validate_run_id(run_id)
         if params or tags or not metrics or any(metric.model_id is not None for metric in metrics):
             super().log_batch(run_id, metrics, params, tags)
@@ -85,7 +85,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         if not isinstance(metrics, _Valid):
             _validate(metrics, batch=len(metrics) != 1)
         if not metrics or not self._log_points(run_id, metrics):
-            with self.ManagedSessionMaker() as session:  # MLflow words the error
+            with self.ManagedSessionMaker() as session:  # raises the error in MLflow's words
                 self._check_run_is_active(self._get_run(run_uuid=run_id, session=session))
 
     def _log_points(self, run_id: str, metrics: Sequence[Metric]) -> bool:
@@ -105,19 +105,19 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         return None
 
     def create_run(self, *args: Any, **named: Any) -> Any:
-        """As MLflow; the run appears on our pages at once."""
+        """As MLflow. The run appears on our pages at once."""
         run = super().create_run(*args, **named)
         self._describe(run.info.run_id)
         return run
 
     def update_run_info(self, run_id: str, run_status: Any, end_time: int | None, run_name: str | None) -> Any:
-        """As MLflow; our pages show the change."""
+        """As MLflow. Our pages show the change."""
         found = super().update_run_info(run_id, run_status, end_time, run_name)
         self._describe(run_id, renamed=bool(run_name))
         return found
 
     def log_param(self, run_id: str, param: Any) -> None:
-        """As MLflow; our pages show it in the configuration."""
+        """As MLflow. Our pages show it in the configuration."""
         super().log_param(run_id, param)
         self._describe(run_id)
 
@@ -127,12 +127,12 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
             self._describe(run_id)
 
     def set_tag(self, run_id: str, tag: Any) -> None:
-        """As MLflow; our pages show the tag."""
+        """As MLflow. Our pages show the tag."""
         super().set_tag(run_id, tag)
         self._describe(run_id)
 
     def delete_tag(self, run_id: str, key: str) -> None:
-        """As MLflow; a series that the tag named gets its role from its name again."""
+        """As MLflow. If the tag assigned a role to a series, the role is read from its name again."""
         super().delete_tag(run_id, key)
         self._describe(run_id)
 
@@ -142,32 +142,32 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
             self._describe(run_id)
 
     def delete_run(self, run_id: str) -> None:
-        """As MLflow; our pages hide the run, and its points are kept while MLflow may restore it."""
+        """As MLflow. Our pages hide the run; its points are kept as long as MLflow can restore it."""
         super().delete_run(run_id)
         self._describe(run_id)
 
     def restore_run(self, run_id: str) -> None:
-        """As MLflow; our pages show the run again."""
+        """As MLflow. Our pages show the run again."""
         super().restore_run(run_id)
         self._describe(run_id, restored=True)
 
     def delete_experiment(self, experiment_id: str) -> None:
-        """As MLflow, which deletes its runs too: our pages hide them."""
+        """As MLflow, which deletes its runs too. Our pages hide them."""
         super().delete_experiment(experiment_id)
         self._describe_all(experiment_id)
 
     def restore_experiment(self, experiment_id: str) -> None:
-        """As MLflow, which restores all of its runs: our pages show them again."""
+        """As MLflow, which restores all its runs. Our pages show them again."""
         super().restore_experiment(experiment_id)
         self._describe_all(experiment_id, restored=True)
 
     def rename_experiment(self, experiment_id: str, new_name: str) -> None:
-        """As MLflow; the runs move to the project of the new name."""
+        """As MLflow. The runs move to the project of the new name."""
         super().rename_experiment(experiment_id, new_name)
         self._describe_all(experiment_id)
 
     def _hard_delete_run(self, run_id: str) -> None:
-        super()._hard_delete_run(run_id)  # our rows refer to it and are deleted with it
+        super()._hard_delete_run(run_id)  # our rows reference it and are deleted with it
         with as_mlflow_says():
             self._ours.store.hard_delete(run_id)
 
@@ -189,12 +189,12 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         for run_id in runs:
             self._describe(run_id, restored=restored)
 
-    # What MLflow reads
+    # Reads, called by MLflow
 
     def get_metric_history(
         self, run_id: str, metric_key: str, max_results: int | None = None, page_token: str | None = None
     ) -> Any:
-        """The points of a metric by time, then step, then value; a page of them, or all."""
+        """The points of a metric by time, then step, then value; one page of them, or all."""
         self._check_readable(run_id)
         start = SearchUtils.parse_start_offset_from_page_token(page_token)
         points = self._points(run_id, metric_key).by_time()
@@ -203,7 +203,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         return PagedList(list(_metrics(metric_key, points.at(slice(start, max(start, end))))), token)
 
     def get_metric_history_bulk(self, run_ids: Sequence[str], metric_key: str, max_results: int) -> list[Any]:
-        """The points of a metric of several runs, by run, then as `get_metric_history`; the first of them."""
+        """The first `max_results` points of a metric over several runs: by run, then as in `get_metric_history`."""
         with self.ManagedSessionMaker() as session:
             known = self._filter_entity_ids(session, EntityAssociationType.RUN, list(run_ids))
         found: list[Any] = []
@@ -215,7 +215,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         return found
 
     def get_max_step_for_metric(self, run_id: str, metric_key: str) -> int:
-        """The highest step of a metric; 0 where it has no points."""
+        """The highest step of a metric; 0 if it has no points."""
         self._check_readable(run_id)
         with as_mlflow_says():
             return (self._replica or self.ours).max_step(run_id, metric_key) or 0
@@ -223,7 +223,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
     def get_metric_history_bulk_interval_from_steps(
         self, run_id: str, metric_key: str, steps: Sequence[int], max_results: int
     ) -> list[Any]:
-        """The points of a metric at some steps, by step, then time, then value; the first of them."""
+        """The first `max_results` points of a metric at some steps: by step, then time, then value."""
         self._check_readable(run_id)
         wanted = sorted(set(steps))
         if not wanted:
@@ -235,7 +235,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
     def get_metric_history_bulk_interval(
         self, run_ids: Sequence[str], metric_key: str, max_results: int, start_step: int | None, end_step: int | None
     ) -> list[Any]:
-        """A sample of the points of a metric of several runs, for a chart; `Logged.sample` says which."""
+        """A sample of a metric's points over several runs, for a chart; see `Logged.sample`."""
         if (start_step is None) != (end_step is None):
             raise MlflowException.invalid_parameter_value(
                 "Both start_step and end_step must be specified together, or neither may be specified."
@@ -260,18 +260,18 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
 
 
 class WorkspaceStore(WorkspaceAwareSqlAlchemyStore, Store):  # type: ignore[misc]  # as above
-    """The same with MLflow's workspaces; they come before `Store`, so MLflow's scoping applies first."""
+    """The same with MLflow's workspaces. Their class comes before `Store`, so MLflow's scoping applies first."""
 
     def _workspace_of_runs(self) -> str | None:
         return str(self._get_active_workspace())
 
 
 class _Valid(list[Metric]):
-    """Points that are already checked."""
+    """Points that are already validated."""
 
 
 def _validate(metrics: Sequence[Metric], *, batch: bool) -> None:
-    """Refuse what MLflow refuses, in its words; each name is checked once, plain numbers not at all."""
+    """Refuse what MLflow refuses, in its words. Each name is checked once, plain numbers not at all."""
     known: set[str] = set()
     for index, metric in enumerate(metrics):
         key, time = metric.key, metric.timestamp

@@ -1,1 +1,1 @@
-"""`Api`: reads runs over HTTP or from the embedded store, with the same answers."""
+"""`Api`: reads runs from a server or from the embedded store, with the same results."""

@@ -1,4 +1,4 @@
-"""What `Api` offers for alerts: listing and answering them, silences, deliveries and channels."""
+"""The part of `Api` for alerts: list, acknowledge and mark them, silences, deliveries, channels."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from monitor.errors import AlertNotFound, WireError
 if TYPE_CHECKING:
     from datetime import datetime
 
-MAX_WHO: Final = 200
+MAX_WHO: Final = 200  # characters, as in the API and the store
 MAX_NOTE: Final = 2000
 MAX_GLOB: Final = 250
 MAX_FOR_S: Final = 1e9
-"""Seconds that a silence may be asked for; the store refuses less already."""
+"""The longest silence that the API accepts, in seconds; the store's own limit is lower."""
 
 
 class AlertSource(Protocol):
-    """Where alerts are read and answered."""
+    """Where alerts are read and changed."""
 
     def run(self, ref: str) -> RunInfo:
         """One run."""
@@ -49,19 +49,19 @@ class AlertSource(Protocol):
         ...
 
     def acknowledge(self, alert_id: str, by: str, note: str) -> AlertInfo:
-        """Take an alert on."""
+        """Acknowledge an alert."""
         ...
 
     def mark_alert(self, alert_id: str, mark: Mark | None, by: str) -> AlertInfo:
-        """Say what an alert was."""
+        """Mark an alert as helpful or as a false alarm; None removes the mark."""
         ...
 
     def alert_marks(self, project: str | None) -> Mapping[str, Mapping[str, int]]:
-        """How many alerts were marked as what, by rule."""
+        """How many alerts have each mark, by rule."""
         ...
 
     def silence(self, silence: Silence, for_s: float | None) -> Silence:
-        """Take up a silence; where `for_s` is given it ends so many seconds from now, by the clock that judges it."""
+        """Create a silence. With `for_s` it ends that many seconds from now by the clock of the store's machine."""
         ...
 
     def silences(self, over: bool) -> tuple[Silence, ...]:
@@ -77,15 +77,15 @@ class AlertSource(Protocol):
         ...
 
     def dead_letters(self, limit: int) -> tuple[DeadLetter, ...]:
-        """Messages that a channel never took."""
+        """Messages that a channel never accepted."""
         ...
 
     def retry(self, message: str | None, channel: str | None) -> int:
-        """Send again what was given up."""
+        """Send undelivered messages again."""
         ...
 
     def channels(self) -> tuple[Mapping[str, object], ...]:
-        """Where alerts are sent."""
+        """The channels that alerts are sent to."""
         ...
 
     def add_channel(self, name: str, table: Mapping[str, object]) -> Mapping[str, object]:
@@ -97,12 +97,12 @@ class AlertSource(Protocol):
         ...
 
     def test_channel(self, name: str) -> None:
-        """Send a channel a message."""
+        """Send a test message to a channel."""
         ...
 
 
 class AlertsApi:
-    """The part of `Api` that is about alerts."""
+    """The part of `Api` for alerts."""
 
     _source: AlertSource
 
@@ -119,22 +119,22 @@ class AlertsApi:
         limit: int = 50,
         cursor: str | None = None,
     ) -> AlertPage:
-        """One page of alerts, those that changed last first.
+        """One page of alerts, most recently changed first.
 
         Args:
-            state: pending, firing, acknowledged, silenced or resolved; None for all.
-            open: only those that are not resolved.
-            project: only of this project.
-            rule: only of this rule, or kind of alert.
+            state: pending, firing, acknowledged, silenced or resolved; None: all.
+            open: True: only alerts that are not resolved.
+            project: only this project.
+            rule: only this rule, or kind of alert.
             severity: critical, warning or info.
-            run: only of this run, by its id, a unique start of it, or its name.
-            search: only those that contain this text in the title, the text or the run's name.
-            limit: alerts, 1 to 1000.
-            cursor: that of the page before.
+            run: only this run, by id, unique prefix of it, or name.
+            search: only alerts with this text in the title, the body or the run's name.
+            limit: page size, 1 to 1000.
+            cursor: the `cursor` of the previous page.
 
         Raises:
             RunNotFound: there is no such run.
-            WireError: a value that is not one; the message names the valid ones.
+            WireError: an argument is invalid; the message lists the valid values.
         """
         if not 1 <= limit <= 1000:
             raise WireError("limit", f"must be from 1 to 1000, got {limit}")
@@ -156,31 +156,31 @@ class AlertsApi:
         """One alert.
 
         Args:
-            alert_id: its id, or a start of it that no other has.
+            alert_id: its id, or a unique prefix of it.
 
         Raises:
-            AlertNotFound: there is none, or several.
+            AlertNotFound: no alert matches, or several do.
         """
         return self._source.alert(_ref(alert_id))
 
     def acknowledge(self, alert_id: str, by: str, note: str = "") -> AlertInfo:
-        """Take a firing alert on: it is no longer repeated. It is open again once it fires anew.
+        """Acknowledge a firing alert: reminders stop until it fires again.
 
         Args:
-            alert_id: its id, or a start of it that no other has.
-            by: who does.
-            note: what is done about it.
+            alert_id: its id, or a unique prefix of it.
+            by: who acknowledges it.
+            note: what is being done about it.
 
         Raises:
             AlertNotFound: there is no such alert.
-            WireError: it does not fire.
+            WireError: it is not firing.
         """
         return self._source.acknowledge(
             _ref(alert_id), _text("by", by, MAX_WHO), _text("note", note, MAX_NOTE, least=0)
         )
 
     def mark(self, alert_id: str, mark: Mark | None, by: str) -> AlertInfo:
-        """Say whether an alert was "helpful" or a "false alarm"; None takes it back.
+        """Mark an alert as "helpful" or as a "false alarm"; None removes the mark.
 
         Raises:
             AlertNotFound: there is no such alert.
@@ -190,7 +190,7 @@ class AlertsApi:
         return self._source.mark_alert(_ref(alert_id), mark, _text("by", by, MAX_WHO))
 
     def alert_marks(self, project: str | None = None) -> Mapping[str, Mapping[str, int]]:
-        """By rule, how many alerts people marked as helpful and as false alarms."""
+        """For each rule, how many alerts were marked as helpful and how many as false alarms."""
         return self._source.alert_marks(project)
 
     def silence(
@@ -202,17 +202,18 @@ class AlertsApi:
         until: datetime | None = None,
         for_s: float | None = None,
     ) -> Silence:
-        """Send nobody the alerts that match, until a time.
+        """Send no messages about matching alerts until a given time.
 
         Args:
-            matcher: globs by `project`, `run` (name or id), `rule`, `severity` and `tag` (`name=value`); all match.
+            matcher: globs for `project`, `run` (name or id), `rule`, `severity` and `tag` (`name=value`); all must
+                match.
             reason: why.
             by: who silences.
-            until: when it ends; one without a time zone is local time.
-            for_s: seconds from now, in place of `until`.
+            until: when it ends; without a time zone, local time.
+            for_s: seconds from now, instead of `until`.
 
         Raises:
-            WireError: it matches everything, has no end, or one in the past.
+            WireError: it would match everything, has no end, or ends in the past.
         """
         for name, glob in matcher.items():
             _one_of("silence", name, MATCHED)
@@ -226,7 +227,7 @@ class AlertsApi:
         return self._source.silence(Silence(**matcher, **fixed), for_s)  # type: ignore[arg-type]  # the names were checked
 
     def silences(self, *, over: bool = False) -> tuple[Silence, ...]:
-        """The silences in force, those that end last first; with `over` also those that ended."""
+        """Active silences, latest end first; with `over`, those that have ended as well."""
         return self._source.silences(over)
 
     def unsilence(self, silence_id: str) -> Silence:
@@ -238,24 +239,24 @@ class AlertsApi:
         return self._source.unsilence(_ref(silence_id, "silence"))
 
     def deliveries(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
-        """Messages about alerts, the newest first, with where they are on their way.
+        """Messages about alerts, newest first, with the state of their delivery.
 
         Args:
-            run: only those of this run.
-            limit: messages, at most.
+            run: only messages of this run.
+            limit: number of messages, at most.
         """
         return self._source.deliveries(run, limit)
 
     def dead_letters(self, limit: int = 100) -> tuple[DeadLetter, ...]:
-        """Messages that a channel never took, the newest first."""
+        """Messages that a channel never accepted, newest first."""
         return self._source.dead_letters(limit)
 
     def retry(self, message: str | None = None, channel: str | None = None) -> int:
-        """Send again what was given up; how many messages.
+        """Send undelivered messages again, and return how many.
 
         Args:
-            message: the id of one message; None for all.
-            channel: the name of one channel; None for all.
+            message: the id of one message; None: all.
+            channel: the name of one channel; None: all.
 
         Raises:
             AlertNotFound: there is no such channel.
@@ -263,40 +264,40 @@ class AlertsApi:
         return self._source.retry(message, channel)
 
     def channels(self) -> tuple[Mapping[str, object], ...]:
-        """Where alerts are sent: name, settings without secrets, and the problem of one that cannot be used."""
+        """The channels: name, settings without secrets, and what is wrong with an unusable one."""
         return self._source.channels()
 
     def alert_channels(self) -> int:
-        """To how many places alerts are sent; with none they wait in the outbox."""
+        """The number of channels. Without any, alerts wait in the outbox."""
         return len(self._source.channels())
 
     def add_channel(self, name: str, **table: object) -> Mapping[str, object]:
-        """Add a channel, or change one that was added.
+        """Add a channel, or change one that was added this way.
 
         Args:
             name: letters, digits, - and _.
-            **table: as in `monitor.toml`: `url`, `secret`, `projects`, `level`, ...; see `docs/alerts.md`.
+            **table: settings as in `monitor.toml`: `url`, `secret`, `projects`, `level`, ...; see `docs/alerts.md`.
 
         Raises:
-            SettingsError: names the key that cannot be used.
+            SettingsError: a setting is invalid; the message names it.
         """
         check_channel_name(name)
         return self._source.add_channel(name, table)
 
     def remove_channel(self, name: str) -> None:
-        """Remove a channel that was added.
+        """Remove a channel that `add_channel` added.
 
         Raises:
-            AlertNotFound: no channel that was added has this name.
+            AlertNotFound: there is no such channel.
         """
         self._source.remove_channel(_ref(name, "channel"))
 
     def test_channel(self, name: str) -> None:
-        """Send a channel a message that says that it works.
+        """Send a test message to a channel.
 
         Raises:
             AlertNotFound: there is no such channel.
-            DeliveryFailed: it did not take the message.
+            DeliveryFailed: the channel did not accept the message.
         """
         if not name.strip():
             raise AlertNotFound(name, what="channel")
@@ -304,7 +305,7 @@ class AlertsApi:
 
 
 def _ref(given: str, what: str = "alert") -> str:
-    """A reference that may be one; one that is blank or a path is not, and no address could hold it."""
+    """A reference that fits into a URL path; a blank one, or one with a slash, cannot exist."""
     if not given.strip() or "/" in given:
         raise AlertNotFound(given, what=what)
     return given

@@ -1,4 +1,4 @@
-"""What a server's answers and addresses are made of, for the parts of `HttpSource`."""
+"""Parses a server's responses and splits long requests, for `HttpSource`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from monitor.errors import ServerUnreachable
 from monitor.reader.source import Query
 
 _ADDRESS: Final = 6000
-"""Characters of a query, at most: proxies commonly refuse addresses of more than 8,000."""
+"""Characters per query string; proxies commonly refuse URLs of more than 8,000."""
 _AT_ONCE: Final = 500
-"""Curves or steps that a server takes with one request."""
+"""Curves or steps per request, at most."""
 _T = TypeVar("_T")
 
 
 class Asking:
-    """What the parts of `HttpSource` need of it."""
+    """What the mixins of `HttpSource` need from it."""
 
     _server: str
 
@@ -32,11 +32,11 @@ class Asking:
 
 
 def portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Sequence[_T]]:
-    """Cut what is asked for into parts that fit an address, as proxies take it.
+    """Split a list into portions that fit into a URL.
 
     Args:
-        wanted: all of it.
-        written: one of them as it stands in the address.
+        wanted: the whole list.
+        written: an item as it is written into the URL.
     """
     some: list[_T] = []
     room = _ADDRESS
@@ -52,7 +52,7 @@ def portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Seq
 
 
 def extremes(data: Mapping[str, object]) -> Extremes:
-    """The extremes of a series."""
+    """The extremes of a series, from JSON."""
     from monitor.wire import number_from_json
 
     def value(name: str) -> float | None:
@@ -67,12 +67,12 @@ def extremes(data: Mapping[str, object]) -> Extremes:
 
 
 def run_info(data: Mapping[str, Any]) -> RunInfo:
-    """A run; what a newer server says besides is passed over."""
+    """A run from JSON. Unknown fields, from a newer server, are ignored."""
     return RunInfo.from_dict({name: value for name, value in data.items() if name in RunInfo.__slots__})
 
 
 def described(value: object) -> dict[str, Any]:
-    """An object of JSON.
+    """A JSON object.
 
     Raises:
         ServerUnreachable: it is something else.
@@ -83,7 +83,7 @@ def described(value: object) -> dict[str, Any]:
 
 
 def listed(value: object) -> list[Any]:
-    """A list of JSON.
+    """A JSON list.
 
     Raises:
         ServerUnreachable: it is something else.

@@ -1,6 +1,6 @@
-"""Reads runs back: `Api`, over HTTP or from the embedded store, with the same answers.
+"""`Api`: reads runs from a server or from the embedded store, with the same results.
 
-Where it reads from: an explicit server, else `MONITOR_SERVER_URL`, else the embedded store of `MONITOR_DIR`.
+It reads from the given server, else from `MONITOR_SERVER_URL`, else from the embedded store in `MONITOR_DIR`.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ if TYPE_CHECKING:
 
 
 class Api(Questions, AlertsApi):
-    """A reader of runs; cheap to make, connects when first asked.
+    """Reads runs. Cheap to create; connects on the first call.
 
     Args:
         server: the server's address; None: `MONITOR_SERVER_URL`, else the embedded store.
         token: bearer token; None: `MONITOR_TOKEN`.
-        settings: settings to use instead of those of the environment.
-        transport: for tests, what httpx sends through.
+        settings: settings to use instead of those from the environment.
+        transport: an httpx transport, for tests.
 
     Raises:
-        SettingsError: the address or a setting cannot be used.
+        SettingsError: the address or a setting is invalid.
 
     Example:
         >>> import tempfile
@@ -84,41 +84,41 @@ class Api(Questions, AlertsApi):
         """One page of runs.
 
         Args:
-            wanted: which runs, and how; None: the newest.
-            **filters: fields of `RunQuery` to change in it, such as `project="p", status="running", limit=20`.
+            wanted: which runs, and in which order; None: the newest.
+            **filters: fields of `RunQuery` to override, such as `project="p", status="running", limit=20`.
 
         Raises:
-            WireError: the query cannot be read; the message points at the character.
+            WireError: the query is invalid; the message points at the character.
             MonitorError: the server or the store cannot be read.
         """
         return self._source.runs(replace(wanted or RunQuery(), **filters))
 
     def runs(self, query: str | None = None, /, **filters: Unpack[RunFilters]) -> RunList:
-        """Runs as views: a list with `to_pandas()` and `to_arrow()`.
+        """Runs as a list of views, with `to_pandas()` and `to_arrow()`.
 
         Args:
             query: such as `status = "running" and val.best < 0.3 order by val.best`; see `docs/store.md`.
             **filters: as in `runs_page`.
 
         Raises:
-            WireError: the query cannot be read; the message points at the character.
+            WireError: the query is invalid; the message points at the character.
             MonitorError: the server or the store cannot be read.
         """
         page = self.runs_page(RunQuery(query=query), **filters)
         return RunList(RunView(self._source, info) for info in page.items)
 
     def view(self, info: RunInfo) -> RunView:
-        """A view of a run that was read already; asks for nothing."""
+        """A view of a run that is already loaded; reads nothing."""
         return RunView(self._source, info)
 
     def snapshot(self, ref: str) -> RunSnapshot:
-        """A run with its series, findings and checkpoints, read at one moment.
+        """A run with its series, findings and checkpoints, consistent at one moment.
 
         Args:
             ref: as in `run`.
 
         Raises:
-            RunNotFound: there is none.
+            RunNotFound: there is no such run.
         """
         return self._source.snapshot(ref)
 
@@ -131,14 +131,17 @@ class Api(Questions, AlertsApi):
         lo: float | None = None,
         hi: float | None = None,
     ) -> tuple[Curve, ...]:
-        """Several series, of one run or of many, reduced to what a screen shows, in the order of `wanted`.
+        """Several series, of one run or many, reduced to what a screen can show; in the order of `wanted`.
 
         Args:
             wanted: the series, each with its smoothing.
-            width: pixels that each is drawn on, and so on as in `RunView.curve`.
+            width: pixels per curve.
+            x: the axis, as in `RunView.curve`.
+            lo: left end of the window.
+            hi: right end.
 
         Raises:
-            RunNotFound: the run does not exist.
+            RunNotFound: there is no such run.
             SeriesNotFound: a run has no such series.
         """
         return self._source.curves(wanted, {"x": x, "lo": lo, "hi": hi, "width": width})
@@ -147,81 +150,81 @@ class Api(Questions, AlertsApi):
         """One run.
 
         Args:
-            ref: its id, a unique start of it, or its name where that is unique.
+            ref: its id, a unique prefix of it, or its name if unique.
 
         Raises:
-            RunNotFound: there is none.
+            RunNotFound: there is no such run.
         """
         return RunView(self._source, self._source.run(ref))
 
     def projects(self) -> tuple[tuple[str, int], ...]:
-        """The projects and how many runs each has."""
+        """Project names, each with its number of runs."""
         return self._source.projects()
 
     def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
-        """How long the ended runs of each project are kept, as its server's settings say.
+        """How long ended runs are kept, according to the server's settings.
 
         Returns:
-            By project the days after its end at which a run is deleted, None for never, and at which its curves are
-            downsampled, None for never.
+            For each project, the days after a run's end when it is deleted, and when its curves are downsampled; None:
+            never.
         """
         return self._source.keeping()
 
     def delete(self, ref: str) -> RunInfo:
-        """Take a run out of every list; it can be restored for `purge_days`.
+        """Delete a run: it disappears from all lists, and can be restored for `purge_days`.
 
         Args:
             ref: as in `run`.
 
         Raises:
-            RunNotFound: there is none.
+            RunNotFound: there is no such run.
         """
         found = self._source.run(ref)
         self._source.delete(found.id)
         return found
 
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
-        """The runs that can be restored and when each was deleted, milliseconds since the epoch; the latest first."""
+        """Deleted runs that can be restored, with the time of deletion in ms since the Unix epoch; latest first."""
         return self._source.deleted()
 
     def restore(self, ref: str) -> RunInfo:
-        """Bring a deleted run back.
+        """Restore a deleted run.
 
         Args:
-            ref: its id, a start of it that no other deleted run shares, or a name that no other has.
+            ref: its id, a prefix that is unique among deleted runs, or a unique name.
 
         Raises:
-            RunNotFound: no deleted run is called so.
+            RunNotFound: there is no such deleted run.
         """
         return self._source.restore(ref)
 
     def views(self, page: str) -> tuple[SavedView, ...]:
-        """The saved views of one of the dashboard's pages, by name."""
+        """The saved views of a dashboard page, by name."""
         return self._source.views(page)
 
     def save_view(self, page: str, name: str, query: str) -> SavedView:
-        """Save a view of the dashboard; one of the same page and name is replaced.
+        """Save a view of the dashboard, replacing one of the same page and name.
 
         Args:
             page: such as "runs".
-            name: what people call it.
-            query: what stands in the page's address behind the question mark.
+            name: the name shown to people.
+            query: the query string of the page's URL, without the question mark.
 
         Raises:
-            WireError: it has no name, is too long, or there are too many.
+            WireError: the name is empty, a text is too long, or there are too many views.
         """
         return self._source.save_view(page, name, query)
 
     def forget_view(self, page: str, name: str) -> None:
-        """Delete a saved view, where it exists."""
+        """Delete a saved view, if it exists."""
         self._source.forget_view(page, name)
 
     def change_mark(self) -> str:
-        """A text that is another one after anything has changed, so that who shows runs need not read them again."""
+        """A string that changes whenever anything in the store changes, so that a viewer knows when to reload."""
         return self._source.change_mark()
 
     def purge_days(self) -> float:
-        """Days that a deleted run can be restored."""
+        """Days for which a deleted run can be restored."""
         return self._source.purge_days()
 
     def export(
@@ -232,36 +235,36 @@ class Api(Questions, AlertsApi):
         keys: Sequence[str] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> int:
-        """Write the points of runs to a CSV or Parquet file, in memory that does not grow with them.
+        """Write the points of runs to a CSV or Parquet file, in constant memory.
 
         Args:
             refs: runs, as in `run`.
-            to: the ending says the format, `.csv` or `.parquet`.
-            keys: series to write; None for all.
-            progress: called with (runs done, runs) after each run.
+            to: the file; its suffix, `.csv` or `.parquet`, selects the format.
+            keys: series to write; None: all.
+            progress: called with (runs done, all runs) after each run.
 
         Returns:
-            Points written.
+            The number of points written.
 
         Raises:
-            RunNotFound: one of the runs is not there; nothing is written.
-            SeriesNotFound: none of the runs has one of the keys; nothing is written.
-            FileUnreadable: the path has another ending, or cannot be written.
+            RunNotFound: a run does not exist; nothing is written.
+            SeriesNotFound: no run has one of the keys; nothing is written.
+            FileUnreadable: the path has another suffix, or cannot be written.
         """
         from monitor.store.export import export_points
 
         return export_points(_Exported(self), refs, to, keys=keys, progress=progress)
 
     def me(self) -> Caller:
-        """Who the server takes this reader for, and what it may do.
+        """The identity and role of this reader, according to the server.
 
         Raises:
-            Unauthorized: the server asks for a token and does not know this one.
+            Unauthorized: the server requires a token and does not know this one.
         """
         return self._source.me()
 
     def tokens(self) -> tuple[TokenInfo, ...]:
-        """All tokens, the newest first, without their secrets. Needs the role admin, as all that concerns tokens."""
+        """All tokens without their secrets, newest first. Needs the admin role, as do the other calls on tokens."""
         return self._source.tokens()
 
     def create_token(
@@ -270,13 +273,13 @@ class Api(Questions, AlertsApi):
         """Create a token.
 
         Args:
-            name: what people call it.
+            name: the name shown to people.
             role: "viewer", "logger", "editor" or "admin".
-            project: the only project that it reaches; None for all.
-            expires_ms: from when on it is refused, milliseconds since the epoch; None for never.
+            project: the only project it can access; None: all.
+            expires_ms: when it expires, in ms since the Unix epoch; None: never.
 
         Returns:
-            What is known of it, and the token itself, which cannot be read again.
+            Its description, and the token itself, which cannot be read again.
         """
         return self._source.create_token(name, Access(role), project, expires_ms)
 
@@ -284,56 +287,56 @@ class Api(Questions, AlertsApi):
         """Revoke a token.
 
         Args:
-            ref: its id, or the name that no other valid token has.
+            ref: its id, or its name if no other valid token has it.
 
         Raises:
-            TokenNotFound: there is none.
+            TokenNotFound: there is no such token.
         """
         return self._source.revoke_token(ref)
 
     def audit(self, limit: int = 100, offset: int = 0) -> tuple[int, tuple[AuditEntry, ...]]:
-        """Who changed what.
+        """The audit log: who changed what, newest first.
 
         Args:
-            limit: entries, at most; the newest.
-            offset: entries to leave out at the front.
+            limit: number of entries, at most.
+            offset: number of entries to skip.
 
         Returns:
-            How many entries the log has, and those asked for.
+            The number of entries in the log, and the requested ones.
         """
         return self._source.audit(limit, offset)
 
     def rules(self, project: str | None = None) -> RulesConfig:
-        """The rules in effect, as the settings of the server or of this machine say.
+        """The rules in effect, from the settings of the server or of this machine.
 
         Args:
-            project: the rules of this one; None: those of every project that has none of its own.
+            project: the project; None: the rules of projects without rules of their own.
 
         Raises:
-            RulesError: a rule that is not installed here, or a setting that cannot be used.
+            RulesError: a rule is not installed here, or a setting is invalid.
         """
         from monitor.rules import RulesConfig
 
         return RulesConfig.from_mapping(self._source.rules(project))
 
     def rules_history(self, project: str | None = None) -> tuple[RulesVersion, ...]:
-        """The rules that servers of this store have started with, newest first, where they were others than before.
+        """Versions of the rules that servers of this store started with, newest first; one entry per change.
 
         Args:
-            project: its own and those of all projects; None: those of every project.
+            project: versions that apply to this project; None: those of every project.
         """
         return self._source.rules_history(project)
 
     def info(self) -> Mapping[str, object]:
-        """What the server is: its version, the kind of its store, its background jobs."""
+        """The server's version, kind of store and background jobs."""
         return self._source.info()
 
     def health(self) -> Mapping[str, object]:
-        """How the server, or the embedded store, is."""
+        """The health of the server or of the embedded store."""
         return self._source.health()
 
     def close(self) -> None:
-        """Give connections back."""
+        """Close all connections."""
         self._source.close()
 
     def __enter__(self) -> Api:
@@ -347,7 +350,7 @@ class Api(Questions, AlertsApi):
 
 
 class _Exported:
-    """What an export asks for, from a reader of runs."""
+    """Adapts `Api` to what the export needs."""
 
     def __init__(self, api: Api) -> None:
         self._api = api

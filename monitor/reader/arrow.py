@@ -1,4 +1,4 @@
-"""Reading a history that a server streams as Arrow; pyarrow is used where it is installed, and never needed."""
+"""Reads a history streamed as Arrow. pyarrow is optional: without it another format is used."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
 
 
 def installed() -> bool:
-    """True where pyarrow can be imported."""
+    """True if pyarrow can be imported."""
     try:
         return importlib.util.find_spec("pyarrow") is not None
-    except ValueError:  # a module that was set to None
+    except ValueError:  # the module was set to None
         return False
 
 
 def decode_stream(parts: Iterator[bytes]) -> Iterator[Points]:
-    """Batches of points from the bytes of an Arrow IPC stream.
+    """Decode batches of points from an Arrow IPC stream.
 
     Raises:
-        ValueError: the bytes are not such a stream, or end in the middle of it.
+        ValueError: the bytes are not a complete Arrow stream.
     """
     arrow: Any = importlib.import_module("pyarrow")
     try:
@@ -40,14 +40,14 @@ def decode_stream(parts: Iterator[bytes]) -> Iterator[Points]:
                     batch.column("time").cast(arrow.int64()).to_numpy(),
                     np.array(batch.column("epoch").to_numpy(zero_copy_only=False)) if epochs else None,
                 )
-    except MonitorError:  # of who reads the parts; it may be an `OSError` too
+    except MonitorError:  # from reading `parts`; may be an `OSError` as well
         raise
-    except (OSError, NotImplementedError, KeyError) as error:  # pyarrow's other words for it
+    except (OSError, NotImplementedError, KeyError) as error:  # pyarrow's errors for a broken stream
         raise ValueError(str(error)) from None
 
 
 class _Reader:
-    """Bytes that come in parts, read as a file."""
+    """A file-like object over chunks of bytes."""
 
     closed = False
 
@@ -55,7 +55,7 @@ class _Reader:
         self._parts, self._rest = parts, memoryview(b"")
 
     def read(self, size: int = -1) -> bytes:
-        """The next `size` bytes, fewer only at the end."""
+        """The next `size` bytes; fewer only at the end."""
         found: list[memoryview] = []
         missing = size if size >= 0 else 2**63
         while missing > 0:
@@ -71,4 +71,4 @@ class _Reader:
         return b"".join(found)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing."""

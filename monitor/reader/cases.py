@@ -1,4 +1,4 @@
-"""A stored run as a backtest takes it: the whole history of its judged series."""
+"""Converts a stored run to a backtest case: the full history of its diagnosed series."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GRAD_NORM, Role.LR)
 
 
 def case_of(view: RunView, name: str, labels: frozenset[str] = frozenset()) -> Case:
-    """The run with the whole history of its judged series.
+    """The run as a backtest case.
 
     Args:
         view: the run.
-        name: what a report calls it.
+        name: its name in a report.
         labels: what is true of it.
 
     Raises:
-        FileUnreadable: none of its series is a loss that is judged.
+        FileUnreadable: it has neither a training nor a validation loss.
         MonitorError: the server or the store cannot be read.
     """
     series: dict[Role, Floats] = {}

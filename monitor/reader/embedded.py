@@ -1,4 +1,4 @@
-"""Reading from the store of this machine, in this process."""
+"""Reads from the embedded store, in this process."""
 
 # ruff: noqa: D102  # the methods are documented once, in `Source`
 
@@ -59,19 +59,19 @@ _READ_ONLY: Final = (
 
 
 def _writable(file: Path) -> bool:
-    """True if a database can be opened: its locks are files next to it."""
+    """True if an SQLite database can be opened: it creates lock files next to the database."""
     ours = os.access in os.supports_effective_ids
     return all(os.access(path, os.W_OK, effective_ids=ours) for path in (file, file.parent))
 
 
 class _NoRuns:
-    """Stands for the store of this machine before the first run makes it."""
+    """Stands in for the store until the first run creates it."""
 
     def runs(self, wanted: RunQuery) -> RunPage:
         from monitor.store.runs.query import parse
 
         if wanted.query is not None:
-            parse(wanted.query)  # wrong is wrong, with no run as with many
+            parse(wanted.query)  # a query is checked even if there are no runs
         return RunPage(items=(), total=0, sparklines={}, order=wanted.order)
 
     def curves(self, wanted: Sequence[CurveOf], **_: object) -> tuple[Curve, ...]:
@@ -114,7 +114,7 @@ class _NoRuns:
         return ()
 
     def forget_view(self, *_: object, **__: object) -> None:
-        """Nothing is saved."""
+        """Do nothing."""
 
     def save_view(self, view: SavedView, **_: object) -> NoReturn:
         raise StoreError(f"the view {view.name!r} cannot be saved before the first run has made a database here")
@@ -160,7 +160,7 @@ class _NoRuns:
 
 
 class EmbeddedSource(EmbeddedAlerts):
-    """The store of this machine, opened when first asked."""
+    """The embedded store of this machine, opened on first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -169,7 +169,7 @@ class EmbeddedSource(EmbeddedAlerts):
 
     @property
     def _store(self) -> Store:
-        """The store; reading never makes one."""
+        """The store. Reading never creates one."""
         with self._lock:
             if self._opened is None:
                 from monitor.store.opening import open_store
@@ -177,7 +177,7 @@ class EmbeddedSource(EmbeddedAlerts):
                 if self._settings.database_url is None and not self._settings.store_file.exists():
                     folder = self._settings.dir
                     if not next(path for path in (folder, *folder.parents) if path.exists()).is_dir():
-                        self._settings.make_dir()  # says why it cannot be
+                        self._settings.make_dir()  # raises if the folder cannot be used
                     return cast("Store", _NoRuns())
                 try:
                     self._opened = open_store(self._settings.store_url)
@@ -339,7 +339,7 @@ class EmbeddedSource(EmbeddedAlerts):
             from monitor.store import Store
 
             self._settings.make_dir()
-            Store.open(self._settings.store_url).close()  # a server may get its first token before it first starts
+            Store.open(self._settings.store_url).close()  # a server's first token may be created before its first start
         return self._store.create_token(name, role, project=project, expires_ms=expires_ms, now_ms=_now(), by=self.me())
 
     def revoke_token(self, ref: str) -> TokenInfo:

@@ -1,4 +1,4 @@
-"""Alerts in the store of this machine, in this process."""
+"""Alerts in the embedded store, in this process."""
 
 # ruff: noqa: D102  # the methods are documented once, in `AlertSource`
 
@@ -31,7 +31,7 @@ class EmbeddedAlerts:
 
     @property
     def _made(self) -> Store:
-        """The store, made where it is not there yet: a silence or a channel may come before the first run."""
+        """The store, created if necessary: a silence or a channel may be added before the first run."""
         raise NotImplementedError
 
     def alert_page(self, wanted: AlertQuery) -> AlertPage:
@@ -80,7 +80,7 @@ class EmbeddedAlerts:
 
     def test_channel(self, name: str) -> None:
         known = any(entry.name == name for entry in self._book().all())
-        book = self._made_book() if known else self._book()  # a name that no channel has makes no store
+        book = self._made_book() if known else self._book()  # an unknown name must not create a store
         book.test(name, now_ms=_now_ms(), by=self.me())
 
     def _book(self) -> Book:

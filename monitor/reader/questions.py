@@ -1,4 +1,4 @@
-"""What programs and agents ask of runs: the queue, the ledger, events, waits and explanations; a part of `Api`."""
+"""The part of `Api` for questions of programs and agents: attention, ledger, events, waiting, explanations."""
 
 from __future__ import annotations
 
@@ -13,71 +13,72 @@ from monitor.errors import RunNotFound
 from monitor.reader.source import Source
 
 _START_S: Final = 0.5
-"""Seconds between two looks for a run that has not started yet."""
+"""Seconds between checks for a run that has not started yet."""
 _WHOLE_ID: Final = re.compile(r"[0-9a-f]{32}")
 WAIT_S: Final = 25.0
 """Seconds that a server lets one request wait, at most."""
 
 
 class Questions:
-    """The questions over a source."""
+    """Questions over a source."""
 
     _source: Source
 
     def attention(self, limit: int = 10, *, project: str | None = None, sparkline: int = 0) -> Attention:
-        """The open runs that need a person, the most urgent first, and the fleet in numbers.
+        """The open runs that need a person, most urgent first, and summary numbers of all runs.
 
-        A run's place is `severity * (1 + burn) * novelty`: how bad it is, what its rest still costs, and how new it is.
+        The urgency is `severity * (1 + burn) * novelty`: how bad it is, what the rest of the run would cost, how new it
+        is.
 
         Args:
-            limit: runs, at most.
-            project: of this one; None: of all.
-            sparkline: values of each small curve; 0 for none.
+            limit: number of runs, at most.
+            project: only this project; None: all.
+            sparkline: points per sparkline; 0: none.
         """
         return self._source.attention(limit, project, sparkline)
 
     def ledger(self, project: str | None = None, *, since_ms: int = 0, until_ms: int = 2**62) -> Ledger:
-        """What stops have saved and lost, by project and month, and stop by stop.
+        """What stops have saved and lost: by project, by month, and for each stop.
 
         Args:
-            project: of this one; None: of all.
-            since_ms: stops from here on, milliseconds since the epoch.
-            until_ms: stops until here, exclusive.
+            project: only this project; None: all.
+            since_ms: start of the period, in ms since the Unix epoch.
+            until_ms: end of the period, exclusive.
         """
         return self._source.ledger(project, since_ms, until_ms)
 
     def events(self, ref: str, since: str = "", *, wait_s: float = 0.0) -> Happenings:
-        """What happened in a run since a cursor: points, findings, advice, stops, alerts, status; each once.
+        """What happened in a run since a cursor, each event once: points, findings, advice, stops, alerts, status.
 
         Args:
             ref: as in `run`.
-            since: the `cursor` of the answer before; "" from the beginning.
-            wait_s: seconds to wait for something to happen, at most 25.
+            since: the `cursor` of the previous answer; "": from the beginning.
+            wait_s: seconds to wait for an event, at most 25.
 
         Raises:
             RunNotFound: there is no such run.
-            WireError: the cursor is not one of this run.
+            WireError: the cursor does not belong to this run.
         """
         return self._source.happened(ref, since, wait_s)
 
     def wait(
         self, *refs: str, until: str | Sequence[str] = "finish", timeout_s: float | None = None, every: bool = False
     ) -> tuple[Outcome, ...]:
-        """Wait until something has happened in one of some runs, or in every one of them.
+        """Wait for something to happen in one of several runs, or in all of them.
 
         Args:
-            refs: each as in `run`; a whole id may be that of a run that is only about to start.
-            until: "finish", "stop" (advised or asked for), "alert", "verdict=NAME", or several of these.
-            timeout_s: seconds; None: no limit.
-            every: wait for all of the runs instead of the first.
+            refs: each as in `run`; a full id may belong to a run that has not started yet.
+            until: "finish", "stop" (advised or requested), "alert", "verdict=NAME", or several of these.
+            timeout_s: seconds to wait; None: no limit.
+            every: True: wait for all runs, not just the first.
 
         Returns:
-            The runs whose wait is over, each with what happened, or with what None where it ended without that; none
-            of them, or some, where the time is up.
+            The runs whose wait is over, each with what happened; None if a run ended without it. On a timeout, some
+            runs or none.
 
         Raises:
             RunNotFound: there is no such run.
-            WireError: it is not something to wait for.
+            WireError: `until` is invalid.
         """
         words = [until] if isinstance(until, str) else list(until)
         deadline = inf if timeout_s is None else monotonic() + timeout_s
@@ -98,10 +99,10 @@ class Questions:
         return tuple(found.values())
 
     def _begun(self, refs: Sequence[str]) -> tuple[list[str], list[str]]:
-        """The ids of runs that are stored, and whole ids of others: a run that was just started may not be there yet.
+        """The ids of stored runs, and the full ids of others, which may not have started yet.
 
         Raises:
-            RunNotFound: there is no such run, and it is not a whole id.
+            RunNotFound: there is no such run, and the reference is not a full id.
         """
         begun, coming = [], []
         for ref in refs:
@@ -114,12 +115,12 @@ class Questions:
         return begun, coming
 
     def explain(self, ref: str) -> Mapping[str, Any]:
-        """A run explained from what is stored; `text` says it in under 500 tokens.
+        """Explain a run from stored data; `text` is a summary in under 500 tokens.
 
         Args:
             ref: as in `run`.
 
         Raises:
-            RunNotFound: there is none.
+            RunNotFound: there is no such run.
         """
         return self._source.explain(ref)

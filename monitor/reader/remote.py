@@ -1,4 +1,4 @@
-"""Reading from a server, over its public API."""
+"""Reads from a server, over its public API."""
 
 # ruff: noqa: D102  # the methods are documented once, in `Source`
 
@@ -60,7 +60,7 @@ _T = TypeVar("_T")
 
 
 def _answered(read: Callable[Concatenate[HttpSource, _P], _T]) -> Callable[Concatenate[HttpSource, _P], _T]:
-    """Turn an unreadable answer into one of our errors, whatever it contains."""
+    """Turn an unreadable response into one of our errors, whatever it contains."""
 
     @functools.wraps(read)
     def reading(source: HttpSource, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -333,17 +333,17 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         """Change something about a run."""
         try:
             return self._change(method, path, body)
-        except RunNotFound as error:  # which says so where several are called so
+        except RunNotFound as error:  # it says so if several runs match
             raise RunNotFound(error.run_id or ref) from None
 
     def _change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
-        """Ask for a change; a body is sent as JSON."""
+        """Send a change, with the body as JSON."""
         content = None if body is None else json.dumps(dict(body)).encode()
         headers = None if body is None else {"Content-Type": "application/json"}
         return request(self._client, method, f"/api/v1{path}", content=content, headers=headers)
 
     def _get(self, path: str, query: Query | None = None) -> object:
-        """Ask for something; a parameter that is a list is given several times."""
+        """Send a GET request. A parameter with a list value is repeated."""
         given = {k: v for k, v in (query or {}).items() if v is not None}
         params = {k: list(v) if isinstance(v, list | tuple) else str(v) for k, v in given.items()}
         return request(self._client, "GET", f"/api/v1{path}", params=params)

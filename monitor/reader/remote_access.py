@@ -1,4 +1,4 @@
-"""Who may use a server, who changed what, and its rules, over its public API."""
+"""Tokens, audit log and rules of a server, over its public API."""
 
 # ruff: noqa: D102  # the methods are documented once, in `Source`
 
@@ -14,7 +14,7 @@ from monitor.reader.remote_alerts import segment
 
 
 class RemoteAccess(Asking):
-    """The callers, the audit log and the rules of a server."""
+    """The tokens, the audit log and the rules of a server."""
 
     def me(self) -> Caller:
         with understood(self._server):

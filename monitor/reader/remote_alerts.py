@@ -1,4 +1,4 @@
-"""Alerts at a server, over its public API."""
+"""Alerts of a server, over its public API."""
 
 # ruff: noqa: D102  # the methods are documented once, in `AlertSource`
 
@@ -94,5 +94,5 @@ class RemoteAlerts(Asking):
 
 
 def segment(ref: str) -> str:
-    """A reference as one segment of a path, whatever characters it has; of two dots it would be the way up."""
+    """A reference as one segment of a URL path. Dots are escaped too, because `..` would mean the parent folder."""
     return quote(ref, safe="").replace(".", "%2E")

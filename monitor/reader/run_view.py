@@ -1,4 +1,4 @@
-"""`RunView`: one run, as `Api.run` reads it."""
+"""`RunView`: one run, as returned by `Api.run`."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ XAxis = Literal["step", "epoch", "wall_time", "relative"]
 
 
 class RunView:
-    """One run as a reader sees it; each call reads anew.
+    """One run, for reading. Every call reads current data.
 
     Attributes:
-        info: the run as it was when the view was made; `refresh` reads it again.
+        info: the run as of the last `refresh`.
     """
 
     def __init__(self, source: Source, info: RunInfo) -> None:
@@ -50,22 +50,22 @@ class RunView:
         return self.info.name
 
     def refresh(self) -> RunInfo:
-        """Read `info` again."""
+        """Reload `info`."""
         self.info = self._source.run(self.id)
         return self.info
 
     def series(self) -> tuple[SeriesInfo, ...]:
-        """The run's series with their counts, last values and extremes."""
+        """The run's series with their number of points, last values and extremes."""
         return self._source.series(self.id)
 
     def history(self, key: str, *, lo: int | None = None, hi: int | None = None, attempt: int | None = None) -> Points:
-        """Every point of a series, in the order of their steps.
+        """Every point of a series, ordered by step.
 
         Args:
             key: the series.
             lo: first step.
             hi: last step, inclusive.
-            attempt: points of this attempt alone; None: the newest where attempts overlap.
+            attempt: only this attempt's points; None: the newest attempt where several overlap.
 
         Raises:
             SeriesNotFound: the run has no such series.
@@ -75,16 +75,19 @@ class RunView:
     def batches(
         self, key: str, *, lo: int | None = None, hi: int | None = None, attempt: int | None = None
     ) -> Iterator[Points]:
-        """What `history` reads, some at a time, for series that do not fit into memory.
+        """The points of `history` in batches, for series that do not fit into memory.
 
-        A server streams them as Arrow where pyarrow is installed here; without it everything comes at once. The read
-        transaction lasts until the last batch was taken: do not keep it waiting.
+        A server streams them as Arrow if pyarrow is installed here; otherwise everything arrives at once. The read
+        transaction stays open until the last batch is taken, so do not pause in between.
 
         Args:
-            key: the series, and so on as in `history`.
+            key: the series.
+            lo: first step.
+            hi: last step, inclusive.
+            attempt: as in `history`.
 
         Raises:
-            SeriesNotFound: when the first batch is asked for; the run has no such series.
+            SeriesNotFound: the run has no such series; raised with the first batch.
         """
         return self._source.batches(self.id, key, lo, hi, attempt)
 
@@ -98,12 +101,12 @@ class RunView:
         hi: float | None = None,
         smoothing: float = 0.0,
     ) -> Curve:
-        """A series reduced to what a screen shows.
+        """A series reduced to what a screen can show.
 
         Args:
             key: the series.
-            width: pixels that it is drawn on.
-            x: the axis: steps, epochs, milliseconds since the epoch, or seconds since the run's start.
+            width: pixels it is drawn on.
+            x: the axis: steps, epochs, ms since the Unix epoch, or seconds since the run's start.
             lo: left end of the window, on the x axis.
             hi: right end.
             smoothing: weight of the moving average, in [0, 1).
@@ -114,15 +117,15 @@ class RunView:
         return self._source.curve(self.id, key, {"x": x, "lo": lo, "hi": hi, "width": width, "smoothing": smoothing})
 
     def positions(self, keys: Sequence[str], steps: Sequence[int], *, x: XAxis) -> tuple[float | None, ...]:
-        """Where steps stand on an axis.
+        """The positions of steps on an axis.
 
         Args:
-            keys: series that are asked one after the other, until one has a point at the step.
-            steps: any.
+            keys: series to look in, in order, for a point at the step.
+            steps: any steps.
             x: the axis, as in `curve`.
 
         Returns:
-            An x for each step; None where no series has a point there, or the point no epoch.
+            An x value for each step; None if no series has a point there, or the point has no epoch.
 
         Raises:
             SeriesNotFound: the run has no such series.
@@ -134,65 +137,65 @@ class RunView:
         return tuple(found.get(step) for step in steps)
 
     def findings(self) -> tuple[Finding, ...]:
-        """What the rules found, firing and resolved."""
+        """The findings of the rules, firing and resolved."""
         return self._source.findings(self.id)
 
     def diagnosis(self) -> Diagnosis:
-        """The whole judgement."""
+        """The diagnosis: verdict, findings and recommendation."""
         return self._source.diagnosis(self.id)
 
     def checkpoints(self) -> tuple[Checkpoint, ...]:
-        """The files that the loop saved."""
+        """The checkpoints that the loop saved."""
         return self._source.checkpoints(self.id)
 
     def events(self) -> tuple[Event, ...]:
-        """What happened in the run besides points, in order."""
+        """The run's events, in order; points are not events."""
         return self._source.events(self.id)
 
     def output(self, search: str | None = None, *, after: int = -1, limit: int = 1000) -> tuple[Output, ...]:
-        """What the training wrote to its standard output and error, where that was captured, and logged as text.
+        """The captured standard output and error, and logged texts.
 
         Args:
-            search: only pieces that hold this text, in any case of its letters.
-            after: only pieces behind this one, by its id; negative: the last ones.
-            limit: pieces, at most.
+            search: only pieces with this text, ignoring case.
+            after: only pieces after the one with this id; negative: the last ones.
+            limit: number of pieces, at most.
         """
         return self._source.output(self.id, search, after, limit)
 
     def media(self, key: str | None = None) -> tuple[Media, ...]:
-        """The images, tables and histograms that the training logged, by name and step, without their contents.
+        """Logged images, tables and histograms by name and step, without their contents.
 
         Args:
-            key: only those of this name.
+            key: only those with this name.
         """
         return self._source.media(self.id, key)
 
     def media_content(self, media: Media | int) -> bytes:
-        """The content of one of them: a PNG or WebP file, or JSON.
+        """The content of an image (PNG or WebP), or of a table or histogram (JSON).
 
-        A table is `{"columns": [...], "rows": [[...]]}`, a histogram `{"edges": [...], "counts": [...]}` and its
+        A table is `{"columns": [...], "rows": [[...]]}`; a histogram is `{"edges": [...], "counts": [...]}` with
         statistics.
 
         Args:
             media: one of `media()`, or its id.
 
         Raises:
-            MediaNotFound: the run has none of this id, or no longer.
+            MediaNotFound: the run has none with this id, or no longer.
         """
         return self._source.media_content(self.id, media if isinstance(media, int) else media.id)
 
     def edit(
         self, *, name: str | None = None, note: str | None = None, tags: Mapping[str, str | None] | None = None
     ) -> RunInfo:
-        """Change the run's name, note or tags; what is not given stays as it is.
+        """Change the run's name, note or tags; None leaves one as it is.
 
         Args:
-            name: its new name.
-            note: its note, as Markdown; "" takes it away.
-            tags: values by tag; None takes a tag away.
+            name: the new name.
+            note: the new note, as Markdown; "" removes it.
+            tags: values by tag; None removes a tag.
 
         Returns:
-            The run as it is then; `info` is that too.
+            The changed run, also stored in `info`.
 
         Raises:
             WireError: the name is empty, a text is too long, or the run would have too many tags.
@@ -201,14 +204,14 @@ class RunView:
         return self.info
 
     def request_stop(self, who: str, reason: str = "") -> Stop:
-        """Ask the loop to stop; it receives that with the answer to its next batch or heartbeat.
+        """Ask the loop to stop. The request travels with the reply to its next batch or heartbeat.
 
         Args:
-            who: who asks, shown to the loop's owner.
-            reason: why, in a sentence.
+            who: who asks; shown to the loop's owner.
+            reason: why, in one sentence.
 
         Returns:
-            The stop; the one that is open where the loop was asked before. `stops` says how far it is.
+            The stop request; the existing one if the loop was already asked. `stops` shows its state.
 
         Raises:
             StopRefused: the run has ended.
@@ -216,26 +219,26 @@ class RunView:
         return self._source.request_stop(self.id, who, reason)
 
     def withdraw_stop(self, who: str) -> Stop:
-        """Take a stop back that the loop has not received yet.
+        """Withdraw a stop request that the loop has not received yet.
 
         Raises:
-            StopRefused: none is open, or the loop has received it.
+            StopRefused: there is none, or the loop has received it.
         """
         return self._source.withdraw_stop(self.id, who)
 
     def saving(self) -> Saving:
-        """What ending the run now would save, with every number that it is made from."""
+        """What stopping the run now would save, with all numbers used to compute it."""
         return self._source.saving(self.id)
 
     def stops(self) -> tuple[Stop, ...]:
-        """The stops of the run: asked for, or advised and obeyed; each with how far it is."""
+        """The run's stops, requested or advised and obeyed, each with its state."""
         return self._source.stops(self.id)
 
     def plot(self, keys: Sequence[str] | None = None, *, smoothing: float = 0.0) -> Any:
         """Curves as a Plotly figure.
 
         Args:
-            keys: the series; None for the judged losses.
+            keys: the series; None: the training and validation loss.
             smoothing: weight of the moving average, in [0, 1).
 
         Raises:

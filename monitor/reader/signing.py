@@ -1,4 +1,4 @@
-"""Signing in with a server that trusts an OpenID Connect provider: what the dashboard asks for without any token."""
+"""Sign-in through the server's OpenID Connect provider, used by the dashboard before it has a token."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from monitor.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Where a browser signs in.
+    """The provider at which a browser signs in.
 
     Attributes:
-        name: what people know it by.
-        authorize: address of its page.
-        client_id: what the server is called there.
-        scope: what is asked of it.
+        name: its name for people.
+        authorize: the URL of its authorization page.
+        client_id: the server's client id.
+        scope: the requested scope.
     """
 
     name: str
@@ -32,10 +32,10 @@ _NAMES: Final = ("name", "authorize", "client_id", "scope")
 
 
 def provider(settings: Settings) -> Provider | None:
-    """The provider by which people sign in; None where the server has none, or none is there.
+    """The sign-in provider; None without a server, or if the server has none.
 
     Raises:
-        MonitorError: the server does not answer, or the provider does not answer it.
+        MonitorError: the server or its provider does not respond.
     """
     if not settings.server_url:
         return None
@@ -46,11 +46,11 @@ def provider(settings: Settings) -> Provider | None:
 
 
 def sign_in(settings: Settings, *, code: str, verifier: str, nonce: str, redirect_uri: str) -> str:
-    """A token for whoever the provider gave this code to; see the server's `/signin`.
+    """Exchange the provider's code for a token; see the server's `/signin`.
 
     Raises:
         Unauthorized: the provider does not know the code.
-        Forbidden: it says nothing that gives a role.
+        Forbidden: the provider's claims grant no role.
         MonitorError: as in `provider`.
     """
     server = settings.server_url or ""

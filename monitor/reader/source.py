@@ -1,4 +1,4 @@
-"""What `reader.Api` reads from: one protocol for the store in this process and for a server."""
+"""`Source`: the interface of `reader.Api` to a store in this process or to a server."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ if TYPE_CHECKING:
     from monitor.wire import Event
 
 Query = Mapping[str, str | float | Sequence[str] | None]
-"""Parameters by name; None is left out."""
+"""Query parameters by name; None values are omitted."""
 
 
 class Source(AlertSource, Protocol):
-    """Where runs are read from; `run_id` is always a full id."""
+    """Where runs are read from. `run_id` is always a full id."""
 
     def runs(self, wanted: RunQuery) -> RunPage:
         """One page of runs."""
         ...
 
     def snapshot(self, ref: str) -> RunSnapshot:
-        """A run with all but its points and events."""
+        """A run with everything but its points and events."""
         ...
 
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
-        """Series of one run or of many, reduced to what a screen shows."""
+        """Series of one run or many, reduced to what a screen can show."""
         ...
 
     def positions(self, run_id: str, keys: Sequence[str], steps: Sequence[int], x: str) -> tuple[float | None, ...]:
-        """Where steps stand on an axis."""
+        """The positions of steps on an axis."""
         ...
 
     def run(self, ref: str) -> RunInfo:
-        """One run, by id, unique start of it, or name."""
+        """One run, by id, unique prefix of it, or name."""
         ...
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
@@ -74,31 +74,31 @@ class Source(AlertSource, Protocol):
         ...
 
     def batches(self, run_id: str, key: str, lo: int | None, hi: int | None, attempt: int | None) -> Iterator[Points]:
-        """Every point of a series, some at a time."""
+        """Every point of a series, in batches."""
         ...
 
     def curve(self, run_id: str, key: str, query: Query) -> Curve:
-        """A series reduced to what a screen shows."""
+        """A series reduced to what a screen can show."""
         ...
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
-        """What the rules found."""
+        """The findings of the rules."""
         ...
 
     def diagnosis(self, run_id: str) -> Diagnosis:
-        """The whole judgement."""
+        """The diagnosis: verdict, findings and recommendation."""
         ...
 
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
-        """The files that the loop saved."""
+        """The checkpoints that the loop saved."""
         ...
 
     def events(self, run_id: str) -> tuple[Event, ...]:
-        """What happened besides points."""
+        """The run's events."""
         ...
 
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
-        """What the training wrote."""
+        """The captured output."""
         ...
 
     def media(self, run_id: str, key: str | None) -> tuple[Media, ...]:
@@ -106,7 +106,7 @@ class Source(AlertSource, Protocol):
         ...
 
     def media_content(self, run_id: str, media_id: int) -> bytes:
-        """The content of one of them."""
+        """The content of one image, table or histogram."""
         ...
 
     def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
@@ -114,11 +114,11 @@ class Source(AlertSource, Protocol):
         ...
 
     def edit(self, run_id: str, edit: RunEdit) -> RunInfo:
-        """Change a run's name, note and tags; the run as it is then."""
+        """Change a run's name, note and tags, and return it."""
         ...
 
     def views(self, page: str) -> tuple[SavedView, ...]:
-        """The saved views of a page of the dashboard."""
+        """The saved views of a dashboard page."""
         ...
 
     def save_view(self, page: str, name: str, query: str) -> SavedView:
@@ -130,15 +130,15 @@ class Source(AlertSource, Protocol):
         ...
 
     def withdraw_stop(self, run_id: str, who: str) -> Stop:
-        """Take a stop back that the loop has not received."""
+        """Withdraw a stop request that the loop has not received."""
         ...
 
     def saving(self, run_id: str) -> Saving:
-        """What ending a run now would save."""
+        """What stopping a run now would save."""
         ...
 
     def explain(self, ref: str) -> Mapping[str, Any]:
-        """A run explained."""
+        """Explain a run."""
         ...
 
     def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
@@ -162,35 +162,35 @@ class Source(AlertSource, Protocol):
         ...
 
     def projects(self) -> tuple[tuple[str, int], ...]:
-        """Projects and how many runs each has."""
+        """Project names, each with its number of runs."""
         ...
 
     def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
-        """By project, days to keep ended runs and days after which they are downsampled; None: for ever, never."""
+        """For each project, days until ended runs are deleted, and until they are downsampled; None: never."""
         ...
 
     def delete(self, run_id: str) -> None:
-        """Take a run out of the lists."""
+        """Delete a run; it can be restored."""
         ...
 
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
-        """Runs that can be restored, and when each was deleted."""
+        """Deleted runs that can be restored, with their times of deletion."""
         ...
 
     def restore(self, ref: str) -> RunInfo:
-        """Bring a deleted run back."""
+        """Restore a deleted run."""
         ...
 
     def change_mark(self) -> str:
-        """Another text after anything has changed."""
+        """A string that changes whenever anything in the store changes."""
         ...
 
     def purge_days(self) -> float:
-        """Days that a deleted run can be restored."""
+        """Days for which a deleted run can be restored."""
         ...
 
     def me(self) -> Caller:
-        """Who asks, and what they may do."""
+        """The identity and role of the caller."""
         ...
 
     def tokens(self) -> tuple[TokenInfo, ...]:
@@ -200,7 +200,7 @@ class Source(AlertSource, Protocol):
     def create_token(
         self, name: str, role: Access, project: str | None, expires_ms: int | None
     ) -> tuple[TokenInfo, str]:
-        """A new token, and its text."""
+        """Create a token, and return its description and the token itself."""
         ...
 
     def revoke_token(self, ref: str) -> TokenInfo:
@@ -208,25 +208,25 @@ class Source(AlertSource, Protocol):
         ...
 
     def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
-        """How many entries the audit log has, and a page of them."""
+        """The number of entries in the audit log, and a page of them."""
         ...
 
     def rules(self, project: str | None) -> Mapping[str, object]:
-        """What differs from the default rules, by rule."""
+        """The settings that differ from the default rules, by rule."""
         ...
 
     def rules_history(self, project: str | None) -> tuple[RulesVersion, ...]:
-        """The rules that servers have started with, newest first."""
+        """Versions of the rules that servers started with, newest first."""
         ...
 
     def info(self) -> Mapping[str, object]:
-        """Versions, kind of store and background jobs."""
+        """Version, kind of store and background jobs."""
         ...
 
     def health(self) -> Mapping[str, object]:
-        """How the source is."""
+        """The health of the source."""
         ...
 
     def close(self) -> None:
-        """Give connections back."""
+        """Close all connections."""
         ...

@@ -1,4 +1,4 @@
-"""Runs as a table, and a run's curves as a figure, for notebooks; pandas, pyarrow and Plotly load when used."""
+"""Runs as a table, and curves as a figure, for notebooks. pandas, pyarrow and Plotly are imported on use."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from monitor.settings import Settings
 
 SHOWN: Final = 20
-"""Runs of a list that a notebook shows."""
+"""Runs that a notebook shows of a list."""
 _WIDTH: Final = 210
-"""Pixels that the curves of a notebook's picture are asked for."""
+"""Width of the curves in a notebook, in pixels."""
 
 
 class RunList(list["RunView"]):
-    """Runs as `Api.runs` gives them: a list that is also a table."""
+    """The result of `Api.runs`: a list that is also a table."""
 
     def to_dicts(self) -> list[dict[str, object]]:
-        """A row for each run: what lists show, `config.NAME` and `tags.NAME`."""
+        """One row per run: the columns of the run list, `config.NAME` and `tags.NAME`."""
         return [row_of(view.info) for view in self]
 
     def to_pandas(self) -> Any:
@@ -36,7 +36,7 @@ class RunList(list["RunView"]):
         return importlib.import_module("pandas").DataFrame(self.to_dicts())
 
     def to_arrow(self) -> Any:
-        """The rows as a `pyarrow.Table`; a column whose values are of several kinds becomes text.
+        """The rows as a `pyarrow.Table`; a column of mixed types becomes text.
 
         Raises:
             ModuleNotFoundError: pyarrow is not installed.
@@ -82,7 +82,7 @@ def _column(arrow: Any, values: Sequence[object]) -> Any:
 
 
 def view_html(view: RunView) -> str:
-    """A run as a notebook shows it; without its curve where that cannot be read."""
+    """A run as HTML for a notebook; without the curve if it cannot be read."""
     from monitor.errors import MonitorError
 
     info = view.info
@@ -97,7 +97,7 @@ def view_html(view: RunView) -> str:
 
 
 def stored_html(settings: Settings, run_id: str, name: str) -> str:
-    """What is stored so far of a run that is being logged, as a notebook shows it; its name where nothing is."""
+    """An active run as HTML for a notebook: what is stored so far, or its name and the error."""
     from monitor.errors import MonitorError
     from monitor.reader.api import Api
 
@@ -109,7 +109,7 @@ def stored_html(settings: Settings, run_id: str, name: str) -> str:
 
 
 def judged(view: RunView) -> list[tuple[str, str]]:
-    """Role and key of the losses that are judged."""
+    """Role and key of the training and validation loss."""
     found: dict[str, str] = {}
     for series in view.series():
         if str(series.role) in ("train", "val"):
@@ -122,7 +122,7 @@ def figure_of(view: RunView, keys: Iterable[str] | None, smoothing: float) -> An
 
     Args:
         view: the run.
-        keys: the series; None for the judged losses.
+        keys: the series; None: the training and validation loss.
         smoothing: weight of the moving average, in [0, 1).
 
     Raises:

@@ -1,7 +1,7 @@
-"""The one reading of names: which series of a run is what, for `log()`, integrations, importers and `diagnose` alike.
+"""Assigns roles to series by their names, for `log()`, integrations, importers and `diagnose` alike.
 
-`words` cuts a name into words and says what each means, `name` reads one name, `reading` decides on all names of a run
-together, `said` is what the user says of them.
+`words` splits a name into words and knows their meanings, `name` interprets one name, `reading` decides on all names of
+a run together, and `said` holds what the user says about them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from monitor.roles.role import JUDGED_PARTS, Role
 from monitor.roles.said import NOTHING, Said, find, nearest, said_of, said_of_tags
 
 GAME: Final[Mapping[str, object]] = {"comparable": False}
-"""What is known of a loss that is one side of a game by its name, as a run would say it."""
+"""What is known about a loss whose name makes it one side of a game, in the form of `init(loss=...)`."""
 
 __all__ = [
     "GAME",
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def role_of(key: str) -> Role:
-    """What a series of this name is where nothing else is known of the run.
+    """The role of a series by its name alone.
 
     >>> [str(role_of(k)) for k in ("train/loss", "Val_Loss_epoch", "lr-Adam", "loss/l2", "accuracy", "test_loss")]
     ['train', 'val', 'lr', 'part', 'goal', 'val']
@@ -44,7 +44,7 @@ def role_of(key: str) -> Role:
 
 
 def role_of_set(name: str) -> Role | None:
-    """Whether a set of this name is trained or validated on; None where the name does not say.
+    """Whether a data set with this name is for training or validation; None if the name does not say.
 
     >>> [str(role_of_set(name)) for name in ("train", "Training-set", "eval", "holdout_2", "test", "news")]
     ['train', 'train', 'val', 'val', 'val', 'None']

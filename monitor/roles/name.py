@@ -1,4 +1,4 @@
-"""What the words of one name say, before the company that it is in is looked at."""
+"""Interprets the words of one name, without looking at the run's other names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Group = Literal["train", "val", "test", ""]
 
 
 class What(StrEnum):
-    """The kind of quantity that a name is of."""
+    """The kind of quantity that a name stands for."""
 
     LOSS = "loss"
     ERROR = "error"
-    """An error that is a loss where nothing is called one, such as `val_rmse`."""
+    """An error measure, such as `val_rmse`; used as the loss if nothing is called a loss."""
     BARE = "bare"
-    """A set and no quantity, such as a column `train`; or a part of a loss by its letter, such as `L_rec`."""
+    """A data set without a quantity, such as a column `train`; or a loss part named by a letter, such as `L_rec`."""
     METRIC = "metric"
     GRAD_NORM = "grad_norm"
     LR = "lr"
@@ -32,20 +32,20 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Name:
-    """One name, read.
+    """One interpreted name.
 
     Attributes:
-        key: as it was written.
+        key: the name as written.
         what: the kind of quantity.
-        group: the set that it was measured on; "" where the name does not say.
-        index: which set of several that are numbered.
+        group: the data set it was measured on; "" if the name does not say.
+        index: the number of the data set, if several are numbered.
         words: all words.
-        rest: words that say neither set nor quantity nor how it was averaged: a part, a data set, a class.
-        total: it says that it is the whole.
-        averaged: how it was averaged, as far as that matters: "step", "epoch", "smooth" or "".
-        derived: worked out of a quantity, such as the best so far.
-        leaf: its last part says that it is a loss, and not only the folder that it is in.
-        rising: whether it rises when things go well; None where the name does not say.
+        rest: words that are neither a data set, a quantity nor an average: a part, another data set, a class.
+        total: True if the name says that it is the total.
+        averaged: how it was averaged, where that matters: "step", "epoch", "smooth" or "".
+        derived: True if derived from a quantity, such as the best so far.
+        leaf: True if its last component says that it is a loss, and not just a folder before it.
+        rising: True if higher is better; None if the name does not say.
     """
 
     key: str
@@ -67,9 +67,9 @@ _SMOOTH: Final = frozenset(
 )
 _GRAD: Final = frozenset({"norm", "total", "global", "overall", "l2", "mean", "avg", "all", "model", "before", "after"})
 _LETTER: Final = re.compile(r"(?:^|[/_. ])[lL]_[A-Za-z]")
-"""The letter of a loss before what it is of, as papers write it: `L_rec`, `train_L_vae`, `l_pix`."""
+"""The letter of a loss before its subject, as in papers: `L_rec`, `train_L_vae`, `l_pix`."""
 _SLICED: Final = re.compile(r"\{[^{}]+\}$")
-"""The slice that a quantity is of, such as `val/loss{split=test}`: never the whole, whatever words it has."""
+"""A slice, such as `val/loss{split=test}`: never the total, whatever its words."""
 _OF_METRICS: Final = (
     frozenset(w.GOALS) | w.EPISODES | w.ERROR_WORDS | w.FACTORS | {"score", "balanced", "top", "k", "weighted"}
 )
@@ -77,7 +77,7 @@ _OF_METRICS: Final = (
 
 @lru_cache(maxsize=8192)
 def name_of(key: str) -> Name:
-    """Read one name.
+    """Interpret one name.
 
     >>> name = name_of("val/loss_epoch/dataloader_idx_1")
     >>> str(name.what), name.group, name.index, name.rest
@@ -104,12 +104,12 @@ def name_of(key: str) -> Name:
 
 
 def group_of(name: str) -> Group:
-    """The set that a name of a set, or of anything else, is of; "" where it does not say."""
+    """The data set group of any name; "" if the name does not say."""
     return _group(frozenset(words_of(name)))
 
 
 def _group(words: frozenset[str]) -> Group:
-    """A set within another, such as `train/val_loss`, is the one that is held out."""
+    """The group of a set of words. Held-out words win, so that `train/val_loss` is a validation loss."""
     for found, known in (("val", w.HELD_OUT), ("test", w.TESTED), ("train", w.TRAINED)):
         if words & known:
             return found  # type: ignore[return-value]  # three literals
@@ -117,7 +117,7 @@ def _group(words: frozenset[str]) -> Group:
 
 
 def _numbered(words: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
-    """The number behind a set or behind `idx`, and the words without it."""
+    """The number after a data set or after `idx`, and the remaining words."""
     for at, word in enumerate(words[1:], start=1):
         if word.isdecimal() and (words[at - 1] in w.SETS or words[at - 1] in w.INDEX):
             return min(int(word[:6]), 10**6), (*words[:at], *words[at + 1 :])
@@ -140,7 +140,7 @@ def _what(words: frozenset[str], key: str) -> What:
 
 
 def _without_loss(words: frozenset[str], key: str) -> What:
-    """What a name is that calls nothing a loss."""
+    """The kind of a name without a word for loss."""
     measured = words - _FILLERS - w.TOTAL - w.OF_SETS
     rising = rises(key)
     if words & w.ERRORS and rising is not True:
@@ -160,7 +160,8 @@ def _rest(words: tuple[str, ...], what: What) -> tuple[str, ...]:
         plain |= w.ERRORS | w.ERROR_WORDS
     elif what is What.METRIC:
         plain |= _OF_METRICS
-    if what is What.LOSS and words[-1] == "value":  # a value loss is another thing than the value of the loss
+    # A value loss (reinforcement learning) differs from the value of the loss.
+    if what is What.LOSS and words[-1] == "value":
         words = words[:-1]
     return tuple(sorted({word for word in words if word not in plain}))
 

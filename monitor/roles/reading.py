@@ -1,13 +1,11 @@
-"""Which series of a run is what, decided on all names of the run together.
+"""Decides the roles of all series of a run from all their names together.
 
-One name says little: `test_loss` stands for the validation where nothing else is held out, `mean_squared_error` is the
-loss where nothing is called one. So the names are read as words, and then
-ranked against each other. Case, separators and prefixes make no difference, and the order of the names only where two
-of them say the same; then the first is taken.
+A single name says little: `test_loss` is the validation loss if nothing else is held out, and `mean_squared_error` is
+the loss if nothing is called a loss. So the names are split into words and ranked against each other. Case, separators
+and prefixes make no difference. The order of names only breaks ties: the first wins.
 
-Where names come one at a time, the reading is made anew whenever there is a new one. It depends on the names so far and
-on nothing else, so that it is the same in whichever batches they came; a run whose series change their roles is judged
-anew from its stored points.
+When a new name appears, the roles are decided again. They depend only on the names so far, not on how the names were
+batched. A run whose series change their roles is diagnosed again from its stored points.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from monitor.roles.role import Role
 from monitor.roles.said import NOTHING, Said
 
 LOSSES: Final = (What.LOSS, What.ERROR, What.BARE)
-"""What may be taken for a loss, the first kind that there is."""
+"""Kinds that can be the loss, in order of preference."""
 _PER_POINT: Final = {"step": 0, "": 0, "epoch": 1, "smooth": 2}
 _PER_EVALUATION: Final = {"": 0, "epoch": 0, "step": 1, "smooth": 2}
 _OF_GOAL: Final = {"val": 0, "": 1, "test": 2, "train": 3}
@@ -34,11 +32,11 @@ class Reading:
     """The roles of a run's series.
 
     Attributes:
-        roles: of every name.
-        judged: by role that is judged by one series, that series.
-        goal_rises: whether the goal rises when things go well; None without a goal.
-        game: whether the losses are sides of a game, or follow a policy, so that none of them is an error.
-        said: what the user had said.
+        roles: the role of every name.
+        judged: for each role that one series fills, that series.
+        goal_rises: True if higher is better for the goal; None without a goal.
+        game: True if the losses are sides of a game or follow a policy, so that their level is not an error.
+        said: what the user said.
     """
 
     roles: Mapping[str, Role] = field(default_factory=dict)
@@ -48,21 +46,21 @@ class Reading:
     said: Said = NOTHING
 
     def to_dict(self) -> dict[str, object]:
-        """What a run keeps of it: the line, the goal with its direction, and whether the losses are of a game."""
+        """What a run stores: the summary line, the goal and its direction, and whether the losses are of a game."""
         goal = self.judged.get(Role.GOAL)
         return {"line": self.line(), "goal": goal, "rises": self.goal_rises, "game": self.game}
 
     def line(self) -> str:
-        """What was decided, and from what, in one line."""
+        """The decisions and their reasons, in one line."""
         return "; ".join(_phrases(self)) or "No series is known as a loss or a goal by its name."
 
 
 def read(names: Iterable[str], said: Said = NOTHING) -> Reading:
-    """Read the names of a run's series.
+    """Decide the roles of a run's series.
 
     Args:
-        names: in the order in which they first appeared.
-        said: what the user says of them.
+        names: in order of first appearance.
+        said: what the user says about them.
 
     >>> reading = read(["Loss/train", "Loss/test", "Accuracy/test"])
     >>> {str(role): key for role, key in reading.judged.items()}
@@ -95,9 +93,9 @@ def read(names: Iterable[str], said: Said = NOTHING) -> Reading:
 
 
 def _numbered_sets(known: list[Name]) -> list[Name]:
-    """The first of several evaluation sets that XGBoost numbered is the training set, where no name is of that.
+    """Treat the first of several numbered evaluation sets of XGBoost as the training set, if no name is for training.
 
-    Its own examples give the training set first: `eval_set=[(X_train, y_train), (X_test, y_test)]`.
+    XGBoost's own examples list the training set first: `eval_set=[(X_train, y_train), (X_test, y_test)]`.
     """
     numbered = {name.key: int(found[1]) for name in known if (found := _NUMBERED_SET.match(name.key)) is not None}
     others = [name for name in known if name.key not in numbered]
@@ -110,7 +108,7 @@ _NUMBERED_SET: Final = re.compile(r"validation_(\d{1,3})[-/]")
 
 
 def _of_losses(losses: Sequence[Name]) -> list[Name]:
-    """Without sets alone, such as `train` and `val`, where the training has a loss as well: they are not losses."""
+    """Drop bare data sets, such as `train` and `val`, if the run also has a training loss: then they are not losses."""
     trained = [name for name in losses if name.group in ("train", "")]
     sets = {name.key for name in trained if name.what is What.BARE and name.group}
     if not sets or all(name.key in sets for name in trained):
@@ -122,10 +120,10 @@ _ALONE: Final = {What.SYSTEM: Role.SYSTEM, What.LR: Role.LR, What.GRAD_NORM: Rol
 
 
 def _train(losses: Sequence[Name], roles: dict[str, Role], judged: dict[Role, str]) -> Name | None:
-    """The training loss: what is called a loss before an error, a whole before a part."""
+    """The training loss: a loss before an error, a total before a part."""
 
     def rank(name: Name) -> tuple[object, ...]:
-        last = not name.words.isdisjoint(("batch", "minibatch"))  # AllenNLP's `batch_loss` next to `loss`
+        last = not name.words.isdisjoint(("batch", "minibatch"))  # AllenNLP logs `batch_loss` next to `loss`
         return (not name.total, _is_rate(name), _PER_POINT[name.averaged], last, not name.leaf)
 
     found = [name for name in losses if name.group in ("train", "")]
@@ -133,7 +131,7 @@ def _train(losses: Sequence[Name], roles: dict[str, Role], judged: dict[Role, st
 
 
 def _val(losses: Sequence[Name], train: Name | None, roles: dict[str, Role], judged: dict[Role, str]) -> None:
-    """The validation loss: of a test set only where nothing else is held out."""
+    """The validation loss. A test set is used only if nothing else is held out."""
     found = [name for name in losses if name.group == "val"]
     tested = [name for name in losses if name.group == "test"]
     same = () if train is None else train.rest
@@ -148,12 +146,12 @@ def _val(losses: Sequence[Name], train: Name | None, roles: dict[str, Role], jud
 
 
 def _is_rate(name: Name) -> bool:
-    """Whether a name is of a share of errors, which is no loss next to a likelihood or a distance."""
+    """True for a rate of errors; next to a likelihood or a distance it is not the loss."""
     return name.what is What.ERROR and not name.words & (w.ERRORS - w.RATES) and not name.words & w.DISTANCES
 
 
 def _alike(found: Sequence[Name]) -> list[Name]:
-    """Those of the first kind that there is; the whole ones, where there are any."""
+    """The names of the most preferred kind; only the totals, if there are any."""
     kind = next((what for what in LOSSES if any(name.what is what for name in found)), None)
     same = [name for name in found if name.what is kind]
     return [name for name in same if not name.rest] or same
@@ -166,11 +164,11 @@ def _take(
     roles: dict[str, Role],
     judged: dict[Role, str],
 ) -> Name | None:
-    """Give a role to all of them; the best is judged, of equals the first."""
+    """Give a role to all of them. The best one is diagnosed; the first one on a tie."""
     best = min(found, key=rank, default=None)
     if best is None:
         return None
-    for name in found:  # another error of the same set is another quantity, and may be the goal
+    for name in found:  # a different error of the same set is another quantity, and may be the goal
         if best.what is not What.ERROR or (name.words & w.ERRORS) == (best.words & w.ERRORS):
             roles[name.key] = role
     judged[role] = best.key
@@ -178,7 +176,7 @@ def _take(
 
 
 def _is_part(name: Name) -> bool:
-    """`loss/<part>` is a part of the loss, unless it is a loss of a set, of another player, or a statistic of one."""
+    """True for `loss/<part>`, unless that is the loss of a data set or of a player, or a statistic of the loss."""
     whole = not name.rest or name.group or name.words & w.GAME or set(name.rest) <= w.DERIVED
     return not whole and name.key.strip().lower().startswith("loss/")
 
@@ -186,7 +184,7 @@ def _is_part(name: Name) -> bool:
 def _goal(
     known: Sequence[Name], told: Mapping[Role, str], roles: dict[str, Role], judged: dict[Role, str], said: Said
 ) -> bool | None:
-    """The metric that the training is for; whether it rises. A loss that is judged as such is not also the goal."""
+    """Choose the goal; True if higher is better. A series diagnosed as a loss is not also the goal."""
     if Role.GOAL in told:
         key = told[Role.GOAL]
         rising = said.rises if said.rises is not None else name_of(key).rising
@@ -216,19 +214,19 @@ def _may_be_goal(name: Name, validated: bool) -> bool:
 def _goal_rank(name: Name) -> tuple[int, int, bool, int, int, int, bool]:
     place = min((w.GOALS[word] for word in name.words if word in w.GOALS), default=len(w.GOALS))
     if "score" in name.words and name.words.isdisjoint(w.GOALS.keys() - {"score"}) and not name.rest:
-        place = 0  # a score that says nothing else is the one that the training is chosen by
+        place = 0  # a plain "score" is what training is selected by
     said = sum(word in w.GOALS for word in name.words)  # `reward` before `rewards/accuracy_reward`
     averaged = _PER_EVALUATION[name.averaged]
     return (_OF_GOAL[name.group], place, bool(name.rest), said, name.index, averaged, _spelled_out(name))
 
 
 def _spelled_out(name: Name) -> bool:
-    """`validation_loss` beside `val_loss` is what MLflow adds to Keras' own: the same values, all of them at step 0."""
+    """True for `validation_loss`, which MLflow adds next to Keras' `val_loss`: the same values, all at step 0."""
     return "validation" in name.words
 
 
 def _is_game(known: Sequence[Name], losses: Sequence[Name]) -> bool:
-    """Whether the losses are not errors, by their names and those of the returns next to them."""
+    """True if the losses are not errors, by their names and by series of returns next to them."""
     if any(name.words & w.GAME for name in losses) or any(_is_of_players(name) for name in known):
         return True
     if len({word for name in losses for word in name.rest if word in w.WEAK_GAME}) > 1:
@@ -241,7 +239,7 @@ def _is_game(known: Sequence[Name], losses: Sequence[Name]) -> bool:
 
 
 def _is_of_players(name: Name) -> bool:
-    """Whether a name without the word for a loss is of a side of a game: `G_GAN`, `D_real`, as CycleGAN prints."""
+    """True for a side of a game named without a word for loss, such as CycleGAN's `G_GAN` and `D_real`."""
     if name.what is not What.OTHER:
         return False
     sides = name.words & w.PLAYERS
@@ -281,11 +279,11 @@ def _phrases(reading: Reading) -> list[str]:
 
 
 def _part_of(key: str, reading: Reading) -> str:
-    return "no whole loss is there" if reading.roles[key] is Role.TRAIN else ""
+    return "no total loss was logged" if reading.roles[key] is Role.TRAIN else ""
 
 
 def _goal_is_loss(reading: Reading) -> list[str]:
-    """What became of a goal that is a loss which is judged already."""
+    """What happened to a goal that is already diagnosed as a loss."""
     names = {Role.TRAIN: "training", Role.VAL: "validation"}
     goal = reading.said.match(Role.GOAL, reading.roles)
     return [f"goal: {key}, judged as the {names[role]} loss" for role, key in reading.judged.items()

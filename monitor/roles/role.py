@@ -1,4 +1,4 @@
-"""The roles that a series can have."""
+"""The roles of series."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Role(StrEnum):
-    """What the engine takes a series for."""
+    """What a series means to the engine."""
 
     TRAIN = "train"
     VAL = "val"
@@ -16,12 +16,12 @@ class Role(StrEnum):
     PART = "part"
     """A term of a composite loss, `loss/<name>`."""
     GOAL = "goal"
-    """The metric that the training is for, such as an accuracy; one of a run."""
+    """The metric to improve, such as an accuracy; one per run."""
     SYSTEM = "system"
     """A measurement of the machine, `system/<name>`."""
     UNMAPPED = "unmapped"
-    """Stored and shown, not judged."""
+    """Stored and plotted, not diagnosed."""
 
 
 JUDGED_PARTS: Final = 8
-"""Parts of a composite loss that the engine judges, at most: those that were logged first."""
+"""Parts of a composite loss that are diagnosed, at most: the first ones logged."""

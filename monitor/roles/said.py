@@ -1,4 +1,4 @@
-"""What the user says of the names of a run: which series is which, and where the goal is."""
+"""What the user says about a run's names: which series is which, and which way the goal should go."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from monitor.roles.role import Role
 from monitor.roles.words import words_of
 
 NAMED: Final = ("train", "val", "goal", "step", "epoch")
-"""What can be said."""
+"""What the user can name."""
 PLACES: Final = ("step", "epoch")
-"""Of these, the columns of a file that place its rows."""
+"""Those that name columns of a file with the position of a row."""
 _RISES: Final = {
     "max": True, "maximize": True, "maximise": True, "up": True, "higher": True,
     "min": False, "minimize": False, "minimise": False, "down": False, "lower": False,
@@ -26,10 +26,10 @@ class Said:
     """The series that the user named.
 
     Attributes:
-        train, val, goal: names of series; None: as the names say.
-        rises: whether the goal rises when things go well; None: as its name says.
-        step, epoch: columns of a file; None: as the names say.
-        strict: a name that is not there is an error; otherwise the names decide.
+        train, val, goal: names of series; None: decided by the names.
+        rises: True if higher is better for the goal; None: decided by its name.
+        step, epoch: columns of a file; None: decided by the names.
+        strict: True if a missing name is an error; otherwise the names decide.
     """
 
     train: str | None = None
@@ -41,26 +41,26 @@ class Said:
     strict: bool = False
 
     def match(self, role: Role, names: Iterable[str]) -> str | None:
-        """The series that the user named for a role: the same name, else the same words; None where it is not there."""
+        """The series that the user named for a role: an exact match, else one with the same words; None if missing."""
         wanted = {Role.TRAIN: self.train, Role.VAL: self.val, Role.GOAL: self.goal}.get(role)
         return None if wanted is None else find(wanted, names)
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """What was named and is not there, a phrase each."""
+        """A phrase for each named series that does not exist."""
         known = list(names)
         named = {"training": self.train, "validation": self.val, "the goal": self.goal}
-        return [f"{key!r:.80}, named for {what}, is not there" for what, key in named.items()
+        return [f"{key!r:.80}, named for {what}, does not exist" for what, key in named.items()
                 if key is not None and find(key, known) is None]  # fmt: skip
 
     def check(self, series: Sequence[str], columns: Sequence[str] = ()) -> None:
-        """Refuse a name that a file does not have.
+        """Reject a name that a file does not have.
 
         Args:
-            series: what its columns of numbers are called, or its metrics.
-            columns: all of its columns; empty where it is not a table, and its steps are its own.
+            series: its numeric columns or metrics.
+            columns: all its columns; empty for a file that is not a table and has steps of its own.
 
         Raises:
-            SettingsError: names the columns that there are, and the nearest.
+            SettingsError: lists the existing columns and suggests the nearest.
         """
         for option in NAMED if self.strict else ():
             wanted = getattr(self, option)
@@ -75,10 +75,10 @@ class Said:
             raise SettingsError(f"--{option} {wanted}", problem, nearest(wanted, columns if places else series))
 
     def distinct(self) -> Said:
-        """Itself, where the training and the validation loss are two series.
+        """Self, if the training and validation loss are different series.
 
         Raises:
-            SettingsError: one series is named for both.
+            SettingsError: both roles name the same series.
         """
         if self.train is not None and self.train == self.val:
             raise SettingsError(
@@ -87,13 +87,13 @@ class Said:
         return self
 
     def over(self, other: Said) -> Said:
-        """What both say; where both name the same, this one holds."""
+        """The union of both; where both name a role, self wins."""
         mine = {name: value for name in NAMED if (value := getattr(self, name)) is not None}
         rises = self.rises if self.goal is not None else other.rises
         return replace(other, **mine, rises=rises, strict=self.strict)
 
     def to_dict(self) -> dict[str, str]:
-        """As `said_of` reads it, without what concerns files alone."""
+        """In the form that `said_of` reads, without what concerns only files."""
         found = {"train": self.train, "val": self.val, "goal": self.goal}
         if self.goal is not None and self.rises is not None:
             found["goal"] = f"{self.goal}:{'max' if self.rises else 'min'}"
@@ -104,15 +104,15 @@ NOTHING: Final = Said()
 
 
 def said_of(data: Mapping[str, object], *, place: str = "roles.", strict: bool = False) -> Said:
-    """What a mapping says, such as `{"train": "train_ce", "goal": "val/accuracy:max"}`.
+    """Parse a mapping such as `{"train": "train_ce", "goal": "val/accuracy:max"}`.
 
     Args:
         data: names of series by role.
-        place: what stands before a role where an error names it, such as `--`.
-        strict: a name that is not there is an error.
+        place: prefix of a role in error messages, such as `--`.
+        strict: True if a missing name is an error.
 
     Raises:
-        SettingsError: a key or a direction that cannot be used.
+        SettingsError: a key or a direction is invalid.
     """
     for key, value in data.items():
         if key not in NAMED:
@@ -128,20 +128,20 @@ def said_of(data: Mapping[str, object], *, place: str = "roles.", strict: bool =
 
 
 def said_of_tags(tags: Mapping[str, str]) -> Said:
-    """What a run's tags `monitor.train`, `monitor.val` and `monitor.goal` say, as an MLflow client sets them.
+    """Parse a run's tags `monitor.train`, `monitor.val` and `monitor.goal`, which MLflow clients can set.
 
     >>> said_of_tags({"monitor.goal": "val/wer:min", "monitor.train": " ", "team": "a"}).to_dict()
     {'goal': 'val/wer:min'}
 
     Raises:
-        SettingsError: a tag that cannot be used.
+        SettingsError: a tag is invalid.
     """
     named = {role: tags.get(f"monitor.{role}", "").strip() for role in ("train", "val", "goal")}
     return said_of({role: name for role, name in named.items() if name}, place="monitor.")
 
 
 def goal_of(text: str, place: str = "goal") -> tuple[str, bool | None]:
-    """`val/accuracy:max` as the series and whether it rises; None where nothing is said of that.
+    """Split `val/accuracy:max` into the series and whether higher is better (None if not given).
 
     >>> goal_of("val/accuracy:max"), goal_of("wer:min"), goal_of("a:b")
     (('val/accuracy', True), ('wer', False), ('a:b', None))
@@ -156,7 +156,7 @@ def goal_of(text: str, place: str = "goal") -> tuple[str, bool | None]:
 
 
 def find(wanted: str, names: Iterable[str]) -> str | None:
-    """The name that is meant: the same one, else the first of the same words."""
+    """The matching name: an exact match, else the first with the same words."""
     known = list(names)
     if wanted in known:
         return wanted
@@ -165,7 +165,7 @@ def find(wanted: str, names: Iterable[str]) -> str | None:
 
 
 def nearest(wanted: str, names: Sequence[str]) -> str:
-    """The fix of a name that is not there."""
+    """How to fix a missing name: the nearest one, and the existing ones."""
     shown = ", ".join(f"{name:.60}" for name in names[:20]) + (" …" if len(names) > 20 else "")
     near = difflib.get_close_matches(wanted.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
     meant = next((name for name in names if near and name.lower() == near[0]), None)

@@ -1,7 +1,7 @@
-"""A name as words, and what each word says: the set, the measure, how it was averaged, or anything else.
+"""Splits a name into words, and knows what each word means: data set, measure, average or anything else.
 
-Names are cut at signs, at capitals and at digits, so that `val/loss`, `valLoss`, `Val Loss` and `VAL-LOSS` are the same
-words; `valloss` is cut where both pieces are known words.
+Names are split at punctuation, capitals and digits, so `val/loss`, `valLoss`, `Val Loss` and `VAL-LOSS` have the same
+words. `valloss` is split because both pieces are known words.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ HELD_OUT: Final = frozenset({
 TESTED: Final = frozenset({"test", "testing", "tested", "testset", "dtest", "xtest", "tst", "te"})
 SETS: Final = TRAINED | HELD_OUT | TESTED
 LOSS: Final = frozenset({"loss", "losses", "cost", "costs", "objective", "criterion"})
-"""Words that say that this is what is minimised."""
+"""Words for what is minimised."""
 LETTERS: Final = frozenset({"l", "j"})
-"""The letter of a loss in papers, as in `L_train`; only next to a set."""
+"""The letter of a loss in papers, as in `L_train`; only next to a data set."""
 ERRORS: Final = frozenset({
     "nll", "nloglik", "neglogloss", "nelbo", "ce", "xent", "crossentropy", "bce", "logloss", "mlogloss", "deviance",
     "mse", "rmse", "rms", "msle", "rmsle", "mae", "mape", "smape", "mphe", "huber", "hinge", "pinball", "quantile",
@@ -31,19 +31,19 @@ ERRORS: Final = frozenset({
     "bpc", "bpb", "bpw", "bpd",
     "inertia",
 })  # fmt: skip
-"""Errors that are minimised where nothing is called a loss."""
+"""Error measures, used as the loss if nothing is called a loss."""
 RATES: Final = frozenset({"error", "errors", "err", "merror"})
-"""Of these, what alone is the share of wrong answers."""
+"""Of these, words that alone mean the share of wrong answers."""
 DISTANCES: Final = frozenset({"squared", "square", "absolute", "abs", "percentage", "log", "logarithmic", "relative"})
-"""Words that make a distance of an error."""
+"""Words that turn an error into a distance."""
 PERPLEXITY: Final = frozenset({"ppl", "perplexity"})
-"""What a loss is shown as: `lm loss ppl` is not a loss."""
+"""Another presentation of the loss: `lm loss ppl` is not a loss."""
 ERROR_WORDS: Final = frozenset({
     "mean", "squared", "square", "absolute", "abs", "root", "log", "logarithmic", "percentage", "relative", "binary",
     "categorical", "sparse", "multi", "multiclass", "softmax", "sigmoid", "negative", "neg", "likelihood", "entropy",
     "cross", "zero", "one", "hamming", "classification", "multilogloss", "masked", "focal", "smooth", "rate",
 })  # fmt: skip
-"""Words that belong to the name of an error, and cut nothing into parts."""
+"""Words within the name of an error; they do not make it a part."""
 TOTAL: Final = frozenset({"total", "sum", "overall", "full", "combined", "whole", "all", "joint"})
 AVERAGED: Final = frozenset({
     "step", "steps", "epoch", "epochs", "avg", "avr", "average", "averaged", "mean", "running", "moving", "smoothed",
@@ -51,15 +51,15 @@ AVERAGED: Final = frozenset({
     "start", "curr", "cur", "now", "final", "last", "global", "median", "macro",
     "micro", "on", "for", "of", "the", "at", "in", "out", "over", "s",
 })  # fmt: skip
-"""How something was averaged, or a filler: it makes no other quantity."""
+"""How something was averaged, and fillers: they do not change the quantity."""
 OF_SETS: Final = frozenset({"set", "split", "data", "dataset", "fold"})
-"""Fillers next to the name of a set, as in `loss on the training data`; alone they are a part, `loss/data`."""
+"""Fillers next to a data set, as in `loss on the training data`; alone they are a part, as in `loss/data`."""
 PLACES: Final = frozenset({
     "metrics", "metric", "scalars", "scalar", "charts", "logs", "log", "history", "stats", "results", "result",
     "curves", "curve", "summary", "monitoring", "monitor", "performance", "perf", "model", "trainer", "epoch", "main",
     "rollout", "objective",
 })  # fmt: skip
-"""Folders that trackers sort their charts into."""
+"""Folders in which trackers group their charts."""
 INDEX: Final = frozenset({"dataloader", "loader", "idx"})
 DERIVED: Final = frozenset({
     "best", "lowest", "highest", "min", "max", "minimum", "maximum", "std", "stddev", "stdev", "var", "variance", "sd",
@@ -69,23 +69,23 @@ DERIVED: Final = frozenset({
     "prev", "previous", "lr", "clipped", "weighted", "nan", "skipped", "lower", "upper", "grad",
     "ms", "memory", "mem", "bytes", "flops", "norm", "p50", "p95", "p99", "hparam", "hparams",
 })  # fmt: skip
-"""What is derived from a quantity, or accompanies it: a best so far is not its curve."""
+"""Words for what is derived from a quantity or accompanies it: the best so far is not the curve itself."""
 FACTORS: Final = frozenset({"coef", "coeff", "coefficient"})
-"""What a loss is multiplied with; of a metric it is the name, as in `dice_coef`."""
+"""Factors of a loss; for a metric part of its name, as in `dice_coef`."""
 GAME: Final = frozenset({
     "critic", "generator", "discriminator", "disc", "discr", "gan", "wgan", "adv", "adversarial", "adversary", "actor",
     "policy", "ppo", "vf", "qf", "sac", "td3", "netd", "netg", "minimax",
 })  # fmt: skip
-"""Words of losses that are one side of a game, or follow a policy: such a loss is not an error of the model."""
+"""Words for a loss that is one side of a game or follows a policy: such a loss is not an error of the model."""
 WEAK_GAME: Final = frozenset({"g", "d", "gen", "value", "q", "qf1", "qf2", "q1", "q2", "v", "pi", "alpha", "entropy",
                               "fake", "real", "td"})  # fmt: skip
-"""Words that say the same next to another one of either kind."""
+"""Words that mean the same only next to another one of either kind."""
 PLAYERS: Final = frozenset({"g", "d", "gen"})
-"""Words of the two sides of a game, as in `loss/g/total` next to `loss/d/total`."""
+"""Words for the two sides of a game, as in `loss/g/total` next to `loss/d/total`."""
 EPISODES: Final = frozenset({"ep", "episode", "episodic", "episodes", "rollout", "rollouts"})
 RETURNS: Final = frozenset({"reward", "rewards", "rew", "return", "returns", "ret"})
 PREFERENCES: Final = frozenset({"chosen", "rejected", "margins", "margin", "accuracies"})
-"""Beside `rewards/`, a training on preferences, whose loss is an error."""
+"""Next to `rewards/`, these mean preference training, whose loss is an error."""
 GRADIENT: Final = frozenset({"grad", "gradient", "gradients", "grads", "gradnorm"})
 _GOALS: Final = (
     "success winrate win reward rewards rew return returns ret fitness",
@@ -95,7 +95,7 @@ _GOALS: Final = (
     "spearman spearmanr pearson pearsonr correlation corrcoef", "score elbo recall precision top perplexity ppl",
 )  # fmt: skip
 GOALS: Final = {word: place for place, words in enumerate(_GOALS) for word in words.split()}
-"""Measures that people train for, those first that are rather meant where there are several."""
+"""Measures that people train for, most likely first."""
 FALLING_GOALS: Final = frozenset({"wer", "cer", "ter", "mer", "wil", "fid", "kid", "lpips", "perplexity", "ppl", "bpc",
                                   "bpb", "bpd", "brier", "ece", "chamfer", "hausdorff", "epe", "regret"})  # fmt: skip
 
@@ -109,7 +109,7 @@ _ACRONYMS: Final = re.compile(
 _MEANT: Final = {
     "worderrorrate": "wer", "charerrorrate": "cer", "charactererrorrate": "cer", "outofsample": "oof", "r": "recall",
 }  # fmt: skip
-"""Phrases that have a word of their own."""
+"""Phrases replaced by one word."""
 _KNOWN: Final = frozenset().union(
     SETS, LOSS, ERRORS, TOTAL, AVERAGED, DERIVED, GAME, GRADIENT, GOALS, FALLING_GOALS, INDEX, RETURNS, EPISODES,
     {"norm", "learningrate", "lr"},
@@ -120,7 +120,7 @@ _PIECES: Final = SETS | LOSS | {"acc", "accuracy", "auc", "norm", "grad", "gradi
 
 @lru_cache(maxsize=8192)
 def words_of(name: str) -> tuple[str, ...]:
-    """The words of a name, in lower case, and its numbers.
+    """The words of a name in lower case, with its numbers.
 
     >>> words_of("Val_Loss"), words_of("trainLoss"), words_of("validation_0-logloss"), words_of("testacc")
     (('val', 'loss'), ('train', 'loss'), ('validation', '0', 'logloss'), ('test', 'acc'))

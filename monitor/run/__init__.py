@@ -1,1 +1,1 @@
-"""What a training process uses: `init`, `Run`, what is captured of its surroundings, and its journal's upkeep."""
+"""What a training process uses: `init`, `Run`, the captured environment, and the journal's background threads."""

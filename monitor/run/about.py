@@ -1,4 +1,4 @@
-"""What a loop says of its run besides numbers: checkpoints, alerts, texts, its configuration, its loss."""
+"""What a run records besides metrics: checkpoints, alerts, texts, media, its configuration, its loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class About:
-    """The part of a `Run` that writes events."""
+    """The part of `Run` that writes events."""
 
     _loss_known: bool
     _start: Mapping[str, object]
@@ -29,7 +29,7 @@ class About:
         raise NotImplementedError
 
     def _step(self) -> int:
-        """The step of what was logged last."""
+        """The step of the last logged record."""
         return 0 if self._writer is None else self._writer.journal.step
 
     def _event(self, kind: str, data: Mapping[str, object]) -> None:
@@ -37,15 +37,15 @@ class About:
         raise NotImplementedError
 
     def _quietly(self, what: str, call: Callable[[], None]) -> None:
-        """Call something; what it raises is counted."""
+        """Call a function; count what it raises."""
         raise NotImplementedError
 
     def checkpoint(self, step: int, path: str | os.PathLike[str]) -> None:
-        """Note that the loop saved a checkpoint, so that the best step can be gone back to.
+        """Record that the loop saved a checkpoint, so that the best step can be restored.
 
         Args:
             step: the step it was saved at.
-            path: where it is; an earlier checkpoint at the same path is removed from the list.
+            path: where it is; it replaces an earlier checkpoint at the same path.
         """
         self._event("checkpoint", {"step": step, "path": path})
 
@@ -54,22 +54,17 @@ class About:
         self._event("checkpoint", {"path": path, "deleted": True})
 
     def alert(self, title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
-        """Tell whoever listens to the run's alerts.
+        """Send an alert about the run to everyone who receives its alerts.
 
         Args:
             title: one line.
-            body: what else there is to say.
-            severity: how much it matters.
+            body: details.
+            severity: how urgent it is.
         """
         self._event("alert", {"title": title, "body": body, "severity": severity})
 
     def log_text(self, text: object, step: int | None = None) -> None:
-        """Keep a text with the run, such as a sample that a model wrote; it is shown with the run's output.
-
-        Args:
-            text: any text; the newest 16 million characters of a run are kept.
-            step: the step it belongs to.
-        """
+        """Store a text with the run, such as a generated sample; it is shown with the run's output."""
 
         def write() -> None:
             whole = limits.text(text)
@@ -79,16 +74,16 @@ class About:
         self._quietly("log_text()", write)
 
     def log_image(self, key: str, image: object, step: int | None = None, *, caption: str = "") -> None:
-        """Keep an image with the run, such as a sample or a prediction; the run's page shows it with its steps.
+        """Store an image with the run, such as a sample or a prediction; the run page shows it by step.
 
-        It is kept as a PNG of at most 750,000 bytes; a larger one as WebP where Pillow is installed, else with fewer
-        pixels. Of a run's images, tables and histograms the newest 200 MB are kept.
+        Stored as a PNG of at most 750,000 bytes. A larger one becomes a WebP if Pillow is installed, else it is halved
+        until it fits. A run keeps the newest 200 MB of images, tables and histograms.
 
         Args:
             key: its name, such as `samples/0`.
-            image: an array or tensor (h, w), (h, w, c) or (c, h, w), of integers up to 255 or floats of 0 to 1; an
-                image of Pillow, a figure of matplotlib, or the path or bytes of an image file.
-            step: the step; None: that of what was logged last.
+            image: an array or tensor of shape (h, w), (h, w, c) or (c, h, w), integers of 0 to 255 or floats of 0 to 1;
+                a Pillow image, a matplotlib figure, or the path or bytes of an image file.
+            step: the step; None: that of the last record.
             caption: a line below it.
         """
         self._media("image", key, step, caption, lambda encode, note: encode.image(image, note))
@@ -96,26 +91,26 @@ class About:
     def log_table(
         self, key: str, table: object, step: int | None = None, *, columns: Sequence[object] | None = None
     ) -> None:
-        """Keep a table with the run, such as predictions or a confusion matrix.
+        """Store a table with the run, such as predictions or a confusion matrix.
 
         Args:
             key: its name.
-            table: a data frame, a mapping of columns, a list of mappings, or a list of rows; the first 1,000 rows and
+            table: a data frame, a mapping of columns, a list of mappings, or a list of rows. The first 1,000 rows and
                 100 columns are kept.
-            step: the step; None: that of what was logged last.
-            columns: names of the columns, for a list of rows.
+            step: the step; None: that of the last record.
+            columns: column names, for a list of rows.
         """
         self._media("table", key, step, "", lambda encode, note: encode.table(table, columns, note))
 
     def log_histogram(self, key: str, values: object, step: int | None = None, *, bins: int = 64) -> None:
-        """Keep the distribution of some values with the run, such as weights or gradients.
+        """Store the distribution of values, such as weights or gradients.
 
         Args:
             key: its name.
             values: an array, a tensor or a list of numbers of any shape; or a pair of counts and edges, as
                 `numpy.histogram` returns it.
-            step: the step; None: that of what was logged last.
-            bins: bins of equal width, 1 to 512.
+            step: the step; None: that of the last record.
+            bins: number of bins of equal width, 1 to 512.
         """
         self._media("histogram", key, step, "", lambda encode, note: encode.histogram(values, bins, note))
 
@@ -127,7 +122,7 @@ class About:
         caption: str,
         encoded: Callable[[Any, limits.Note], tuple[str, str]],
     ) -> None:
-        """Write an image, a table or a histogram; what cannot be one is counted with the reason."""
+        """Write an image, a table or a histogram. What cannot be converted is counted with the reason."""
 
         def write() -> None:
             from monitor.run import media
@@ -152,18 +147,19 @@ class About:
         split: str = "train",
         slices: Mapping[str, object] | None = None,
     ) -> None:
-        """Log the loss of single examples: of a batch, or of a whole set after an epoch.
+        """Log per-example losses: of a batch, or of a whole data set after an epoch.
 
-        Stored are a summary whenever as many came as there are examples (share of the largest, examples that stand
-        apart, an outlier's share of the gradient), the series `examples/<split>/top_share`, `/suspects` and
-        `/gradient_share`, and with `slices` the mean of each slice, such as `val/loss{scene=night}`.
+        A summary is stored each time as many losses have come in as there are examples: the share of the total that the
+        largest have, examples that stand apart, and an outlier's share of the gradient. It is also logged as the series
+        `examples/<split>/top_share`, `/suspects` and `/gradient_share`. With `slices`, the mean of each slice is
+        logged, such as `val/loss{scene=night}`.
 
         Args:
-            ids: n names or numbers of examples, the same ones in every epoch.
-            losses: n losses, not reduced: a sequence, an array or a tensor.
+            ids: n names or numbers of examples, stable across epochs.
+            losses: n unreduced losses: a sequence, an array or a tensor.
             step: the step.
-            split: the set that they are of, such as "train" or "val".
-            slices: for each property, such as "scene", its n values; 50 different ones of each are logged.
+            split: the data set, such as "train" or "val".
+            slices: n values for each property, such as "scene"; the 50 most frequent values of each are logged.
         """
 
         def write() -> None:
@@ -185,7 +181,7 @@ class About:
         self._quietly("log_example_losses()", write)
 
     def update_config(self, config: object) -> None:
-        """Add to the run's configuration; values given before are replaced."""
+        """Add to the run's configuration; new values replace old ones."""
         self._quietly("update_config()", lambda: self._event("config", {"config": options.config_of(config)}))
 
     @property
@@ -194,10 +190,10 @@ class About:
         return self._loss_known
 
     def update_loss(self, loss: object) -> None:
-        """Say what is known of the loss, as `init(loss=...)` does; what a run knows already stays.
+        """Describe the loss after `init`; ignored if the run already knows it.
 
         Args:
-            loss: as for `init`.
+            loss: as in `init`.
         """
 
         def write() -> None:

@@ -1,8 +1,8 @@
-"""A run around a command that knows nothing of it: its output is kept and read, its end is recorded.
+"""A run around a command that does not log itself: records its output, its losses and how it ended.
 
-What the command writes is kept before it is passed on, so that all that was read of it is stored even if this process
-is killed. Its losses are read from its lines as `monitor import` reads them from a log, unless a process of the command
-begins a run itself: then that takes this one over, and only its output comes from here.
+Output is stored before it is passed on, so nothing that was shown is lost even if this process is killed. Losses are
+read from the lines as `monitor import` reads them from a log. If a process of the command starts a run itself, it
+takes this one over, and only the output comes from here.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from monitor.run import outer
 from monitor.run.output import Lines, decoder
 from monitor.run.run import Run
 
-_PIECE: Final = 65_536
-_TICK_S: Final = 0.5
+_PIECE: Final = 65_536  # bytes; the capacity of a pipe on Linux
+_TICK_S: Final = 0.5  # between checks for a stop and for the command's end
 _LINGER_S: Final = 2.0
-"""Seconds that output is waited for after the command has ended, where a process that it started still has it open."""
+"""Seconds to wait for output after the command has ended, if a process that it started still holds the pipe."""
 PASSED_ON: Final = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping:
-    """What to do where a stop is advised.
+    """What to do when a stop is advised.
 
     Attributes:
-        signals: send SIGINT, and SIGTERM where the command has not ended `grace_s` seconds later; else only say it.
-        stands_s: seconds that the advice must stand before.
+        signals: send SIGINT, then SIGTERM if the command still runs after `grace_s` seconds. False: only print it.
+        stands_s: seconds for which the advice must persist first.
     """
 
     signals: bool
@@ -52,11 +52,11 @@ class Around:
     """Runs a command.
 
     Args:
-        run: where its output and losses go.
+        run: receives the output and losses.
         command: the command and its arguments.
         offers: folder for the offer that a process of the command may take.
-        stopping: what to do where a stop is advised.
-        pattern: for its lines, instead of what is known.
+        stopping: what to do when a stop is advised.
+        pattern: for its lines, instead of the known formats.
         say: prints a line for the user on standard error.
     """
 
@@ -74,11 +74,12 @@ class Around:
         self._offered = True
 
     def __call__(self) -> int:
-        """Run the command to its end; its exit status, 128 and the signal's number where it was killed.
+        """Run the command to its end and return its exit status (128 + signal number if it was killed).
 
         Raises:
             OSError: it cannot be started.
         """
+        # Unbuffered, so that a line arrives when it is printed, not when Python's buffer is full.
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", outer.VARIABLE: str(self._offer)}
         try:
             child = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
@@ -90,7 +91,7 @@ class Around:
 
     @property
     def series(self) -> list[str] | None:
-        """The series that were read from the output; None where a process of the command began a run itself."""
+        """The series read from the output; None if a process of the command started a run itself."""
         if not self._offered:
             return None
         return list(dict.fromkeys(name for pipe in self._pipes.values() for name in pipe.series))
@@ -98,7 +99,7 @@ class Around:
     def _pass_signals(self, child: subprocess.Popen[bytes]) -> None:
         def pass_on(number: int, _: object) -> None:
             self._interrupted = self._interrupted or number in (signal.SIGINT, signal.SIGTERM)
-            if number != signal.SIGINT or not _in_foreground():  # a terminal sends Ctrl-C to both
+            if number != signal.SIGINT or not _in_foreground():  # the terminal sends Ctrl-C to the child as well
                 child.send_signal(number)
 
         for name in ("SIGINT", *PASSED_ON):
@@ -119,6 +120,7 @@ class Around:
                         waiting.unregister(key.fileobj)
                         continue
                     pipe: _Pipe = key.data
+                    # Once the offer is taken, the command logs its own losses.
                     pipe.take(data, parse=self._offer.exists())
                 if child.poll() is None:
                     self._stop(child)
@@ -131,14 +133,15 @@ class Around:
             pipe.close(parse=self._offered)
 
     def _stop(self, child: subprocess.Popen[bytes]) -> None:
-        """Follow the advice to stop, once it has stood long enough."""
+        """Act on advice to stop once it has persisted long enough."""
         now = monotonic()
         if self._sent:
             last, at = self._sent[-1]
             if last is signal.SIGINT and now - at >= self._stopping.grace_s:
                 self._signal(child, signal.SIGTERM, f"the command still runs {self._stopping.grace_s:g} s after SIGINT")
             return
-        if not (self._run.should_stop() if self._stopping.signals else self._run._stop):  # asking is obeying
+        # `should_stop()` acknowledges the stop, so call it only to obey.
+        if not (self._run.should_stop() if self._stopping.signals else self._run._stop):
             self._advised = None
             return
         self._advised = now if self._advised is None else self._advised
@@ -174,7 +177,7 @@ class Around:
 
 
 class _Pipe:
-    """One stream of the command: kept, read, and passed on."""
+    """One stream of the command: stored, parsed and passed on."""
 
     def __init__(self, name: str, run: Run, parser: LogParser) -> None:
         self.lines = Lines(name, run._output)
@@ -204,7 +207,7 @@ class _Pipe:
         self._log(parse)
 
     def _prefix(self, row: Row) -> str:
-        """What goes before the names of a row: its fold, unless it is the first, which the run is judged by."""
+        """The prefix for a row's series: its fold, except for the first fold, which the run is judged by."""
         part = _part(row)
         self._first = part if self._first is None else self._first
         return "" if part == self._first else part
@@ -213,7 +216,7 @@ class _Pipe:
         while data and self._open:
             try:
                 data = data[os.write(self._to, data) :]
-            except BrokenPipeError:  # the reader, such as `head`, has closed the pipe; the training continues
+            except BrokenPipeError:  # the reader (such as `head`) is gone; training continues
                 self._open = False
 
     def _log(self, parse: bool) -> None:
@@ -231,19 +234,23 @@ class _Pipe:
 
 
 def _part(row: Row) -> str:
-    """The fold, seed or trial that a row is of; "" where it is of none."""
+    """The fold, seed or trial of a row; "" if it has none."""
     return next((f"{kind}-{row.cells[kind]}/" for kind in PARTS if kind in row.cells), "")
 
 
 class _Places:
-    """The steps and epochs of rows. Whole epochs are steps where nothing else counts; of fractions the rows count."""
+    """Steps and epochs of rows.
+
+    Without a step, a whole epoch is the step. Once an epoch is fractional, steps are counted, one for each new epoch
+    value.
+    """
 
     def __init__(self) -> None:
         self._fractions = False
         self._last: tuple[int, float | None] = (-1, None)
 
     def of(self, row: Row) -> tuple[int | None, float | None]:
-        """The step and the epoch of a row; of rows at one fraction the same step."""
+        """The step and epoch of a row. Rows with the same fractional epoch share a step."""
         epoch = _float(row.cells.get("epoch"))
         step = _float(row.cells.get("step", row.cells.get(COUNTED, row.cells.get(SEEN))))
         if step is None and epoch is not None:
@@ -260,7 +267,7 @@ def _float(cell: object) -> float | None:
 
 
 def _number(cell: object) -> object:
-    """A cell as a number; what is not one is left to `log()`, which counts it."""
+    """A cell as a number. Anything else is returned as it is: `log()` counts it as dropped."""
     try:
         return float(cell)  # type: ignore[arg-type]  # anything else raises
     except (TypeError, ValueError):
@@ -275,7 +282,7 @@ def _name(number: int) -> str:
 
 
 def _in_foreground() -> bool:
-    """True where Ctrl-C in the terminal reaches the command as well."""
+    """True if Ctrl-C in the terminal also reaches the command."""
     try:
         return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
     except OSError:

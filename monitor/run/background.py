@@ -1,6 +1,6 @@
-"""The threads that keep the journal in order: the next segment ready, notices written, and the disk in step.
+"""Background threads of a journal: prepare the next segment, write notices, fsync.
 
-The disk has a thread of its own, because a sync may take long, and the next segment must be ready in time.
+fsync has a thread of its own: it may take long, and the next segment must be ready in time.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from monitor.journal.write.journal import Journal
 from monitor.run.device import DeviceQueue
 from monitor.run.system import INTERVAL_S, SystemSampler
 
+# Poll fast while records or device values are coming in.
 _FAST_S: Final = 0.02
 _SLOW_S: Final = 0.5
+# Repeated notices are summed up and written this often.
 _NOTICES_S: Final = 2.0
 
 
 class Keeper:
-    """Looks after one writer's journal until `stop`.
+    """Maintains one writer's journal until `stop`.
 
     Args:
-        journal: what to look after.
+        journal: the journal.
         devices: records that wait for values.
-        notices: what to write as events from time to time.
+        notices: written as events from time to time.
         fsync_interval_s: seconds between fsyncs; 0: never.
-        system: True to measure the machine as well.
+        system: True to sample the machine as well.
     """
 
     def __init__(
@@ -47,16 +49,16 @@ class Keeper:
         journal.rolled = self._wake.set
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads."""
         self._thread.start()
         self._disk.start()
 
     def hurry(self) -> None:
-        """Look again soon: a value is on its way from a device."""
+        """Wake up early: a value is coming from a device."""
         self._wake.set()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """End the thread."""
+        """Stop the threads."""
         self._stopped = True
         self._wake.set()
         self._sync_wake.set()
@@ -85,10 +87,12 @@ class Keeper:
             self._wake.clear()
 
     def _sync(self) -> None:
-        interval = min(_SLOW_S, self._fsync_s / 2 or _SLOW_S)  # a page may be left alone once
+        # Half the interval, because `Journal.sync` may skip a page that is being written once.
+        interval = min(_SLOW_S, self._fsync_s / 2 or _SLOW_S)
         before = synced = -1
         while not self._sync_wake.wait(interval):
             count = self._journal.count
+            # Sync once more after the last record, so that a skipped page follows.
             if not before == synced == count:
                 self._quietly(lambda: self._journal.sync(flush=self._fsync_s > 0))
             before, synced = synced, count
@@ -104,14 +108,14 @@ class Keeper:
     def _quietly(self, call: Callable[[], None]) -> None:
         try:
             call()
-        except Exception as error:  # a disk may refuse anything; the journal itself says when it cannot grow
+        except Exception as error:  # a disk may raise anything; the journal reports when it cannot grow
             self._notices.count("disk", type(error).__name__, str(error))
 
     def finish(self) -> None:
-        """Write what is still to be said, at the end of a run; a full disk has kept room for it."""
+        """Write pending notices at the end of a run; space for them is reserved even on a full disk."""
         self._journal.open_last(1)
         self._note()
 
     def finish_summed(self) -> None:
-        """Write in short what `finish` found no room for, once the end of the run is written."""
+        """Write a summary of the notices that did not fit, once the end of the run is written."""
         self._notices.drain_summed(self._journal.event)

@@ -1,6 +1,7 @@
-"""What a run remembers of its surroundings, gathered off the training thread: commit, command line, packages, host.
+"""Records the environment of a run off the training thread: commit, command line, packages, host, GPUs.
 
-Each part stands alone: one that cannot be had is left out. `MONITOR_CAPTURE` and `init(capture=...)` switch parts off.
+Each part is independent: one that cannot be read is left out. `MONITOR_CAPTURE` and `init(capture=...)` switch parts
+off.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ _GIT_S: Final = 5.0
 
 
 def captured(kinds: Collection[str] = CAPTURES) -> dict[str, object]:
-    """What can be said of this process, as strict JSON data.
+    """The environment of this process as strict JSON data.
 
     Args:
-        kinds: what may be said, of `CAPTURES`.
+        kinds: which of `CAPTURES` to record.
     """
     parts: Mapping[str, tuple[str, Callable[[], object]]] = {
         "git": ("git", git_state),
@@ -44,7 +45,7 @@ def captured(kinds: Collection[str] = CAPTURES) -> dict[str, object]:
     for name, (kind, part) in parts.items():
         if kind not in kinds:
             continue
-        with contextlib.suppress(Exception):  # any of these may fail in a sandbox, and none matters that much
+        with contextlib.suppress(Exception):  # any of these may fail in a sandbox, and none is essential
             value = part()
             if value not in (None, "", [], {}):
                 found[name] = value
@@ -52,10 +53,10 @@ def captured(kinds: Collection[str] = CAPTURES) -> dict[str, object]:
 
 
 def git_state(folder: Path | None = None) -> dict[str, object] | None:
-    """Commit, branch and whether tracked files were changed; None outside a repository.
+    """Commit, branch and whether tracked files are modified; None outside a repository.
 
     Args:
-        folder: where to look; by default the folder of the script, or the current one.
+        folder: where to look; by default the folder of the script, else the current one.
     """
     script = Path(sys.argv[0]) if sys.argv and sys.argv[0] else Path()
     where = folder or (script.resolve().parent if script.is_file() else Path.cwd())
@@ -72,7 +73,7 @@ def git_state(folder: Path | None = None) -> dict[str, object] | None:
 
 
 def packages() -> dict[str, str]:
-    """Installed distributions and versions, read off the names of their folders, which takes a millisecond."""
+    """Installed distributions and versions, read from folder names because that takes only a millisecond."""
     found: dict[str, str] = {}
     for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for entry in os.scandir(folder):
@@ -84,7 +85,7 @@ def packages() -> dict[str, str]:
 
 
 def gpu_names() -> list[str]:
-    """Names of the graphics cards, as the driver lists them, without loading a GPU library."""
+    """Names of the NVIDIA GPUs as the driver lists them, without loading a GPU library."""
     names = []
     for info in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -101,6 +102,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
             timeout=_GIT_S,
             check=False,
             stdin=subprocess.DEVNULL,
+            # Without optional locks, a look at the repository cannot get in the way of the user's own git.
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -1,9 +1,8 @@
 """Values that are still on a device when they are logged.
 
-`.item()` on a CUDA tensor waits for everything the device has been given to do, which is what makes logging slow down
-training. Here the value is copied to pinned memory without waiting, an event marks the copy's end, and the journal's
-record is filled in once the event has passed. Order is kept; a record that is not filled in when the process is killed
-is counted as lost, and those after it are not.
+`.item()` on a CUDA tensor waits for all work queued on the device, which slows down training. Instead, the value is
+copied to pinned memory asynchronously, an event marks the end of the copy, and the journal's record is filled in then.
+Order is kept. A record not yet filled in when the process is killed counts as lost; the records after it do not.
 """
 
 from __future__ import annotations
@@ -18,29 +17,29 @@ from monitor.journal.notices import Notices
 from monitor.journal.write.journal import Journal
 
 _RING: Final = 1024
-"""Values of one dtype that may be on their way at once in one buffer of pinned memory."""
+"""Values of one dtype per buffer of pinned memory."""
 
 
 class DeviceCopy(Protocol):
-    """A number on its way from a device."""
+    """A number being copied from a device."""
 
     def ready(self) -> bool:
-        """True once `value` answers without waiting."""
+        """True once `value` returns without waiting."""
         ...
 
     def value(self) -> float:
-        """The number; waits for it if need be."""
+        """The number; waits for it if necessary."""
         ...
 
 
 class TorchCopy:
     """A 0-d CUDA tensor's value, copied to pinned memory after the work queued on its stream."""
 
-    _rings: dict[object, tuple[Any, int]] = {}  # noqa: RUF012  # shared on purpose: one buffer a dtype
+    _rings: dict[object, tuple[Any, int]] = {}  # noqa: RUF012  # shared on purpose: one buffer per dtype
 
     def __init__(self, tensor: Any, torch: Any) -> None:
         ring, used = self._rings.get(tensor.dtype, (None, _RING))
-        if used >= _RING:  # values still on their way keep the old buffer alive
+        if used >= _RING:  # pending copies keep the old buffer alive
             ring, used = torch.empty(_RING, dtype=tensor.dtype, pin_memory=True), 0
         self._rings[tensor.dtype] = (ring, used + 1)
         self._slot = ring[used]
@@ -49,11 +48,11 @@ class TorchCopy:
         self._event.record(torch.cuda.current_stream(tensor.device))
 
     def ready(self) -> bool:
-        """True once the copy has ended."""
+        """True once the copy is complete."""
         return bool(self._event.query())
 
     def value(self) -> float:
-        """The number; waits for the copy if need be."""
+        """The number; waits for the copy if necessary."""
         self._event.synchronize()
         return float(self._slot.item())
 
@@ -66,16 +65,16 @@ def _torch_copy(value: object) -> DeviceCopy | None:
 
 
 COPIERS: Final[list[Callable[[object], DeviceCopy | None]]] = [_torch_copy]
-"""Ways to fetch a value from a device without waiting; other frameworks may add theirs."""
+"""Each returns an asynchronous copy of a value, or None if it does not apply. Other frameworks may add theirs."""
 
 
 def device_copy(value: object) -> DeviceCopy | None:
-    """Start to fetch a value from a device, or None where it is not on one."""
+    """Start copying a value from a device; None if it is not on one."""
     return next((copy for copier in COPIERS if (copy := copier(value)) is not None), None)
 
 
 class DeviceQueue:
-    """Records whose values are on their way, in the order in which they were logged."""
+    """Records that wait for values from a device, in the order of logging."""
 
     def __init__(self, journal: Journal, notices: Notices) -> None:
         self._journal = journal
@@ -86,14 +85,14 @@ class DeviceQueue:
         return len(self._waiting)
 
     def add(self, slot: Pending, values: Sequence[float | DeviceCopy]) -> None:
-        """Put a record in line."""
+        """Add a record."""
         self._waiting.append((slot, values))
 
     def resolve(self, *, wait: bool = False) -> None:
-        """Fill in the records whose values have come.
+        """Fill in the records whose values have arrived.
 
         Args:
-            wait: True at the end of a run: wait for all of them.
+            wait: wait for all of them, at the end of a run.
         """
         while self._waiting:
             slot, values = self._waiting[0]
@@ -107,6 +106,6 @@ class DeviceQueue:
             return value
         try:
             return value.value()
-        except Exception as error:  # the device may be in any state by now; the record must not hold up the others
+        except Exception as error:  # the device may be in any state; one record must not block the rest
             self._notices.count("lost", slot.layout.keys[i], f"the value could not be read from the device: {error}")
             return float("nan")

@@ -1,4 +1,4 @@
-"""`DisabledRun`: the same calls, and nothing comes of them."""
+"""`DisabledRun`: the API of a run, without effect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from monitor.run.run import Run
 
 
 class DisabledRun(Run):
-    """A run that does nothing, at no cost: `mode="disabled"`, and the silent ranks of a distributed job."""
+    """A run that records nothing, for `mode="disabled"` and the silent ranks of a distributed job."""
 
     def __init__(self, project: str, name: str) -> None:
         self.id, self.project, self.name, self.url = "0" * 32, project, name, None
@@ -32,7 +32,7 @@ class DisabledRun(Run):
         """Do nothing."""
 
     def flush(self, timeout_s: float = 30.0) -> bool:  # noqa: ARG002  # as in Run
-        """Do nothing; there is nothing to store."""
+        """Do nothing, successfully."""
         return True
 
     def finish(self, status: str = "finished", error: object = None) -> None:  # noqa: ARG002  # as in Run

@@ -1,4 +1,4 @@
-"""How a loop ended, in a word and a line."""
+"""How a loop ended: a status and one line."""
 
 from __future__ import annotations
 
@@ -11,15 +11,11 @@ from monitor.errors import StopTraining
 from monitor.limits import text
 
 INTERRUPTED: Final = "stopped by user"
-"""The error of a run that was ended from the keyboard."""
+"""The error of a run that was interrupted by Ctrl-C."""
 
 
 def ending(error: BaseException | None) -> tuple[str, str | None]:
-    """The status and the error line that a loop's last exception stands for.
-
-    >>> ending(ValueError("no data")), ending(None)
-    (('failed', 'ValueError: no data'), ('finished', None))
-    """
+    """The run status and error line for the exception that ended a loop."""
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return str(RunStatus.FINISHED), None
     if isinstance(error, StopTraining):
@@ -30,11 +26,7 @@ def ending(error: BaseException | None) -> tuple[str, str | None]:
 
 
 def error_line(error: object) -> str | None:
-    """What a run failed with, in a line.
-
-    >>> error_line(ValueError("no data")), error_line("no data"), error_line(None)
-    ('ValueError: no data', 'no data', None)
-    """
+    """An error in one line."""
     if isinstance(error, BaseException):
         with contextlib.suppress(Exception):  # a user's exception may be anything
             return ending(error)[1]
@@ -42,7 +34,7 @@ def error_line(error: object) -> str | None:
 
 
 def stop_reason(reply: Reply) -> str:
-    """Why a loop that was answered so is to stop, in one sentence."""
+    """Why the loop should stop, in one sentence."""
     if reply.stop_reason is not None:
         return reply.stop_reason
     if reply.stop_requested is not None:
@@ -54,7 +46,8 @@ def obeyed(asked_at: int | None, count: int) -> bool:
     """Whether a loop ended because it was asked to stop: it logged little afterwards.
 
     Args:
-        asked_at: records when it was first asked; None where it was not.
-        count: records at its end.
+        asked_at: number of records when it was first asked; None: never.
+        count: number of records at its end.
     """
+    # A loop may finish an epoch first: up to 20 records, or 5 % of those before.
     return asked_at is not None and count - asked_at <= max(20, asked_at // 20)

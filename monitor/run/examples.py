@@ -1,4 +1,4 @@
-"""The losses of single examples, as `Run.log_example_losses` takes them."""
+"""Helpers of `Run.log_example_losses`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 _SLICES: Final = 50
-"""Different values of one property whose mean is logged: the most frequent."""
+"""Values of a property whose mean is logged, at most; the most frequent ones."""
 
 
 def listed(values: object) -> list[Any]:
@@ -31,14 +31,15 @@ def series_of(split: str, found: Mapping[str, Any]) -> dict[str, float]:
 
 
 def means(split: str, losses: Sequence[float], slices: Mapping[str, object]) -> dict[str, float]:
-    """The mean loss of each slice, by the names of series.
+    """The mean loss of each slice, by series name.
 
     Args:
+        split: the data set, such as "val".
         losses: n losses.
-        slices: the n values of each property.
+        slices: n values for each property.
 
     Raises:
-        ValueError: a property has not as many values as there are losses.
+        ValueError: a property does not have n values.
 
     >>> means("val", [1.0, 2.0, 4.0], {"scene": ["day", "night", "night"]})
     {'val/loss{scene=night}': 3.0, 'val/loss{scene=day}': 1.0}

@@ -1,6 +1,6 @@
-"""Which runs are open in this process, and what becomes of them when it ends or forks.
+"""Tracks the open runs of this process, and handles exit and fork.
 
-No signal handler is installed. A process that is killed leaves its journal; one that ends by itself finishes its runs.
+No signal handler is installed. A killed process leaves its journal; a process that exits finishes its runs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _hooked_pid = 0
 
 
 def begin(run: Run) -> None:
-    """Note that a run is open."""
+    """Register an open run."""
     if run not in _open:
         _open.append(run)
     if "process" not in _hooked:
@@ -39,36 +39,37 @@ def begin(run: Run) -> None:
 
 
 def end(run: Run) -> None:
-    """Note that a run is finished."""
+    """Unregister a finished run."""
     for runs in (_open, _current):
         with contextlib.suppress(ValueError):
             runs.remove(run)
 
 
 def make_current(run: _R) -> _R:
-    """Let `monitor.log` mean this run."""
+    """Make this the run of `monitor.log`."""
     _current.append(run)
     return run
 
 
 def current_run() -> Run | None:
-    """The run that was made current last and is not finished."""
+    """The last run made current that is not finished."""
     return _current[-1] if _current else None
 
 
 def in_background(call: Callable[[], None]) -> threading.Thread:
-    """Run something once, off the training thread."""
+    """Call a function in a background thread."""
     thread = threading.Thread(target=call, name="monitor-capture", daemon=True)
     thread.start()
     return thread
 
 
 def leak(thing: object) -> None:
-    """Keep an object for the rest of the process, even without references.
+    """Keep an object alive for the rest of the process.
 
-    A child of a fork must not close its parent's database connections, which happens when they are collected.
+    A forked child must not close its parent's database connections, which garbage collection would do.
     """
     if thing is not None:
+        # A list in this module would be cleared at exit, and the connections closed after all.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
@@ -87,12 +88,12 @@ def _after_fork() -> None:
     leak(courier.forget())
     for run in _open:
         run._forked()
-    _open.clear()  # those that the child logs to come back
+    _open.clear()  # the runs that the child logs to are added again
 
 
 def _hook_multiprocessing() -> None:
-    """Children of `multiprocessing` leave without `atexit`; it has a hook of its own."""
-    global _hooked_pid  # noqa: PLW0603  # one hook a process
+    """Finish runs in children of `multiprocessing` too: they skip `atexit` but run its own finalizers."""
+    global _hooked_pid  # noqa: PLW0603  # one hook per process
     util = sys.modules.get("multiprocessing.util")
     if util is not None and _hooked_pid != os.getpid():
         _hooked_pid = os.getpid()

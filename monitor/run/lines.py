@@ -1,6 +1,6 @@
-"""What a run says on the terminal, or in the notebook, of who started it: where it goes, and how it ended.
+"""The few lines that a run prints for its user: where it logs to, and how it ended.
 
-A line is written to standard error where somebody looks at it; a log file, a pipe and a test see none.
+Printed to standard error in a terminal or a notebook only, so log files, pipes and tests stay clean.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def begun(name: str, server: str | None, *, offline: bool) -> None:
-    """Say where what is logged goes."""
+    """Print where the run logs to."""
     where = server or (
         "the journal; `monitor sync` sends it" if offline else "the embedded store; `monitor up` shows it"
     )
@@ -22,18 +22,18 @@ def begun(name: str, server: str | None, *, offline: bool) -> None:
 
 
 def address(url: str, *, quiet: bool) -> str:
-    """Say where the run's page is, once the server has said so; the address."""
+    """Print the address of the run page, and return it."""
     if not quiet:
         _say(url)
     return url
 
 
 def ended(name: str, status: str, told: Recommendation | None, url: str | None) -> None:
-    """Say how the run ended, what was advised, and where it is to be seen."""
+    """Print how the run ended, the last advice, and the address of its page."""
     _say(f"{name} {status}{f': {told.reason}' if told is not None else ''}{f' {url}' if url else ''}")
 
 
 def _say(line: str) -> None:
-    with contextlib.suppress(Exception):  # a stream that is closed or replaced is no reason to stop a training
+    with contextlib.suppress(Exception):  # a closed or replaced stream must not stop the training
         if sys.stderr.isatty() or "ipykernel" in sys.modules:
             sys.stderr.write(f"monitor: {line}\n")

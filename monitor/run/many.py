@@ -1,4 +1,4 @@
-"""`log_many`: arrays of plain numbers go to the journal in blocks, everything else one call after the other."""
+"""`log_many`: arrays of plain numbers go to the journal in blocks, everything else through one call per record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.limits import key
 Number = float | int
 
 _WORTH: Final = 32
-"""Records from which a block is faster than a call each."""
+"""Number of records from which a block is faster than one call per record."""
 
 
 def log_many(
@@ -28,18 +28,19 @@ def log_many(
 
     Args:
         log: writes one record of any content.
-        journal: what it writes to; None where that is nowhere.
+        journal: where `log` writes; None: nowhere.
         steps: n steps.
         values: n numbers for each metric.
         epochs: n epochs, or None.
-        admit: says whether the run takes all of these metrics.
+        admit: returns True if the run can take all of these metrics.
 
     Raises:
-        ValueError: the lengths differ; what came before the shortest one's end is logged.
+        ValueError: the lengths differ. The records up to the end of the shortest are logged.
     """
     block = None if journal is None else Block.of(steps, values, epochs)
     whole = block is not None and len(block) >= _WORTH and _as_they_are(block.keys) and admit(block.keys)
     if journal is not None and block is not None and whole:
+        # The first record goes through `log`, which registers the keys and reports what is wrong.
         step, epoch, row = block.row(0)
         log(dict(zip(block.keys, row, strict=True)), step, epoch)
         journal.block(block.after(1))
@@ -51,7 +52,7 @@ def log_many(
 
 
 def _as_they_are(keys: tuple[str, ...]) -> bool:
-    """True where no key has to be mended before a store takes it."""
+    """True if the store takes all keys unchanged."""
     return len(keys) <= MAX_VALUES and all(isinstance(name, str) and key(name) == name for name in keys)
 
 

@@ -1,6 +1,7 @@
-"""Images, tables and histograms as a run keeps them, from what people have at hand.
+"""Converts images, tables and histograms to what a run stores.
 
-Nothing here imports Pillow, pandas, torch or matplotlib: an object of theirs brings its package with it.
+Nothing here imports pandas, torch or matplotlib, and Pillow only for an image file or WebP: their objects bring the
+package along.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ from monitor.limits import MAX_MEDIA, Note, cut, text
 MAX_ROWS: Final = 1000
 MAX_COLUMNS: Final = 100
 MAX_CELL: Final = 1000
-"""Characters of a cell."""
+"""Characters per cell."""
 MAX_SIDE: Final = 2048
-"""Pixels of an image's longer side."""
+"""Pixels on the longer side of an image."""
 MAX_BINS: Final = 512
 _WEBP_QUALITY: Final = 90
 _SCALES: Final = {1: 0, 3: 2, 4: 6}
-"""PNG's colour type by the number of channels."""
+"""PNG's colour type for each number of channels."""
 
 
 def image(value: object, note: Note) -> tuple[str, str]:
-    """The type and the content, in base64, of an image.
+    """The MIME type and the base64 content of an image.
 
     Args:
-        value: an array or tensor (h, w), (h, w, c) or (c, h, w) with c of 1, 3 or 4; an image of Pillow; a figure of
-            matplotlib; the path or the bytes of an image file, which needs Pillow.
-        note: called with what was changed to keep it.
+        value: an array or tensor of shape (h, w), (h, w, c) or (c, h, w) with c = 1, 3 or 4; a Pillow image; a
+            matplotlib figure; the path or the bytes of an image file, which needs Pillow.
+        note: called with what was changed.
 
     Raises:
         ValueError: it is not an image.
@@ -55,11 +56,11 @@ def image(value: object, note: Note) -> tuple[str, str]:
 
 
 def table(value: object, columns: Sequence[object] | None, note: Note) -> tuple[str, str]:
-    """The type and the content, in base64, of a table.
+    """The MIME type and the base64 content of a table.
 
     Args:
         value: a data frame, a mapping of columns, a list of mappings, or a list of rows.
-        columns: names of the columns; needed for a list of rows only, where they are numbered without it.
+        columns: column names, for a list of rows; None: the columns are numbered.
         note: called with what was left out.
 
     Raises:
@@ -74,7 +75,7 @@ def table(value: object, columns: Sequence[object] | None, note: Note) -> tuple[
         note("media", "table", f"more than {MAX_ROWS} rows; the first are kept", 1)
     heads = [cut(text(name), MAX_CELL) for name in names[:MAX_COLUMNS]]
     if any(len(row) != len(heads) for row in found):
-        raise ValueError(f"the rows of a table have as many cells as it has columns, here {len(heads)}")
+        raise ValueError(f"each row of a table needs one cell per column, here {len(heads)}")
     while len(content := _json({"columns": heads, "rows": found})) > MAX_MEDIA and found:
         note("media", "table", f"{len(content):,} bytes are too many; the first half of its rows is kept", 1)
         found = found[: len(found) // 2]
@@ -82,15 +83,15 @@ def table(value: object, columns: Sequence[object] | None, note: Note) -> tuple[
 
 
 def histogram(value: object, bins: int, note: Note) -> tuple[str, str]:
-    """The type and the content, in base64, of a histogram.
+    """The MIME type and the base64 content of a histogram.
 
     Args:
         value: numbers of any shape; or a pair of n counts and n + 1 edges, as `numpy.histogram` returns it.
-        bins: bins of equal width, 1 to 512.
-        note: called where values are not finite.
+        bins: number of bins of equal width, 1 to 512.
+        note: called if values are not finite.
 
     Raises:
-        ValueError: there is no finite number in it, or it is not numeric.
+        ValueError: it holds no finite number, or is not numeric.
     """
     import numpy as np
 
@@ -114,26 +115,27 @@ def histogram(value: object, bins: int, note: Note) -> tuple[str, str]:
 
 
 def _array(value: object) -> Any:
-    """Something as an array: tensors leave their device and their graph."""
+    """A value as a numpy array; tensors are detached and moved to the CPU."""
     import numpy as np
 
     for name in ("detach", "cpu"):
         step = getattr(value, name, None)
         value = step() if callable(step) else value
+    # numpy has no bfloat16.
     if "bfloat16" in str(getattr(value, "dtype", "")) and callable(widen := getattr(value, "float", None)):
         value = widen()
     return np.asarray(value)
 
 
 def _pixels(value: Any, note: Note) -> Any:
-    """Bytes (h, w, c) of what is an image."""
+    """An image as bytes of shape (h, w, c)."""
     if callable(getattr(value, "savefig", None)):
         drawn = io.BytesIO()
         value.savefig(drawn, format="png", bbox_inches="tight")
         value = drawn.getvalue()
     if isinstance(value, bytes | str | os.PathLike):
         value = _opened(value)
-    if hasattr(value, "convert") and hasattr(value, "mode"):  # Pillow's
+    if hasattr(value, "convert") and hasattr(value, "mode"):  # a Pillow image
         if value.mode not in ("L", "RGB", "RGBA"):
             value = value.convert("RGBA" if value.mode in ("LA", "PA") or "transparency" in value.info else "RGB")
         if (every := -(-max(value.size) // MAX_SIDE)) > 1:
@@ -151,7 +153,7 @@ def _opened(value: bytes | str | os.PathLike[str]) -> Any:
 
 
 def _oriented(found: Any, *, channels_first: bool) -> Any:
-    """An array as (h, w, c); one that may be (c, h, w) as well is taken so if it was a tensor of torch."""
+    """An array as (h, w, c). If (c, h, w) is possible as well, torch tensors are read that way."""
     while found.ndim > 3 and found.shape[0] == 1:
         found = found[0]
     if found.ndim == 2 and found.size:
@@ -166,7 +168,10 @@ def _oriented(found: Any, *, channels_first: bool) -> Any:
 
 
 def _fitted(found: Any, note: Note) -> Any:
-    """An array as bytes, at most `MAX_SIDE` wide and high. Floats of 0 to 1 and integers of 0 to 255 are taken so."""
+    """An array as bytes, at most `MAX_SIDE` wide and high.
+
+    Floats within 0 to 1 and integers within 0 to 255 keep their scale; other values are stretched to it.
+    """
     import numpy as np
 
     every = -(-max(found.shape[:2]) // MAX_SIDE)
@@ -190,11 +195,11 @@ def _fitted(found: Any, note: Note) -> Any:
 
 
 def _png(pixels: Any) -> bytes:
-    """Bytes (h, w, c) as a PNG file."""
+    """Bytes of shape (h, w, c) as a PNG file."""
     import numpy as np
 
     height, width, channels = pixels.shape
-    rows = np.zeros((height, 1 + width * channels), np.uint8)  # each row begins with the number of its filter, none
+    rows = np.zeros((height, 1 + width * channels), np.uint8)  # each row starts with its filter type: 0, none
     rows[:, 1:] = pixels.reshape(height, -1)
     head = struct.pack(">IIBBBBB", width, height, 8, _SCALES[channels], 0, 0, 0)
     parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b""))
@@ -204,7 +209,7 @@ def _png(pixels: Any) -> bytes:
 
 
 def _webp(pixels: Any) -> bytes | None:
-    """The image with losses, where Pillow is installed."""
+    """The image as a lossy WebP; None if Pillow is not installed."""
     try:
         from PIL import Image
     except ImportError:
@@ -215,7 +220,7 @@ def _webp(pixels: Any) -> bytes | None:
 
 
 def _table(value: Any, columns: Sequence[object] | None) -> tuple[list[object], Iterable[Iterable[object]]]:
-    """The names of the columns, and the rows."""
+    """The column names and the rows."""
     if hasattr(value, "itertuples") and hasattr(value, "columns"):  # pandas
         return list(value.columns), value.itertuples(index=False, name=None)
     if hasattr(value, "iter_rows") and hasattr(value, "columns"):  # polars
@@ -240,12 +245,13 @@ def _list(value: Any) -> list[Any]:
 
 
 def _cell(value: Any) -> object:
-    """A cell as JSON has it: a number stays one, what is not finite becomes a word."""
+    """A cell as JSON: numbers stay numbers, what is not finite becomes text."""
     item = getattr(value, "item", None)
     if callable(item) and getattr(value, "size", 1) == 1:
         value = item()
     if value is None or isinstance(value, bool):
         return value
+    # JavaScript loses digits of larger integers.
     if isinstance(value, int) and abs(value) < 2**53:
         return int(value)
     if isinstance(value, float) and math.isfinite(value):

@@ -1,4 +1,4 @@
-"""Names that people can say: `brisk-otter-7`."""
+"""Names that people can pronounce: `brisk-otter-7`."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def run_name(rng: random.Random) -> str:
 
 
 def writer_name(pid: int, rng: random.Random) -> str:
-    """A name that no other writer of any run has: host, process and chance; at most 64 characters."""
+    """A globally unique writer name: host, process id and random digits, at most 64 characters."""
     host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:32] or "host"
     return f"{host}-{pid}-{rng.getrandbits(48):012x}"

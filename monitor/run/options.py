@@ -1,4 +1,4 @@
-"""Checks what `init` is given, so that it fails at once and with one clear line."""
+"""Validates the arguments of `init`, so that it fails at once and with one clear line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 @runtime_checkable
 class HasDict(Protocol):
-    """A configuration or a loss specification that can say what it is."""
+    """A configuration or a loss specification that can be converted to plain data."""
 
     def to_dict(self) -> dict[str, object]:
         """The object as plain data."""
@@ -36,10 +36,10 @@ class HasDict(Protocol):
 
 
 def name_of(what: str, value: object) -> str:
-    """A project's, group's or run's name.
+    """A valid name of a project, a group or a run.
 
     Raises:
-        SettingsError: it is not a text, is empty, or is too long.
+        SettingsError: it is not a string, is empty, or is too long.
     """
     if not isinstance(value, str) or not value.strip():
         raise SettingsError(what, f"must be a name, got {shown(value)}", f'pass {what}="..."')
@@ -49,10 +49,10 @@ def name_of(what: str, value: object) -> str:
 
 
 def one_of(what: str, value: str, known: Iterable[str]) -> str:
-    """A value out of a few.
+    """The value, if it is one of those allowed.
 
     Raises:
-        SettingsError: it is none of them.
+        SettingsError: it is not.
     """
     if value not in known:
         raise SettingsError(what, f"{value!r} is not known", f"use one of {', '.join(known)}")
@@ -60,20 +60,16 @@ def one_of(what: str, value: str, known: Iterable[str]) -> str:
 
 
 def roles_of(settings: Mapping[str, str], **given: str | None) -> dict[str, str]:
-    """The series that the user named for a role, as `run` events say it: an argument wins over the settings.
-
-    Raises:
-        SettingsError: an argument is not the name of a series.
-    """
+    """The series that the user assigned to roles, in the form of a `run` event. Arguments override the settings."""
     named = {role: name for role, name in given.items() if name is not None}
     return said_of({**settings, **said_of(named, place="init.").to_dict()}).distinct().to_dict()
 
 
 def stop_of(value: object, settings: Mapping[str, str]) -> dict[str, str]:
-    """The modes of stopping by rule: an argument wins over the settings, but where these say `off` for every rule.
+    """The stop mode of each rule. The argument overrides the settings, unless these say `off` for every rule.
 
     Raises:
-        SettingsError: the argument is not a mode, or a table of rules and modes.
+        SettingsError: the argument is neither a mode nor a mapping of rules to modes.
     """
     try:
         given = stop_modes(value)
@@ -93,10 +89,10 @@ def stop_of(value: object, settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def steps_of(value: object) -> int | None:
-    """How many steps a loop means to make.
+    """The planned number of steps.
 
     Raises:
-        SettingsError: it is not a whole number of at least 1.
+        SettingsError: it is not a whole number >= 1.
     """
     if value is None:
         return None
@@ -106,10 +102,10 @@ def steps_of(value: object) -> int | None:
 
 
 def run_id_of(value: object, resume: str) -> tuple[str, bool]:
-    """The run's id and whether it was given; `MONITOR_RUN_ID` gives one as well.
+    """The run's id, and whether the user chose it (by argument or `MONITOR_RUN_ID`).
 
     Raises:
-        SettingsError: it is not 32 hex digits, or resume="must" has none to resume.
+        SettingsError: it is not 32 hex digits, or resume="must" comes without an id.
     """
     given = value if value is not None else os.environ.get("MONITOR_RUN_ID")
     if given is None:
@@ -123,12 +119,9 @@ def run_id_of(value: object, resume: str) -> tuple[str, bool]:
 
 
 def config_of(value: object) -> Mapping[object, object]:
-    """A configuration as a mapping of anything: a mapping, a dataclass, a namespace, or what has `to_dict`.
+    """A configuration (a mapping, a dataclass, a namespace, or an object with `to_dict`) as a mapping.
 
-    `limits.document` makes it what a run keeps.
-
-    Raises:
-        SettingsError: it is none of these.
+    Keys and values are still of any type; `limits.document` makes them storable.
     """
     try:
         plain = _members(value)
@@ -149,11 +142,7 @@ def _members(value: object) -> object:
 
 
 def tags_of(value: object) -> Mapping[object, object]:
-    """Tags as a mapping of anything; a list of words is taken as tags without values.
-
-    Raises:
-        SettingsError: it is neither.
-    """
+    """Tags as a mapping; a list of words becomes tags without values."""
     if value is None:
         return {}
     if isinstance(value, Mapping):
@@ -164,15 +153,15 @@ def tags_of(value: object) -> Mapping[object, object]:
 
 
 def loss_of(value: object) -> Mapping[str, object] | Mapping[object, object] | None:
-    """What is known of the loss, as a mapping.
+    """The loss as a mapping.
 
     Args:
-        value: a string, which is read as `losses.parse` does, or is the loss's name; a mapping; what has `to_dict`; a
-            module, class or function of torch, whose settings are read; or any callable, whose name is taken.
+        value: a string, parsed by `losses.parse` or else taken as a name; a mapping; an object with `to_dict`; a
+            module, class or function of torch, whose settings are read; or any callable, whose name is used.
 
     Raises:
         SettingsError: it is none of these.
-        LossError: a string that names parameters which the loss does not have.
+        LossError: a string with parameters that the loss does not have.
     """
     if value is None:
         return None
@@ -208,11 +197,7 @@ def _loss_by_name(text: str) -> dict[str, object]:
 
 
 def capture_of(value: object) -> tuple[str, ...]:
-    """What to record of the surroundings.
-
-    Raises:
-        SettingsError: it names something that is not a capture.
-    """
+    """What to record of the environment, as names."""
     try:
         return captures(value)
     except ValueError as error:
@@ -221,14 +206,14 @@ def capture_of(value: object) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """Where this process stands among those of one training job."""
+    """The rank of this process in a distributed job."""
 
     number: int = 0
     of: int = 1
 
 
 def rank_of(environment: Mapping[str, str]) -> Rank:
-    """The rank that `torchrun` and its like put into the environment; 0 of 1 where there is none."""
+    """The rank from the environment variables of `torchrun` and its like; 0 of 1 if there are none."""
     for name in ("RANK", "LOCAL_RANK"):
         text = environment.get(name, "")
         if text.isdecimal():

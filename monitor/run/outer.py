@@ -1,7 +1,7 @@
-"""A run that `monitor run` has begun around a process: the first `init` in it takes the run over.
+"""Hands a run that `monitor run` has started to the first `init` of its command.
 
-The offer is a file that the environment names. Whoever renames it has it, so that of many processes one takes the run,
-and `monitor run` sees that the training logs for itself.
+The offer is a file whose path is in the environment. Whichever process renames it takes the run, so only one does, and
+`monitor run` sees that the training logs for itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _TAKEN: Final = ".taken"
 
 
 def offer(folder: Path, run_id: str) -> Path:
-    """Offer a run to the processes that are started with the path in their environment."""
+    """Offer a run to the processes started with this path in their environment."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / run_id
     path.write_text(run_id, encoding="ascii")
@@ -23,7 +23,7 @@ def offer(folder: Path, run_id: str) -> Path:
 
 
 def take() -> str | None:
-    """The id of the run that is offered to this process; None where there is none, or another process has it."""
+    """The id of the run offered to this process; None if there is no offer or another process took it."""
     given = os.environ.get(VARIABLE)
     if not given:
         return None
@@ -36,6 +36,6 @@ def take() -> str | None:
 
 
 def withdraw(path: Path) -> None:
-    """Withdraw an offer, whether it was taken or not."""
+    """Remove an offer, whether taken or not."""
     for each in (path, path.with_name(path.name + _TAKEN)):
         each.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a process writes, in pieces of whole lines, each as it stays on a terminal, and no more than a run takes."""
+"""Copies of what a process prints: pieces of whole lines as a terminal shows them, limited in volume."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from typing import Final, TextIO
 from monitor.limits import MAX_TEXT
 
 _MOST: Final = MAX_TEXT - 1
+# A training that prints without end must not fill the store.
 _WINDOW_S: Final = 10.0
 _WINDOW: Final = 2_000_000
-"""Characters that are kept of what is written in one window; of the rest only its length."""
+"""Characters kept per window; of the rest, only the number of lines."""
 _LONG: Final = 16_384
-"""Characters after which a line that does not end is taken for one."""
-_LAST: Final = 20
+"""Characters after which an unfinished line is cut."""
+_LAST: Final = 20  # lines, shown as the error of a failed command
 
 Keep = Callable[[str, str], None]
-"""Is given the stream and a piece."""
+"""Called with the stream's name and a piece of text."""
 
 
 class Lines:
-    """Cuts one stream into pieces.
+    """Splits a stream into pieces of whole lines.
 
     Args:
         stream: "stdout" or "stderr".
-        keep: where the pieces go.
+        keep: receives the pieces.
         clock: seconds.
 
     Attributes:
-        last: the last lines.
+        last: the last 20 lines that are not blank.
     """
 
     def __init__(self, stream: str, keep: Keep, clock: Callable[[], float] = monotonic) -> None:
@@ -44,7 +45,7 @@ class Lines:
         self._dropped = 0
 
     def write(self, text: str) -> None:
-        """Take what was written; a line that is not ended waits for its end."""
+        """Add text. An unfinished line waits for its end."""
         self._rest += text
         if "\n" not in text and len(self._rest) < _LONG:
             return
@@ -55,7 +56,7 @@ class Lines:
         self._pass([_as_shown(line) for line in whole.split("\n")])
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Pass on the unfinished line; nothing more will come."""
         if self._rest:
             self._pass([_as_shown(self._rest)])
             self._rest = ""
@@ -82,22 +83,22 @@ class Lines:
 
 
 def decoder() -> codecs.IncrementalDecoder:
-    """Reads bytes of any encoding as text."""
+    """A decoder of UTF-8 that never fails: invalid bytes become escapes."""
     return codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
 
 def _as_shown(line: str) -> str:
-    """What stays of a line that was written over again and again, as bars are."""
+    """What a terminal shows at the end of a line that was overwritten by carriage returns, as progress bars do."""
     plain = line.rstrip("\r")
     return plain.rpartition("\r")[2] if "\r" in plain else plain
 
 
 class Tee:
-    """Stands for `sys.stdout` or `sys.stderr`: passes everything on, and keeps a copy of it.
+    """Replaces `sys.stdout` or `sys.stderr`: passes everything on and keeps a copy.
 
     Args:
         stream: "stdout" or "stderr".
-        keep: where the pieces go; what it raises is not raised to the writer.
+        keep: receives the pieces; its errors do not reach the caller of `print`.
     """
 
     def __init__(self, stream: str, keep: Keep) -> None:
@@ -109,26 +110,26 @@ class Tee:
         setattr(sys, stream, self)
 
     def write(self, text: str) -> int:
-        """Write, and keep a copy; what is written while a copy is being kept is not copied."""
+        """Write, and keep a copy. What `keep` itself prints is not copied, to avoid a loop."""
         done = self._under.write(text)
         if not getattr(self._busy, "now", False):
             self._busy.now = True
             try:
                 with self._lock:
                     self._lines.write(text)
-            except Exception:  # to print must not fail because of a copy
+            except Exception:  # printing must not fail because of a copy
                 pass
             finally:
                 self._busy.now = False
         return done
 
     def writelines(self, lines: list[str]) -> None:
-        """Write each of them."""
+        """Write each line."""
         for line in lines:
             self.write(line)
 
     def restore(self) -> None:
-        """Stop copying. The original stream is restored, unless it was replaced in the meantime."""
+        """Stop copying. Restores the original stream, unless someone else has replaced it since."""
         self._lines.close()
         if getattr(sys, self._name) is self:
             setattr(sys, self._name, self._under)

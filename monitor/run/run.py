@@ -1,7 +1,7 @@
-"""`Run` as the process that trains it sees it.
+"""`Run`: the API that the training process uses.
 
-Nothing here raises, waits for a network, or waits for a database. `log()` writes to the journal and returns; the rest
-happens in two threads of the writer.
+Nothing here raises (except `StopTraining`, on request), waits for a network or waits for a database. `log()` writes to
+the journal and returns. Two background threads of the writer do the rest.
 """
 
 from __future__ import annotations
@@ -32,20 +32,21 @@ if TYPE_CHECKING:
 
 Number = float | int
 Loggable = Mapping[str, object]
-"""Metric names to numbers: Python's, numpy's, 0-d arrays and tensors, on any device; mappings nest."""
+"""Metric names to numbers: Python or numpy scalars, 0-d arrays and tensors on any device. Mappings may be nested."""
+# How long `finish()` waits for the capture thread.
 _CAPTURE_S: Final = 2.0
 _NOTHING: Final = object()
 _ENDED: Final = ("finished", "stopped", "failed")
 
 
 class Run(About):
-    """One run, as the process that trains it sees it. Made by `init`.
+    """A run, as seen by the process that trains it. Created by `init`.
 
     Attributes:
         id: 32 hex digits.
         name: the run's name.
         project: the project it belongs to.
-        url: the run's page on the dashboard, once the server has said where that is; None in the embedded store.
+        url: the run's page on the dashboard, once the server has sent the address; None with the embedded store.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Run(About):
         self._start: Mapping[str, object] = self._valid("run", start) or {}
         self._open_sink = open_sink
         self._server = server
-        self._rng = rng or random.Random()  # names need no secrecy
+        self._rng = rng or random.Random()  # a name is not a secret, so a fast generator will do
         self._reply: Reply | None = None
         self._stop = False
         modes = start.get("stop")
@@ -98,18 +99,18 @@ class Run(About):
         *,
         weights: Loggable | None = None,
     ) -> None:
-        """Log metrics; when this returns, they survive the death of the process.
+        """Log metrics. Once this returns, they survive the death of the process.
 
         Never raises, and never waits for a network or a database. Values that are not numbers are dropped, counted,
         and reported once as a warning; the rest of the call is kept.
 
         Args:
-            data: metric names to numbers; nested mappings are joined by `/`.
-            step: the step; None: a new one whenever a metric comes again.
+            data: metric names to numbers; the keys of nested mappings are joined by `/`.
+            step: the step; None: counted automatically, a new step each time a metric repeats.
             epoch: the epoch, may be fractional.
-            time: seconds since the epoch; None: now.
-            weights: what each part of a composite loss (`loss/<name>`) is multiplied with in the total, by the part's
-                name; recorded when it differs from the last one.
+            time: seconds since the Unix epoch; None: now.
+            weights: the factor of each part of a composite loss (`loss/<name>`) in the total, by the part's name.
+                Recorded when it changes.
         """
         if weights is not None:
             self._log_weights(weights, step)
@@ -118,7 +119,7 @@ class Run(About):
                 append = self._journal.append
                 if append(data, step) or self._journal.try_points(data, step):
                     return
-        except Exception:  # the slow way finds out what it is, and says so
+        except Exception:  # the slow path below finds the cause and reports it
             pass
         try:
             self._log(data, step, epoch, time)
@@ -128,13 +129,7 @@ class Run(About):
     def log_many(
         self, steps: Iterable[int], values: Mapping[str, Sequence[Number]], *, epochs: Sequence[float] | None = None
     ) -> None:
-        """Log whole series at once, such as an array of losses that is already there.
-
-        Args:
-            steps: n steps.
-            values: metric names to n numbers each, as arrays or sequences.
-            epochs: n epochs.
-        """
+        """Log whole series at once, such as an array of losses."""
         try:
             from monitor.run.many import log_many
 
@@ -144,17 +139,17 @@ class Run(About):
             self._notices.count("dropped", "log_many()", f"{type(error).__name__}: {text(error)}")
 
     def should_stop(self, wait_s: float = 0.0, *, raise_: bool = False) -> bool:
-        """True when a stop is advised, as the mode of its rule says, or when a person asked for it.
+        """True if the loop should stop: a rule whose mode allows it advises so, or a person asked for it.
 
-        Costs nothing: it reads the newest answer, which is about half a second old.
+        Costs nothing: it reads the latest reply, which is about half a second old.
 
         Args:
-            raise_: raise `StopTraining` instead of returning True, from wherever in the loop it is called.
-            wait_s: wait up to so many seconds for the answer to what was logged so far; for loops whose steps are few.
-                Where the receiver fails, or an answer has not come in time, nothing is waited for until one has come.
+            raise_: raise `StopTraining` instead of returning True, so that any function of the loop can end it.
+            wait_s: seconds to wait for the reply to everything logged so far; for loops with few steps. After a failure
+                or a timeout it does not wait again until a reply has arrived.
 
         Raises:
-            StopTraining: `raise_` is True, and the loop is to end. A run that ends by it is stopped.
+            StopTraining: `raise_` is True and the loop should stop. A run ended by it has the status "stopped".
         """
         waits = not (type(wait_s) in (int, float) and wait_s <= 0)
         if waits and self._unanswered is not self._reply:
@@ -170,16 +165,16 @@ class Run(About):
 
     @property
     def recommendation(self) -> Recommendation:
-        """The newest recommendation; `continue` before the first answer."""
+        """The latest recommendation; `continue` before the first reply."""
         return self._reply.recommendation if self._reply is not None else Recommendation()
 
     @property
     def stop_reason(self) -> str | None:
-        """Why `should_stop` is True, in one sentence; None while it is not."""
+        """Why `should_stop` is True, in one sentence; None if it is False."""
         return None if self._reply is None or not self._stop else stop_reason(self._reply)
 
     def flush(self, timeout_s: float = 30.0) -> bool:
-        """Wait until all that was logged so far is stored and judged; False where it is not in time."""
+        """Wait until everything logged so far is stored and diagnosed; False on a timeout."""
         try:
             return self._writer is not None and self._writer.flush(timeout_s)
         except Exception as error:  # as in log()
@@ -187,24 +182,25 @@ class Run(About):
             return False
 
     def finish(self, status: str = "finished", error: object = None) -> None:
-        """End the run; waits for unsent points as long as `finish_timeout_s` says, then leaves them to `monitor sync`.
+        """End the run.
+
+        Waits up to `finish_timeout_s` for unsent points. What is still unsent then stays in the journal for `monitor
+        sync`. If called from a signal handler that interrupted `log()`, the run is finished at the next `finish()` or
+        at exit.
 
         Args:
-            status: "finished", "stopped" or "failed". A run that ends soon after `should_stop()` was True is "stopped"
-                by itself.
+            status: "finished", "stopped" or "failed". "finished" becomes "stopped" if the run ends soon after
+                `should_stop()` returned True.
             error: for a failed run, what went wrong: one line, or the exception.
-
-        In a signal handler that came in the middle of a `log()`, the end is noted, and the run ends with the process or
-        with the next `finish()`.
         """
         error = error_line(error)
         if self._writer is not None and self._writer.journal.interrupted():
-            self._ending = self._ending or (status, error)  # a signal handler; the run ends once the write is done
+            self._ending = self._ending or (status, error)  # in a signal handler, in mid-write: end later
             return
         if self._ending is not None:
             status, error = self._ending
         self._keep_output(False)
-        if self._capture is not None:  # a run that ends at once still says where it ran
+        if self._capture is not None:  # a short run still records its environment
             self._capture.join(_CAPTURE_S)
         with self._lock:
             if self._finished:
@@ -230,7 +226,7 @@ class Run(About):
                 None if joined and self._exit_code is None else self._valid("finish", last),
                 self._settings.finish_timeout_s,
             )
-        except Exception as problem:  # the loop is done; what is in the journal stays there
+        except Exception as problem:  # training is over; the data is still in the journal
             LOGGER.warning("run %s: could not be closed: %s", self.name, problem)
         if not joined:
             lines.ended(self.name, status, None if self._reply is None else self.recommendation, self.url)
@@ -247,7 +243,7 @@ class Run(About):
         return f"<Run {self.project}/{self.name} {self.id[:8]}{' finished' if self._finished else ''}>"
 
     def _repr_html_(self) -> str:
-        """As a notebook shows it: what is stored of it so far; its name where that cannot be read."""
+        """The HTML that a notebook shows: a summary from the store, or the name if the store cannot be read."""
         from monitor.reader.tables import stored_html
 
         return stored_html(self._settings, self.id, f"{self.project}/{self.name}")
@@ -266,17 +262,18 @@ class Run(About):
         )
 
     def _on_reply(self, reply: Reply) -> None:
+        # `_reply` first: `should_stop()` may run in between, and must not acknowledge an older request.
         self._reply = reply
         self._stop = not is_off(self._modes) and self._says_stop(reply)
 
     def _says_stop(self, reply: Reply) -> bool:
         if reply.stop is not None:
             return reply.stop
-        told = mode_for(self._modes, reply.recommendation.rule) == "advise"  # by a server that knows no modes
+        told = mode_for(self._modes, reply.recommendation.rule) == "advise"  # for servers older than stop modes
         return reply.stop_requested is not None or (told and reply.recommendation.action is Action.STOP)
 
     def _acknowledge(self, reply: Reply | None) -> None:
-        """Let the receiver know that the loop was told to stop."""
+        """Tell the receiver that the loop has been told to stop."""
         assert self._writer is not None
         request = None if reply is None else reply.stop_request
         self._event("stop", {"request": request, "step": self._writer.journal.step})
@@ -314,7 +311,7 @@ class Run(About):
             writer.keeper.hurry()
 
     def _keep_output(self, wanted: bool) -> None:
-        """Begin to keep a copy of what this process prints, or end it."""
+        """Start or stop copying the output of this process."""
         tees, self._tees = self._tees, ()
         for tee in tees:
             tee.restore()
@@ -330,7 +327,7 @@ class Run(About):
             if kept is None or kept == self._weights:
                 return
             self._weights = kept
-            at = None if step is None else limits.step(step, limits.silent)  # `log()` itself says what is wrong with it
+            at = None if step is None else limits.step(step, limits.silent)  # `log()` reports what is wrong with it
             self._event("weights", {"step": self._step() if at is None else at, "weights": kept})
 
         self._quietly("weights", write)
@@ -348,7 +345,7 @@ class Run(About):
         self._quietly(kind, write)
 
     def _valid(self, kind: str, data: Mapping[str, object]) -> dict[str, object] | None:
-        """An event's data as the store takes it, without what looks like a secret in a configuration."""
+        """The event's data as the store accepts it, with secrets in a configuration hidden."""
         found = limits.valid(kind, data, self._notices.count)
         config = None if found is None else found.get("config")
         if found is not None and isinstance(config, dict):
@@ -369,12 +366,12 @@ class Run(About):
             return False
 
     def _rejoin(self) -> None:
-        """Let a finished run take what comes after its end, such as a test's metrics, as a writer that joins it."""
+        """Reopen a finished run for what comes after its end, such as test metrics. The new writer joins the run."""
         if self._finished:
             self._finished, self._writer, self._capture, self._ending = False, None, None, None
 
     def _own_writer(self) -> Writer | None:
-        """This process's writer; a child of a fork makes its own when it first logs, and joins the run."""
+        """This process's writer. A forked child creates its own when it first logs, and joins the run."""
         if self._writer is not None or self._finished:
             return self._writer
         with self._lock:
@@ -386,11 +383,12 @@ class Run(About):
         return self._writer
 
     def _forked(self) -> None:
-        """Called in the child of a fork: what the parent's threads and files do is none of its business."""
+        """Called in a forked child, which must leave the parent's threads and files alone."""
         lifetime.leak(self._writer)
         self._writer = self._capture = None
-        self._settings = self._settings.model_copy(update={"shipper": "thread"})  # a worker gets no process of its own
+        # A child does not start a courier process.
+        self._settings = self._settings.model_copy(update={"shipper": "thread"})
         self._journal.retire()
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # another thread may have held the old one at the fork
         self._notices = Notices(self.name)
         self._told_at = None

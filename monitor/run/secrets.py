@@ -1,8 +1,8 @@
-"""Hides what looks like a secret in what a run records of itself: its command line and its configuration.
+"""Hides what looks like a secret in the command line and configuration that a run records.
 
-A value is a secret by the name before it (`--auth X`, `wandb.api_key=X`, `HF_TOKEN=X`, `{"password": "X"}`), by where
-it stands (`postgres://u:X@host`, `Authorization: Bearer X`), or by its own shape (`ghp_...`, a JWT). A plain number of
-less than eight digits and a boolean are none, so that `--max-tokens 4096` and `--key-dim 64` stay readable.
+A value is a secret because of its name (`--auth X`, `wandb.api_key=X`, `HF_TOKEN=X`, `{"password": "X"}`), its position
+(`postgres://u:X@host`, `Authorization: Bearer X`), or its shape (`ghp_...`, a JWT). Booleans and numbers of less than
+eight digits are not secrets, so `--max-tokens 4096` and `--key-dim 64` stay readable.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ def _words(found: str) -> frozenset[str]:
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PLAIN: Final = re.compile(r"[+-]?[0-9_.,]*(?:[eE][+-]?[0-9]{1,3})?|true|false|yes|no|on|off|none|null", re.IGNORECASE)
-_PLAIN_DIGITS: Final = 8
+_PLAIN_DIGITS: Final = 8  # a longer number may be a token
 
 _STRONG: Final = _words(
     "password passwd passphrase pwd secret secrets apikey apitoken credential credentials creds authorization "
     "privatekey secretkey accesskey authtoken accesstoken"
 )
-"""Words that make a secret of what they name."""
+"""A name with one of these words is the name of a secret."""
 _ENDS: Final = ("password", "passwd", "passphrase", "secret", "apikey")
 _PAIRED: Final = frozenset(("key", "keys", "token", "tokens"))
 _PAIRS: Final = frozenset(
     ("api", "access", "secret", "private", "auth", "encryption", "signing", "account", "storage", "subscription", "ssh")
 )
-"""Words that make a secret of one of `_PAIRED` behind them."""
+"""Before a word of `_PAIRED`, these make the name of a secret: `api_key`, `access_token`."""
 _WEAK: Final = frozenset(("token", "pass", "pw", "auth", "cookie", "cookies", "bearer", "pat", "jwt", "dsn"))
-"""Words that make a secret where they stand last, unless a word of `_ORDINARY` stands before them."""
+"""As the last word these make the name of a secret, unless a word of `_ORDINARY` comes before: `pad_token`."""
 _ORDINARY: Final = _words(
     "bos eos pad unk sep cls mask image img video audio speech start end stop begin special next new prev last first "
     "second single multi two one forward backward low high band per think text word sub label target decoder "
@@ -44,7 +44,7 @@ _ABOUT: Final = _words(
     "file files path paths dir directory folder name names id ids length len dim size type count env var field url uri "
     "endpoint host user manager provider backend scheme mode method version through"
 )
-"""Last words of names that say something about a secret, and not the secret."""
+"""As the last word these name something about a secret, not the secret itself: `token_file`."""
 
 _ASSIGNED: Final = re.compile(r"(?P<name>[\-+~]*[A-Za-z_][\w.\-]*)=(?P<value>.*)", re.DOTALL)
 _NAMED: Final = re.compile(
@@ -53,7 +53,7 @@ _NAMED: Final = re.compile(
 )
 _VALUE: Final = re.compile(r"""[^\s"',;&{}\[\]]*""")
 _WORDS: Final = re.compile(r"[a-z]+(?:[ _\-./:][a-z]+)*")
-"""Words that are never a key, such as the name of a column."""
+"""Values of plain words are not keys, for instance the name of a column."""
 _AUTHORITY: Final = re.compile(r"(?<![\w+.\-])(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://[^\s/?#:@]*):(?P<value>[^\s/?#]+)@")
 _SCHEME: Final = re.compile(r"\b(?P<scheme>Bearer|Basic)(?P<between>\s+)(?P<value>[A-Za-z0-9._~+/\-]{8,}=*)")
 _SHAPES: Final = re.compile(
@@ -70,15 +70,7 @@ _KEY_BLOCK: Final = re.compile(
 
 
 def is_secret(name: str, value: str = "X") -> bool:
-    """True where this value of a setting of this name is a secret.
-
-    >>> [is_secret(name) for name in ("--key", "wandb.api_key", "HF_TOKEN", "dbPassword", "--access-key-id")]
-    [True, True, True, True, True]
-    >>> [is_secret(name) for name in ("--max-tokens", "key_dim", "tokenizer", "pad_token", "--pass-through", "author")]
-    [False, False, False, False, False, False]
-    >>> is_secret("image_key", "jpg"), is_secret("wandb_key", "a81fc"), is_secret("password", "64")
-    (False, True, False)
-    """
+    """True if the value of a setting with this name is a secret."""
     words = [word.lower() for word in _WORD.findall(name.rpartition(".")[2] or name)]
     if not words or _is_plain(value):
         return False
@@ -92,11 +84,7 @@ def is_secret(name: str, value: str = "X") -> bool:
 
 
 def hide_text(found: str) -> str:
-    """A text without the secrets that stand in it.
-
-    >>> hide_text("curl -H 'Authorization: Bearer abcdefgh' https://u:pw@host/?password=abc&x=1")
-    "curl -H 'Authorization: Bearer ***' https://u:***@host/?password=***&x=1"
-    """
+    """The text with its secrets hidden."""
     found = _KEY_BLOCK.sub(HIDDEN, found)
     if "://" in found:
         found = _AUTHORITY.sub(rf"\g<scheme>:{HIDDEN}@", found)
@@ -114,11 +102,7 @@ def hide_text(found: str) -> str:
 
 
 def hide_command(argv: Sequence[str]) -> list[str]:
-    """A command line without its secrets.
-
-    >>> hide_command(["train.py", "--api-key=abc", "--token", "abc", "--lr", "0.1", "HF_TOKEN=abc"])
-    ['train.py', '--api-key=***', '--token', '***', '--lr', '0.1', 'HF_TOKEN=***']
-    """
+    """The command line with its secrets hidden."""
     shown: list[str] = []
     name = ""
     for word in argv:
@@ -135,11 +119,7 @@ def hide_command(argv: Sequence[str]) -> list[str]:
 
 
 def hidden(config: Mapping[str, object]) -> dict[str, object]:
-    """A configuration without its secrets.
-
-    >>> hidden({"hub": {"token": "abc", "url": "https://u:pw@host"}, "pad_token": "<pad>", "max_tokens": 9})
-    {'hub': {'token': '***', 'url': 'https://u:***@host'}, 'pad_token': '<pad>', 'max_tokens': 9}
-    """
+    """The configuration with its secrets hidden."""
     return {name: _hidden(value, name) for name, value in config.items()}
 
 
@@ -155,5 +135,5 @@ def _hidden(value: object, name: str) -> object:
 
 
 def _is_plain(value: str) -> bool:
-    """True for a value that is never a secret, by any name: a short number, a boolean, nothing."""
+    """True for values that are never secret, whatever their name: a short number, a boolean, nothing."""
     return bool(_PLAIN.fullmatch(value)) and sum(map(str.isdecimal, value)) < _PLAIN_DIGITS

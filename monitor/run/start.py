@@ -1,4 +1,4 @@
-"""`init`, and `log`, `finish` and `alert` for the run that it returned last."""
+"""`init`, and the module-level `log`, `finish` and `alert` for the run that it returned last."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from monitor.settings import Settings, load
 if TYPE_CHECKING:
     from monitor.shipping.sinks import Sink
 
+# How long `init` waits for the server to refuse a run id.
 _FIRST_ANSWER_S: Final = 5.0
 
 
@@ -47,41 +48,42 @@ def init(
     settings: Settings | None = None,
     sink: Sink | None = None,
 ) -> Run:
-    """Start a run, or continue one.
+    """Start a run, or resume one.
 
     Args:
         project: the project it belongs to.
         name: the run's name; None: a readable one, such as `brisk-otter-7`.
         config: hyperparameters: a mapping, a dataclass, a namespace, or an object with `to_dict`.
         tags: a mapping, or a list of words.
-        group: runs of one group are compared, such as the seeds of one experiment.
-        loss: what is known of the loss: a name, a mapping, one of `monitor.losses`, or the loss itself, such as
+        group: runs of the same group are compared, such as the seeds of one experiment.
+        loss: the loss: a name, a mapping, one of `monitor.losses`, or the loss itself, such as
             `torch.nn.CrossEntropyLoss(label_smoothing=0.1)`, whose settings are read.
-        mode: "auto": the server if one is configured, else the embedded store; "embedded", "server"; "offline": only
-            the journal, for `monitor sync`; "disabled": nothing at all.
+        mode: "auto": the server if one is configured, else the embedded store; "embedded"; "server"; "offline": only
+            the journal, for `monitor sync`; "disabled": nothing is recorded.
         server: the server's address; by default `MONITOR_SERVER_URL`.
         run_id: 32 hex digits, for a run that is resumed or shared; by default a new id.
-        resume: "never": the run must be new; "allow": continue it if it exists; "must": it must exist.
-        train: the series that is the training loss; None: as the names say, see `docs/naming.md`. So `val`.
-        goal: the metric that the training is for, with `:max` or `:min` behind it where its name does not say which
-            way is better, such as "val/accuracy:max"; None: as the names say.
-        ranks: in a distributed job, "first": only rank 0 logs, the others are silent; "all": the others join the run.
-        capture: what to record of the surroundings: True, False, some of the names `git`, `command`, `packages`,
-            `host`, `gpus` and `system`, or such names mapped to True or False; by default `MONITOR_CAPTURE`, or all.
-        capture_output: keep what the process prints with the run; by default `MONITOR_CAPTURE_OUTPUT`, or not.
-        stop: what becomes of an advice to stop: "advise", `should_stop()` tells it; "alert", people are told and the
-            loop is not; "stop", it is noted, and the loop is asked to stop if it stands; "off", nothing ends the
-            loop. Or a mapping of rules to these, "*" for all others; by default as the settings say.
-        planned_steps: steps that the loop means to make, for what a stop saves; by default the configuration's
-            `max_steps` or the like.
-        settings: settings to use instead of those of the environment.
-        sink: where to send to instead, such as a `MemorySink` in a test.
+        resume: "never": the run must be new; "allow": resume it if it exists; "must": it must exist.
+        train: the series with the training loss; None: found by its name, see `docs/naming.md`.
+        val: the series with the validation loss; None: found by its name.
+        goal: the metric to improve, such as "val/accuracy". Append `:max` or `:min` if its name does not say which way
+            is better. None: found by its name.
+        ranks: in a distributed job, "first": only rank 0 logs; "all": the other ranks join its run.
+        capture: what to record of the environment: True, False, some of the names `git`, `command`, `packages`, `host`,
+            `gpus` and `system`, or a mapping of these names to booleans; by default `MONITOR_CAPTURE`, or all.
+        capture_output: store what the process prints; by default `MONITOR_CAPTURE_OUTPUT`, or False.
+        stop: what advice to stop leads to. "advise": `should_stop()` returns True. "alert": people are alerted, the
+            loop is not told. "stop": `should_stop()` returns True once the advice has persisted. "off": nothing ends
+            the loop. Or a mapping of rules to these, with "*" for all others. By default as the settings say.
+        planned_steps: the number of steps that the loop is going to run, to compute what a stop saves; by default
+            `max_steps` or the like in the configuration.
+        settings: settings to use instead of those from the environment.
+        sink: where to send data instead, such as a `MemorySink` in a test.
 
     Returns:
         The run. A server that is down is not an error: points wait in the journal.
 
     Raises:
-        SettingsError: an argument or a setting cannot be used; one line says which and what to write.
+        SettingsError: an argument or a setting is invalid; one line says which, and how to fix it.
         RunExists: `run_id` is stored and `resume` is "never".
         RunNotFound: `run_id` is not stored and `resume` is "must".
         Unauthorized: `run_id` is given and the server refuses the token.
@@ -92,7 +94,7 @@ def init(
     project = options.name_of("project", project)
     rng = random.Random()  # names need no secrecy
     shown = run_name(rng) if name is None else options.name_of("name", name)
-    known = name is None and resume != "never"  # the run has a name by now, which is to stay
+    known = name is None and resume != "never"  # the run may already have a name, which must stay
     rank = options.rank_of(os.environ)
     if mode == "disabled" or (rank.number and ranks == "first"):
         return lifetime.make_current(DisabledRun(project, shown))
@@ -144,7 +146,7 @@ def init(
             _go_on_counting(run, chosen, remote)
     if capture_output if capture_output is not None else chosen.capture_output and outer_run is None:
         run._keep_output(True)
-    if set(chosen.capture) - {"system"}:
+    if set(chosen.capture) - {"system"}:  # the writer samples the machine itself
         run._capture = lifetime.in_background(lambda: _capture(run))
     lines.begun(shown, remote, offline=mode == "offline")
     return lifetime.make_current(run)
@@ -158,25 +160,25 @@ def log(
     *,
     weights: Loggable | None = None,
 ) -> None:
-    """Log metrics to the current run, the one that `init` returned last; see `Run.log`."""
+    """Log metrics to the current run, the one `init` returned last. See `Run.log`."""
     current().log(data, step, epoch, time, weights=weights)
 
 
 def finish(status: str = "finished", error: object = None) -> None:
-    """End the current run; see `Run.finish`."""
+    """End the current run. See `Run.finish`."""
     current().finish(status, error)
 
 
 def alert(title: str, body: str = "", severity: Literal["critical", "warning", "info"] = "warning") -> None:
-    """Tell whoever listens to the current run's alerts; see `Run.alert`."""
+    """Send an alert about the current run. See `Run.alert`."""
     current().alert(title, body, severity)
 
 
 def current() -> Run:
-    """The run that `init` returned last and that is not finished.
+    """The run that `init` returned last, if it is not finished.
 
     Raises:
-        SettingsError: there is none.
+        SettingsError: no run is active.
     """
     run = lifetime.current_run()
     if not isinstance(run, Run):
@@ -191,9 +193,9 @@ def _opener(settings: Settings, server: str | None, given: Sink | None) -> Calla
 
 
 def _refused_at_once(run: Run) -> None:
-    """For a run whose id was given: let a refusal of that be an error of `init`, where an answer comes in time.
+    """Make `init` fail if the server refuses the given run id, as long as the refusal comes in time.
 
-    Whatever else is answered may be some proxy's, and pass: the journal keeps the run meanwhile.
+    Other errors may come from a proxy and pass. They are no reason to fail: the journal keeps the run meanwhile.
     """
     writer = run._writer
     if writer is None or writer.shipper is None:
@@ -209,13 +211,13 @@ def _refused_at_once(run: Run) -> None:
 
 
 def _go_on_counting(run: Run, settings: Settings, server: str | None) -> None:
-    """Let automatic steps of a resumed run follow its last one, where that can be read."""
+    """Continue the automatic steps of a resumed run after its last one, if that can be read."""
     from monitor.reader.api import Api
 
     try:
         with Api(settings=settings.model_copy(update={"server_url": server})) as api:
             steps = [info.last_step for info in api.run(run.id).series() if isinstance(info.last_step, int)]
-    except Exception:  # no answer, however wrong, keeps the training from starting
+    except Exception:  # training starts whatever the server replies
         return
     if steps and run._writer is not None:
         run._writer.journal.step = min(MAX_STEP, max(steps) + 1)

@@ -1,6 +1,6 @@
-"""Measurements of the machine while a run trains, every ten seconds and off the training thread.
+"""Samples the machine every ten seconds while a run trains, off the training thread.
 
-They are logged as `system/...` alongside the run's own metrics, at the step the loop is at, and are not judged.
+Logged as `system/...` next to the run's own metrics, at the current step. These series are not diagnosed.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any, Final
 
 import psutil
 
-INTERVAL_S: Final = 10.0
+INTERVAL_S: Final = 10.0  # between samples
 _MIB: Final = 1024 * 1024
 
 
 class SystemSampler:
-    """Measures the machine, this process and, where `pynvml` is installed, the graphics cards."""
+    """Measures the machine, this process and, if `pynvml` is installed, the GPUs."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
-        self._process.cpu_percent()  # the first call starts the measurement
+        self._process.cpu_percent()  # the first call only starts the measurement
         psutil.cpu_percent()
         self._gpus = _gpu_handles()
 
     def sample(self) -> dict[str, float]:
-        """What is measured now; shares are since the last sample, in percent. What cannot be read is not there."""
+        """The current measurements. CPU shares cover the time since the last sample; what cannot be read is missing."""
         found: dict[str, float] = {}
         for part in (self._cpu, self._memory, self._gpu):
             with contextlib.suppress(Exception):  # a container may hide any of it
@@ -34,7 +34,7 @@ class SystemSampler:
         return found
 
     def _cpu(self) -> dict[str, float]:
-        """Of the machine in percent of all cores; of this process in percent of one."""
+        """CPU use: of the machine in percent of all cores, of this process in percent of one core."""
         return {"system/process_cpu_percent": self._process.cpu_percent(), "system/cpu_percent": psutil.cpu_percent()}
 
     def _memory(self) -> dict[str, float]:
@@ -59,7 +59,7 @@ def _gpu_handles() -> tuple[Any, list[Any]] | None:
     if not Path("/proc/driver/nvidia").exists():
         return None
     try:
-        pynvml: Any = importlib.import_module("pynvml")  # by name: the package is optional
+        pynvml: Any = importlib.import_module("pynvml")  # by name, since the package is optional
         pynvml.nvmlInit()
         return pynvml, [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
     except Exception:  # not installed, or no driver that answers

@@ -1,7 +1,7 @@
-"""Turns what people log into floats, without ever raising and without importing their libraries.
+"""Converts what people log to floats, without raising and without importing their libraries.
 
-What is clear is converted: numbers of all kinds, 0-d arrays and tensors through `.item()`, booleans as 0 and 1. What is
-not a number (None, a string, an array of many) is counted and left out; the rest of the same call is kept.
+Unambiguous values are converted: numbers of all kinds, 0-d arrays and tensors through `.item()`, booleans as 0 and 1.
+Values that are not numbers (None, a string, an array of many) are dropped and counted; the rest of the call is kept.
 """
 
 from __future__ import annotations
@@ -17,17 +17,13 @@ from monitor.limits import MAX_DEPTH, MAX_SERIES, key, shown, text
 from monitor.run.device import DeviceCopy, device_copy
 
 _LATEST_S: Final = 4e9
-"""Seconds since the epoch that a point may be of: up to the year 2096."""
+"""The latest valid time of a point, in seconds since the Unix epoch: year 2096."""
 _MOST_VALUES: Final = 1_000_000
-"""Values of one call that are looked at."""
+"""Values read from one call."""
 
 
 def flatten(data: Mapping[object, object], notices: Notices) -> dict[str, object]:
-    """Nested mappings as one, keys joined by `/`; keys that no store takes are mended and counted.
-
-    >>> flatten({"loss": {"l1": 1.0, "l2": 2.0}, 3: 4.0}, Notices("doc"))
-    {'loss/l1': 1.0, 'loss/l2': 2.0, '3': 4.0}
-    """
+    """Flatten nested mappings, joining keys by `/`. Keys that the store cannot take are fixed and counted."""
     flat: dict[str, object] = {}
     for i, (name, value) in enumerate(_leaves(data, notices, "", ())):
         if i == _MOST_VALUES:
@@ -45,7 +41,11 @@ def flatten(data: Mapping[object, object], notices: Notices) -> dict[str, object
 def _leaves(
     data: Mapping[object, object], notices: Notices, prefix: str, inside: tuple[int, ...]
 ) -> Iterator[tuple[str, object]]:
-    """The values of nested mappings under their joined names; `inside` are the mappings on the way, by identity."""
+    """The values of nested mappings under their joined names.
+
+    Args:
+        inside: ids of the enclosing mappings, to detect cycles.
+    """
     inside = (*inside, id(data))
     for given, value in data.items():
         name = prefix + (given if type(given) is str else text(given))
@@ -56,17 +56,17 @@ def _leaves(
                 yield from _leaves(value, notices, f"{name}/", inside)
             else:
                 notices.count("dropped", key(name), f"a mapping inside itself, or inside more than {MAX_DEPTH} others")
-        except Exception as error:  # a user's mapping may raise anything; what it gave before is kept
+        except Exception as error:  # a user's mapping may raise anything; keep what it gave so far
             notices.count("dropped", key(name), text(error))
 
 
 def number(key: str, value: object, notices: Notices) -> float | DeviceCopy | None:
-    """The value as a float, as a copy on its way from a device, or None if it is not a number.
+    """The value as a float or as a pending copy from a device; None if it is not a number.
 
     Args:
         key: the metric, for the notice.
         value: anything.
-        notices: where to count what could not be kept as it is.
+        notices: counts what was dropped or converted.
     """
     kind = type(value)
     if kind in PLAIN:
@@ -90,7 +90,7 @@ def number(key: str, value: object, notices: Notices) -> float | DeviceCopy | No
 
 
 def plain(key: str, value: object, notices: Notices) -> float | None:
-    """The value as a float that is there at once; None, with a notice, where it is none."""
+    """The value as a float, without waiting for a device; None, with a notice, if there is no such float."""
     found = number(key, value, notices)
     if found is None or isinstance(found, float):
         return found
@@ -99,23 +99,23 @@ def plain(key: str, value: object, notices: Notices) -> float | None:
 
 
 def nanoseconds(time: object, notices: Notices) -> int | None:
-    """A time in seconds as nanoseconds since the epoch; None, with a notice, if it is not a valid time."""
+    """A time in seconds as nanoseconds since the Unix epoch; None, with a notice, if it is not valid."""
     seconds = plain("time", time, notices)
     if seconds is not None and 0 <= seconds < _LATEST_S:
         return int(seconds * 1e9)
     if seconds is not None:
-        notices.count("converted", "time", f"{shown(time)} s since 1970; now is taken")
+        notices.count("converted", "time", f"{shown(time)} s since 1970; the current time is used")
     return None
 
 
 class SeriesTaken:
-    """The series that a process has logged, up to as many as a run may have."""
+    """The series that this process has logged, up to the limit of a run."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
 
     def within(self, values: dict[str, float | DeviceCopy], notices: Notices) -> dict[str, float | DeviceCopy]:
-        """The values without those of series that are too many for one run, with a notice of these."""
+        """The values, less those whose series exceed the limit, which are counted."""
         if self._keys.issuperset(values) or self.admit(values):
             return values
         taken = {name: value for name, value in values.items() if self.admit((name,))}
@@ -125,7 +125,7 @@ class SeriesTaken:
         return taken
 
     def admit(self, keys: Iterable[str]) -> bool:
-        """True where the run takes all of these series; they are its own from then on."""
+        """Register all of these series; False, and none registered, if they exceed the limit."""
         fresh = {name for name in keys if name not in self._keys}
         if len(self._keys) + len(fresh) > MAX_SERIES:
             return False
@@ -142,7 +142,7 @@ def _plain(key: str, value: object, notices: Notices) -> float:
 
 
 def _learn(kind: type) -> None:
-    """Let numpy's real scalar types take the fast way from now on."""
+    """Let numpy's real scalar types take the fast path from now on."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and issubclass(kind, numpy.integer | numpy.floating | numpy.bool_):
         PLAIN.add(kind)
@@ -167,7 +167,7 @@ def article(value: object) -> str:
 
 
 def weights_of(given: object, notices: Notices) -> dict[str, float] | None:
-    """The finite weights of a loss's parts; None where it is not a mapping. What is dropped is counted."""
+    """The finite weights of a loss's parts; None if it is not a mapping. What is dropped is counted."""
     if not isinstance(given, Mapping):
         notices.count("dropped", "weights", f"{article(given)}, not a mapping of names to numbers")
         return None

@@ -1,4 +1,4 @@
-"""One process's share in a run: its journal, the threads that look after it, and the claim on its folder."""
+"""One process's share of a run: its journal, the threads that maintain it, and the lock on its folder."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Writer:
     """Writes to a run, and ships what was written.
 
     Args:
-        settings: where the journal is and how often things happen.
+        settings: where the journal is, and the intervals.
         run_id: 32 hex digits.
-        start: data of the writer's first record, the `run` event.
-        notices: where to count what has to be set aside.
-        open_sink: makes the sink in the shipper's thread; None: points stay in the journal.
-        server: the server that the run is meant for; None: the embedded store, or whoever asks.
+        start: data of the first record, the `run` event.
+        notices: counts what is set aside.
+        open_sink: creates the sink, in the shipper's thread; None: points stay in the journal.
+        server: the server the run is meant for; None: the embedded store, or any server.
         on_reply: called with each reply.
-        on_links: called once with the addresses of the parts next to the server.
+        on_links: called once with the addresses of the services next to the server.
         rng: for the writer's name.
 
     Raises:
-        SettingsError: the journal cannot be made.
+        SettingsError: the journal cannot be created.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Writer:
             ) from None
         self.notices = notices
         self.devices = DeviceQueue(self.journal, notices)
-        system = "system" in settings.capture and not start.get("join")  # once a run, not once a writer
+        system = "system" in settings.capture and not start.get("join")  # one writer per run samples the machine
         self.keeper = Keeper(self.journal, self.devices, notices, settings.fsync_interval_s, system=system)
         joins = bool(start.get("join"))
         self.shipper: Shipment | None = None
@@ -102,11 +102,11 @@ class Writer:
             self.shipper.start()
 
     def flush(self, timeout_s: float, *, patient: bool = True) -> bool:
-        """Wait until all that was logged so far is stored; False where it is not in time.
+        """Wait until everything logged so far is stored; False on a timeout.
 
         Args:
             timeout_s: seconds to wait, at most.
-            patient: False gives up as soon as the receiver fails, and does not wait for one that is known to fail.
+            patient: False: return at once if the receiver fails now or was failing before.
         """
         if self.shipper is None or (not patient and self.shipper.trouble is not None):
             return False
@@ -117,11 +117,11 @@ class Writer:
         """Write the last record, send what is left, and close.
 
         Args:
-            last: data of the `finish` event; None for an extra writer, who does not end the run.
+            last: data of the `finish` event; None for an additional writer, which does not end the run.
             timeout_s: seconds to wait for unsent points, at most.
 
         Returns:
-            True where everything is stored; then the folder is gone.
+            True if everything is stored; the folder is then deleted.
         """
         deadline = monotonic() + timeout_s
         with contextlib.suppress(Exception):  # a device may be lost by now
@@ -130,12 +130,14 @@ class Writer:
         self.keeper.finish()
         if last is not None:
             self._ship_siblings(deadline)
+        # Release the space reserved for the end of the run; `keeper.finish` has used the part for notices.
         self.journal.open_last(2)
         if last is not None:
             self._write_end(last)
         self.keeper.finish_summed()
         total = self.journal.count
         stored = self.shipper is not None and self.shipper.drain(total, max(0.0, deadline - monotonic()))
+        # If something is unsent, the time of `timeout_s` is used up: do not wait for the receiver again.
         ended = self.shipper is None or self.shipper.stop(0.5 if not stored else 5.0)
         if not stored:
             with contextlib.suppress(OSError):
@@ -152,7 +154,7 @@ class Writer:
         return stored
 
     def _write_end(self, last: Mapping[str, object]) -> None:
-        """Write the end of the run; on a full disk there is room for a short one, so its texts are cut to fit."""
+        """Write the end of the run. On a full disk only a short record fits, so its texts are cut until it does."""
         for most in (2000, 500, 100, 0):
             cut = {
                 key: value[:most] or None if isinstance(value, str) and key != "status" else value
@@ -163,7 +165,7 @@ class Writer:
         LOGGER.warning("run %s: its end cannot be written to %s", self.journal.run_id[:8], self.folder)
 
     def discard(self) -> None:
-        """Close and delete a journal whose run was refused before it began."""
+        """Close and delete the journal of a run that was refused at its start."""
         self.keeper.stop()
         if self.shipper is not None:
             self.shipper.stop()
@@ -173,8 +175,8 @@ class Writer:
             self._claim.release()
 
     def _ship_siblings(self, deadline: float) -> None:
-        """Send what extra writers of this run left behind when their processes ended."""
-        with contextlib.suppress(Exception):  # they stay for `monitor sync`
+        """Send what additional writers of this run left behind when their processes ended."""
+        with contextlib.suppress(Exception):  # the rest stays for `monitor sync`
             if self._open_sink is None or len(list(self.folder.parent.iterdir())) < 2:
                 return
             from monitor.shipping.sync import ship_run

@@ -1,6 +1,6 @@
-"""The composition root: puts store, engine, API, jobs, dashboard and MLflow together and runs them.
+"""The composition root: assembles store, engine, API, jobs, dashboard and MLflow, and runs them.
 
-The rest of the package knows only its own room and what lies below it; what is bound to what is decided here.
+The other packages know only themselves and the layers below. How they are connected is decided here.
 """
 
 from __future__ import annotations

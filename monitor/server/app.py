@@ -1,4 +1,4 @@
-"""The application over the store that the settings name, with its background jobs."""
+"""The application for the store that the settings name, with its background jobs."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def create_app(
     jobs_elsewhere: Callable[[], Mapping[str, JobHealth]] | None = None,
     native: Callable[[Settings, Judges], Native] | None = None,
 ) -> FastAPI:
-    """The API with its jobs, for any ASGI server; the store is closed when the server shuts the application down.
+    """The API with its jobs, for any ASGI server. The store is closed when the server shuts the application down.
 
     Args:
-        settings: which store, which token, where alerts go and what is mirrored.
-        jobs_elsewhere: where another process runs the jobs, what asks it for their health.
+        settings: which store, which token, where alerts go, and what is mirrored.
+        jobs_elsewhere: if another process runs the jobs, a function that asks it for their health.
         native: opens MLflow's server over the same store, to be served at the same address; None for none.
 
     Raises:
         SettingsError: an alert URL or the MLflow address cannot be used.
         RulesError: the rules in the settings cannot be used.
-        SchemaMismatch: the database has another schema; the message names the command that mends it.
+        SchemaMismatch: the database has another schema; the message names the command that fixes it.
         StoreError: the database cannot be reached.
     """
     engines = open_engines(settings)
@@ -78,7 +78,7 @@ def create_app(
 
 
 def open_native() -> Callable[[Settings, Judges], Native]:
-    """What `create_app` takes to serve MLflow's API at the same address; MLflow is imported for it, and not before.
+    """The `native` argument of `create_app` that serves MLflow's API at the same address. Imports MLflow only now.
 
     Raises:
         ModuleNotFoundError: MLflow is not installed.
@@ -90,9 +90,9 @@ def open_native() -> Callable[[Settings, Judges], Native]:
 
 
 def open_store(settings: Settings) -> Store:
-    """Open the store; one that is new is made, and an embedded one that is older is migrated.
+    """Open the store. A new one is created, and an older embedded one is migrated.
 
-    A team's PostgreSQL is not migrated behind the back of its other servers: that is `monitor db upgrade`.
+    A team's PostgreSQL is not migrated behind the back of its other servers; `monitor db upgrade` does that.
 
     Raises:
         SchemaMismatch: the database is newer than this code, or an older PostgreSQL.
@@ -108,16 +108,16 @@ def open_store(settings: Settings) -> Store:
         try:
             migrate.upgrade(url)
         except StoreError:
-            # Newer than this code: it cannot be upgraded, and the first error says what to do.
+            # Newer than this code, so it cannot be upgraded. The first error says what to do.
             raise mismatch from None
     return opening.open_store(url)
 
 
 def note_rules(store: Store, engines: Engines) -> None:
-    """Write the rules into the audit log, where they are others than those of the last start.
+    """Record the rules in the audit log if they changed since the last start.
 
-    A project that no longer has rules of its own has those of all others. A store that cannot be written to now keeps
-    no server from starting.
+    A project that no longer has its own rules is recorded with the global ones. A store that is not writable does not
+    keep a server from starting.
     """
     now_ms, who = time.time_ns() // 1_000_000, f"{process_owner()}@{socket.gethostname()}"
     versions = {rule.spec.name: rule.spec.version for rule in all_rules()}
@@ -136,16 +136,16 @@ def note_rules(store: Store, engines: Engines) -> None:
 
 
 def with_own_token(settings: Settings) -> Settings:
-    """The settings with a token for this server's own processes, where the store has tokens and the settings none.
+    """Add a random token for this server's own processes, if the store has tokens and the settings have none.
 
-    It is random, known to no one else, and gone with the server.
+    Nobody else knows it, and it ends with the server.
     """
     if settings.token is not None:
         return settings
     try:
         with Store.open(settings.store_url, create=False) as store:
             asks = store.has_tokens()
-    except StoreError:  # there is no database yet, or another schema, which the start of the server reports
+    except StoreError:  # no database yet, or another schema, which the start of the server reports
         return settings
     return settings.model_copy(update={"token": secrets.token_urlsafe(32)}) if asks else settings
 

@@ -1,4 +1,4 @@
-"""Processes next to the server: started, awaited, restarted when they die, and never left behind."""
+"""Child processes of the server: started, awaited, restarted when they die, and never left behind."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from monitor.errors import ServerUnreachable
 
 GUARD: Final = Path(__file__).with_name("guard.py")
 FIRST_WAIT_S: Final = 1.0
-"""Wait before a process that died is started again; it doubles every time."""
+"""Wait before a dead process is restarted; it doubles every time."""
 LAST_WAIT_S: Final = 30.0
 STEADY_S: Final = 60.0
-"""A process that lived as long as this is started again without delay."""
+"""A process that lived at least this long is restarted without delay."""
 STARTS_WITHIN_S: Final = 90.0
-"""Seconds that a process may take until it answers, on a slow machine that starts several."""
+"""Seconds until a process must answer, on a slow machine that starts several."""
 END_WITHIN_S: Final = 4.0
-"""Seconds that all of them together get to end; their guards kill what is left after `guard.GRACE_S`."""
+"""Seconds for all of them to end. Their guards kill what is left after `guard.GRACE_S`."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Spec:
         command: program and arguments.
         url: its address.
         health: path below `url` that answers 200 once it works.
-        log: file that its output goes to; None for this process's own output.
+        log: file for its output; None: this process's own output.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Child:
         self._again_s = None
 
     def exit_status(self) -> int | None:
-        """The status it ended with; None while it runs."""
+        """Its exit status; None while it runs."""
         return self._process.poll() if self._process else None
 
     def healthy(self, timeout_s: float = 2.0) -> bool:
@@ -103,14 +103,14 @@ class Child:
             return False
 
     def failed_to_start(self) -> ServerUnreachable:
-        """The error to raise for a process that never answered, with the last lines that it wrote."""
+        """The error for a process that never answered, with the last lines that it wrote."""
         status = self.exit_status()
         what = "did not answer in time" if status is None else f"ended with status {status}"
         lines = self._tail()
         return ServerUnreachable(self.spec.url, f"{self.spec.name} {what}{': ' + lines if lines else ''}")
 
     def look_after(self, now_s: float) -> None:
-        """Start it again if it died, later each time it dies soon.
+        """Restart it if it died, with a growing delay if it dies soon.
 
         Args:
             now_s: seconds of the monotonic clock.
@@ -130,11 +130,11 @@ class Child:
             self.start()
 
     def ask_to_end(self) -> None:
-        """Let its guard know that it is to end."""
+        """Tell its guard to end it."""
         self._close_pipe()
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until it ended, then kill its guard."""
+        """Wait until it has ended; after the timeout, kill its guard."""
         if self._process is None:
             return
         try:
@@ -156,7 +156,7 @@ class Child:
 
 
 def keep_running(children: Sequence[Child], stop: threading.Event, *, ready: Callable[[], None] = lambda: None) -> None:
-    """Start processes, wait until all answer, then keep them running until stopped, and end them.
+    """Start processes, wait until all answer, keep them running until `stop` is set, and end them.
 
     Raises:
         ServerUnreachable: one of them did not start.

@@ -1,8 +1,8 @@
-"""Connections that wait for their clients, and for how long.
+"""Limits on connections: how many there are, and how long one may wait for its client.
 
-uvicorn gives a client any time to say what it wants, and takes in as many clients as come, until no descriptor is left
-for the others or for the database. Here a request's head has to come in time and in bounded size, an answer has to be
-taken, and where connections run out, one that waits gives way to the one that comes. What is cut off is logged.
+uvicorn gives a client unlimited time to send its request, and accepts clients until no descriptor is left for anybody
+else or the database. Here a request's head must arrive in time and within a size limit, and an answer must be read.
+When connections run out, one that is idle is closed in favour of the new one. All of this is logged.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ from typing import Any, ClassVar, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_S: Final = 15.0
-"""Seconds for the head of a request to arrive, from the connection or the head's first byte on."""
+"""Seconds for the head of a request to arrive, counted from the connection or from the head's first byte."""
 HEAD_BYTES: Final = 64 * 1024
-"""Bytes of a request besides its body, at most: its head, and what stands between and behind the parts of a body."""
+"""Most bytes of a request besides its body: its head, and what is between and after the chunks of a body."""
 STALL_S: Final = 60.0
-"""Seconds that a client may take nothing of an answer that waits for it."""
+"""Seconds for which a client may read nothing of a waiting answer."""
 LOOK_S: Final = 1.0
-"""Seconds between looks at the connections that wait."""
+"""Seconds between checks of waiting connections."""
 TELL_S: Final = 30.0
-"""Seconds between two lines in the log on the same matter."""
+"""Seconds between two log lines about the same event."""
 _PLENTY: Final = 16_384
+"""Most descriptors that a server asks for."""
 _log = logging.getLogger(__name__)
 
 
 def descriptors() -> int:
-    """How many files and connections this process may have open; what the system allows is made use of."""
+    """How many files and connections this process may have open. Raises the soft limit to what the system allows."""
     if sys.platform == "win32":
         return _PLENTY
     import resource
@@ -46,27 +47,27 @@ def descriptors() -> int:
 
 
 class Connections:
-    """The connections of one server, those that wait in the order in which they began to.
+    """The connections of one server. Waiting ones are kept in the order in which they began to wait.
 
     Args:
-        most: of them at once.
+        most: most open connections.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.all: set[Watched] = set()
         self.heads: dict[Watched, float] = {}
-        """Those whose request is not known yet, with the time since when."""
+        """Connections whose request has not arrived yet -> since when."""
         self.kept: dict[Watched, None] = {}
-        """Those that were answered and may ask again."""
+        """Connections that were answered and may send another request."""
         self.stalled: dict[Watched, tuple[float, int]] = {}
-        """Those that do not take their answer: since when, and how many bytes wait."""
+        """Connections that do not read their answer -> since when, and how many bytes wait."""
         self._looking = False
         self._told: dict[str, float] = {}
         self._untold: Counter[str] = Counter()
 
     def come(self, connection: Watched) -> bool:
-        """Accept a connection; False if there is no room, and none that could be closed for it."""
+        """Accept a connection. False if there is no room, and no idle one to close for it."""
         if len(self.all) >= self.most:
             waiting = next(iter(self.heads or self.kept), None)
             if waiting is None:
@@ -81,14 +82,14 @@ class Connections:
         return True
 
     def gone(self, connection: Watched) -> None:
-        """A connection is closed, or as good as closed."""
+        """Forget a connection that is closed or about to be."""
         self.all.discard(connection)
         self.heads.pop(connection, None)
         self.kept.pop(connection, None)
         self.stalled.pop(connection, None)
 
     def tell(self, what: str) -> None:
-        """Put a line into the log, but the same one only so often; the others are counted."""
+        """Log an event. Repetitions within `TELL_S` are counted and logged together."""
         self._untold[what] += 1
         self._say(what)
 
@@ -101,11 +102,11 @@ class Connections:
             )
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cut off those that have waited for too long."""
+        """Close connections that have waited too long."""
         now = loop.time()
         for connection, since in list(self.heads.items()):
             if now - since < HEAD_S:
-                break  # the others came later
+                break  # sorted by time: the others are newer
             self.tell(f"closed: no request within {HEAD_S:g} s")
             connection.answer(b"408 Request Timeout")
         for connection, (since, left) in list(self.stalled.items()):
@@ -124,17 +125,17 @@ class Connections:
 
 
 class Watched(HttpToolsProtocol):
-    """uvicorn's protocol, with its states reported to `connections`, which a subclass names."""
+    """uvicorn's protocol, reporting its state to `connections_`, which a subclass sets."""
 
     connections_: ClassVar[Connections]
     _loose = 0
-    """Bytes since the last part of a body or the end of a head; they are kept until it comes."""
+    """Bytes received since the last part of a body or the end of a head."""
     _begun = False
-    """A part of a request is here."""
+    """True after the first byte of a request, until it is complete."""
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """A client came: it waits until its first head is there."""
+        """A client connected; its first head is awaited."""
         super().connection_made(transport)
         if self.connections_.come(self):
             self.connections_.heads[self] = self.loop.time()
@@ -142,12 +143,12 @@ class Watched(HttpToolsProtocol):
             self.answer(b"503 Service Unavailable")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It went."""
+        """The connection is closed."""
         self.connections_.gone(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Something of a request came."""
+        """A part of a request arrived."""
         if self._refused:
             return
         if self.connections_.kept.pop(self, self) is None:
@@ -162,29 +163,29 @@ class Watched(HttpToolsProtocol):
                 self.cut()
 
     def on_message_begin(self) -> None:
-        """A request's first byte is here."""
+        """The first byte of a request arrived."""
         self._begun = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The head of a request is there."""
+        """The head of a request is complete."""
         self._loose = 0
         self.connections_.heads.pop(self, None)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """A part of a body came."""
+        """A part of a body arrived."""
         self._loose = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """A request is whole."""
+        """A request is complete."""
         self._begun = False
         self._loose = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """It is answered: the client may ask again."""
+        """The request is answered, and the client may send another."""
         super().on_response_complete()
         if self.transport.is_closing() or not self.cycle.response_complete:
             return
@@ -194,7 +195,7 @@ class Watched(HttpToolsProtocol):
             self.connections_.kept[self] = None
 
     def pause_writing(self) -> None:
-        """The client takes its answer more slowly than it is made."""
+        """The client reads its answer more slowly than it is written."""
         super().pause_writing()
         self.connections_.stalled[self] = (self.loop.time(), self.transport.get_write_buffer_size())
 
@@ -207,13 +208,13 @@ class Watched(HttpToolsProtocol):
         self.connections_.tell("asked for another protocol than HTTP")
 
     def cut(self) -> None:
-        """Close the connection now."""
+        """Close the connection at once."""
         self._refused = True
         self.connections_.gone(self)
         self.transport.abort()
 
     def answer(self, status: bytes) -> None:
-        """Say why, and close the connection."""
+        """Send a status and close the connection."""
         self._refused = True
         self.connections_.gone(self)
         self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
@@ -221,6 +222,6 @@ class Watched(HttpToolsProtocol):
 
 
 def watched(connections: Connections) -> type[asyncio.Protocol]:
-    """The protocol for one server's connections."""
+    """The protocol class for one server's connections."""
     members: dict[str, Any] = {"connections_": connections}
     return type("WatchedBy", (Watched,), members)

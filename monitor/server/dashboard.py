@@ -1,4 +1,4 @@
-"""How the dashboard is started: Streamlit, in a process of its own."""
+"""Starts the dashboard: Streamlit in its own process."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from monitor.settings import Settings
 
 
 def dashboard_spec(settings: Settings, *, host: str, port: int, server_url: str | None, log: bool) -> Spec:
-    """The process that shows the dashboard.
+    """The process that serves the dashboard.
 
     Args:
-        settings: the folder, and the database where there is no server. The token is left out: the dashboard acts
-            with those of the people who sign in.
+        settings: the folder, and the database if there is no server. The token is not passed on: the dashboard acts
+            with the tokens of the people who sign in.
         host: address that it binds.
         port: a free port.
         server_url: server that it reads from; None for the embedded store.
-        log: write its output to `logs/dashboard.log` in the folder, not to this process's.
+        log: True to write its output to `logs/dashboard.log` in the folder instead of this process's output.
 
     Raises:
         ModuleNotFoundError: Streamlit is not installed.
@@ -47,15 +47,15 @@ def dashboard_spec(settings: Settings, *, host: str, port: int, server_url: str 
 
 
 def run_dashboard(settings: Settings, ready: Callable[[dict[str, str]], None] | None = None) -> None:
-    """Run the dashboard alone until it is stopped; it reads from `server_url`, else from the embedded store.
+    """Run only the dashboard until stopped. It reads from `server_url`, else from the embedded store.
 
     Args:
         settings: `host` and `dashboard_port` are where it listens.
         ready: called with its address once it answers.
 
     Raises:
-        SettingsError: the host can be reached from other machines and there is no server that asks who they are, or
-            the port is taken.
+        SettingsError: the host can be reached from other machines, but no server authenticates users; or the port is
+            taken.
         ModuleNotFoundError: Streamlit is not installed.
         ServerUnreachable: it did not start.
     """
@@ -73,7 +73,7 @@ def _environment(settings: Settings, server_url: str | None, host: str) -> Mappi
         "MONITOR_HOST": host,
         "MONITOR_SERVER_URL": server_url,
         "MONITOR_TOKEN": None,
-        "MONITOR_OIDC": None,  # the server speaks to the provider
+        "MONITOR_OIDC": None,  # only the server talks to the provider
         "MONITOR_DASHBOARD_HOSTS": " ".join(settings.dashboard_hosts) or None,
         "MONITOR_DATABASE_URL": None if server_url else settings.database_url,
     }

@@ -1,8 +1,8 @@
-"""Runs a command and ends it when whoever started this script is gone, even by SIGKILL.
+"""Runs a command, and ends it when the parent of this script is gone, even by SIGKILL.
 
-It is run as a script, not imported: `python guard.py COMMAND…`, with a pipe as its standard input whose other end the
-parent holds and never writes to. The operating system closes that end with the parent, however it died; the end of the
-input is the signal. On Linux the command is also killed should this script itself be killed.
+It is run as a script, not imported: `python guard.py COMMAND…`. Its standard input is a pipe whose other end the parent
+holds and never writes to. The operating system closes that end when the parent dies, however it dies; end of input is
+the signal. On Linux, the command is also killed if this script itself is killed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import threading
 
 GRACE_S = 3.0
-"""Seconds between the polite signal and the other one."""
+"""Seconds between SIGTERM and SIGKILL."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -23,10 +23,10 @@ def main(command: list[str]) -> int:
     """Run the command until it ends or the parent does.
 
     Returns:
-        The command's exit status; 0 where it was ended for its parent.
+        The command's exit status; 0 if it was ended for its parent.
     """
     posix = os.name == "posix"
-    # Ctrl-C reaches the whole foreground group; what is to end, and when, is the parent's decision.
+    # Ctrl-C reaches the whole foreground group, but the parent decides what ends, and when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     child = subprocess.Popen(
         command,
@@ -65,7 +65,7 @@ _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 def _signal_group(child: subprocess.Popen[bytes], number: int) -> None:
-    """Signal the command and all that it started."""
+    """Signal the command and everything that it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.name == "posix":
             os.killpg(child.pid, number)

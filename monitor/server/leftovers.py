@@ -1,4 +1,4 @@
-"""Points that processes which are gone left in their journals: shipped when the server starts."""
+"""When the server starts, ships the points that dead processes left in their journals."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ _log = logging.getLogger(__name__)
 
 
 def ship_in_background(settings: Settings, url: str) -> threading.Thread | None:
-    """Send the journals below `settings.dir` that no living process holds, on a thread of their own.
+    """Send the journals below `settings.dir` that no live process holds, in a thread.
 
     Args:
         settings: the folder and the token.
-        url: this server's address. It is sent to as any client would, so that it takes its turn with the others.
+        url: this server's address. The journals are sent over HTTP like any client's, so that they queue with the
+            others.
 
     Returns:
-        The thread, or None where there is nothing to send.
+        The thread, or None if there is nothing to send.
     """
     if not settings.journal_dir.is_dir():
         return None
@@ -33,7 +34,7 @@ def ship_in_background(settings: Settings, url: str) -> threading.Thread | None:
 
 def _ship(settings: Settings, url: str) -> None:
     def open_sink(item: Leftover) -> Sink | None:
-        """Journals whose run was meant for another server are left alone; `monitor sync` takes them there."""
+        """Skip journals meant for another server; `monitor sync` sends them there."""
         meant = item.server or (None if item.embedded else settings.server_url) or url
         return HttpSink(url, settings.token) if _place(meant) == _place(url) else None
 
@@ -56,7 +57,7 @@ def _ship(settings: Settings, url: str) -> None:
 
 
 def _place(url: str) -> tuple[str, int | None]:
-    """Host and port of an address, the names of this machine taken for one."""
+    """Host and port of an address. All names of this machine count as one."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return ("127.0.0.1" if host in ("localhost", "::1") else host), parts.port

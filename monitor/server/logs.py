@@ -1,4 +1,4 @@
-"""The log of a server as JSON, one object a line, for programs that collect logs."""
+"""The server's log as JSON lines, for log collectors."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from monitor.settings import Settings
 
 @contextlib.contextmanager
 def logging_as(settings: Settings) -> Iterator[None]:
-    """Log as the settings say; as before again at the end.
+    """Set up logging according to the settings; restore it at the end.
 
-    As text, nothing is set up: Python writes warnings and errors to standard error. As JSON, requests go there too.
+    For text nothing is set up: Python writes warnings and errors to standard error. For JSON, requests are logged too.
     """
     if settings.log_format == "text":
         yield
@@ -38,7 +38,7 @@ def logging_as(settings: Settings) -> Iterator[None]:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a record, in ASCII: `time`, `level`, `logger`, `message`, and what is known of its request."""
+    """One JSON object per record, in ASCII: `time`, `level`, `logger`, `message`, and facts about its request."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""

@@ -24,13 +24,13 @@ from monitor.store.mlflow import MlflowStore, mlflow_url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Native:
-    """MLflow's server, as our application takes it in.
+    """MLflow's server, as used by our application.
 
     Attributes:
-        store: ours, over the database in which MLflow's tables are.
-        rows: writes what MLflow is to know of our runs.
+        store: our store in the database with MLflow's tables.
+        rows: writes what MLflow should know about our runs.
         app: MLflow's application.
-        guarded: requests to it need what our door asks for: a token, where the server has any.
+        guarded: True if requests to MLflow must pass our door too: they need a token if the server has any.
     """
 
     store: MlflowStore
@@ -39,11 +39,11 @@ class Native:
     guarded: bool
 
     def beside(self, front: Door) -> ASGIApp:
-        """Both applications: ours in front."""
+        """Both applications, ours in front."""
         return Beside(front, self.app, front.refusal_by_mlflow if self.guarded else None)
 
     def lifespan(self) -> AbstractAsyncContextManager[Any]:
-        """What MLflow's application does when a server starts and ends; one that is mounted would never hear of it."""
+        """What MLflow's application does when a server starts and ends. A mounted application would not be told."""
         context = getattr(getattr(self.app, "router", None), "lifespan_context", None)
         return contextlib.nullcontext() if context is None else context(self.app)
 
@@ -51,10 +51,10 @@ class Native:
 def beside_ours(settings: Settings, engines: Judges) -> Native:
     """MLflow's server over the store of `monitor up`.
 
-    Every request to it has to carry a token, where the server asks for one.
+    Every request to it needs a token if the server requires one.
 
     Raises:
-        SchemaMismatch: the database has another schema of ours; the message names the command that mends it.
+        SchemaMismatch: our schema in the database has another version; the message names the command that fixes it.
         StoreError: the database cannot be reached.
     """
     open_store(settings).close()  # created or migrated, before MLflow creates its tables next to ours
@@ -75,7 +75,7 @@ def _opened(engines: Judges, *, guarded: bool, users: bool = False) -> Native:
 def create_app() -> FastAPI:
     """What `mlflow server --app-name monitor` serves: MLflow's API and pages, and ours, over its database.
 
-    MLflow's routes ask for nothing, as in MLflow's own server.
+    MLflow's routes require no token, as in MLflow's own server.
 
     Raises:
         SettingsError: MLflow was started with a backend or a server that this cannot serve.
@@ -87,7 +87,8 @@ def create_app() -> FastAPI:
 def create_app_with_users() -> FastAPI:
     """What `mlflow server --app-name monitor-basic-auth` serves: the same, with MLflow's users and permissions.
 
-    These hold for MLflow's routes. Ours ask for the monitor's token, which has to be set: it opens every run.
+    These apply to MLflow's routes. Ours require the monitor's token, which must be set, and which gives access to every
+    run.
 
     Raises:
         SettingsError: as `create_app`; or there is no token, or MLflow's users cannot be served.

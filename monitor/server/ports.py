@@ -1,4 +1,4 @@
-"""Ports: who may listen where, which are taken, and which are free."""
+"""Ports: which addresses may be exposed, which ports are taken, and which are free."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.errors import SettingsError
 from monitor.settings import NEW_TOKEN, Settings
 
 LEAST_TOKEN: Final = 16
-"""Characters of a token, at least, where others can try them."""
+"""Fewest characters of a token on an address that others can reach."""
 
 
 def check_exposure(settings: Settings) -> None:
@@ -34,7 +34,7 @@ def check_exposure(settings: Settings) -> None:
 
 
 def check_dashboard_exposure(settings: Settings) -> None:
-    """Refuse to show the embedded store to other machines: only a server asks for tokens and knows what they may do.
+    """Refuse to show the embedded store to other machines. Only a server checks tokens and what they permit.
 
     Raises:
         SettingsError: the host is not loopback, and there is no server to read from.
@@ -45,16 +45,16 @@ def check_dashboard_exposure(settings: Settings) -> None:
 
 
 def bind(host: str, port: int, setting: str, *, shared: bool = False) -> socket.socket:
-    """Take a port.
+    """Bind a port and listen on it.
 
     Args:
         host: name or address.
-        port: 0 takes a free one.
+        port: 0 for any free one.
         setting: what the user calls the port.
-        shared: let other processes of ours that say so too listen there; the kernel spreads the connections.
+        shared: True to share it with our other processes that pass True; the kernel distributes the connections.
 
     Raises:
-        SettingsError: it is taken, or the host is none of this machine's addresses.
+        SettingsError: it is taken, or the host is not an address of this machine.
     """
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
@@ -62,8 +62,8 @@ def bind(host: str, port: int, setting: str, *, shared: bool = False) -> socket.
         )[0]
     except OSError as error:
         raise SettingsError("host", f"{host} is not an address ({error})", "use 127.0.0.1 or 0.0.0.0") from None
-    # With the protocol said: asyncio turns Nagle's algorithm off only where it is, and with it on an answer that is
-    # written in two parts waits 40 ms for the acknowledgement of the first.
+    # Pass the protocol explicitly: asyncio disables Nagle's algorithm only then. With Nagle, an answer that is written
+    # in two parts waits 40 ms for the acknowledgement of the first.
     sock = socket.socket(family, kind, proto or socket.IPPROTO_TCP)
     try:
         # On Windows this option would let two servers share the port.
@@ -83,7 +83,7 @@ def bind(host: str, port: int, setting: str, *, shared: bool = False) -> socket.
 
 
 def free_port(host: str, port: int, setting: str) -> int:
-    """The port, or a free one for 0, for a process that takes it itself.
+    """The port, or a free one for 0, for a process that binds it itself.
 
     Raises:
         SettingsError: it is taken.
@@ -93,13 +93,13 @@ def free_port(host: str, port: int, setting: str) -> int:
 
 
 def url_of(host: str, port: int) -> str:
-    """The address to call from this machine."""
+    """The URL for calls from this machine."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
 def running_there(settings: Settings, store_id: str) -> dict[str, str] | None:
-    """The addresses of a healthy server of ours over the same store at the settings' port; None where there is none.
+    """The addresses of a healthy server of ours on the same store at the configured port; None if there is none.
 
     Args:
         settings: host, port and token.

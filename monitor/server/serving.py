@@ -1,4 +1,4 @@
-"""uvicorn, as the server and its workers run it."""
+"""Runs uvicorn, for the server and its workers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from monitor.server.children import END_WITHIN_S
 from monitor.server.connections import Connections, descriptors, watched
 
 GRACEFUL_S: Final = 1
-"""Seconds that requests in flight get at the end; a batch that is cut off is sent again by its client."""
+"""Seconds that requests in flight get at shutdown. A batch that is cut off is sent again by its client."""
 KEEP_ALIVE_S: Final = 75
-"""Longer than the time between two heartbeats, so that a quiet client does not reconnect for each."""
+"""Longer than the heartbeat interval, so that a quiet client does not reconnect for each heartbeat."""
 SWITCH_S: Final = 0.001
-"""Seconds that a thread keeps the interpreter while others want it. At Python's own 5 ms, each of the dozens of
-statements with which a message is made waits that long for every batch that is being judged at the time."""
+"""The GIL's switch interval in seconds.
+
+At Python's default of 5 ms, an alert message, which takes dozens of statements, would wait that long at each of them
+while batches are being judged.
+"""
 
 
 class Serving:
-    """uvicorn on a thread of its own; the main thread waits for signals and looks after the other processes.
+    """uvicorn in its own thread. The main thread waits for signals and looks after the other processes.
 
     Args:
         app: what it serves.
@@ -36,7 +39,7 @@ class Serving:
 
     def __init__(self, app: FastAPI, sockets: Sequence[socket.socket], url: str, stop: threading.Event) -> None:
         available = descriptors()
-        spare = max(64, available // 4)  # for the database, files and what is accepted before it is counted
+        spare = max(64, available // 4)  # for the database, files, and connections accepted before they are counted
         config = uvicorn.Config(
             app,
             http=watched(Connections(max(16, available - spare))),
@@ -67,7 +70,7 @@ class Serving:
         self._thread.join(END_WITHIN_S)
 
     def raise_if_it_died(self) -> None:
-        """Raise what ended the server, if it ended by itself."""
+        """Raise the error that ended the server, if it ended by itself."""
         if self._error is not None:
             raise self._error
         if not self._uvicorn.started:
@@ -84,14 +87,14 @@ class Serving:
 
 
 class _Announcing(uvicorn.Server):
-    """Tells when it listens."""
+    """Signals when it listens."""
 
     def __init__(self, config: uvicorn.Config, settled: threading.Event) -> None:
         super().__init__(config)
         self._settled = settled
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so; a start that fails ends the server, which is said too."""
+        """Start, then signal. If the start fails, `_run` signals when the server ends."""
         await super().startup(sockets=sockets)
         if self.started:
             self._settled.set()

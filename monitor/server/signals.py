@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as an event that the main thread waits for."""
+"""Turns SIGINT and SIGTERM into an event that the main thread waits for."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from types import FrameType
 
 @contextmanager
 def until_told_to_stop(stop: threading.Event | None = None) -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets; the second one does what it always did.
+    """An event that the first SIGINT or SIGTERM sets. A second one has its usual effect.
 
     Args:
-        stop: an event of the caller's to use, who can set it too. On any thread but the main one, signals are left
-            alone and the event is all there is.
+        stop: an existing event to use, which the caller may set too. In any thread but the main one, signals are left
+            alone and only the event counts.
     """
     event = stop or threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,4 +1,4 @@
-"""`monitor up`: the server in this process, MLflow's too if asked for, and the dashboard, until stopped."""
+"""`monitor up`: runs the server in this process, MLflow's if requested, and the dashboard, until stopped."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def up(
 ) -> None:
     """Run the server and the requested parts until SIGINT, SIGTERM or `stop`.
 
-    The dashboard listens on loopback, on any host. Where a healthy server
-    of ours over the same store has the port already, `ready` gets its addresses, and that is all.
+    The dashboard always listens on loopback. If a healthy server on the same store already has the port, `ready` gets
+    its addresses, and nothing is started.
 
     Args:
         settings: everything else.
         dashboard: start the dashboard.
-        mlflow: serve MLflow's API and pages at the server's own address too, over the same store.
+        mlflow: also serve MLflow's API and pages at the server's address, over the same store.
         ready: called once with the addresses by part ("api", "dashboard", "mlflow") when all of them answer.
         stop: ends the server when it is set.
 
     Raises:
-        SettingsError: a host that others can reach without a token, a port that is taken, an alert URL that is wrong,
-            more than one worker over SQLite.
+        SettingsError: a host that others can reach without a token, a port that is taken, an invalid alert URL, or more
+            than one worker over SQLite.
         StoreError: the database cannot be reached, or has another schema.
-        ServerUnreachable: the dashboard did not start; the message holds its last words.
+        ServerUnreachable: the dashboard did not start; the message holds the last lines that it wrote.
         ModuleNotFoundError: a part of the [server] extra is not installed.
     """
     settings = with_own_token(settings)
@@ -89,7 +89,7 @@ def up(
 
 
 def _specs(settings: Settings, url: str, *, dashboard: bool) -> list[Spec]:
-    """The processes that were asked for; their ports are looked at before anything is started."""
+    """The child processes requested. Their ports are checked before anything is started."""
     settings.make_dir()
     if not dashboard:
         return []

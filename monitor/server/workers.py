@@ -1,9 +1,9 @@
-"""More processes that serve the API, for more runs at once than one interpreter can judge.
+"""More processes that serve the API, for more concurrent runs than one interpreter can judge.
 
-They listen at the server's own port, over the same PostgreSQL database, and the kernel spreads the connections over
-them and the server. Jobs run in the server alone. A worker that dies is started again; its clients send what was not
-answered once more, to whoever takes their connection. Each worker also listens at a port of its own on loopback, where
-the server looks whether it is well, and asks the server there how the jobs are.
+They listen on the server's own port, over the same PostgreSQL database, and the kernel distributes the connections
+among them and the server. Only the server runs jobs. A worker that dies is restarted; its clients resend what was not
+answered to whichever process accepts their connection. Each worker also listens on a loopback port of its own, where
+the server checks its health, and asks the server there how the jobs are doing.
 """
 
 from __future__ import annotations
@@ -48,30 +48,30 @@ def check_workers(settings: Settings) -> None:
 
 
 def bind_all(settings: Settings) -> socket.socket:
-    """Take the server's port; where there are workers, so that they can listen there too.
+    """Bind the server's port; with workers, so that they can listen there too.
 
     Raises:
-        SettingsError: it is taken, by another server's workers as well.
+        SettingsError: it is taken, perhaps by another server's workers.
     """
     sock = bind(settings.host, settings.port, "port")
     if settings.workers == 1:
         return sock
     port = sock.getsockname()[1]
-    sock.close()  # it was free; a shared port would not show that
+    sock.close()  # it was free, which binding it shared would not tell
     return bind(settings.host, port, "port", shared=True)
 
 
 def worker_specs(
     settings: Settings, sock: socket.socket, *, main: str, links: Mapping[str, str], mlflow: bool = False
 ) -> list[Spec]:
-    """The processes besides the server.
+    """The worker processes besides the server.
 
     Args:
-        settings: theirs, but for the port.
-        sock: the server's.
+        settings: theirs, except for the port.
+        sock: the server's socket.
         main: the server's address on loopback.
-        links: addresses of the parts next to the server.
-        mlflow: they serve MLflow's API as well.
+        links: addresses of the server's other parts.
+        mlflow: True to serve MLflow's API as well.
     """
     own = {"port": sock.getsockname()[1], "workers": 1}
     env = {**os.environ, **_environment(settings.model_copy(update=own))}
@@ -105,7 +105,7 @@ def main(order: str) -> None:
         services = app.state.services
         assert isinstance(services, Services)
         services.links.update(told_to["links"])
-        sockets = [  # only now, as the kernel sends connections here from then on
+        sockets = [  # last, since the kernel sends connections here from now on
             stack.enter_context(bind(settings.host, settings.port, "port", shared=True)),
             stack.enter_context(bind(_LOOPBACK, told_to["port"], "port")),
         ]
@@ -115,7 +115,7 @@ def main(order: str) -> None:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """Settings as environment variables, all that have a value."""
+    """The settings that have a value, as environment variables."""
     given = settings.model_dump(mode="json", exclude_none=True)
     return {f"MONITOR_{k.upper()}": v if isinstance(v, str) else json.dumps(v) for k, v in given.items()}
 

@@ -1,10 +1,12 @@
-"""Takes a journal's records to a sink, in order, in batches that the receiver takes.
+"""Sends a journal's records to a sink, in order, in batches that the receiver accepts.
 
-No batch is sent unchanged for ever. One that is too large, or that breaks off on its way, is halved, and the size that
-worked is remembered. One that is refused permanently, or that a receiver fails at again and again, is searched for the
-record that is the cause by halving. Such a record is set aside: a notice takes its place and its number, is stored with
-the run, and the rest continues. What says nothing of a record never sets one aside: a receiver that is down, or that
-refuses the notice as well, is waited for.
+A batch that fails is never resent unchanged forever. If it is too large, or the connection breaks while it is sent, it
+is halved, and the size that worked is remembered. If it is refused permanently, or the receiver fails on it repeatedly,
+it is bisected to find the record at fault. That record is set aside: a notice takes its place and number, is stored
+with the run, and the rest continues.
+
+A failure that may not be the record's fault sets nothing aside: if a receiver is down, or refuses the notice as well,
+the carrier waits for it.
 """
 
 from __future__ import annotations
@@ -39,15 +41,16 @@ if TYPE_CHECKING:
     from monitor.shipping.sinks import Sink
 
 _FAILURES: Final = 3
-"""Times that a receiver fails at a batch, while it answers others, until the batch is taken for the cause."""
+"""Failures on one batch, while the receiver answers others, after which the batch is to blame."""
 _RESETS: Final = 5
-"""The same for a connection that breaks off: at a single record; a larger batch is halved the second time."""
+"""The same for broken connections, for a single record. A larger batch is halved on the second one."""
 _STEADY: Final = 32
-"""Batches of a size that worked after which a slightly larger one is tried."""
+"""After this many batches of a size that works, a slightly larger one is tried."""
 _GAPS: Final = 3
+"""Times in a row that a receiver may ask for another record."""
 _NOTE: Final = "aside.json"
 _STATE: Final[Mapping[str, tuple[str, ...]]] = {"run": ("resume", "join"), "finish": ("status",)}
-"""Events without which a run does not begin or end, and what of their data is never left out for its size alone."""
+"""Events that a run needs to begin or end, and the fields of them that are never dropped just to save space."""
 
 
 class Carrier:
@@ -60,9 +63,9 @@ class Carrier:
         on_aside: called with one line for each record that is set aside.
 
     Attributes:
-        more: True where the journal may hold more than what was sent last.
-        failing: how often the last error has come for the same batch.
-        aside: records that were set aside.
+        more: True if the journal may hold more than the last batch.
+        failing: how many times in a row the last error occurred for the same batch.
+        aside: number of records set aside.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class Carrier:
         self._error: type[Exception] | None = None
 
     def load(self) -> Range | None:
-        """The records that `send` sends next; None where there are none yet.
+        """The records that `send` will send; None if there are none yet.
 
         Raises:
             OSError: a segment cannot be read.
@@ -94,7 +97,7 @@ class Carrier:
         return self._part
 
     def _within(self, part: Range | None) -> Range | None:
-        """A range, cut to the length that the receiver accepts."""
+        """Shorten a range to the size that the receiver accepts."""
         while self._most < math.inf and part is not None and not _single(part) and _length(part) > self._most:
             self._asked = max(1, min(part.count - 1, int(part.count * self._most / _length(part))))
             self.reader.go_to(self._from)
@@ -102,18 +105,18 @@ class Carrier:
         return part
 
     def send(self, sink: Sink, acked: int = 0) -> Reply | None:
-        """Send what `load` gave, a heartbeat where it gave nothing.
+        """Send what `load` returned, or a heartbeat if it returned nothing.
 
         Args:
-            sink: where to.
-            acked: where a heartbeat stands.
+            sink: where to send it.
+            acked: the acknowledged offset that a heartbeat carries.
 
         Returns:
-            None where nothing was stored, and another batch is to be sent at once: a smaller one, or one from another
-            record on. `reader.position` is behind what is stored.
+            None if nothing was stored and another batch should be sent at once: a smaller one, or one that starts at
+            another record. Otherwise the reply; `reader.position` is then after what is stored.
 
         Raises:
-            WireError: the receiver takes nothing of this journal.
+            WireError: the receiver accepts nothing of this journal.
             Exception: any error of the sink; try again.
         """
         part = self._part
@@ -133,7 +136,7 @@ class Carrier:
         return reply
 
     def _learn(self, part: Range) -> None:
-        """Try a little more once in a while where a limit of the receiver's is known."""
+        """Raise a known limit of the receiver a little from time to time."""
         if self._most < math.inf:
             self._worked = _length(part)
             self._steady += 1
@@ -141,7 +144,7 @@ class Carrier:
                 self._most, self._steady = self._most * 17 / 16, 0
 
     def worth_a_try(self, error: Exception) -> bool:
-        """True where sending the same again, soon, may end in something else: it counts, or the receiver was busy."""
+        """True if resending the same batch soon may help: the receiver was busy, or its failures are still counted."""
         single = self._part is not None and _single(self._part)
         patience = None if isinstance(error, WireError) else _patience(error, single=single)
         slow = isinstance(error, ServerUnreachable) and error.cut == "timeout"
@@ -155,7 +158,7 @@ class Carrier:
         if position.record >= self._suspect:
             self._suspect = 0
         if reply.acked > position.record and not self.reader.seek(reply.acked):
-            self.reader.go_to(position)  # it speaks of records that are not here; it is asked again
+            self.reader.go_to(position)  # it acknowledges records that the journal does not hold; ask again
 
     def _go_to(self, gap: OffsetGap) -> None:
         self._gaps += 1
@@ -164,22 +167,22 @@ class Carrier:
         if not self.reader.seek(gap.expected):
             self.reader.go_to(position)
             raise WireError("first", f"{gap}; the journal does not hold that record") from gap
-        if self._gaps > _GAPS:  # it cannot make up its mind; do not spin
+        if self._gaps > _GAPS:  # the receiver contradicts itself; do not spin
             raise StoreError(f"the receiver asks for another record each time: {gap}") from gap
 
     def _back(self) -> None:
-        """Read anew, perhaps less, what was read last."""
+        """Go back to before the last batch, to read it again, perhaps in smaller parts."""
         if self._part is not None:
             self.reader.go_to(self._from)
         self._part, self.more = None, True
 
     def _size(self) -> int:
-        """Records that the next batch may have."""
+        """How many records the next batch may have."""
         left = self._suspect - self.reader.position.record
         return min(self._ramp, max(1, left // 2)) if left > 0 else self._ramp
 
     def _refused(self, sink: Sink, part: Range, error: Exception) -> Reply | None:
-        """Decide what an error says of a batch; raise it where it says nothing, or not yet."""
+        """Decide what an error says about a batch. Raise it if it says nothing, or nothing yet."""
         single = _single(part)
         patience = _patience(error, single=single)
         if type(error) is not self._error:
@@ -207,7 +210,9 @@ class Carrier:
         self._back()
 
     def _once_more(self, sink: Sink, part: Range, error: Exception) -> Reply | None:
-        """Send a record that fails again, between two signs that the receiver is well; then set it aside.
+        """Retry a record that keeps failing, between two heartbeats that show that the receiver is well.
+
+        Then set it aside.
 
         Raises:
             Exception: the receiver is not well.
@@ -224,14 +229,14 @@ class Carrier:
         return reply
 
     def _beat(self, sink: Sink, part: Range) -> None:
-        with suppress(OffsetGap):  # of a run that is not stored yet, it says that it knows nothing
+        with suppress(OffsetGap):  # a gap is an answer too: the run is not stored yet
             sink.send(batch_of(self.run_id, self.writer, None, part.first))
 
     def _set_aside(self, sink: Sink, part: Range, error: Exception) -> Reply:
-        """Send a notice in a record's place; what begins or ends a run is sent without what is refused of it.
+        """Send a notice in place of a record. Events that begin or end a run are kept, without the refused part.
 
         Raises:
-            Exception: the receiver takes no notice either, so it is not the record.
+            Exception: the receiver refuses the notice as well, so the record is not at fault.
         """
         kept = tuple(event for event in part.events if event.kind in _STATE)
         what = ", ".join(event.kind for event in part.events if event.kind != "warning") or "points"
@@ -253,6 +258,7 @@ class Carrier:
                 if not kept:
                     raise error from problem
                 again = problem
+        # Batches grow again from a single record.
         self._suspect, self._ramp = 0, 1
         self._stored(part, reply)
         self.more = True
@@ -262,7 +268,7 @@ class Carrier:
         return reply
 
     def _with_a_start(self, part: Range) -> Range:
-        """A range that begins a journal whose first record is lost, with a `run` event of what its writer noted."""
+        """Restore the `run` event of a journal whose first record is lost, from what its writer noted."""
         note = note_of(self.reader.folder)
         start = note.get("start")
         known = dict(start) if isinstance(start, Mapping) else {}
@@ -273,7 +279,7 @@ class Carrier:
 
 
 def batch_of(run_id: str, writer: str, part: Range | None, acked: int) -> Batch:
-    """A range of a journal as a batch; a heartbeat where there is none."""
+    """A range of a journal as a batch; a heartbeat if `part` is None."""
     if part is None:
         return Batch(run_id=run_id, writer=writer, first=acked, count=0)
     return Batch(
@@ -288,12 +294,12 @@ def batch_of(run_id: str, writer: str, part: Range | None, acked: int) -> Batch:
 
 
 def failed(error: Exception) -> bool:
-    """True where a receiver failed at a batch: a server that answers 500, or a sink that raises what no sink should."""
+    """True if a receiver failed on a batch: a server answered 500, or a sink raised an unexpected error."""
     return isinstance(error, ServerFailed) or not isinstance(error, MonitorError | OSError)
 
 
 def aside(folder: Path) -> tuple[int, str | None]:
-    """How many records of a writer's folder were set aside, and why the last of them was."""
+    """How many records of a writer's folder were set aside, and why the last one was."""
     with suppress(OSError, ValueError, TypeError, LookupError, AttributeError):
         data = json.loads((folder / _NOTE).read_bytes())
         return int(data["count"]), str(data["why"])
@@ -301,12 +307,12 @@ def aside(folder: Path) -> tuple[int, str | None]:
 
 
 def _add_to_note(folder: Path, count: int, why: str) -> None:
-    with suppress(OSError):  # the run itself says so as well
+    with suppress(OSError):  # the run's warnings hold it as well
         (folder / _NOTE).write_text(json.dumps({"count": aside(folder)[0] + count, "why": why[:500]}), encoding="utf-8")
 
 
 def _patience(error: Exception, *, single: bool) -> int | None:
-    """How often an error comes until it is the batch's fault, or its size's; None where it never is."""
+    """How many times an error must occur before the batch, or its size, is to blame; None if it never is."""
     if isinstance(error, WireError):
         return 1
     if failed(error):
@@ -318,12 +324,12 @@ def _patience(error: Exception, *, single: bool) -> int | None:
 
 
 def _single(part: Range) -> bool:
-    """True for a range that cannot be halved: one record, or a gap, which one notice stands for."""
+    """True for a range that cannot be halved: one record, or a gap, for which one notice is enough."""
     return part.count == 1 or (part.lost == part.count and not len(part.points))
 
 
 def _length(part: Range) -> float:
-    """About how many bytes a batch of these records has."""
+    """The approximate size of a batch of these records in bytes."""
     points = (26 if part.points.epoch is None else 34) * len(part.points)
     return 100 + points + sum(100 + len(json.dumps(event.data, default=str)) for event in part.events)
 
@@ -333,7 +339,7 @@ def _starts(part: Range) -> bool:
 
 
 def _without_cause(event: Event, error: Exception) -> Event | None:
-    """An event without what the error names of its data, else without the longest of it; None where nothing is left."""
+    """An event without the field that the error names, else without its longest one; None if all must stay."""
     named = re.search(r"\bdata\.(\w+)", error.field) if isinstance(error, WireError) else None
     can_go = [key for key, value in event.data.items() if value is not None and key not in _STATE[event.kind]]
     if named is not None and named[1] in event.data:
@@ -346,7 +352,7 @@ def _without_cause(event: Event, error: Exception) -> Event | None:
 
 
 def _notice(part: Range, what: str, why: str) -> Event:
-    """The warning of a run that stands in the place of records that were set aside."""
+    """The warning that takes the place of records that were set aside."""
     counter: Counter = "lost" if part.lost == part.count else "refused"
     time_ms = part.events[0].time_ms if part.events else int(part.points.time_ms[0])
     data = {"name": counter, "key": what[:200], "count": part.count, "example": f"record {part.first}: {why}"[:200]}

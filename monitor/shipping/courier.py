@@ -1,10 +1,11 @@
-"""The process that ships this process's journals, so that training shares no interpreter with the store and the rules.
+"""The process that ships this process's journals, so that the training shares no GIL with the store and the rules.
 
-A thread that decodes batches, judges curves and talks to a database takes the interpreter's lock for milliseconds at a
-time, and `log()` stands still meanwhile. The journal is a file that any process can read, so another one does all
-that: `deliver.main`. It takes orders and answers as lines of JSON. One courier serves all runs of its process.
-If it dies, another one is started, and continues where the journal says. It outlives a killed process by as long as it
-takes to send what that one had logged.
+A thread that decodes batches, judges curves and talks to a database holds the GIL for milliseconds at a time, and
+`log()` would wait for it. The journal is a file that any process can read, so a separate one, `deliver.main`, does all
+that. The two exchange lines of JSON. One courier serves all runs of its process.
+
+If the courier dies, another is started and continues from the journal. It outlives a killed training process for as
+long as it takes to send what was logged.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ _START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from monitor.shipping.deliver import main; main()"
 )
 _TRIES: Final = 3
-"""Couriers that may die without having said a word before threads of this process take over."""
+"""Couriers that may die without saying anything before threads of this process take over."""
+# The courier computes little: keep it to one thread, and off the GPUs.
 _ENV: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 class Courier:
-    """This process's courier; it is started with the first shipment."""
+    """This process's courier. It is started with the first shipment."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,7 +48,7 @@ class Courier:
         self._closed = False
 
     def ship(self, shipment: CourierShipment) -> int:
-        """Take a shipment; the number it is spoken of by."""
+        """Take a shipment. Returns its number, which messages refer to."""
         with self._lock:
             self._next += 1
             number = self._next
@@ -59,7 +61,10 @@ class Courier:
         return number
 
     def tell(self, message: Mapping[str, object]) -> None:
-        """Send a message to the courier, if there is one; a courier started later receives what matters."""
+        """Send a message to the courier, if there is one.
+
+        A courier that is started later gets the current orders anyway.
+        """
         with self._lock:
             self._tell(message)
 
@@ -69,7 +74,7 @@ class Courier:
             self._shipments.pop(number, None)
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Let it go when the process ends; it leaves at once where there is nothing to ship."""
+        """Let the courier go when this process ends. It exits at once if it has nothing to ship."""
         with self._lock:
             self._closed = True
             process = self._process
@@ -77,10 +82,14 @@ class Courier:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 _pipe(process.stdin).close()
                 process.wait(timeout_s)
+            # Popen would warn about a child that still runs.
             process.returncode = process.returncode or 0  # it may still be sending; do not wait for it
 
     def forget(self) -> None:
-        """In the child of a fork: this end of the pipes is the parent's alone, or it would never be seen to close."""
+        """In a forked child, close its copies of the pipes.
+
+        Otherwise the courier would never see its parent's end close.
+        """
         if self._process is not None:
             for pipe in (self._process.stdin, self._process.stdout):
                 os.close(_pipe(pipe).fileno())
@@ -88,7 +97,7 @@ class Courier:
     def _tell(self, message: Mapping[str, object]) -> None:
         if self._process is None:
             return
-        with contextlib.suppress(OSError, ValueError):  # it is dead; the thread will notice
+        with contextlib.suppress(OSError, ValueError):  # it is dead, which the thread will notice
             pipe = _pipe(self._process.stdin)
             pipe.write(json.dumps(message).encode() + b"\n")
             pipe.flush()
@@ -125,7 +134,7 @@ class Courier:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **_ENV},
-            process_group=0 if sys.platform != "win32" else None,  # Ctrl-C is meant for the training
+            process_group=0 if sys.platform != "win32" else None,  # Ctrl-C is for the training only
         )
         with self._lock:
             self._process = process
@@ -154,10 +163,10 @@ class CourierShipment(Shipment):
         folder: the writer's folder.
         run_id: 32 hex digits.
         writer: the writer's name.
-        destination: where to.
-        joins: True for an extra writer, who waits for the run to appear.
+        destination: where to send it.
+        joins: True for an additional writer, which waits for the run to appear.
         on_reply: called with each reply, in the courier's thread.
-        on_links: called once, after the first reply, with the addresses of the parts next to the server.
+        on_links: called once, after the first reply, with the addresses of the server's other parts.
     """
 
     def __init__(
@@ -180,7 +189,7 @@ class CourierShipment(Shipment):
         self._local: Shipper | None = None
 
     def order(self) -> dict[str, object]:
-        """What the courier has to know to ship it."""
+        """What the courier needs to know to ship it."""
         settings = self._destination.settings
         return {
             "folder": str(self.folder), "run_id": self.run_id, "writer": self.writer, "joins": self._joins,
@@ -189,15 +198,15 @@ class CourierShipment(Shipment):
         }  # fmt: skip
 
     def start(self) -> None:
-        """Hand it to the courier."""
+        """Hand the shipment to the courier."""
         self._number = self._courier.ship(self)
 
     def alive(self) -> bool:
-        """True until it has been stopped."""
+        """True until it has stopped."""
         return not self._ended if self._local is None else self._local.alive()
 
     def hurry(self, *, draining: bool) -> None:
-        """Send what is there now; see `Shipment.hurry`."""
+        """Send what is there; see `Shipment.hurry`."""
         self._draining = draining
         if self._local is not None:
             self._local.hurry(draining=draining)
@@ -205,7 +214,7 @@ class CourierShipment(Shipment):
             self._courier.tell({"do": "hurry", "id": self._number, "draining": draining})
 
     def stop(self, timeout_s: float = 2.0) -> bool:
-        """End; False where the courier is still in a call that does not return."""
+        """Stop. False if the courier is still in a call that does not return."""
         if self._local is not None:
             return self._local.stop(timeout_s)
         self._courier.tell({"do": "stop", "id": self._number})
@@ -215,7 +224,7 @@ class CourierShipment(Shipment):
         return ended if self._local is None else self._local.stop(timeout_s)
 
     def heard(self, message: Mapping[str, Any]) -> None:
-        """Take down what the courier says of it."""
+        """Handle a message of the courier."""
         if "say" in message:
             self.say(str(message["say"]))
         if "reply" in message:
@@ -234,7 +243,7 @@ class CourierShipment(Shipment):
                 self._changed.notify_all()
 
     def fall_back(self) -> None:
-        """Ship from a thread of this process, because no courier can be had."""
+        """Ship from a thread of this process, because no courier can be started."""
         self.say("the process that ships the journal cannot be started; a thread of this one does it")
         settings = self._destination.settings
         local = _Local(self, self._destination, settings.ship_interval_s, settings.heartbeat_s, joins=self._joins)
@@ -246,7 +255,7 @@ class CourierShipment(Shipment):
 
 
 class _Local(Shipper):
-    """A shipper that passes its notes to the shipment that it replaces."""
+    """A shipper thread that passes its notes on to the shipment it replaces."""
 
     def __init__(
         self, outer: CourierShipment, destination: Destination, interval_s: float, heartbeat_s: float, *, joins: bool
@@ -260,7 +269,7 @@ class _Local(Shipper):
     def note(
         self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None
     ) -> None:
-        """Take down how far it is, in both."""
+        """Record progress here and in the shipment it replaces."""
         super().note(acked=acked, refused=refused, trouble=trouble)
         self._outer.note(acked=acked, refused=refused, trouble=trouble)
 
@@ -271,7 +280,7 @@ def error_to(error: Exception | None) -> dict[str, str] | None:
 
 
 def error_from(data: Mapping[str, str] | None) -> Exception | None:
-    """The error that plain data stand for: of the same class where it is one of ours, with the same text.
+    """The error that `error_to` described: of the same class if it is one of ours, with the same text.
 
     >>> error_from(error_to(errors.RunNotFound("abc")))
     RunNotFound("no run 'abc'; `monitor runs ls` lists them")
@@ -281,13 +290,14 @@ def error_from(data: Mapping[str, str] | None) -> Exception | None:
     kind = getattr(errors, data["kind"], None)
     if not isinstance(kind, type) or not issubclass(kind, errors.MonitorError):
         return errors.MonitorError(f"{data['kind']}: {data['text']}")
+    # Our errors build their message from arguments, but only the finished text was sent: skip the constructor.
     error = kind.__new__(kind)
     Exception.__init__(error, data["text"])
     return error
 
 
 def possible() -> bool:
-    """True where this process can start another one of its kind."""
+    """True if this process can start another Python process."""
     return bool(sys.executable) and not getattr(sys, "frozen", False) and sys.platform != "emscripten"
 
 
@@ -302,13 +312,13 @@ def courier() -> Courier:
 
 
 def close(timeout_s: float = 2.0) -> None:
-    """Let this process's courier go, at its end."""
+    """Let this process's courier go when the process ends."""
     if _one:
         _one.pop().close(timeout_s)
 
 
 def forget() -> Courier | None:
-    """In the child of a fork: the courier is the parent's."""
+    """Drop the courier in a forked child: it belongs to the parent."""
     if not _one:
         return None
     found = _one.pop()

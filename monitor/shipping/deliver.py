@@ -1,6 +1,6 @@
-"""The courier's process: ship the requested journals, and report progress.
+"""The courier process: ships the requested journals and reports progress.
 
-It ends when the process that started it does, however that comes about, and sends what was left behind before.
+It ends with the process that started it, however that ends, after sending what that process left behind.
 """
 
 from __future__ import annotations
@@ -25,22 +25,25 @@ from monitor.shipping.shipper import Shipper
 from monitor.shipping.sinks import Destination
 
 _IDLE_S: Final = 60.0
-"""Seconds without anything to ship after which it leaves; the next run starts another one."""
+"""Seconds without anything to ship after which it exits. The next run starts another one."""
 _LOOK_S: Final = 2.0
-"""Seconds between looks whether the parent is still there, in case a child of it holds the pipe open."""
-_PATIENCE_S: Final = 120.0
-"""Seconds without a record stored after which a courier whose parent is gone leaves the rest to `monitor sync`.
+"""Seconds between checks that the parent is alive.
 
-It continues as long as something is stored: a receiver may be slow, and the backlog long.
+A closed pipe is not enough: a child of the parent may hold it open.
+"""
+_PATIENCE_S: Final = 120.0
+"""Seconds without progress after which a courier whose parent is gone leaves the rest to `monitor sync`.
+
+It continues while anything is stored: the receiver may be slow and the backlog long.
 """
 _AGAIN_S: Final = 2.0
-"""Seconds between tries of what failed."""
+"""Seconds between retries."""
 _NICE: Final = 10
-"""The training goes first where cores are few."""
+"""Niceness, so that the training goes first if cores are scarce."""
 
 
 class Delivery(Shipper):
-    """A shipper that writes down for another process what it does."""
+    """A shipper that reports what it does to the parent process."""
 
     def __init__(self, number: int, order: Mapping[str, Any], answers: Answers) -> None:
         settings = Settings(**order["settings"])
@@ -62,7 +65,7 @@ class Delivery(Shipper):
     def note(
         self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None
     ) -> None:
-        """Pass on how far it is."""
+        """Report progress."""
         super().note(acked=acked, refused=refused, trouble=trouble)
         found = {"acked": self.acked, "refused": error_to(self.refused), "trouble": error_to(trouble)}
         self._answers.write({"id": self.number, **found})
@@ -73,7 +76,7 @@ class Delivery(Shipper):
         self._answers.write({"id": self.number, "say": text + more})
 
     def say_left(self, why: str) -> None:
-        """Tell whoever reads the error output of the parent, which is this process's too, that something is left."""
+        """Warn that records are left, on standard error, which this process shares with its parent."""
         LOGGER.warning("run %s: not all of it is sent (%s); `monitor sync` sends the rest", self.run_id[:8], why)
 
     def _end(self, ack: Any) -> None:
@@ -82,7 +85,10 @@ class Delivery(Shipper):
 
 
 class Answers:
-    """The pipe to the parent; everything else printed in this process goes to standard error."""
+    """The pipe to the parent.
+
+    Standard output is redirected to standard error, so that nothing else gets into the pipe.
+    """
 
     def __init__(self) -> None:
         self._fd = os.dup(1)
@@ -90,7 +96,7 @@ class Answers:
         self._lock = threading.Lock()
 
     def write(self, message: Mapping[str, object]) -> None:
-        """Write a message; the reader may be gone."""
+        """Write a message. The parent may be gone."""
         data = json.dumps(message).encode() + b"\n"
         with self._lock, suppress(OSError):
             while data:
@@ -100,8 +106,8 @@ class Answers:
 def main() -> None:
     """Ship until the parent is gone, or has had nothing to ship for a while."""
     for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, signal.SIG_IGN)  # it ends with its parent, which may have something left to send
-    gc.disable()  # until what it takes is loaded
+        signal.signal(number, signal.SIG_IGN)  # it ends after its parent, which may leave something to send
+    gc.disable()  # `_load` enables it again
     answers = Answers()
     deliveries: dict[int, Delivery] = {}
     for order in _orders(deliveries):
@@ -119,20 +125,21 @@ def main() -> None:
 
 
 def _load(*, embedded: bool) -> None:
-    """Import what shipping takes, without the garbage collector, which would look through it all again and again."""
+    """Import what shipping needs, with the garbage collector off: it would scan the growing heap again and again."""
     import monitor.journal.read.records
 
     if embedded:
-        import monitor.ingest  # noqa: F401  # the sink's, loaded here
+        import monitor.ingest  # noqa: F401  # needed by the sink, which would import it later
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
         if hasattr(os, "nice"):
-            os.nice(_NICE)  # not before: where all cores are busy, the first point would wait for seconds
+            # only now: on busy cores a nice process would need seconds to import, and the first point would wait
+            os.nice(_NICE)
 
 
 def _orders(deliveries: Mapping[int, Delivery]) -> Iterator[Mapping[str, Any]]:
-    """What the parent says, until it has gone, or has been silent for long."""
+    """The parent's messages, until it is gone or has been silent for long."""
     held, parent, heard = b"", 0, monotonic()
     while True:
         if sys.platform != "win32" and not select.select([0], [], [], _LOOK_S)[0]:
@@ -154,7 +161,7 @@ def _orders(deliveries: Mapping[int, Delivery]) -> Iterator[Mapping[str, Any]]:
 
 
 def _leave(deliveries: Mapping[int, Delivery]) -> None:
-    """Send what the parent left behind when it was killed; a process that ends by itself has left nothing."""
+    """Send what the parent left behind when it was killed. A process that ended by itself leaves nothing."""
     for delivery in deliveries.values():
         delivery.stop(_PATIENCE_S)
     for delivery in deliveries.values():
@@ -164,7 +171,7 @@ def _leave(deliveries: Mapping[int, Delivery]) -> None:
 
 
 def _send_rest(delivery: Delivery) -> str | None:
-    """Send the journal of a dead parent, and those of its helpers; why something is left, None where nothing is."""
+    """Send the journals of a dead parent and its other writers. Returns why something is left, or None."""
     from monitor.shipping.sync import Leftover, SyncReport, ship_run
 
     stored_at, why = monotonic(), None
@@ -179,13 +186,13 @@ def _send_rest(delivery: Delivery) -> str | None:
         try:
             until = stored_at + _PATIENCE_S
             report = ship_run(delivery.folder.parent, delivery.destination, until=until, progress=progress)
-        except Exception as error:  # it stays for `monitor sync`, if it does not pass
+        except Exception as error:  # retried until patience runs out; then `monitor sync` can send it
             why, report = str(error), SyncReport()
         own = [item for item in report.left if item.folder == delivery.folder]
         if own:
             why = own[0].problem
             if own[0].refused:
                 return why
-        # The kernel has closed the parent's pipe and perhaps not yet its lock.
+        # The kernel has closed the dead parent's pipe, but may not have released its lock yet.
         sleep(_AGAIN_S if report.left or why else 0.05)
     return None

@@ -1,4 +1,4 @@
-"""What the one who logs can see of the shipping of its journal, whoever does it: a thread, or another process."""
+"""What the logging process sees of the shipping of its journal, whether a thread or another process does it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Shipment:
         run_id: 32 hex digits.
         writer: the writer's name.
         on_reply: called with each reply, in another thread.
-        on_links: called once, after the first reply, with the addresses of the parts next to the server.
+        on_links: called once, after the first reply, with the addresses of the server's other parts.
 
     Attributes:
-        acked: records that are permanently stored.
-        refused: what the receiver refused permanently, or None.
-        trouble: the last error that is being retried, None while all goes well.
+        acked: number of records that are stored.
+        refused: the receiver's permanent refusal, or None.
+        trouble: the last error, while it is being retried; None if all is well.
     """
 
     def __init__(
@@ -45,18 +45,18 @@ class Shipment:
         self._changed = threading.Condition()
 
     def start(self) -> None:
-        """Begin to ship."""
+        """Start shipping."""
         raise NotImplementedError
 
     def stop(self, timeout_s: float = 2.0) -> bool:
-        """End; False where it is still in a call that does not return."""
+        """Stop. False if it is still in a call that does not return."""
         raise NotImplementedError
 
     def hurry(self, *, draining: bool) -> None:
         """Send what is there now.
 
         Args:
-            draining: True while a caller waits for it: failures are retried soon.
+            draining: True while a caller waits for it: failures are then retried sooner.
         """
         raise NotImplementedError
 
@@ -68,12 +68,12 @@ class Shipment:
         """Send at once, and wait until `target` records are acknowledged.
 
         Args:
-            target: records.
-            timeout_s: seconds to wait, at most.
-            patient: False gives up when the receiver fails for the moment.
+            target: number of records.
+            timeout_s: most seconds to wait.
+            patient: False to give up on the first failure of the receiver.
 
         Returns:
-            False where time ran out, or the receiver refused.
+            False if time ran out or the receiver refused.
         """
         deadline = monotonic() + timeout_s
         self.hurry(draining=True)
@@ -99,16 +99,16 @@ class Shipment:
             )
 
     def say(self, text: str, unexpected: Exception | None = None) -> None:
-        """Warn whoever reads the log."""
-        with contextlib.suppress(Exception):  # a filter or a handler of the user's own may raise anything
+        """Log a warning."""
+        with contextlib.suppress(Exception):  # the user's logging filters and handlers may raise anything
             LOGGER.warning("run %s: %s", self.run_id[:8], text, exc_info=unexpected)
 
     def note(
         self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None
     ) -> None:
-        """Take down how far it is, for those who wait.
+        """Record progress and wake up those who wait for it.
 
-        `trouble` is over when it is not given, and `refused` when something is acknowledged.
+        Omitting `trouble` clears it. An acknowledgement clears `refused`.
         """
         with self._changed:
             self.refused = refused if refused is not None or acked is not None else self.refused

@@ -1,8 +1,8 @@
-"""The thread that takes what the journal holds to the sink, in order, until it is acknowledged.
+"""The thread that sends what the journal holds to the sink, in order, until it is acknowledged.
 
-A server that is down costs nothing but disk: the shipper waits, longer each time, and continues where it was. A record
-that the receiver refuses permanently is set aside, see `carrier`. If it refuses everything, that is said once, and what
-was logged stays in the journal.
+A server that is down costs only disk space: the shipper waits, longer each time, and continues where it was. A record
+that the receiver refuses permanently is set aside; see `carrier`. If it refuses everything, that is logged once, and
+the records stay in the journal.
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     from monitor.shipping.sinks import Sink
 
 _FIRST_WAIT_S: Final = 0.25
+"""Before the first retry; it doubles with every failure."""
 _MOST_WAIT_S: Final = 30.0
+"""Longest wait between retries."""
 _SLOW_WAIT_S: Final = 60.0
-"""Between tries after a refusal that a person has to mend: a token, a schema."""
+"""Between retries after a refusal that only a person can fix: a token, a schema."""
 _DRAIN_WAIT_S: Final = 0.5
+"""Longest wait between retries while a caller waits in `drain`."""
 _WORTH_RECORDS: Final = 5000
-"""A batch of so many records is followed by the next one at once."""
+"""A batch of at least this many records is followed by the next one at once."""
 
 
 class Shipper(Shipment):
@@ -48,12 +51,12 @@ class Shipper(Shipment):
         folder: the writer's folder.
         run_id: 32 hex digits.
         writer: the writer's name.
-        open_sink: makes the sink, in the shipper's thread; may raise what `Sink.send` may.
+        open_sink: creates the sink, in the shipper's thread; may raise what `Sink.send` may.
         interval_s: seconds between batches.
-        heartbeat_s: seconds between signs of life where there is nothing to send.
+        heartbeat_s: seconds between heartbeats when there is nothing to send.
         on_reply: called with each reply, in the shipper's thread.
-        on_links: called once, after the first reply, with the addresses of the parts next to the server.
-        joins: True for an extra writer, who waits for the run to appear.
+        on_links: called once, after the first reply, with the addresses of the server's other parts.
+        joins: True for an additional writer, which waits for the run to appear.
         rng: spreads the retries of many clients.
     """
 
@@ -86,7 +89,7 @@ class Shipper(Shipment):
         self._thread = threading.Thread(target=self._run, name=f"monitor-shipper-{run_id[:8]}", daemon=True)
 
     def start(self) -> None:
-        """Begin to ship."""
+        """Start shipping."""
         self._thread.start()
 
     def alive(self) -> bool:
@@ -94,14 +97,14 @@ class Shipper(Shipment):
         return self._thread.is_alive()
 
     def hurry(self, *, draining: bool) -> None:
-        """Send what is there now; see `Shipment.hurry`."""
+        """Send what is there; see `Shipment.hurry`."""
         with self._changed:
             self._awake = self._awake or draining or not self._draining
             self._draining = draining
             self._changed.notify_all()
 
     def stop(self, timeout_s: float = 2.0) -> bool:
-        """End the thread; False where it is still in a call that does not return."""
+        """Stop the thread. False if it is still in a call that does not return."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -128,7 +131,7 @@ class Shipper(Shipment):
         self._end(ack)
 
     def _leave_alone(self, error: Exception) -> None:
-        """Wait for as long as the receiver asks for, whoever is in a hurry: clients that cannot wait keep it busy."""
+        """Wait as long as the receiver asked, even while draining. Impatient clients would keep it overloaded."""
         asked = getattr(error, "retry_after_s", None)
         if asked:
             with self._changed:
@@ -141,7 +144,8 @@ class Shipper(Shipment):
             self._sink.close()
 
     def _ship(self, ack: AckFile, *, heartbeat: bool) -> bool:
-        """Send all that is there; True where the receiver answered at least once."""
+        """Send all that is there. True if the receiver answered at least once."""
+        # These never pass, whatever is sent.
         if isinstance(self.refused, RunExists | RunNotFound):
             return False
         carrier = self._carrier = self._carrier or self._begin(ack)
@@ -153,7 +157,7 @@ class Shipper(Shipment):
             self._send(carrier, ack)
             answered = True
             if part is None or not (carrier.more or part.count >= _WORTH_RECORDS or carrier.reader.behind()):
-                return True  # what is logged from now on waits for its interval, or each point would be a batch
+                return True  # newer points wait for the next interval, or each would be a batch of its own
         return answered
 
     def _begin(self, ack: AckFile) -> Carrier:
@@ -170,7 +174,7 @@ class Shipper(Shipment):
         aside = carrier.aside
         reply = carrier.send(self._sink, self.acked)
         if reply is not None and carrier.aside == aside:
-            self._failures = 0  # where it fails at one record after the other it is not hurried
+            self._failures = 0  # not reset while it sets aside record after record, so that the back-off stays
         position, before = carrier.reader.position, ack.position
         if reply is None and position == before:
             return
@@ -187,7 +191,7 @@ class Shipper(Shipment):
         self.note(acked=position.record)
 
     def _failed(self, error: Exception) -> float:
-        """Note a failure; the seconds to wait before the next try."""
+        """Note a failure. Returns the seconds to wait before the next attempt."""
         waits_for_run = self._joins and isinstance(error, RunNotFound)
         if isinstance(error, WireError | RunExists | RunNotFound | OffsetGap) and not waits_for_run:
             self._say(f"refused: {error}; what was logged stays in {self.folder}")
@@ -201,6 +205,7 @@ class Shipper(Shipment):
             most = _SLOW_WAIT_S
         else:
             most = _DRAIN_WAIT_S if self._draining else _MOST_WAIT_S
+        # Exponential, with jitter, so that clients that lost the same server do not come back all at once.
         wait = min(most, _FIRST_WAIT_S * 2.0 ** min(self._failures - 1, 16))
         return wait * self._rng.uniform(0.5, 1.5)
 

@@ -1,7 +1,7 @@
 """Where batches go: the embedded store in this process, a server over HTTP, or memory.
 
-A sink does one thing: it takes a batch and answers with a `Reply`, or raises. Retries, backoff and the order of batches
-belong to the shipper. A batch may be sent again after any error; the receiver knows by its offset what it has.
+A sink does one thing: it takes a batch and returns a `Reply`, or raises. Retries, back-off and the order of batches
+belong to the shipper. A batch may be sent again after any error: the receiver recognises it by its offset.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Sink(Protocol):
-    """Takes batches of one or more writers, one call at a time."""
+    """Accepts batches of one or more writers, one call at a time."""
 
     def send(self, batch: Batch) -> Reply:
         """Store a batch, or a heartbeat.
@@ -34,27 +34,27 @@ class Sink(Protocol):
         Raises:
             OffsetGap: the batch does not start where the writer's last one ended.
             ServerUnreachable: no answer, or not in time; the batch may have been stored anyway.
-            ServerFailed: the receiver failed at this batch; so does whoever raises anything unexpected.
+            ServerFailed: the receiver failed on this batch. Any unexpected exception means the same.
             StoreError: the database refused for now.
-            BatchTooLarge: so large a batch is not taken; a smaller one may be.
+            BatchTooLarge: the receiver does not accept a batch of this size; a smaller one may pass.
             WireError: the batch is refused permanently.
-            RunExists: the run is there, and its writer said `resume="never"`.
-            RunNotFound: the run is not there, and its writer wants to join or resume it.
-            Unauthorized: the token is not known.
+            RunExists: the run exists, and its writer said `resume="never"`.
+            RunNotFound: the run does not exist, and its writer wants to join or resume it.
+            Unauthorized: the token is unknown.
         """
         ...
 
     def close(self) -> None:
-        """Give connections back."""
+        """Close connections."""
         ...
 
 
 class EmbeddedSink:
-    """The store in this process: the same `ingest` that the server calls.
+    """The store in this process, through the same `ingest` that the server calls.
 
     Args:
         settings: names the database and the rules.
-        clock: milliseconds since the epoch.
+        clock: returns milliseconds since the epoch.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
@@ -67,7 +67,8 @@ class EmbeddedSink:
         self._clock = clock
         self._engines = open_engines(settings)
         self._store = Store.open(settings.store_url)
-        liveness.check(self._store, settings, clock(), quiet=True)  # there may be no server that reports killed runs
+        # without a server, nobody else would report killed runs
+        liveness.check(self._store, settings, clock(), quiet=True)
 
     def send(self, batch: Batch) -> Reply:
         """Store a batch; see `Sink.send`."""
@@ -80,31 +81,31 @@ class EmbeddedSink:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a run goes, as plain data: called, it makes the sink, in this process or in another.
+    """Where a run goes, as plain data. Calling it creates the sink, in this process or another.
 
     Attributes:
         settings: names the embedded store, the rules and the token.
-        server: the server's address; None: the embedded store.
+        server: the server's address; None for the embedded store.
     """
 
     settings: Settings
     server: str | None = None
 
     def __call__(self) -> Sink:
-        """Make the sink."""
+        """Create the sink."""
         if self.server is not None:
             return HttpSink(self.server, self.settings.token)
         return EmbeddedSink(self.settings, lambda: time_ns() // 1_000_000)
 
 
 class HttpSink:
-    """A server's `/api/v1/batches`, over one connection that is kept.
+    """A server's `/api/v1/batches`, over one persistent connection.
 
     Args:
         server: the server's address.
-        token: bearer token, None where the server wants none.
-        answer_s: seconds to wait for an answer, at most.
-        transport: for tests, what httpx sends through.
+        token: bearer token; None if the server requires none.
+        answer_s: most seconds to wait for an answer.
+        transport: an httpx transport, for tests.
     """
 
     def __init__(
@@ -133,12 +134,12 @@ class HttpSink:
             raise RunNotFound(batch.run_id) from None
         with understood(self._server):
             reply = Reply.from_dict(data)  # type: ignore[arg-type]  # `understood` checks it
-            if type(reply.acked) is not int or reply.acked < batch.end:  # another server's answer, or an old one
+            if type(reply.acked) is not int or reply.acked < batch.end:  # not an answer to this batch
                 raise ServerUnreachable(self._server, f"it acknowledges {reply.acked!r:.40} records of {batch.end}")
         return reply
 
     def links(self) -> Mapping[str, str]:
-        """Addresses of the parts next to the server, such as "dashboard"; empty if it does not say."""
+        """Addresses of the server's other parts, such as "dashboard"; empty if it does not say."""
         try:
             data = request(self._client, "GET", "/api/v1/info")
         except MonitorError:
@@ -152,16 +153,16 @@ class HttpSink:
 
 
 class MemorySink:
-    """A receiver in memory that keeps the contract to the letter; for tests of what people build on the SDK.
+    """An in-memory receiver that keeps the contract exactly, for tests of code built on the SDK.
 
     Args:
-        before: called with each batch before it is taken; what it raises is what `send` raises.
-        after: called when a batch has been taken, before the answer; raising here is a lost answer.
+        before: called with each batch before it is stored; what it raises, `send` raises.
+        after: called after a batch is stored, before the reply; raising here simulates a lost answer.
 
     Attributes:
-        recommendation: what replies carry.
+        recommendation: returned in every reply.
         stop_requested: who asks the loop to stop.
-        batches: all that were taken, heartbeats too.
+        batches: all batches stored, heartbeats too.
     """
 
     def __init__(
@@ -175,7 +176,7 @@ class MemorySink:
         self._changed = threading.Condition()
 
     def send(self, batch: Batch) -> Reply:
-        """Take a batch; see `Sink.send`."""
+        """Store a batch; see `Sink.send`."""
         if self._before is not None:
             self._before(batch)
         with self._changed:
@@ -194,15 +195,15 @@ class MemorySink:
         )
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to close."""
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until a condition over what was taken holds; False where it did not in time."""
+        """Wait until a condition on what was stored holds. False if it did not in time."""
         with self._changed:
             return self._changed.wait_for(condition, timeout_s)
 
     def points(self, run_id: str, key: str) -> list[tuple[int, float]]:
-        """Steps and values of a series, in the order in which they were taken."""
+        """Steps and values of a series, in the order received."""
         rows: list[tuple[int, float]] = []
         for batch in self.batches:
             if batch.run_id == run_id and key in batch.keys:
@@ -211,6 +212,6 @@ class MemorySink:
         return rows
 
     def events(self, run_id: str, kind: str | None = None) -> list[Event]:
-        """Events of a run, of one kind or of all."""
+        """Events of a run, of one kind or all."""
         found = [e for batch in self.batches if batch.run_id == run_id for e in batch.events]
         return [e for e in found if kind is None or e.kind == kind]

@@ -1,7 +1,7 @@
-"""Journals that their processes left behind: what is unsent, and sending it.
+"""Finds journals that dead processes left behind, and sends them.
 
-A journal is left behind by `kill -9`, by a server that was down when the run ended, and by `mode="offline"`. Folders
-whose writer still lives are never touched.
+A journal is left behind after `kill -9`, if the server was down when the run ended, or with `mode="offline"`. Folders
+whose writer is alive are never touched.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from monitor.shipping.sinks import Sink
 
 _AGAIN_S: Final = 0.25
-"""Seconds before a batch is sent again at which a receiver failed; so many more each time."""
+"""Seconds before a failed batch is sent again; the wait grows by as much with each failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,25 +36,25 @@ class Leftover:
 
     Attributes:
         run_id: the run's id.
-        run_name: its name, "" where the journal does not say.
+        run_name: its name; "" if the journal does not say.
         writer: the writer's name.
-        live: True while a process holds it: its own, or one that sends it.
-        writing: True while its process runs, as far as can be seen from here.
+        live: True while a process holds it: its writer, or one that sends it.
+        writing: True while its writer runs, as far as this machine can tell.
         records: records that are not acknowledged.
         points: points in them.
-        lost: records among them that cannot be read: damaged, or without the value that was to come from a device.
+        lost: records among them that cannot be read: damaged, or without the values that were still on a device.
         size: bytes on disk.
         pid: the writer's process.
-        server: the server that its run is meant for; None: the embedded store, or whoever asks.
-        embedded: True where the run has gone to the embedded store so far.
-        offline: True where its process was never to send it.
-        problem: why the last try to send it failed, None where there was none.
+        server: the server that the run is meant for; None: the embedded store, or whatever is configured.
+        embedded: True if the run has gone to the embedded store so far.
+        offline: True if its process was never meant to send it.
+        problem: why the last attempt to send it failed; None if it did not.
         refused: True if that is permanent.
-        aside: records that were refused and left out so far.
+        aside: records that were refused and set aside so far.
         why_aside: why the last of them was.
-        odd: what is wrong with its files, in one line; None where nothing is.
-        foreign: True where segments of another run lie in its folder, which is therefore kept.
-        unreadable: True where nothing is known of it but its `problem`.
+        odd: what is wrong with its files, in one line; None if nothing is.
+        foreign: True if its folder also holds segments of another run. The folder is then kept.
+        unreadable: True if nothing is known about it but its `problem`.
     """
 
     folder: Path
@@ -86,9 +86,9 @@ class SyncReport:
     """What `sync` did.
 
     Attributes:
-        sent: journals that are stored in full now, and deleted here.
+        sent: journals that are now stored in full, and deleted here.
         left: journals that are still here, each with its `problem`.
-        lost: records whose values a crash took before they came from a device, or that the disk lost.
+        lost: records whose values were lost in a crash, or which the disk lost.
     """
 
     sent: tuple[Leftover, ...] = ()
@@ -97,11 +97,11 @@ class SyncReport:
 
 
 Progress = Callable[[Leftover, int], None]
-"""Called with a journal and how many of its records have been sent."""
+"""Called with a journal and the number of its records sent so far."""
 
 
 def unsent(journal_dir: Path) -> tuple[Leftover, ...]:
-    """The journals in a folder that hold records which are not acknowledged, or belong to a living writer.
+    """Journals that hold records which are not acknowledged, or belong to a live writer.
 
     Args:
         journal_dir: `settings.journal_dir`. A journal that cannot be read does not hide the others.
@@ -119,36 +119,36 @@ def sync(
 
     Args:
         journal_dir: `settings.journal_dir`.
-        open_sink: makes the sink for a journal, only where it has something to send and its destination is another one
-            than that of the journal before it; None: that journal is not to be sent from here.
+        open_sink: creates the sink for a journal. Called once per destination, and only if there is something to send.
+            None: do not send this journal from here.
         progress: called with the progress of each journal.
 
     Returns:
-        What was sent and what was left. Nothing is raised for a journal that is refused, or whose destination cannot
-        be reached; the others continue.
+        What was sent and what was left. A journal that is refused, or whose destination cannot be reached, raises
+        nothing; the others continue.
     """
     return _ship_all(_folders(journal_dir), open_sink, progress, None)
 
 
 def meant_for(item: Leftover, configured: str | None) -> str | None:
-    """The server that a journal is meant for, None for the embedded store.
+    """The server that a journal is meant for; None for the embedded store.
 
     Args:
         item: the journal.
-        configured: the server of a run that named none.
+        configured: the server for runs that name none.
     """
     if item.server is None:
         return None if item.embedded else configured
-    # A journal's note holds no password; the setting does.
+    # A journal's note holds no password, so use the configured address, which may.
     return configured if configured is not None and shown(configured) == shown(item.server) else item.server
 
 
 def own_destination(settings: Settings, server: str | None = None) -> Callable[[Leftover], Sink]:
-    """Let each journal go where its run was meant to go.
+    """Send each journal where its run was meant to go.
 
     Args:
-        settings: say where a run goes that named no server.
-        server: where all of them are to go instead.
+        settings: say where a run goes that names no server.
+        server: send all of them here instead.
 
     Raises:
         SettingsError: an address cannot be used.
@@ -166,19 +166,19 @@ def own_destination(settings: Settings, server: str | None = None) -> Callable[[
 def ship_run(
     run_folder: Path, open_sink: Callable[[], Sink], *, until: float, progress: Progress | None = None
 ) -> SyncReport:
-    """Send what dead writers of one run left behind.
+    """Send what the dead writers of one run left behind.
 
     Args:
         run_folder: the run's folder under `settings.journal_dir`.
-        open_sink: makes the sink.
-        until: `time.monotonic()` after which no further journal is begun.
+        open_sink: creates the sink.
+        until: `time.monotonic()` after which no further journal is started.
         progress: called with the progress of each journal.
     """
     return _ship_all(_writers(run_folder), lambda _: open_sink(), progress, until)
 
 
 class _Sinks:
-    """One sink for each destination that is met."""
+    """One sink per destination."""
 
     def __init__(self, open_sink: Callable[[Leftover], Sink | None]) -> None:
         self._open = open_sink
@@ -230,7 +230,7 @@ def _ship_all(
 
 
 def _ship_claimed(item: Leftover, held: Claim, sinks: _Sinks, progress: Progress | None) -> SyncReport | None:
-    """Send one journal and delete it; None where it is meant for another place."""
+    """Send one journal and delete it. None if it is not to be sent from here."""
     try:
         sink = sinks.of(item) if item.records else None
         if item.records and sink is None:
@@ -249,7 +249,7 @@ def _ship_claimed(item: Leftover, held: Claim, sinks: _Sinks, progress: Progress
 
 
 def _ship(item: Leftover, sink: Sink | None, progress: Progress | None) -> int:
-    """Send one journal whose folder is claimed; the records that were lost."""
+    """Send one journal whose folder is claimed. Returns the number of lost records."""
     ack = AckFile(item.folder)
     reader = JournalReader(item.folder, ack.position, recover=True, run_id=item.run_id)
     carrier = Carrier(reader, item.run_id, item.writer)
@@ -276,7 +276,7 @@ def _ship(item: Leftover, sink: Sink | None, progress: Progress | None) -> int:
 
 
 def _told(item: Leftover) -> Leftover:
-    """A journal with what was set aside of it by now."""
+    """A journal, updated with the records set aside by now."""
     count, why = aside(item.folder)
     return replace(item, aside=count, why_aside=why)
 
@@ -297,13 +297,13 @@ def _writers(run_folder: Path) -> list[Path]:
     try:
         for folder in run_folder.iterdir():
             if folder.name.startswith(GONE):
-                shutil.rmtree(folder, ignore_errors=True)  # who began to delete it was killed
+                shutil.rmtree(folder, ignore_errors=True)  # the process that was deleting it was killed
             elif folder.is_dir():
                 found.append(folder)
-    except FileNotFoundError:  # all of it was sent meanwhile
+    except FileNotFoundError:  # all of it was sent in the meantime
         pass
     except OSError:
-        return [run_folder]  # it cannot be read, which is reported where it is tried
+        return [run_folder]  # unreadable; reported when it is tried
     return sorted(found, key=_age)
 
 
@@ -315,7 +315,7 @@ def _age(folder: Path) -> float:
 
 
 def _look_or_say(folder: Path, *, live: bool | None = None) -> Leftover | None:
-    """What a folder holds; one that cannot be read says so instead."""
+    """What a folder holds. An unreadable one is described as such."""
     try:
         return _look(folder, live=live)
     except Exception as error:  # an error in one journal must not stop the others
@@ -330,7 +330,7 @@ def _unreadable(folder: Path, error: Exception) -> Leftover:
 
 
 def _look(folder: Path, *, live: bool | None) -> Leftover | None:
-    """What a folder holds; None where it has been dealt with and deleted meanwhile."""
+    """What a folder holds; None if it was sent and deleted in the meantime."""
     if live is None:
         held = claim(folder)
         live = held is None
@@ -367,7 +367,7 @@ def _look(folder: Path, *, live: bool | None) -> Leftover | None:
 
 
 def _remaining(folder: Path) -> tuple[JournalReader, tuple[int, int, int]]:
-    """As `JournalReader.remaining`; a living writer's segments may be acknowledged and deleted meanwhile."""
+    """Like `JournalReader.remaining`, but retries: a live writer's segments may be deleted in the meantime."""
     for _ in range(5):
         reader = JournalReader(folder, read_ack(folder), recover=True, run_id=folder.parent.name)
         with suppress(FileNotFoundError):

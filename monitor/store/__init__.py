@@ -1,4 +1,4 @@
-"""All SQL of the product: runs, their points in packed chunks, findings, events and the outbox."""
+"""All SQL: runs, their points in packed chunks, findings, events and the outbox."""
 
 from __future__ import annotations
 

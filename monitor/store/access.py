@@ -19,29 +19,29 @@ from monitor.store.runs.audit import audit_row
 from monitor.store.sql.schema import AUDIT, TOKENS
 
 PREFIX: Final = "lm_"
-"""What every token that is made here starts with, so that scanners for secrets find it in code and logs."""
+"""Prefix of every token, so that secret scanners find it in code and logs."""
 MAX_TOKENS: Final = 10_000
-"""Tokens that a server knows at once; all of them are held in memory."""
+"""Most tokens that a server knows; all are held in memory."""
 _SHOWN: Final = tuple(column for column in TOKENS.c if column.name != "digest")
 
 
 class Tokens(Database):
-    """What a store does with tokens and with the audit log."""
+    """The store's methods for tokens and the audit log."""
 
     def create_token(
         self, name: str, role: Access, *, project: str | None, expires_ms: int | None, now_ms: int, by: Caller
     ) -> tuple[TokenInfo, str]:
-        """Make a token and store its digest; the token itself is kept nowhere.
+        """Create a token and store its digest. The token itself is stored nowhere.
 
         Args:
-            name: what people call it; 1 to 250 characters that can be printed.
+            name: what people call it; 1 to 250 printable characters.
             project: the only project that it reaches; None for all.
-            expires_ms: from when on it is refused, later than now; None for never.
-            now_ms: milliseconds since the epoch, as all times.
-            by: who makes it, for the audit log.
+            expires_ms: when it expires, later than now; None for never.
+            now_ms: milliseconds since the epoch, like all times.
+            by: who creates it, for the audit log.
 
         Returns:
-            What is known of it, and the token, which cannot be read again.
+            The token's description, and the token, which cannot be read again.
 
         Raises:
             WireError: the name, the project or the time cannot be used; `field` names it.
@@ -61,7 +61,7 @@ class Tokens(Database):
         return made, token
 
     def tokens(self, *, within: str | None = None) -> tuple[TokenInfo, ...]:
-        """All tokens, the newest first; revoked and expired ones too.
+        """All tokens, newest first, including revoked and expired ones.
 
         Args:
             within: only those of this project.
@@ -73,12 +73,12 @@ class Tokens(Database):
             return tuple(TokenInfo.from_dict(dict(row)) for row in connection.execute(query).mappings())
 
     def has_tokens(self) -> bool:
-        """True where a token was ever created, even one that is revoked by now."""
+        """True if a token was ever created, even if it is revoked by now."""
         with self._read() as connection:
             return connection.execute(select(TOKENS.c.id).limit(1)).first() is not None
 
     def digests(self, now_ms: int) -> dict[str, tuple[TokenInfo, str]]:
-        """The tokens that are valid now with their digests, by id; the newest `MAX_TOKENS` of them."""
+        """The newest `MAX_TOKENS` tokens that are valid now, with their digests, by id."""
         valid = (TOKENS.c.revoked_ms.is_(None), or_(TOKENS.c.expires_ms.is_(None), TOKENS.c.expires_ms > now_ms))
         query = select(TOKENS).where(*valid).order_by(TOKENS.c.created_ms.desc()).limit(MAX_TOKENS)
         with self._read() as connection:
@@ -87,7 +87,7 @@ class Tokens(Database):
         return {token.id: (token, digest) for digest, token in found}
 
     def revoke_token(self, ref: str, *, now_ms: int, by: Caller, within: str | None = None) -> TokenInfo:
-        """Revoke a token; one that is revoked stays so.
+        """Revoke a token. One that is already revoked stays unchanged.
 
         Args:
             ref: its id, or the name of one valid token.
@@ -95,7 +95,7 @@ class Tokens(Database):
             within: only a token of this project.
 
         Raises:
-            TokenNotFound: none, or several.
+            TokenNotFound: no token matches, or several do.
         """
         with self._change() as connection:
             found = _token(connection, ref, within)
@@ -106,31 +106,26 @@ class Tokens(Database):
         return replace(found, revoked_ms=now_ms)
 
     def note_token_use(self, used: Mapping[str, int]) -> None:
-        """Note when tokens were last used.
+        """Record when tokens were last used.
 
         Args:
-            used: milliseconds since the epoch by the token's id.
+            used: token id -> milliseconds since the epoch.
         """
         with self._change() as connection:
             for token_id, used_ms in sorted(used.items()):
                 newer = or_(TOKENS.c.used_ms.is_(None), TOKENS.c.used_ms < used_ms)
                 connection.execute(TOKENS.update().where(TOKENS.c.id == token_id, newer).values(used_ms=used_ms))
 
-    def add_audit(self, entry: AuditEntry) -> None:
-        """Write down a change that no transaction on a run made."""
-        with self._change() as connection:
-            connection.execute(AUDIT.insert(), audit_row(entry))
-
     def audit(self, *, limit: int = 100, offset: int = 0, within: str | None = None) -> tuple[int, list[AuditEntry]]:
         """The audit log, newest first.
 
         Args:
-            limit: entries, at most.
-            offset: entries to leave out at the front.
+            limit: most entries returned.
+            offset: entries to skip.
             within: only those of this project.
 
         Returns:
-            How many entries there are, and those of this page.
+            The total number of entries, and the entries of this page.
         """
         where = [] if within is None else [AUDIT.c.project == within]
         columns = [column for column in AUDIT.c if column.name != "id"]
@@ -140,7 +135,7 @@ class Tokens(Database):
             return total, [AuditEntry(**row) for row in connection.execute(query).mappings()]
 
     def note_rules(self, found: RulesVersion) -> bool:
-        """Write down the rules that a server starts with; False where they are as they were written down last."""
+        """Record the rules that a server starts with. False if they are unchanged since the last record."""
         with self._change() as connection:
             last = connection.execute(_rules(AUDIT.c.project.is_not_distinct_from(found.project)).limit(1)).mappings()
             known = [RulesVersion.of_entry(AuditEntry(**row)) for row in last]
@@ -153,8 +148,8 @@ class Tokens(Database):
         """The rules that servers have started with, newest first.
 
         Args:
-            project: those of this one and of all others together; None: those of every project.
-            limit: versions, at most.
+            project: only those of this project and the global ones; None for every project.
+            limit: most versions returned.
         """
         where = true() if project is None else or_(AUDIT.c.project.is_(None), AUDIT.c.project == project)
         with self._read() as connection:
@@ -168,12 +163,12 @@ def _rules(where: ColumnElement[bool]) -> Select[Any]:
 
 
 def digest_of(token: str) -> str:
-    """What is stored of a token. It is random, so that a fast hash is enough."""
+    """The stored form of a token. A fast hash is enough because tokens are random."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def id_of(token: str) -> str | None:
-    """The id in a token; None where it is not one that `create_token` made.
+    """The id in a token; None if `create_token` did not make it.
 
     >>> id_of("lm_0123456789abcdef_secret"), id_of("another")
     ('0123456789abcdef', None)

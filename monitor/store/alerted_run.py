@@ -1,4 +1,4 @@
-"""The alerts of one run within a write transaction: what holds of it, and the messages that say so."""
+"""The alerts of one run within a write transaction: their current state, and the messages about it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MESSAGES: Final = Statement(
 _BLANK: Final[dict[str, object]] = dict.fromkeys(ALERTS.c.keys())
 _UNANSWERED: Final[dict[str, object]] = dict.fromkeys(("acked_by", "acked_note", "acked_ms"))
 _LASTING: Final = ("failed", "alert")
-"""Kinds that hold until somebody answers, whatever becomes of the run."""
+"""Kinds that fire until somebody answers, whatever happens to the run."""
 
 Row = dict[str, object]
 
@@ -36,18 +36,18 @@ class AlertedRun(LockedRun):
         super().__init__(link, run_id, now_ms)
         self._raised: set[str] = set()
         self.alerted = False
-        """Messages are put into the outbox."""
+        """True once this transaction has put messages into the outbox."""
 
     def raises(self, rule: str) -> bool:
-        """True where this transaction puts a message into the outbox that a rule fires."""
+        """True if this transaction puts a message into the outbox that this rule fires."""
         return rule in self._raised
 
     def firing(self) -> tuple[str, ...]:
-        """The rules, and other kinds, whose alerts fire."""
+        """The rules, and other kinds, whose alerts are firing."""
         return tuple(str(row["rule"]) for row in self._alert_rows().values() if row["state"] == "firing")
 
     def add_alerts(self, alerts: Sequence[Alert]) -> None:
-        """Put messages into the outbox, and bring the alerts that they are about up to date."""
+        """Put messages into the outbox, and update the alerts that they are about."""
         if not alerts:
             return
         self.alerted = True
@@ -67,12 +67,13 @@ class AlertedRun(LockedRun):
             for number, alert in enumerate(alerts, start=first)
         ]
         self._link.tell(_MESSAGES, *found)
-        lasting = [alert for alert in alerts if alert.kind != "finished"]  # which is news, and holds of nothing
+        # "finished" is only news, not a state that lasts
+        lasting = [alert for alert in alerts if alert.kind != "finished"]
         if lasting:
             self._follow(lasting)
 
     def pend_alerts(self, pending: Sequence[Pending]) -> None:
-        """Take up what may fire soon, and drop what no longer may."""
+        """Add what may fire soon as pending alerts, and drop pending ones that no longer may."""
         rows = self._alert_rows()
         coming = {each.rule: each for each in pending if each.severity is not Severity.INFO}
         changed = []
@@ -89,11 +90,11 @@ class AlertedRun(LockedRun):
         self._save_alerts(changed)
 
     def end_alerts(self, why: str, *, lasting: bool = False) -> None:
-        """Resolve the alerts of a run that is over, without a message.
+        """Resolve the alerts of a run that has ended, without a message.
 
         Args:
             why: shown with them, such as "the run was deleted".
-            lasting: also those that otherwise wait for somebody's answer.
+            lasting: True to resolve also those that otherwise wait for an answer.
         """
         rows = self._alert_rows().values()
         over = [row for row in rows if row["state"] != "resolved" and (lasting or row["rule"] not in _LASTING)]
@@ -103,20 +104,20 @@ class AlertedRun(LockedRun):
         self._save_alerts([self._resolved(row, why) for row in over if row["count"]])
 
     def revive_alerts(self) -> None:
-        """Have the alerts fire again that were resolved because the run was deleted; without a message."""
+        """Let alerts fire again that were resolved because the run was deleted, without a message."""
         gone = [row for row in self._alert_rows().values() if row["resolution"] == RUN_DELETED]
         back = {"state": "firing", "resolution": None, "resolved_ms": None, "changed_ms": self.now_ms}
         self._save_alerts([{**row, **back} for row in gone])
 
     def change_alert(self, alert: str, change: Callable[[Mapping[str, object]], Mapping[str, object]]) -> bool:
-        """Change columns of an alert by what they are now.
+        """Change columns of an alert, depending on their current values.
 
         Args:
             alert: its id.
-            change: gives the columns to change; none to leave it as it is.
+            change: takes the current columns and returns those to change; none to leave the alert as it is.
 
         Returns:
-            False where the run has no such alert.
+            False if the run has no such alert.
         """
         row = next((row for row in self._alert_rows().values() if row["alert_id"] == alert), None)
         if row is None:
@@ -127,7 +128,7 @@ class AlertedRun(LockedRun):
         return True
 
     def resolve_alert(self, alert: str, why: str) -> bool:
-        """Resolve one alert by its id, without a message; False where it does not fire."""
+        """Resolve one alert by its id, without a message. False if it is not firing."""
         row = next((row for row in self._alert_rows().values() if row["alert_id"] == alert), None)
         if row is None or row["state"] != "firing":
             return False
@@ -135,12 +136,12 @@ class AlertedRun(LockedRun):
         return True
 
     def repeat_alert(self, alert: str, before_ms: int) -> bool:
-        """Put an alert into the outbox again; False where it was answered, resolved or repeated meanwhile."""
+        """Put an alert into the outbox again. False if it was answered, resolved or repeated in the meantime."""
         row = next((row for row in self._alert_rows().values() if row["alert_id"] == alert), None)
         if row is None or row["state"] != "firing" or row["acked_ms"]:
             return False
         told_ms = int(str(row["told_ms"]))
-        if told_ms > self.now_ms + DIFFER_MS:  # by a clock that was set back since
+        if told_ms > self.now_ms + DIFFER_MS:  # in the future: the clock was set back since
             self.rest_alert(alert)
         if told_ms >= before_ms:
             return False
@@ -162,7 +163,7 @@ class AlertedRun(LockedRun):
         return True
 
     def rest_alert(self, alert: str) -> None:
-        """Let an alert wait for its repetition as if it had been sent now."""
+        """Restart an alert's wait for its repetition, as if it had just been sent."""
         self.change_alert(alert, lambda _: {"told_ms": self.now_ms})
 
     def _alert_rows(self) -> dict[str, Row]:
@@ -171,7 +172,7 @@ class AlertedRun(LockedRun):
     def _save_alerts(self, changed: Sequence[Row]) -> None:
         if changed:
             self._link.tell(_SAVE, *changed)
-            self.touch()  # whoever waits for news of the run looks again
+            self.touch()  # wakes up those who wait for news of the run
 
     def _follow(self, alerts: Sequence[Alert]) -> None:
         rows, changed = self._alert_rows(), dict[str, Row]()

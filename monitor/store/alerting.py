@@ -1,4 +1,4 @@
-"""Alerts and their way to people: what the store's door offers for them."""
+"""The store's methods for alerts, silences and their delivery."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from monitor.store.runs.audit import record
 
 LONGEST_SILENCE_MS: Final = 3653 * 86_400_000
 MAX_NOTE: Final = 2000
-"""Characters of the note of an answer, at most."""
+"""Most characters in the note of an acknowledgement."""
 
 
 class Alerting(Database):
     """The alerts of a store, its silences, and the outbox."""
 
     def alert_page(self, wanted: AlertQuery, now_ms: int, *, within: str | None = None) -> AlertPage:
-        """One page of alerts, those that changed last first; only those of a project where `within` names one."""
+        """One page of alerts, most recently changed first. `within` limits it to one project."""
         with self._read() as connection:
             return alerts.page(connection, wanted, now_ms, within)
 
@@ -43,11 +43,11 @@ class Alerting(Database):
         """One alert.
 
         Args:
-            alert_id: its id, or a start of it that no other has.
+            alert_id: its id, or a unique prefix.
             within: only an alert of this project.
 
         Raises:
-            AlertNotFound: there is none, or several.
+            AlertNotFound: no alert matches, or several do.
         """
         with self._read() as connection:
             return alerts.find(connection, alert_id, now_ms, within)
@@ -55,19 +55,19 @@ class Alerting(Database):
     def acknowledge(
         self, alert_id: str, who: str, note: str, *, now_ms: int, by: Caller, within: str | None = None
     ) -> AlertInfo:
-        """Take a firing alert on: it is no longer repeated. The note says from whom, where somebody else had.
+        """Acknowledge a firing alert: it is no longer repeated. Taking it over from somebody else is added to the note.
 
         Args:
-            alert_id: its id, or a start of it that no other has.
+            alert_id: its id, or a unique prefix.
             who: the name that is shown with it.
             note: what they say.
-            now_ms: milliseconds since the epoch, as all times.
+            now_ms: milliseconds since the epoch, like all times.
             by: who asks, for the audit log, as in all methods here.
             within: only an alert of this project.
 
         Raises:
             AlertNotFound: there is no such alert.
-            WireError: it does not fire.
+            WireError: it is not firing.
         """
         found = self.alert(alert_id, now_ms, within=within)
 
@@ -89,7 +89,7 @@ class Alerting(Database):
     def mark_alert(
         self, alert_id: str, mark: Mark | None, who: str, *, now_ms: int, by: Caller, within: str | None = None
     ) -> AlertInfo:
-        """Say whether an alert was helpful or a false alarm; None takes that back.
+        """Mark an alert as helpful or as a false alarm; None removes the mark.
 
         Raises:
             AlertNotFound: there is no such alert.
@@ -112,15 +112,15 @@ class Alerting(Database):
         return self.alert(found.id, now_ms)
 
     def alert_marks(self, project: str | None = None) -> dict[str, dict[str, int]]:
-        """By rule, how many alerts were marked as what."""
+        """Rule -> mark -> number of alerts."""
         with self._read() as connection:
             return alerts.marks(connection, project)
 
     def silence(self, silence: Silence, *, by: Caller) -> Silence:
-        """Take up a silence; its id is made here.
+        """Add a silence. Its id is created here.
 
         Raises:
-            WireError: it matches everything, is over already, or hardly ever ends.
+            WireError: it matches everything, has already ended, or lasts for more than ten years.
         """
         if not silence.matcher:
             raise WireError("silence", "matches every alert; give at least one of project, run, rule, severity, tag")
@@ -138,16 +138,16 @@ class Alerting(Database):
         """The silences, those that end last first.
 
         Args:
-            now_ms: only those in force at this time; None for all that ever were.
+            now_ms: only those in force at this time; None for all there ever were.
         """
         with self._read() as connection:
             return alerts.silences(connection, now_ms)
 
     def unsilence(self, silence_id: str, *, now_ms: int, by: Caller, within: str | None = None) -> Silence:
-        """End a silence now; one that is over stays as it is.
+        """End a silence now. One that has ended stays as it is.
 
         Args:
-            within: only a silence of this project alone.
+            within: only a silence for exactly this project.
 
         Raises:
             AlertNotFound: there is no such silence.
@@ -159,19 +159,19 @@ class Alerting(Database):
             return found
 
     def standing(self, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
-        """All alerts of some runs that ever fired, as they stand now; silences are not looked at."""
+        """All alerts of some runs that ever fired, in their current state. Silences are not considered."""
         with self._read() as connection:
             return alerts.standing(connection, run_ids)
 
     def alerts_of(self, run_id: str, now_ms: int) -> tuple[AlertInfo, ...]:
-        """All alerts of a run that ever fired, with the silences in force; those that changed last first."""
+        """All alerts of a run that ever fired, with the silences in force, most recently changed first."""
         with self._read() as connection:
             return alerts.of_runs(connection, [run_id], now_ms).get(run_id, ())
 
     def repeat_alerts(self, before_ms: int, severities: Collection[Severity], *, now_ms: int) -> int:
-        """Put alerts into the outbox again that fire unanswered and were last put there before a time; how many.
+        """Send again the alerts that fire unanswered and were last sent before a time. Returns how many.
 
-        One that is silenced then is not: its turn comes as long after the silence as after a message.
+        One that is silenced then is not sent: its wait begins again.
         """
         with self._read() as connection:
             due = alerts.unanswered(connection, before_ms, severities, now_ms)
@@ -185,7 +185,7 @@ class Alerting(Database):
         return done
 
     def sweep_alerts(self, before_ms: int, *, now_ms: int) -> int:
-        """Resolve what no longer holds: of ended and deleted runs, and what nobody answered since a time; how many."""
+        """Resolve alerts of ended and deleted runs, and those unanswered since a time. Returns how many."""
         with self._read() as connection:
             over = alerts.over(connection, before_ms)
         done = 0
@@ -195,16 +195,16 @@ class Alerting(Database):
         return done
 
     def dead_letters(self, limit: int = 100, *, within: str | None = None) -> tuple[DeadLetter, ...]:
-        """The newest messages that a channel never took; only those of a project where `within` names one."""
+        """The newest messages whose delivery was given up. `within` limits them to one project."""
         with self._read() as connection:
             return outbox.dead(connection, limit, within)
 
     def retry_deliveries(self, message: str | None, channel: str | None, *, now_ms: int, by: Caller) -> int:
-        """Send again what was given up; how many messages.
+        """Retry deliveries that were given up. Returns the number of messages.
 
         Args:
             message: a message's id, `RUN-NUMBER`; None for all.
-            channel: to this channel alone, by the name that the store knows it by; None for all.
+            channel: only to this channel, by the name that the store knows it by; None for all.
         """
         with self._change() as connection:
             retried = outbox.retry(connection, message, channel, now_ms)
@@ -214,80 +214,80 @@ class Alerting(Database):
             return retried
 
     def register_channels(self, channels: Collection[str], now_ms: int) -> None:
-        """Take up channels that alerts are sent to; one that is new gets what happens from now on."""
+        """Register channels that alerts are sent to. A new one gets what happens from now on."""
         with self._change() as connection:
             outbox.register(connection, channels, now_ms)
         self.settle_deliveries(channels, now_ms)
 
     def hold_channel(self, channel: str, holder: str) -> bool:
-        """Become, or stay for another `outbox.LEASE_MS`, the one who sends to a channel; False where another is."""
+        """Take or renew the lease on sending to a channel, for `outbox.LEASE_MS`. False if another process holds it."""
         with self._change() as connection:
             return outbox.hold(connection, channel, holder)
 
     def release_channel(self, channel: str, holder: str) -> None:
-        """Let others send to the channel."""
+        """Give up the lease on a channel."""
         with self._change() as connection:
             outbox.release(connection, channel, holder)
 
     def due_deliveries(self, channel: str, now_ms: int, limit: int = 20_000) -> tuple[Delivery, ...]:
-        """Alerts to send to a channel now, the oldest first; `attempts` counts those of this channel."""
+        """Messages to send to a channel now, oldest first. `attempts` counts those of this channel."""
         with self._read() as connection:
             return outbox.due(connection, channel, now_ms, limit)
 
     def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[outbox.Told, ...]:
-        """What a channel was sent about some runs since a time, the oldest first."""
+        """What a channel was sent about some runs since a time, oldest first."""
         with self._read() as connection:
             return outbox.told(connection, channel, run_ids, since_ms)
 
     def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
-        """Note that a channel took alerts, by run and id."""
+        """Record that a channel took messages, by run and id."""
         with self._change() as connection:
             outbox.taken(connection, channel, rows, now_ms)
 
     def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:
-        """Note that a channel is not sent messages, and why."""
+        """Record that messages are not sent to a channel, and why."""
         with self._change() as connection:
             outbox.taken(connection, channel, rows, now_ms, note)
 
     def postponed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int) -> None:
-        """Look at messages again at a time."""
+        """Hold messages back until a time."""
         with self._change() as connection:
             outbox.postpone(connection, channel, rows, next_ms)
 
     def settle_deliveries(self, channels: Collection[str], now_ms: int) -> None:
-        """Take alerts out of the outbox that each of these channels has taken."""
+        """Remove messages from the outbox that all these channels have taken."""
         with self._change() as connection:
             outbox.settle(connection, channels, now_ms)
 
     def failed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int, error: str) -> None:
-        """Note that a channel did not take alerts, and when to try again; `outbox.NEVER_MS` for not at all."""
+        """Record that a channel did not take messages, and when to retry; `outbox.NEVER_MS` for never."""
         with self._change() as connection:
             outbox.failed(connection, channel, rows, next_ms, error)
 
     def alerts(self, run_id: str | None = None, limit: int = 100, *, within: str | None = None) -> tuple[Delivery, ...]:
-        """The newest messages about alerts, of one run or of all; only those of a project where `within` names one."""
+        """The newest messages, of one run or all. `within` limits them to one project."""
         with self._read() as connection:
             return work.alerts(connection, run_id, limit, within)
 
     def channel_settings(self) -> tuple[tuple[str, Mapping[str, object], bytes], ...]:
-        """The channels that were added through the API: name, settings, and encrypted secrets."""
+        """The channels added through the API: name, settings and encrypted secrets."""
         with self._read() as connection:
             return outbox.channel_settings(connection)
 
     def save_channel(
         self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int, by: Caller
     ) -> None:
-        """Add a channel, or change it."""
+        """Add a channel or change it."""
         with self._change() as connection:
             outbox.save_channel(connection, name, settings, sealed, now_ms)
             record(connection, "channel.save", name, by, now_ms, project=None)
 
     def remove_channel(self, name: str, key: str | None, *, now_ms: int, by: Caller) -> bool:
-        """Remove a channel; False where there was none.
+        """Remove a channel. False if there was none.
 
         Args:
-            name: of the channel.
-            key: by which the store knows it, so that it is new where it is added again; None where nobody can tell.
+            name: the channel's name.
+            key: the name that the store knows it by, so that it counts as new if it is added again; None if unknown.
             now_ms: milliseconds since the epoch.
             by: who asks.
         """
@@ -298,17 +298,17 @@ class Alerting(Database):
             return removed
 
     def note_channel_test(self, name: str, *, now_ms: int, by: Caller) -> None:
-        """Write down who has a channel sent a message that nothing called for."""
+        """Record who sent a test message to a channel."""
         with self._change() as connection:
             record(connection, "channel.test", name, by, now_ms, project=None)
 
     def digest_sent(self, channel: str) -> int:
-        """When the last digest was due that a channel took, or when it was taken up; milliseconds since the epoch."""
+        """When the last digest that a channel took was due, or when the channel was added; ms since the epoch."""
         with self._read() as connection:
             return outbox.digest_sent(connection, channel)
 
     def note_digest(self, channel: str, due_ms: int) -> None:
-        """Note that a channel took the digest that was due at a time."""
+        """Record that a channel took the digest that was due at a time."""
         with self._change() as connection:
             outbox.note_digest(connection, channel, due_ms)
 

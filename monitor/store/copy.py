@@ -1,8 +1,8 @@
-"""Copy a whole database into another, of either kind: resumable, and verified by counts and checksums.
+"""Copies a whole database into another, SQLite or PostgreSQL. Resumable, and verified by counts and checksums.
 
-Runs are copied one after the other, each in one transaction, so that an interrupted copy resumes where it stopped:
-a run that is there in the same version is verified and left alone, one that has moved on since is copied again. Both
-databases may be in use meanwhile; what is written to the source after a run was copied is found by copying again.
+Each run is copied in one transaction, so an interrupted copy resumes where it stopped: a run that is already there in
+the same version is verified and left alone, one that has changed since is copied again. Both databases may be in use
+meanwhile. Copying again picks up what was written to the source after a run was copied.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from monitor.store.sql.upsert import upsert
 from monitor.store.sql.version import prepare, refuse_missing
 
 _PORTION: Final = 64
-"""Rows read and written at once; a chunk's row may hold a few MiB."""
+"""Rows read and written at once. Few, because a chunk's row may hold a few MiB."""
 _LINES: Final = 1000
 """Rows of the audit log read and written at once."""
 _TABLES: Final = [table for table in METADATA.sorted_tables if "run_id" in table.columns]
@@ -34,8 +34,8 @@ class Progress:
     Attributes:
         done: runs that are in the destination and verified.
         total: runs of the source.
-        copied: of those done, how many were copied now; the others were there.
-        rows: rows copied now.
+        copied: how many of those done were copied just now; the others were already there.
+        rows: rows copied just now.
     """
 
     done: int
@@ -45,16 +45,16 @@ class Progress:
 
 
 def copy(source: str, destination: str, *, progress: Callable[[Progress], None] | None = None) -> Progress:
-    """Copy all runs, with everything that belongs to them, the tokens and the audit log.
+    """Copy all runs with everything that belongs to them, the tokens and the audit log.
 
     Args:
         source: URL of a database of this version.
-        destination: URL of another; made where it is new. Runs that only it has are left alone.
+        destination: URL of another; created if new. Runs that only it has are left alone.
         progress: called after every run.
 
     Raises:
         SchemaMismatch: one of the two has another schema version.
-        StoreError: a database refused, both URLs name the same one, or what was written reads back otherwise.
+        StoreError: a database refused, both URLs name the same one, or what was written reads back differently.
     """
     urls = [parse_url(url) for url in (source, destination)]
     if urls[0] == urls[1]:
@@ -72,6 +72,7 @@ def copy(source: str, destination: str, *, progress: Callable[[Progress], None] 
 
 
 def _copy_all(source: Engine, destination: Engine, progress: Callable[[Progress], None]) -> Progress:
+    # A consistent view of each run while others write. A read transaction of SQLite is one anyway.
     snapshot = {"isolation_level": "REPEATABLE READ"} if source.dialect.name == "postgresql" else {}
     with source.connect() as connection:
         wanted = connection.execute(select(RUNS.c.run_id).order_by(RUNS.c.created_ms, RUNS.c.run_id)).scalars().all()
@@ -89,7 +90,7 @@ def _copy_all(source: Engine, destination: Engine, progress: Callable[[Progress]
 
 
 def _copy_access(source: Engine, destination: Engine) -> None:
-    """Copy the tokens and the audit log; what the destination has besides stays."""
+    """Copy the tokens and the audit log. Other rows in the destination stay."""
     for table in (TOKENS, AUDIT):
         statement, last = upsert(table, destination.dialect.name), ""
         query = select(table).order_by(table.c.id).limit(_LINES)
@@ -104,7 +105,7 @@ def _copy_access(source: Engine, destination: Engine) -> None:
 
 
 def _copy_run(reading: Connection, destination: Engine, run_id: str) -> int:
-    """Copy a run if it is not there as it is; how many rows were written."""
+    """Copy a run unless the destination already has it in this version. Returns the number of rows written."""
     version = select(RUNS.c.version, RUNS.c.heartbeat_ms).where(RUNS.c.run_id == run_id)
     here = reading.execute(version).one_or_none()
     if here is None:  # deleted since the list was read
@@ -135,7 +136,7 @@ def _verify(reading: Connection, connection: Connection, table: Table, run_id: s
 
 
 def _checksum(connection: Connection, table: Table, run_id: str) -> tuple[int, str]:
-    """How many rows a table has of a run, and a digest of all their values in the order of their keys."""
+    """The number of rows that a table has for a run, and a digest of all their values in key order."""
     digest, count, names = hashlib.blake2b(digest_size=16), 0, sorted(table.columns.keys())
     for rows in _portions(connection, table, run_id):
         for row in rows:
@@ -148,7 +149,7 @@ def _checksum(connection: Connection, table: Table, run_id: str) -> tuple[int, s
 
 
 def _portions(connection: Connection, table: Table, run_id: str) -> Iterator[Sequence[RowMapping]]:
-    """A run's rows in the order of their keys, some at a time, so that memory does not grow with the run."""
+    """A run's rows in key order, in portions, so that memory use does not grow with the run."""
     others = [column for column in table.primary_key if column.name != "run_id"]
     query = select(table).where(table.c.run_id == run_id).order_by(*others).limit(_PORTION)
     rows = connection.execute(query).mappings().all()

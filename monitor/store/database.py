@@ -1,4 +1,4 @@
-"""Connections to one database: transactions that write to one run, reads that see one state."""
+"""Connections to one database: write transactions on one run, and reads of one consistent state."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from monitor.store.transaction import Ahead, Transaction
 
 
 class Database:
-    """The plumbing of a store.
+    """The base class of the store: connections, transactions and locks.
 
-    It may be used from any thread, and again in a forked child, which gets connections of its own.
+    Safe to use from any thread, and again in a forked child, which gets its own connections.
     """
 
     transaction: ClassVar[type[Transaction]] = Transaction
-    """What `write` makes."""
+    """The class that `write` creates."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -56,10 +56,10 @@ class Database:
         self._leader = Leader(engine.url)
         self._mark = ChangeMark(engine.url, self._read)
         self.on_alerts: Callable[[], None] = lambda: None
-        """Called after each commit that has put messages into the outbox, on the writer's thread."""
+        """Called after each commit that put messages into the outbox, in the writer's thread."""
 
     def leads(self, job: str) -> bool:
-        """Become, or stay, the one of several servers over this database that does a job.
+        """Become, or stay, the server that does a job, among all servers on this database.
 
         Raises:
             StoreError: the database does not answer.
@@ -67,7 +67,7 @@ class Database:
         return self._leader.leads(job)
 
     def change_mark(self) -> str:
-        """A text that is another one after anything in the database has changed; it says nothing else.
+        """A text that differs after anything in the database has changed. It has no other meaning.
 
         Raises:
             StoreError: the database does not answer.
@@ -76,7 +76,7 @@ class Database:
 
     @property
     def url(self) -> str:
-        """Where the database is, without the password."""
+        """The database's URL without the password."""
         return shown(self._engine.url)
 
     def close(self) -> None:
@@ -95,12 +95,12 @@ class Database:
 
     @contextlib.contextmanager
     def write(self, run_id: str, now_ms: int, ahead: Ahead | None = None) -> Iterator[Transaction]:
-        """One transaction on one run, which is locked first; committed at the end, rolled back on any exception.
+        """One transaction on one run, which is locked first. Commits at the end, rolls back on any exception.
 
         Args:
             run_id: the run, whether it exists or not.
             now_ms: milliseconds since the epoch.
-            ahead: what will be read in any case, so that it is read at once.
+            ahead: what will certainly be read, so that it can be requested in the same round trip.
 
         Raises:
             StoreBusy: another process held the SQLite database for too long.
@@ -114,6 +114,7 @@ class Database:
                 yield transaction
                 transaction.flush()
             self._is_kept(connection)
+        # Only after the commit, so that whoever is woken up sees the messages.
         if transaction.alerted:
             self.on_alerts()
 
@@ -130,7 +131,7 @@ class Database:
     @contextlib.contextmanager
     def _change(self) -> Iterator[Connection]:
         self._after_fork()
-        # Through the same connections as `write`: SQLite's lock is taken at once.
+        # SQLite uses the same connections as `write`, which take the write lock at once.
         with translated(self._engine.url), self._one_writer() as patience_s:
             engine = self._linking if self._sqlite else self._engine
             with connect(engine) as connection:
@@ -140,12 +141,13 @@ class Database:
                 self._is_kept(connection)
 
     def _hurry(self, connection: Connection, patience_s: float) -> None:
-        """Have a write to SQLite wait for the lock for what is left of its patience."""
+        """Let a write to SQLite wait for the lock only as long as its remaining patience."""
+        # Most writes did not wait, so their connection's usual timeout is right and needs no pragma.
         if self._sqlite and patience_s < 0.9 * connecting.BUSY_TIMEOUT_S:
             connection.info[PATIENCE] = max(1, int(1000 * patience_s))
 
     def _is_kept(self, connection: Connection) -> None:
-        """Refuse to acknowledge what was committed to a file that is gone."""
+        """Refuse to acknowledge a commit to a file that has been deleted or replaced."""
         if self._sqlite:
             check_written(connection)
 
@@ -163,7 +165,7 @@ class Database:
 
     @contextlib.contextmanager
     def _one_writer(self) -> Iterator[float]:
-        """SQLite's writers queue here, those of this process and those of others, where waiting is fair.
+        """Queue the writers of SQLite, of this process and of others. The queue is fair; SQLite's busy handler is not.
 
         Yields:
             Seconds that the write may still wait.
@@ -186,6 +188,7 @@ class Database:
 
     def _after_fork(self) -> None:
         if not same_process(self._pid):
+            # Without closing them: the connections are still the parent's.
             self._engine.dispose(close=False)
             self._writing = threading.Lock()
             self._reads = threading.Semaphore(READS)
@@ -196,9 +199,9 @@ class Database:
 
 @contextlib.contextmanager
 def _ended(connection: Connection) -> Iterator[None]:
-    """A transaction that changes nothing, and so commits even if an error is raised in it.
+    """A transaction that changes nothing, and therefore commits even if an error is raised in it.
 
-    After a rollback psycopg gives up the statements that the connection has prepared, `Link`'s among them.
+    After a rollback psycopg discards the connection's prepared statements, `Link`'s among them.
     """
     transaction = connection.begin()
     try:
@@ -214,7 +217,10 @@ def _ended(connection: Connection) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _undone(connection: Connection) -> Iterator[None]:
-    """A transaction of SQLAlchemy's that writes; where it fails, the connection goes with what `Link` has prepared."""
+    """An SQLAlchemy transaction that writes.
+
+    If it fails, the connection is discarded, as `Link`'s prepared statements are lost.
+    """
     try:
         with connection.begin():
             yield

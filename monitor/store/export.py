@@ -1,8 +1,8 @@
-"""Points of runs as a file that other tools read: CSV, or Parquet where pyarrow is installed.
+"""Exports points of runs to a file: CSV, or Parquet if pyarrow is installed.
 
-One row a point of the curve (what no newer attempt hides): run_id, run, key, step, value, time_ms, epoch. NaN and
-infinities are written as `NaN`, `Infinity` and `-Infinity` in CSV and as such in Parquet. In CSV a name that a
-spreadsheet would take for a formula has an apostrophe before it.
+One row per point of the curve (points that a newer attempt hides are left out): run_id, run, key, step, value, time_ms,
+epoch. NaN and infinities are written as `NaN`, `Infinity` and `-Infinity` in CSV, and natively in Parquet. In CSV, a
+name that a spreadsheet would take for a formula is prefixed with an apostrophe.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Exported(Protocol):
     """Where the points come from: a store, or a server."""
 
     def run(self, ref: str, /) -> RunInfo:
-        """A run by its id, a unique start of it, or a unique name."""
+        """A run by its id, a unique prefix of it, or a unique name."""
         ...
 
     def series(self, run_id: str, /) -> Sequence[SeriesInfo]:
-        """Its series."""
+        """The series of a run."""
         ...
 
     def history_batches(self, run_id: str, key: str, /) -> Iterator[Points]:
-        """The points of one, some at a time."""
+        """The points of one series, in batches."""
         ...
 
 
@@ -52,24 +52,24 @@ def export_points(
     keys: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Write the curves of runs to a file, one series after the other, in memory that does not grow with them.
+    """Write the curves of runs to a file, one series after another, with constant memory.
 
-    The file appears when it is whole.
+    The file appears only once it is complete.
 
     Args:
         run_refs: ids, unique prefixes or unique names.
-        path: the ending says the format, `.csv` or `.parquet`.
+        path: its suffix is the format, `.csv` or `.parquet`.
         keys: series to write; None for all.
         progress: called with (runs done, runs) after each run.
 
     Returns:
-        Points written.
+        Number of points written.
 
     Raises:
-        RunNotFound: one of the runs is not there; nothing is written.
+        RunNotFound: one of the runs does not exist; nothing is written.
         SeriesNotFound: none of the runs has one of the keys; nothing is written.
-        FileUnreadable: the path has another ending, or cannot be written.
-        StoreError: pyarrow is needed and not installed.
+        FileUnreadable: the path has another suffix, or cannot be written.
+        StoreError: pyarrow is needed, but not installed.
     """
     kind = path.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
@@ -90,7 +90,7 @@ def export_points(
     except OSError as error:
         raise FileUnreadable(str(path), "", f"cannot be written ({(error.strerror or str(error)).lower()})") from None
     finally:
-        with contextlib.suppress(OSError):  # its folder is not there, or cannot be searched
+        with contextlib.suppress(OSError):  # its folder does not exist, or cannot be searched
             part.unlink(missing_ok=True)
     return count
 

@@ -15,7 +15,8 @@ from monitor.store.sql.upsert import insert_once
 
 RUN: Final = RUNS.c.run_id == bindparam("run")
 COLD: Final = ("config", "capture", "loss", "tags", "roles", "reading", "note")
-"""Columns that few writes look at and that may be long: read when asked for."""
+"""Columns that may be long and that few writes need; read only when needed."""
+# `FOR NO KEY UPDATE`: other transactions may still insert rows that reference the run.
 LOCK: Final = Statement(select(*(c for c in RUNS.c if c.key not in COLD)).where(RUN).with_for_update(key_share=True))
 _REST: Final = Statement(select(*(RUNS.c[name] for name in COLD)).where(RUN))
 _FIRST: Final[dict[str, object]] = {
@@ -45,13 +46,13 @@ _CREATE: Final = Statement(
 
 @functools.lru_cache(maxsize=256)
 def _update(columns: tuple[str, ...]) -> Statement:
-    """The statement that changes these columns of a run; built once, as building takes longer than running."""
+    """The statement that changes these columns of a run. Cached, because building it takes longer than running it."""
     values = {name: bindparam(f"new_{name}", type_=RUNS.c[name].type) for name in columns}
     return Statement(RUNS.update().where(RUN).values(values))
 
 
 class LockedRun:
-    """The run's row, or that there is none yet.
+    """The run's locked row, or the fact that there is none yet.
 
     Attributes:
         run_id: the run, whether it exists yet or not.
@@ -69,22 +70,22 @@ class LockedRun:
 
     @property
     def exists(self) -> bool:
-        """True where the run is stored and not deleted."""
+        """True if the run is stored and not deleted."""
         return self._row is not None and self._row["deleted_ms"] is None
 
     @property
     def deleted(self) -> bool:
-        """True where the run was deleted and still awaits its purge."""
+        """True if the run is deleted, but not purged yet."""
         return self._row is not None and self._row["deleted_ms"] is not None
 
     @property
     def run(self) -> RunInfo:
-        """The run as it is, changes of this transaction included."""
+        """The run, including changes of this transaction."""
         return rows.run_info(self._whole())
 
     @property
     def recommendation(self) -> Recommendation:
-        """What the loop is to do."""
+        """What the loop should do."""
         return rows.recommendation(self._known["recommendation"])
 
     @property
@@ -101,11 +102,11 @@ class LockedRun:
         return row
 
     def get(self, column: str) -> object:
-        """A column of the run's row, changes of this transaction included."""
+        """A column of the run's row, including changes of this transaction."""
         return (self._whole() if column in COLD else self._known)[column]
 
     def set(self, **columns: object) -> None:
-        """Change columns of the run's row; one that keeps its value is not written."""
+        """Change columns of the run's row. A column that keeps its value is not written."""
         row = self._known if self._cold or not any(name in COLD for name in columns) else self._whole()
         for name, value in columns.items():
             if row[name] != value:
@@ -113,21 +114,21 @@ class LockedRun:
                 self._changed.add(name)
 
     def changes(self, column: str) -> bool:
-        """True where this transaction changes a column of the run's row."""
+        """True if this transaction changes a column of the run's row."""
         return column in self._changed
 
     def touch(self) -> None:
-        """Let the run's `version` grow: what changed stands in another table."""
+        """Increment the run's `version`, for a change in another table."""
         self._changed.add("version")
 
     def create(self, *, project: str, name: str, owner: str | None, created_ms: int) -> bool:
-        """Insert the run, attempt 1, running.
+        """Insert the run: attempt 1, running.
 
         Args:
             created_ms: when it began, by its writer's clock.
 
         Returns:
-            False where another writer was faster: the run is locked and read instead.
+            False if another writer was faster; its row is then locked and read.
         """
         fresh = {**_FIRST, "project": project, "name": name, "owner": owner, "created_ms": created_ms}
         done = self._link.ask(_CREATE, {"run_id": self.run_id, **fresh}).first() is not None
@@ -135,14 +136,15 @@ class LockedRun:
         return done
 
     def flush(self, *, visible: bool = True) -> None:
-        """Write what was set on the run; `Store.write` calls it before the commit.
+        """Write the changes of the run's row. `Store.write` calls it before the commit.
 
         Args:
-            visible: whether a reader can see a difference; the run's `version` then grows.
+            visible: True if a reader can see a difference; the run's `version` is then incremented.
         """
         if not self._changed:
             return
         row = self._known
+        # Heartbeats and compaction are not news: waking every reader for them would cost more than they tell.
         if visible and self._changed - {"heartbeat_ms", "compacted"}:
             self.set(version=self.counter("version") + 1)
         values = {f"new_{name}": row[name] for name in self._changed}
@@ -150,7 +152,7 @@ class LockedRun:
         self._changed.clear()
 
     def counter(self, column: str) -> int:
-        """A column that counts."""
+        """The value of a counter column."""
         value = self._known[column]
         assert isinstance(value, int)
         return value

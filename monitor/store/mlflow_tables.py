@@ -1,6 +1,6 @@
-"""The tables of an MLflow database, read only: what `monitor import` needs of them.
+"""Reads an MLflow database, as far as `monitor import` needs it.
 
-Each read is a short transaction of its own, so that a server that works on the same SQLite file is not kept waiting.
+Each read is a short transaction of its own, so that a server on the same SQLite file is not kept waiting.
 
 Source: `mlflow/store/tracking/dbmodels/models.py` of MLflow 3.
 """
@@ -40,13 +40,13 @@ Column = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 
 class MlflowTables:
-    """An MLflow database; to be used in a `with` block.
+    """An MLflow database, for use in a `with` block.
 
     Args:
-        url: `sqlite:///FILE` or `postgresql://…`, as MLflow is given it.
+        url: `sqlite:///FILE` or `postgresql://…`, as given to MLflow.
 
     Attributes:
-        name: the URL as it can be shown.
+        name: the URL without the password.
 
     Raises:
         FileUnreadable: it is not such a URL, or there is no MLflow database.
@@ -76,18 +76,18 @@ class MlflowTables:
 
     @functools.cached_property
     def served(self) -> frozenset[str]:
-        """The runs whose histories a monitor keeps in tables of its own in this database."""
+        """The runs whose histories a monitor keeps in its own tables in this database."""
         with self._errors(), self._engine.connect() as connection:
             if not inspect(connection).has_table("monitor_runs"):
                 return frozenset()
         return frozenset(str(run_id) for (run_id,) in self._all(_SERVED))
 
     def experiments(self) -> tuple[tuple[str, str, bool], ...]:
-        """Id, name, and whether it was deleted."""
+        """(id, name, deleted) of each experiment."""
         return tuple((str(i), str(name), stage == "deleted") for i, name, stage in self._all(_EXPERIMENTS))
 
     def runs(self, experiment: str) -> Sequence[Mapping[str, object]]:
-        """The rows of an experiment's runs, the oldest first."""
+        """The rows of an experiment's runs, oldest first."""
         names = ("id", "name", "status", "started_ms", "finished_ms", "stage")
         return [dict(zip(names, row, strict=True)) for row in self._all(_RUNS, experiment=int(experiment))]
 
@@ -100,7 +100,7 @@ class MlflowTables:
         return {str(key): str(value) for key, value in self._all(_PARAMS, run=run_id)}
 
     def datasets(self, run_id: str) -> int:
-        """How many datasets were logged to a run; 0 in a database that knows none."""
+        """The number of datasets logged to a run; 0 if the database has no such table."""
         try:
             return int(self._all(_DATASETS, run=run_id)[0][0])
         except FileUnreadable:
@@ -111,7 +111,7 @@ class MlflowTables:
         return tuple(str(key) for (key,) in self._all(_KEYS, run=run_id))
 
     def points(self, run_id: str, key: str) -> Column:
-        """Times, steps and values of a metric, in no particular order; NaN as it is."""
+        """Times, steps and values of a metric, unordered. NaN stays NaN."""
         rows = self._all(_POINTS, run=run_id, key=key)
         n = len(rows)
         times, steps = (np.fromiter((int(row[i] or 0) for row in rows), np.int64, n) for i in (0, 1))

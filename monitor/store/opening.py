@@ -1,4 +1,4 @@
-"""Opening a database that may have MLflow's tables too, by the command line or a server without `--mlflow`."""
+"""Opens a database that may also hold MLflow's tables, for the command line or a server without `--mlflow`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from monitor.store.store import Store
 
 
 def open_store(url: str, *, create: bool = True) -> Store:
-    """Open a database; as `Store.open`.
+    """Open a database; see `Store.open`.
 
-    Where MLflow has the runs too, the store renames, tags and restores them there as well, whoever asks for it.
+    If MLflow has the runs too, the store renames, tags and restores them there as well, whoever asks for it.
     """
     found = Store.open(url, create=create)
     if not found.beside_mlflow():
         return found
-    from monitor.store.mlflow import MlflowStore  # a training process without MLflow's tables needs none of it
+    from monitor.store.mlflow import MlflowStore  # imported late: most training processes have no MLflow tables
 
     found.close()
     return MlflowStore.open(url, create=False)

@@ -1,4 +1,4 @@
-"""Reads over many runs at once: what queues, ledgers and waits are made from."""
+"""Reads over many runs at once, for the queue, the ledger and waits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from monitor.store.sql.schema import FINDINGS
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The open runs that something is to be said of, and the rest in numbers, read at one moment.
+    """The open runs that need attention, and counts of the rest, read at one moment.
 
     Attributes:
-        findings: of each of `runs`, what fires.
-        ended: runs that have ended since the time that was asked for.
-        alerts: of each of `runs`, those that ever fired.
+        findings: run id -> firing findings.
+        ended: number of runs that ended since the given time.
+        alerts: run id -> alerts that ever fired.
     """
 
     runs: tuple[RunInfo, ...]
@@ -34,42 +34,42 @@ class Fleet:
 
 
 class Overview(Database):
-    """The reads over many runs."""
+    """The store's reads over many runs."""
 
     def facts(self, run_ids: Sequence[str]) -> dict[str, Facts]:
-        """What the economics of runs rest on, by id."""
+        """The facts from which the economics of runs are computed, by id."""
         with self._read() as connection:
             return facts.facts(connection, run_ids)
 
     def saved(self, run_ids: Sequence[str]) -> dict[str, tuple[Checkpoint, ...]]:
-        """By run, the files that its loop saved, in the order in which it said so."""
+        """Run id -> the checkpoints that its loop saved, in the order reported."""
         with self._read() as connection:
             return facts.checkpoints(connection, run_ids)
 
     def infos(self, run_ids: Sequence[str]) -> dict[str, RunInfo]:
-        """Runs by their ids; those that were deleted too."""
+        """Runs by id, including deleted ones."""
         with self._read() as connection:
             return facts.of_ids(connection, run_ids)
 
     def versions(self, run_ids: Sequence[str]) -> dict[str, int]:
-        """The versions of runs, by id; a run that was deleted has none."""
+        """The versions of runs by id. Deleted runs are left out."""
         with self._read() as connection:
             return facts.versions(connection, run_ids)
 
     def stopped(self, since_ms: int, until_ms: int) -> tuple[tuple[str, Stop], ...]:
-        """The stops that ended a run as stopped within a time, each with the run's id, the oldest first."""
+        """The stops that ended a run within a time span, with the run's id, oldest first."""
         with self._read() as connection:
             return stops.stopped(connection, since_ms, until_ms)
 
     def fleet(self, project: str | None, *, since_ms: int, now_ms: int, most: int = 1000, sparkline: int = 0) -> Fleet:
-        """The open runs that something is to be said of.
+        """The open runs that need attention.
 
         Args:
-            project: of this one; None: of all.
+            project: only this project; None for all.
             since_ms: from when on ended runs are counted.
-            now_ms: which silences are in force.
-            most: runs, at most; the newest.
-            sparkline: values of each small curve; 0 for none.
+            now_ms: decides which silences are in force.
+            most: most runs returned; the newest.
+            sparkline: values per sparkline; 0 for none.
         """
         with self._read() as connection:
             found = facts.troubled(connection, project, most)

@@ -1,4 +1,4 @@
-"""What anybody may read: runs, series, curves, findings, events."""
+"""The reads of a store: runs, series, curves, findings, events."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ from monitor.wire import Event
 class Reads(Database):
     """The reads of a store.
 
-    Where a method takes `within`, runs of other projects than this one count as not there.
+    In methods that take `within`, runs of other projects count as missing.
     """
 
     def runs(
         self, wanted: RunQuery | None = None, *, within: str | None = None, **filters: Unpack[RunFilters]
     ) -> RunPage:
-        """A page of the list of runs.
+        """A page of the run list.
 
         Args:
             wanted: which runs, and how; None: the newest.
-            within: only runs of this project, next to all other filters.
-            **filters: fields of `RunQuery` to change in it.
+            within: only runs of this project, in addition to all other filters.
+            **filters: fields of `RunQuery` to change in `wanted`.
 
         Raises:
             QueryError: the query cannot be read; it points at the character.
@@ -73,13 +73,13 @@ class Reads(Database):
         """A run by its id, a unique prefix of it, or a unique name.
 
         Raises:
-            RunNotFound: none, or several.
+            RunNotFound: no run matches, or several do.
         """
         with self._read() as connection:
             return run_list.find_run(connection, ref, within=within)
 
     def projects(self, *, within: str | None = None) -> tuple[tuple[str, int], ...]:
-        """Projects by name, with how many runs they hold."""
+        """Projects by name, with their number of runs."""
         with self._read() as connection:
             return run_list.list_projects(connection, within)
 
@@ -90,10 +90,10 @@ class Reads(Database):
     def history(
         self, run_id: str, key: str, *, lo: float | None = None, hi: float | None = None, attempt: int | None = None
     ) -> Points:
-        """All points of a series, or those with lo <= step <= hi, in the order of their steps.
+        """All points of a series, or those with lo <= step <= hi, sorted by step.
 
         Args:
-            attempt: the points that this attempt logged, hidden ones too; None for the curve, on which the newest
+            attempt: only the points of this attempt, hidden ones included; None for the curve, on which the newest
                 attempt's points win.
 
         Raises:
@@ -112,15 +112,15 @@ class Reads(Database):
         attempt: int | None = None,
         size: int = PORTION,
     ) -> Generator[Points]:
-        """What `history` reads, in the same order, in batches: memory does not grow with the series.
+        """Like `history`, but in batches, with memory that does not grow with the series.
+
+        One read transaction lasts until the last batch is taken or the iterator is closed.
 
         Args:
-            size: points of a batch, at most; >= 1.
-
-        One read transaction lasts until the last batch was taken or the iterator is closed.
+            size: most points in a batch; >= 1.
 
         Raises:
-            SeriesNotFound: when the first batch is asked for; the run has no such series.
+            SeriesNotFound: on the first batch: the run has no such series.
         """
         with self._read() as connection:
             yield from history.stream_history(connection, run_id, key, lo=lo, hi=hi, attempt=attempt, size=size)
@@ -136,13 +136,13 @@ class Reads(Database):
         width: int = 2000,
         smoothing: float = 0.0,
     ) -> Curve:
-        """A series reduced to what a screen shows: every extreme, every gap and both ends are kept.
+        """A series reduced to what a screen shows. Every extreme, every gap and both ends are kept.
 
         Args:
             x: `step`, `epoch`, `wall_time` (milliseconds since the epoch) or `relative` (seconds since the start).
             lo: left end of the window, in units of x.
             hi: right end of the window.
-            width: pixels, 1 to 100000; at most about 4 points a pixel come back.
+            width: pixels, 1 to 100000; returns at most about 4 points per pixel.
             smoothing: weight of the past in an exponential moving average over all points, [0, 1); 0 for none.
 
         Raises:
@@ -162,11 +162,11 @@ class Reads(Database):
         width: int = 2000,
         within: str | None = None,
     ) -> tuple[Curve, ...]:
-        """Several series, of one run or of many, reduced to what a screen shows, in one read transaction.
+        """Several series, of one run or many, reduced to what a screen shows, in one read transaction.
 
         Args:
             wanted: the series, each with its smoothing.
-            x: the axis, and so on as in `curve`.
+            x: the axis; this and the rest as in `curve`.
 
         Raises:
             RunNotFound: the run does not exist, or was deleted.
@@ -184,7 +184,7 @@ class Reads(Database):
             )
 
     def positions(self, run_id: str, keys: Sequence[str], steps: Sequence[int], *, x: str) -> tuple[float | None, ...]:
-        """As `RunView.positions`; the steps are int64.
+        """See `RunView.positions`. The steps are int64.
 
         Raises:
             SeriesNotFound: the run has no such series.
@@ -194,10 +194,10 @@ class Reads(Database):
             return read_positions(connection, run_id, keys, steps, x=x)
 
     def snapshot(self, ref: str, *, within: str | None = None) -> RunSnapshot:
-        """A run by its id, a unique prefix of it, or a unique name, with all but its points and events.
+        """A run by its id, a unique prefix of it, or a unique name, with everything but its points and events.
 
         Raises:
-            RunNotFound: none, or several.
+            RunNotFound: no run matches, or several do.
         """
         with self._read() as connection:
             info = run_list.find_run(connection, ref, within=within)
@@ -219,7 +219,7 @@ class Reads(Database):
             return _findings(connection, run_id)
 
     def counts(self, run_id: str) -> Counts:
-        """How many points the engine saw, and which series it does not judge.
+        """How many points the engine has seen, and which series it does not judge.
 
         Raises:
             RunNotFound: no run has this id.
@@ -232,7 +232,7 @@ class Reads(Database):
         return Counts(**{**data, "unmapped": unmapped})
 
     def diagnosis(self, run_id: str) -> Diagnosis:
-        """The whole judgement on a run, as it stands.
+        """The complete current diagnosis of a run.
 
         Raises:
             RunNotFound: no run has this id.
@@ -251,36 +251,36 @@ class Reads(Database):
         )
 
     def engine_state(self, run_id: str) -> State | None:
-        """What the engine remembers of a run, not to be changed; None where that is nothing, or of another version."""
+        """The engine's state of a run, not to be changed; None if there is none, or it is of another version."""
         with self._read() as connection:
             return _state(connection, run_id)
 
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
-        """The files that the loop saved, in the order in which it said so."""
+        """The checkpoints that the loop saved, in the order reported."""
         with self._read() as connection:
             return facts.checkpoints(connection, [run_id])[run_id]
 
     def stops(self, run_id: str) -> tuple[Stop, ...]:
-        """The stops of a run: asked for, or advised and obeyed, by number."""
+        """The stops of a run by number: those requested, and those advised and obeyed."""
         with self._read() as connection:
             return stops.read(connection, run_id)
 
     def capture(self, run_id: str) -> Mapping[str, object]:
-        """What was recorded of a run's surroundings; empty where nothing was."""
+        """What was recorded about a run's environment; empty if nothing was."""
         query = select(RUNS.c.capture).where(RUNS.c.run_id == run_id)
         with self._read() as connection:
             found = connection.execute(query).scalar_one_or_none()
         return found if isinstance(found, Mapping) else {}
 
     def events(self, run_id: str) -> tuple[Event, ...]:
-        """Everything that happened in a run besides points, in the order of arrival."""
+        """Everything that happened in a run besides points, in order of arrival."""
         columns = (EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
         query = select(*columns).where(EVENTS.c.run_id == run_id).order_by(EVENTS.c.id)
         with self._read() as connection:
             return tuple(Event(**row) for row in connection.execute(query).mappings())
 
     def newest_events(self, run_id: str, kind: str, limit: int) -> tuple[Event, ...]:
-        """The newest events of one kind, the newest first."""
+        """The newest events of one kind, newest first."""
         columns = (EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
         mine = (EVENTS.c.run_id == run_id) & (EVENTS.c.kind == kind)
         query = select(*columns).where(mine).order_by(EVENTS.c.id.desc()).limit(limit)
@@ -288,11 +288,11 @@ class Reads(Database):
             return tuple(Event(**row) for row in connection.execute(query).mappings())
 
     def numbered_events(self, run_id: str, after: int, limit: int) -> tuple[tuple[int, Event], ...]:
-        """Events behind one of them, each with its number, in the order of arrival.
+        """The events after a given one, each with its number, in order of arrival.
 
         Args:
-            after: the number of the one before; 0 for the first.
-            limit: events, at most.
+            after: the number of the event before; 0 for the first.
+            limit: most events returned.
         """
         columns = (EVENTS.c.id, EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
         query = (
@@ -303,12 +303,12 @@ class Reads(Database):
         return tuple((row.pop("id"), Event(**row)) for row in rows)
 
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
-        """What a training wrote, oldest first.
+        """What a training printed, oldest first.
 
         Args:
-            search: only pieces that hold this text, in any case of its letters.
-            after: only pieces behind this one, by its id; negative: the last ones.
-            limit: pieces, at most.
+            search: only pieces that contain this text, ignoring case.
+            after: only pieces after the one with this id; negative: the last ones.
+            limit: most pieces returned.
         """
         columns = (OUTPUT.c.id, OUTPUT.c.time_ms, OUTPUT.c.stream, OUTPUT.c.step, OUTPUT.c.position, OUTPUT.c.text)
         query = select(*columns).where(OUTPUT.c.run_id == run_id).limit(limit)
@@ -335,10 +335,10 @@ class Reads(Database):
             return tuple(Media(**row) for row in connection.execute(query).mappings())
 
     def media_content(self, run_id: str, media_id: int) -> tuple[str, bytes]:
-        """The type and the content of one of them.
+        """The MIME type and the content of an image, table or histogram.
 
         Raises:
-            MediaNotFound: the run has none of this id, or no longer.
+            MediaNotFound: the run has none of this id, or no longer keeps it.
         """
         query = select(MEDIA.c.mime, MEDIA.c.content).where(MEDIA.c.run_id == run_id, MEDIA.c.id == media_id)
         with self._read() as connection:
@@ -355,14 +355,14 @@ class Reads(Database):
 def _series(connection: Connection, run_id: str) -> list[SeriesState]:
     query = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == run_id).order_by(SERIES.c.series)
     found = [SeriesState.from_row(row) for row in connection.execute(query).mappings()]  # type: ignore[arg-type]  # keys are strings
-    for state in [state for state in found if state.judged]:  # the first of a role is the one that is judged
+    for state in [state for state in found if state.judged]:  # list the judged series first within its role
         first = next(at for at, other in enumerate(found) if other.role == state.role)
         found.insert(first, found.pop(next(at for at, other in enumerate(found) if other is state)))
     return found
 
 
 def _described(connection: Connection, run_id: str) -> tuple[tuple[Regime, ...], Progress]:
-    """What the curves did and how the run gets on."""
+    """What the curves did, and the run's progress."""
     known = _state(connection, run_id)
     return ((), Progress()) if known is None else _told(known)
 
@@ -374,7 +374,7 @@ def _state(connection: Connection, run_id: str) -> State | None:
 
 @lru_cache(256)
 def _unpacked(stored: bytes) -> State | None:
-    """The engine's state; None for one of another version, which the next batch replaces."""
+    """The engine's state; None if it is of another version, which the next batch replaces."""
     try:
         return State.from_bytes(sealed.opened(stored))
     except RulesError:

@@ -1,8 +1,7 @@
-"""How long runs are kept: the policy of a store, project by project, and one round of carrying it out.
+"""How long runs are kept: the retention policy of a store, by project, and one round of applying it.
 
-A round deletes the runs that ended too long ago, downsamples the curves of those that ended long enough ago, if a
-project asks for it, and permanently removes what was deleted long enough ago. The next round finishes what an
-interrupted one left.
+A round deletes runs that ended too long ago, downsamples old curves if their project asks for it, and purges runs that
+were deleted long enough ago. If a round is interrupted, the next one finishes it.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ class Policy:
     """How long runs are kept.
 
     Attributes:
-        keep_days: by project, days after its end at which a run is deleted; projects without an entry keep all.
-        thin_days: by project, days after its end at which a run's curves are downsampled; without an entry never.
-        thin_points: about how many points of a series are kept then, >= 500.
-        purge_days: days that a deleted run can be restored.
+        keep_days: project -> days after its end at which a run is deleted; a project without an entry keeps all.
+        thin_days: project -> days after its end at which a run's curves are downsampled; without an entry never.
+        thin_points: about how many points a downsampled series keeps, >= 500.
+        purge_days: days for which a deleted run can be restored.
     """
 
     keep_days: Mapping[str, float] = field(default_factory=dict)
@@ -46,11 +45,11 @@ class Policy:
         )
 
     def kept_for(self, project: str) -> float | None:
-        """Days that a run of a project is kept after its end, None for ever."""
+        """Days that a run of a project is kept after its end; None forever."""
         return self.keep_days.get(project, self.keep_days.get(EVERY_OTHER))
 
     def thinned_after(self, project: str) -> float | None:
-        """Days after its end at which a run of a project is downsampled, None for never."""
+        """Days after its end at which a run of a project is downsampled; None for never."""
         return self.thin_days.get(project, self.thin_days.get(EVERY_OTHER))
 
 
@@ -60,7 +59,7 @@ class Kept:
 
     Attributes:
         deleted: runs that can be restored until they are purged.
-        thinned: (run, points kept, points dropped); in a dry run both are 0.
+        thinned: (run, points kept, points removed); both are 0 in a dry run.
         purged: runs that are permanently removed.
     """
 
@@ -78,16 +77,16 @@ def keep(
     dry_run: bool = False,
     thinned: Callable[[str, int, int], None] | None = None,
 ) -> Kept:
-    """Carry a policy out once.
+    """Apply a policy once.
 
     Args:
         now_ms: milliseconds since the epoch.
         project: delete and downsample only runs of this project; None for all.
-        dry_run: look, and change nothing.
-        thinned: called after each downsampled run with (run, points kept, points dropped).
+        dry_run: report what would be done, and change nothing.
+        thinned: called after each downsampled run with (run, points kept, points removed).
 
     Raises:
-        StoreError: the database refused; what was done before that stays done.
+        StoreError: the database refused; what was done before stays done.
     """
     deleted: list[str] = []
     thin: list[tuple[str, int, int]] = []
@@ -111,7 +110,7 @@ def keep(
 
 
 def _before(now_ms: int, days: float) -> int:
-    """The time that is so many days ago, itself included."""
+    """The time `days` ago, including that millisecond."""
     return now_ms - int(days * _DAY_MS) + 1
 
 

@@ -1,4 +1,4 @@
-"""The stops that a run is asked for, and who changed it, within a write transaction."""
+"""The stops requested of a run, and the audit of its changes, within a write transaction."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class StoppedRun(AlertedRun):
     """A locked run that can be asked to stop."""
 
     def audit(self, action: str, by: Caller, detail: str = "", *, target: str | None = None) -> None:
-        """Write down in the audit log, together with the change itself, who changed the run.
+        """Record in the audit log who changed the run, in the transaction of the change.
 
         Args:
             action: such as "run.stop".
             by: who did it.
-            detail: what is to be said besides the run's name.
+            detail: details besides the run's name.
             target: the id of what was changed; None for the run.
         """
         entry = AuditEntry(
@@ -39,7 +39,7 @@ class StoppedRun(AlertedRun):
         return stops.read(self._link.plain, self.run_id)
 
     def add_stop(self, stop: Stop) -> Stop:
-        """Keep a stop, under the next number of the run."""
+        """Store a stop under the run's next number."""
         number = self.counter("stop_count") + 1
         self.set(stop_count=number)
         numbered = replace(stop, id=number)
@@ -51,7 +51,7 @@ class StoppedRun(AlertedRun):
         stops.change(self._link.plain, self.run_id, number, **columns)
 
     def request_stop(self, who: str, reason: str, rule: str | None = None) -> Stop:
-        """Ask the loop to stop; where it was asked before, the stop that is open stays as it is."""
+        """Ask the loop to stop. If a stop is already open, it stays as it is."""
         known = self.open_stop()
         if known is not None:
             return known
@@ -65,19 +65,19 @@ class StoppedRun(AlertedRun):
         return stop
 
     def open_stop(self) -> Stop | None:
-        """The stop that the loop is asked for; None where it is asked for none."""
+        """The stop that the loop is currently asked for; None if there is none."""
         number = self.get("stop_request")
         return None if number is None else next((stop for stop in self.stops() if stop.id == number), None)
 
     def move_stop(self, stop: Stop, **columns: object) -> Stop:
-        """Note how far the open stop is."""
+        """Record the progress of the open stop."""
         moved = replace(stop, **columns)  # type: ignore[arg-type]  # fields of a stop
         self.change_stop(stop.id, **columns)
         self.set(stop_state=str(moved.state))
         return moved
 
     def close_stop(self, stop: Stop, **columns: object) -> Stop:
-        """End the open stop: withdrawn, refused, or finished with the run."""
+        """Close the open stop: withdrawn, refused, or finished with the run."""
         moved = self.move_stop(stop, **columns)
         self.set(stop_request=None)
         if moved.finished_ms is None:

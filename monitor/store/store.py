@@ -1,8 +1,8 @@
-"""The store: the one door to the database.
+"""The store: the only access to the database.
 
-What may change what: `write` is for `ingest` and the jobs alone; everything else reads, or changes one row of the
-outbox or of a mirror's book. Every write is one transaction on one run. Reads of several statements see one state of
-the database. A store may be used from any thread, and again in a forked child, which gets connections of its own.
+Who may change what: `write` is only for `ingest` and the jobs. Everything else reads, or changes a single row of the
+outbox or of a mirror's progress. Every write is one transaction on one run. Reads of several statements see one
+consistent state. A store may be used from any thread, and again in a forked child, which gets its own connections.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _RETENTION = Caller(name="retention", access=Access.ADMIN)
 
 
 class Store(Reads, Overview, Alerting, Tokens):
-    """Runs and their points in SQLite or PostgreSQL; made by `Store.open`."""
+    """Runs and their points in SQLite or PostgreSQL. Created by `Store.open`."""
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Self:
@@ -51,7 +51,7 @@ class Store(Reads, Overview, Alerting, Tokens):
 
         Args:
             url: `sqlite:///FILE` or `postgresql://…`.
-            create: make the tables where the database has none.
+            create: create the tables if the database has none.
 
         Raises:
             SchemaMismatch: the database is older or newer than this code; the message names the command that helps.
@@ -69,7 +69,7 @@ class Store(Reads, Overview, Alerting, Tokens):
         return cls(engine)
 
     def beside_mlflow(self) -> bool:
-        """True where MLflow's tables are in the same database, and the runs are tied to them."""
+        """True if MLflow's tables are in the same database and the runs are tied to them."""
         with self._read() as connection:
             return tied(connection)
 
@@ -79,7 +79,7 @@ class Store(Reads, Overview, Alerting, Tokens):
             return work.live_runs(connection)
 
     def gauges(self) -> Gauges:
-        """How many runs and alerts there are now."""
+        """The current number of runs and alerts."""
         with self._read() as connection:
             return work.gauges(connection)
 
@@ -92,14 +92,14 @@ class Store(Reads, Overview, Alerting, Tokens):
         seen_heartbeat_ms: int | None = None,
         alert: Alert | None = None,
     ) -> bool:
-        """Change a live run's status, unless it has moved since it was looked at.
+        """Change a live run's status, unless it has changed since it was read.
 
         Args:
-            seen_heartbeat_ms: the heartbeat on which the decision rests; None to decide in any case.
-            alert: what to put into the outbox if the status is changed.
+            seen_heartbeat_ms: the heartbeat on which the decision is based; None to decide in any case.
+            alert: put into the outbox if the status is changed.
 
         Returns:
-            False where the run is gone, has ended, has that status already, or has beaten since.
+            False if the run is gone, has ended, already has that status, or has sent a heartbeat since.
         """
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
@@ -117,14 +117,14 @@ class Store(Reads, Overview, Alerting, Tokens):
             return True
 
     def request_stop(self, run_id: str, who: str, *, now_ms: int, reason: str = "", by: Caller | None = None) -> Stop:
-        """Ask a run's loop to stop; it receives that with the next reply.
+        """Ask a run's loop to stop. The next reply tells it.
 
         Args:
-            who: the name that the loop is given.
-            by: who asks, for the audit log; None for nobody that it should name.
+            who: the name shown to the loop.
+            by: who asks, for the audit log; None to record nobody.
 
         Returns:
-            The stop; the one that is open where the loop was asked before.
+            The stop; if one is already open, that one.
 
         Raises:
             RunNotFound: no run has this id.
@@ -140,11 +140,11 @@ class Store(Reads, Overview, Alerting, Tokens):
             return tx.request_stop(who, reason)
 
     def withdraw_stop(self, run_id: str, who: str, *, now_ms: int, by: Caller | None = None) -> Stop:
-        """Take a stop back that the loop has not received yet.
+        """Withdraw a stop that the loop has not received yet.
 
         Args:
-            who: the name that the stop's note gives.
-            by: who asks, for the audit log; None for nobody that it should name.
+            who: the name shown in the stop's note.
+            by: who asks, for the audit log; None to record nobody.
 
         Raises:
             RunNotFound: no run has this id.
@@ -163,7 +163,7 @@ class Store(Reads, Overview, Alerting, Tokens):
             return tx.close_stop(stop, withdrawn_ms=now_ms, note=f"withdrawn by {who}"[:250])
 
     def edit(self, run_id: str, edit: RunEdit, *, now_ms: int, by: Caller | None = None) -> None:
-        """Change a run's name, note and tags, as a person asked for it.
+        """Change a run's name, note and tags at a person's request.
 
         Args:
             by: who changes it, for the audit log.
@@ -181,12 +181,12 @@ class Store(Reads, Overview, Alerting, Tokens):
                 tx.audit("run.edit", by)
 
     def views(self, page: str, *, within: str | None = None) -> tuple[SavedView, ...]:
-        """The saved views of one of the dashboard's pages: a project's, or those of who sees all projects."""
+        """The saved views of a dashboard page: a project's, or those of people who see all projects."""
         with self._read() as connection:
             return views.saved(connection, page, within)
 
     def save_view(self, view: SavedView, *, by: Caller, within: str | None = None) -> SavedView:
-        """Keep a view of the dashboard; one of the same page and name is replaced.
+        """Save a view of the dashboard, replacing one of the same page and name.
 
         Args:
             by: who saves it, for the audit log.
@@ -200,7 +200,7 @@ class Store(Reads, Overview, Alerting, Tokens):
             return kept
 
     def forget_view(self, page: str, name: str, *, now_ms: int, by: Caller, within: str | None = None) -> None:
-        """Delete a saved view, where it exists."""
+        """Delete a saved view if it exists."""
         with self._change() as connection:
             if views.forget(connection, page, name, within):
                 record(connection, "view.delete", f"{page}/{name}", by, now_ms, project=within)
@@ -208,7 +208,7 @@ class Store(Reads, Overview, Alerting, Tokens):
     def changed_runs(
         self, target: str, limit: int = 100, *, without: Collection[str] = ()
     ) -> tuple[tuple[RunInfo, str | None], ...]:
-        """Runs that a mirror has not seen in their present version, with their id there (None: not yet there).
+        """Runs whose current version a mirror has not seen, with their id there (None: not there yet).
 
         Unfinished ones come first.
 
@@ -219,50 +219,50 @@ class Store(Reads, Overview, Alerting, Tokens):
             return mirror.changed_runs(connection, target, limit, without)
 
     def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
-        """Note that a mirror has a run up to a version."""
+        """Record that a mirror has a run up to a version."""
         with self._change() as connection:
             mirror.exported(connection, run_id, target, version, external_id)
 
     def mirrored_as(self, run_id: str, target: str, external_id: str, *, instead_of: str | None) -> str:
-        """Put down under which id a mirror has a run, unless another server was first.
+        """Record a run's id in a mirror, unless another server was first.
 
         Args:
-            instead_of: the id that was known before, None for none.
+            instead_of: the previously recorded id; None for none.
 
         Returns:
-            The id that is put down, by this server or by another one.
+            The id that is recorded, by this server or another.
         """
         with self._change() as connection:
             return mirror.mirrored_as(connection, run_id, target, external_id, instead_of)
 
     def mirrored_ids(self, target: str, limit: int) -> tuple[str, ...]:
-        """The ids that a mirror gave to its newest runs."""
+        """A mirror's ids of its newest runs."""
         with self._read() as connection:
             return mirror.newest_ids(connection, target, limit)
 
     def mirror_again(self, target: str) -> None:
-        """Take every run for one that a mirror has not seen in its present version."""
+        """Treat every run as changed since a mirror last saw it."""
         with self._change() as connection:
             mirror.start_again(connection, target)
 
     def arrived(self, run_id: str, target: str, most: int) -> tuple[mirror.Arrived, ...]:
-        """Points that a mirror has not got yet, about `most` of all series together."""
+        """Points that a mirror still lacks, about `most` over all series."""
         with self._read() as connection:
             return tuple(mirror.arrived(connection, run_id, target, most))
 
     def mirrored(self, run_id: str, target: str, far: Sequence[tuple[mirror.Arrived, int]]) -> None:
-        """Note how many points a mirror has of each of what `arrived` gave."""
+        """Record how many points a mirror now has of each result of `arrived`."""
         with self._change() as connection:
             mirror.note(connection, run_id, target, far)
 
     def delete(self, run_id: str, *, now_ms: int, by: Caller | None = None) -> None:
-        """Hide a run from all lists; its name is free at once, its rows stay until `purge`.
+        """Hide a run from all lists. Its name is free at once; its rows stay until `purge`.
 
         Args:
             by: who deletes it, for the audit log.
 
         Raises:
-            RunNotFound: no run has this id, or it is deleted already.
+            RunNotFound: no run has this id, or it is already deleted.
         """
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
@@ -273,21 +273,21 @@ class Store(Reads, Overview, Alerting, Tokens):
                 tx.audit("run.delete", by)
 
     def deleted(self, *, within: str | None = None) -> tuple[tuple[RunInfo, int], ...]:
-        """The runs that `restore` can bring back with when they were deleted, ms since the epoch; the latest first."""
+        """The runs that `restore` can bring back, with the time of deletion (ms since the epoch), latest first."""
         with self._read() as connection:
             return run_list.list_deleted(connection, within)
 
     def restore(self, ref: str, *, now_ms: int, by: Caller | None = None, within: str | None = None) -> RunInfo:
-        """Bring a deleted run back that was not purged yet.
+        """Restore a deleted run that is not purged yet.
 
         Args:
-            ref: its id, a prefix of it that no other deleted run shares, or a name that no other has.
+            ref: its id, or a prefix of it or a name that is unique among the deleted runs.
             now_ms: milliseconds since the epoch.
             by: who restores it, for the audit log.
             within: only a run of this project.
 
         Raises:
-            RunNotFound: no deleted run is called so, or several are.
+            RunNotFound: no deleted run matches, or several do.
         """
         with self._read() as connection:
             found = run_list.find_run(connection, ref, deleted=True, within=within)
@@ -300,12 +300,12 @@ class Store(Reads, Overview, Alerting, Tokens):
         return found
 
     def retirable(self, *, before_ms: int, project: str | None = None, limit: int = 100_000) -> tuple[str, ...]:
-        """The runs that `retire` would delete, the oldest first."""
+        """The runs that `retire` would delete, oldest first."""
         with self._read() as connection:
             return expired.retired(connection, project, before_ms, limit)
 
     def purgeable(self, *, before_ms: int, limit: int = 100_000) -> tuple[str, ...]:
-        """The runs that `purge` would remove, the oldest first."""
+        """The runs that `purge` would remove, oldest first."""
         with self._read() as connection:
             return expired.purgeable(connection, before_ms, limit)
 
@@ -315,11 +315,11 @@ class Store(Reads, Overview, Alerting, Tokens):
             return expired.thinnable(connection, project, before_ms, points)
 
     def retire(self, *, before_ms: int, now_ms: int, project: str | None = None, limit: int = 1000) -> tuple[str, ...]:
-        """Delete runs that ended before a time, of one project or of all; the ids of those deleted now.
+        """Delete runs that ended before a time, of one project or all. Returns their ids.
 
         Args:
             before_ms: milliseconds since the epoch.
-            limit: runs to delete at most; call again while it is reached.
+            limit: most runs to delete; call again while it is reached.
         """
         found = self.retirable(before_ms=before_ms, project=project, limit=limit)
         for run_id in found:
@@ -343,14 +343,14 @@ class Store(Reads, Overview, Alerting, Tokens):
 
         Args:
             before_ms: milliseconds since the epoch.
-            points: about how many of each series to keep, >= 500; a series within twice as many is left alone.
-            project: of this project alone; None for all.
+            points: about how many points of each series to keep, >= 500; a series of up to twice as many is left alone.
+            project: only this project; None for all.
 
         Yields:
-            Run id, points kept, points left out; of each run where points were left out.
+            Run id, points kept, points removed; only for runs where points were removed.
 
         Raises:
-            WireError: too few points are asked for.
+            WireError: `points` is too small.
         """
         if points < LEAST:
             raise WireError("points", f"must be at least {LEAST}, got {points}")
@@ -363,14 +363,14 @@ class Store(Reads, Overview, Alerting, Tokens):
                 yield run_id, kept, left_out
 
     def compactable(self, limit: int = 100) -> tuple[str, ...]:
-        """Runs that have ended and whose chunks are not finally merged yet."""
+        """Ended runs whose chunks have not had their final merge."""
         ended = RUNS.c.status.not_in(work.LIVE)
         query = select(RUNS.c.run_id).where(ended, RUNS.c.compacted.is_(False)).limit(limit)
         with self._read() as connection:
             return tuple(connection.execute(query).scalars())
 
     def compact(self, run_id: str, *, now_ms: int) -> int:
-        """Merge all that can be merged of a run's chunks; how many chunks that saved."""
+        """Merge the chunks of a run as far as possible. Returns how many chunks that saved."""
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
                 return 0

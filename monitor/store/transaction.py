@@ -1,8 +1,8 @@
-"""One write transaction on one run: all that `ingest` and the jobs may change, committed together or not at all.
+"""A write transaction on one run: everything that `ingest` and the jobs may change, committed together or not at all.
 
-The first statement takes the lock: on SQLite that of the file, so that two writers never start as readers and then
-refuse each other; on PostgreSQL the run's row, and nothing else, so that runs never wait for each other. Ids within
-the run come from counters in that row. What is set on the run is collected and written once, at the end.
+The first statement takes the lock. On SQLite it is the lock of the file, so that two writers never both start as
+readers and then deadlock. On PostgreSQL it is the run's row only, so that runs never wait for each other. Ids within
+the run come from counters in that row. Changes to the run's row are collected and written once, at the end.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ _FORGET_CHECKPOINT: Final = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What a transaction will surely look at: read together with the lock, so that it is waited for once.
+    """What a transaction will certainly read. It is requested together with the lock, which saves a round trip.
 
     Attributes:
         writer: the writer's name.
@@ -113,11 +113,11 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What the store knows of a writer.
+    """What the store knows about a writer.
 
     Attributes:
-        attempt: the one its points belong to.
-        joined: it is an extra writer of another writer's attempt.
+        attempt: the attempt that its points belong to.
+        joined: True if it is an additional writer of another writer's attempt.
         acked: how many of its records are stored.
     """
 
@@ -128,7 +128,7 @@ class Writer:
 
 @dataclass(slots=True)
 class _Asked:
-    """Answers to what was asked along with the lock, each taken once."""
+    """Answers requested along with the lock; each is used once."""
 
     writers: dict[str, Answer] = field(default_factory=dict)
     series: Answer | None = None
@@ -136,12 +136,7 @@ class _Asked:
 
 
 class Transaction(StoppedRun):
-    """A write transaction on one run; made by `Store.write`.
-
-    Attributes:
-        run_id: the run, whether it exists yet or not.
-        now_ms: the time of the transaction, milliseconds since the epoch.
-    """
+    """A write transaction on one run. Created by `Store.write`."""
 
     def __init__(self, link: Link, run_id: str, now_ms: int, ahead: Ahead | None = None) -> None:
         super().__init__(link, run_id, now_ms)
@@ -154,16 +149,17 @@ class Transaction(StoppedRun):
                 self._asked.state = link.ask(_STATE, self._place)
         self._row = locked.first()
         if self._row is None:
-            self._asked = _Asked()  # nothing was locked: another process may create the run now
+            # no row, so nothing is locked: another process may create the run, and these answers may be stale
+            self._asked = _Asked()
 
     def writer(self, name: str) -> Writer | None:
-        """A writer of the run, None where it has never written."""
+        """A writer of the run; None if it has never written."""
         answer = self._asked.writers.pop(name, None) or self._link.ask(_WRITER, {"run": self.run_id, "name": name})
         row = answer.first()
         return None if row is None else Writer(**row)  # type: ignore[arg-type]  # the columns have these types
 
     def add_writer(self, name: str, attempt: int, *, joined: bool) -> Writer:
-        """Take up a writer that has stored nothing yet."""
+        """Add a writer that has stored nothing yet."""
         row = {"run_id": self.run_id, "writer": name, "attempt": attempt, "joined": joined, "acked": 0}
         self._link.tell(_NEW_WRITER, row)
         return Writer(attempt, joined, 0)
@@ -173,7 +169,7 @@ class Transaction(StoppedRun):
         self._link.tell(_ACK, {"run": self.run_id, "name": name, "records": records, "nth": attempt})
 
     def append(self, attempt: int, keys: Sequence[str], columns: Columns) -> Appended:
-        """Store points, with their series' summaries; see `append.append_points`."""
+        """Store points and update their series' summaries; see `append.append_points`."""
         count, asked, self._asked.series = self.counter("series_count"), self._asked.series, None
         done = append.append_points(self._link, self.run_id, attempt, keys, columns, count, asked, self._said)
         self.set(series_count=done.series_count, compacted=False)
@@ -185,7 +181,7 @@ class Transaction(StoppedRun):
         return replace(done, moved=done.moved or game != done.reading.game)
 
     def say(self, roles: Mapping[str, str]) -> bool:
-        """Keep what the user says of the series' names; whether what is judged of the stored ones changes by it."""
+        """Store what the user says about the series' names. Returns whether it changes which series are judged."""
         self.set(roles=dict(roles))
         reading, moved = naming.reread(self._link, self.run_id, self._said())
         if reading.roles:
@@ -197,7 +193,10 @@ class Transaction(StoppedRun):
         return said_of(said) if isinstance(said, Mapping) else NOTHING
 
     def _keep(self, reading: Reading, *, anew: bool) -> None:
-        """Keep what the names were taken for, and the summaries of what is judged where that has changed."""
+        """Store the reading of the names.
+
+        If the judged series have changed, update their summaries in the run's row.
+        """
         self.set(reading=reading.to_dict(), goal_rises=reading.goal_rises)
         if anew:
             self.set(**naming.summaries(self._link, self.run_id, rises=bool(reading.goal_rises)))
@@ -207,16 +206,16 @@ class Transaction(StoppedRun):
         return frozenset(str(row["key"]) for row in self._link.ask(_KEYS, self._place).all())
 
     def engine_state(self) -> bytes | None:
-        """What the engine remembers of the run, None where it was never started; empty where that is damaged."""
+        """The engine's state of the run; None if it was never started, empty if the stored state is damaged."""
         asked, self._asked.state = self._asked.state, None
         row = (asked or self._link.ask(_STATE, self._place)).first()
         return None if row is None else sealed.opened(bytes(row["state"]))  # type: ignore[call-overload]  # a blob
 
     def save_engine(self, state: bytes, rules_hash: str, *, new: bool) -> None:
-        """Keep what the engine remembers.
+        """Store the engine's state.
 
         Args:
-            new: it remembers nothing so far.
+            new: True if no state is stored yet.
         """
         state = sealed.sealed(state)
         if new:
@@ -225,16 +224,16 @@ class Transaction(StoppedRun):
             self._link.tell(_SAVE_STATE, {"run": self.run_id, "remembered": state, "rules": rules_hash})
 
     def judged(self, since: int = 1) -> dict[str, Points]:
-        """The curves that the engine judges, by role, with all that this transaction has stored.
+        """The curves that the engine judges, by role, including what this transaction has stored.
 
         Args:
-            since: from where this attempt, or one after it, begins.
+            since: only from where this attempt, or a later one, begins.
         """
         found = self._link.ask(_JUDGED, self._place).all()
         return {str(row["role"]): self._curve(str(row["key"]), since) for row in found}
 
     def parts(self, since: int = 1) -> dict[str, Points]:
-        """The parts of a composite loss, by their series, in the order in which these first appeared; as `judged`."""
+        """Like `judged`, for the parts of a composite loss, by series in order of first appearance."""
         found = self._link.ask(_PARTS, {**self._place, "of_role": str(Role.PART)}).all()
         return {str(row["key"]): self._curve(str(row["key"]), since) for row in found}
 
@@ -248,29 +247,29 @@ class Transaction(StoppedRun):
         return read(min((float(steps[0]) for steps in own if len(steps)), default=math.inf), None)
 
     def events(self, kind: str) -> tuple[Event, ...]:
-        """The events of one kind that are stored, in the order of arrival."""
+        """The stored events of one kind, in order of arrival."""
         query = select(EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data).where(
             EVENTS.c.run_id == self.run_id, EVENTS.c.kind == kind
         )
         return tuple(Event(**row) for row in self._link.plain.execute(query.order_by(EVENTS.c.id)).mappings())
 
     def findings(self) -> tuple[Finding, ...]:
-        """What the engine found so far, by number."""
+        """The findings so far, by number."""
         return tuple(rows.finding(row) for row in self._link.ask(_FOUND, self._place).all())
 
     def forget_findings(self) -> None:
-        """Delete what the engine found, because it judges the run anew."""
+        """Delete the findings, because the run is judged again."""
         self._link.tell(_FORGET, self._place)
 
     def save_findings(self, findings: Sequence[Finding]) -> None:
-        """Insert findings, or bring those of the same number up to date."""
+        """Insert findings, or update those with the same number."""
         if not findings:
             return
         found = [rows.finding_row(self.run_id, finding) for finding in findings]
         self._link.tell(_SAVE_FINDINGS, *found)
 
     def add_events(self, writer: str, events: Sequence[Event]) -> None:
-        """Keep every event as it came; the files that checkpoints name also in a table of their own."""
+        """Store events unchanged. Checkpoints also go into a table of their own."""
         if not events:
             return
         first = self.counter("event_count") + 1
@@ -289,7 +288,8 @@ class Transaction(StoppedRun):
         ]
         self._link.tell(_NEW_EVENTS, *found)
         checkpoints = [(n, event) for n, event in enumerate(events, start=first) if event.kind == "checkpoint"]
-        newest = {str(event.data["path"]): (n, event) for n, event in checkpoints}  # a path is one file, the last one
+        # saving to the same path again overwrites the file
+        newest = {str(event.data["path"]): (n, event) for n, event in checkpoints}
         for path in newest:
             self._link.tell(_FORGET_CHECKPOINT, {**self._place, "path": path})
         saved = [
@@ -301,13 +301,13 @@ class Transaction(StoppedRun):
             self._link.tell(_NEW_CHECKPOINTS, *saved)
 
     def trim_events(self, kind: str, most: int) -> None:
-        """Of the events of one kind keep the newest."""
+        """Keep only the newest `most` events of one kind."""
         mine = (EVENTS.c.run_id == self.run_id) & (EVENTS.c.kind == kind)
         oldest = select(EVENTS.c.id).where(mine).order_by(EVENTS.c.id.desc()).offset(most).limit(1).scalar_subquery()
         self._link.plain.execute(delete(EVENTS).where(mine & (EVENTS.c.id <= oldest)))
 
     def add_output(self, events: Sequence[Event], most: int) -> None:
-        """Keep what the training wrote; of more characters than `most`, the newest."""
+        """Store what the training printed. Beyond `most` characters, the oldest is dropped."""
         last = self._link.ask(_LAST_OUTPUT, self._place).first() or {"id": 0, "position": 0}
         number, position = int(str(last["id"])), int(str(last["position"]))
         found = []
@@ -323,7 +323,7 @@ class Transaction(StoppedRun):
             self._link.tell(_OLD_OUTPUT, {"run": self.run_id, "up_to": position - most})
 
     def add_media(self, events: Sequence[Event], most: int) -> None:
-        """Keep images, tables and histograms; of more bytes than `most`, the newest."""
+        """Store images, tables and histograms. Beyond `most` bytes, the oldest are dropped."""
         last = self._link.ask(_LAST_MEDIA, self._place).first() or {"id": 0, "position": 0}
         number, position = int(str(last["id"])), int(str(last["position"]))
         found = []
@@ -341,20 +341,20 @@ class Transaction(StoppedRun):
             self._link.tell(_OLD_MEDIA, {"run": self.run_id, "up_to": position - most})
 
     def edit(self, changes: RunEdit) -> None:
-        """Make the changes of an edit that is `edits.checked`.
+        """Apply an edit that `edits.checked` has validated.
 
         Raises:
-            WireError: the run would have more tags than a run may have.
+            WireError: the run would exceed its number of tags.
         """
         edits.apply(self, changes)
 
     def restore(self) -> None:
-        """Bring the run back, which was deleted, with the alerts that fired then."""
+        """Restore the deleted run, with the alerts that were firing."""
         self.set(deleted_ms=None)
         self.revive_alerts()
 
     def merge_tags(self, tags: Mapping[str, str]) -> None:
-        """Add tags to the run, or change them."""
+        """Add or change tags of the run."""
         if not tags:
             return
         known = self.get("tags")
@@ -363,7 +363,7 @@ class Transaction(StoppedRun):
         self._link.tell(_SAVE_TAGS, *found)
 
     def remove_tags(self, names: Collection[str]) -> None:
-        """Take tags off the run; those that it does not have are passed over."""
+        """Remove tags from the run; tags that it does not have are ignored."""
         known = self.get("tags")
         has = known if isinstance(known, Mapping) else {}
         gone = [name for name in names if name in has]
@@ -373,22 +373,22 @@ class Transaction(StoppedRun):
                 self._link.tell(_FORGET_TAG, {**self._place, "tag": name})
 
     def thresholds(self) -> dict[str, dict[str, object]]:
-        """What the thresholds of the run remember, by expression."""
+        """Expression -> state of that threshold of the run."""
         row = self._link.ask(_THRESHOLDS, self._place).first()
         found = {} if row is None else row["state"]
         return {str(when): dict(state) for when, state in found.items()} if isinstance(found, Mapping) else {}
 
     def save_thresholds(self, state: Mapping[str, Mapping[str, object]]) -> None:
-        """Keep what the thresholds of the run remember."""
+        """Store the state of the run's thresholds."""
         self._link.tell(_SAVE_THRESHOLDS, {"run_id": self.run_id, "state": dict(state)})
 
     def compact(self) -> int:
-        """Merge all that can be merged of the run's chunks; how many chunks that saved."""
+        """Merge the run's chunks as far as possible. Returns how many chunks that saved."""
         self.set(compacted=True)
         return compact.merge_all(self._link, self.run_id)
 
     def thin(self, points: int) -> tuple[int, int]:
-        """Keep about so many points of every series; how many points are kept, and how many were left out."""
+        """Downsample every series to about `points` points. Returns the number of points kept and removed."""
         kept, left_out = downsampling.thin_run(self._link, self.run_id, points)
         if left_out:
             warnings = self.run.warnings

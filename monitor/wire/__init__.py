@@ -1,12 +1,11 @@
-"""The one wire format: batches of points and events from a writer's journal, and series on the way back.
+"""The one wire format: batches of points and events from a writer's journal, and series on the way back to readers.
 
-A *batch* is what a writer sends: records `first` up to `first + count` of its journal, as columns of points in the
-order in which they were logged, and events (a run's start, its checkpoints, its end). `docs/formats/wire.md` draws the
-bytes.
+A *batch* holds records `first` up to `first + count` of a writer's journal: columns of points in the order in which
+they were logged, and events (a run's start, its checkpoints, its end). `docs/formats/wire.md` draws the bytes.
 
-There are two spellings of the same content: packed (`encode_batch`, media type `application/x-monitor-batch`), in
-which float64 travels as it is, and JSON for people with curl (`batch_from_json`), in which NaN, +inf and -inf are
-"NaN", "Infinity" and "-Infinity". Both are lossless and both are checked in full before anything is stored.
+There are two encodings of the same content. Packed (`encode_batch`, media type `application/x-monitor-batch`) sends
+float64 values as they are. JSON, for people with curl (`batch_from_json`), writes NaN, +inf and -inf as "NaN",
+"Infinity" and "-Infinity". Both are lossless, and both are checked completely before anything is stored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A batch as both ends hold it: columns of points, and events."""
+"""A batch as client and server hold it in memory: columns of points, and events."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """Points in the order in which they were logged; all arrays have shape (n,).
+    """Points in the order in which they were logged. All arrays have shape (n,).
 
     Attributes:
         key: uint16, index into the batch's `keys`.
         step: int64.
-        value: float64, NaN and infinities as they are.
+        value: float64, NaN and infinities included.
         time_ms: int64, milliseconds since the epoch.
-        epoch: float64, NaN where none was given; None where no point has one.
+        epoch: float64, NaN where a point has none; None if no point has one.
     """
 
     key: NDArray[np.uint16]
@@ -41,16 +41,16 @@ class Event:
     """Something that happened in a run besides a point.
 
     Attributes:
-        kind: one of `limits.EVENT_KINDS`, or one that a newer client knows. `run` starts or joins a run: project,
-            name, group, config, tags, loss, resume, heartbeat_s, stop, planned_steps, join (True: an extra
-            writer of the current attempt). `config` and `tags` are merged. `checkpoint`: step, path, deleted.
-            `finish`: status, error, exit_code (of a process that somebody waited for). `warning`: name, key, count,
-            example. `capture`: what was recorded of the environment. `weights`: step, weights. `alert`: title, body,
-            severity. `loss`: loss, kept where the run has none. `output`: stream, step, text. `stop`: the loop was
+        kind: one of `limits.EVENT_KINDS`, or one that only a newer version knows. `run` starts or joins a run: project,
+            name, group, config, tags, loss, resume, heartbeat_s, stop, planned_steps, join (True: an additional writer
+            of the current attempt). `config` and `tags` are merged. `checkpoint`: step, path, deleted. `finish`:
+            status, error, exit_code (of a process that somebody waited for). `warning`: name, key, count, example.
+            `capture`: what was recorded about the environment. `weights`: step, weights. `alert`: title, body,
+            severity. `loss`: loss, kept only if the run has none. `output`: stream, step, text. `stop`: the loop was
             told to stop: request, step.
         record: index of the event's record in the writer's journal.
         time_ms: milliseconds since the epoch.
-        data: strict JSON data, as `limits.valid` makes it.
+        data: strict JSON data, as returned by `limits.valid`.
     """
 
     kind: str
@@ -61,13 +61,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records `first` up to `first + count` of one writer of one run; count 0 is a heartbeat.
+    """Records `first` up to `first + count` of one writer of one run; with count 0, a heartbeat.
 
     Attributes:
         run_id: 32 hex digits.
         writer: unique for every process that writes to the run; letters, digits, `_`, `.`, `-`, at most 64.
         first: index of the first record, >= 0.
-        count: records, >= 0; a record holds the points of one `log()` call, or one event.
+        count: number of records, >= 0. A record holds the points of one `log()` call, or one event.
         keys: metric names that `points.key` refers to.
     """
 

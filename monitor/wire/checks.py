@@ -1,8 +1,7 @@
-"""What the frame of a batch must be before anything of it is stored; `WireError` names the place.
+"""Checks the frame of a batch before any of it is stored. `WireError` names the place.
 
-The frame is what says which records a batch holds and where each of them lies. What is in a record, a metric's name or
-an event's data, is looked at record by record by whoever stores them, so that one odd record does not keep the others
-out.
+The frame says which records a batch holds, and where. The content of a record, such as a metric's name or an event's
+data, is checked record by record when it is stored, so that one odd record does not keep out the others.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _INT64: Final = (-(2**63), 2**63 - 1)
 
 
 def checked(header: Mapping[str, object], points: Columns) -> Batch:
-    """A batch of a header, as JSON gave it, and of points.
+    """Build a batch from its parsed header and its points.
 
     Raises:
         WireError: something does not follow the format.
@@ -44,16 +43,17 @@ def checked(header: Mapping[str, object], points: Columns) -> Batch:
         raise WireError("count", "is 0, but the batch holds points")
     events = _events(header.get("events", []), first, count)
     held = len(points) + sum(_records(event) for event in events)
+    # Records may be empty. But a count far beyond the content would acknowledge records that were never sent.
     if count > held + MAX_SPARE:
         raise WireError("count", f"says {count} records, but the batch holds {held} points and events")
     return Batch(run_id=run_id, writer=writer, first=first, count=count, keys=tuple(keys), points=points, events=events)
 
 
 def integer(data: Mapping[str, object], name: str, low: int, high: int, place: str = "") -> int:
-    """A whole number between two bounds, both included.
+    """An integer between two bounds, both inclusive.
 
     Raises:
-        WireError: it is none, or lies outside.
+        WireError: it is not an integer, or out of range.
     """
     value, path = data.get(name), f"{place}.{name}" if place else name
     if isinstance(value, float) and value.is_integer():
@@ -66,10 +66,10 @@ def integer(data: Mapping[str, object], name: str, low: int, high: int, place: s
 
 
 def time(data: Mapping[str, object], place: str) -> int:
-    """A time in milliseconds, of any clock: what lies outside of the bounds is mended where it is stored.
+    """A time in milliseconds, from any clock. One out of range is corrected when it is stored.
 
     Raises:
-        WireError: it is not an integer of 64 bits.
+        WireError: it is not a 64-bit integer.
     """
     return integer(data, "time_ms", *_INT64, place)
 
@@ -102,7 +102,7 @@ def _events(rows: object, first: int, count: int) -> tuple[Event, ...]:
 
 
 def _records(event: Event) -> int:
-    """How many records an event speaks of: one, or all that its writer has lost."""
+    """How many records an event stands for: one, or all that its writer lost."""
     count = event.data.get("count")
     if event.kind == "warning" and event.data.get("name") == "lost" and isinstance(count, int):
         return max(1, count)

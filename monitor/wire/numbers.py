@@ -1,4 +1,4 @@
-"""Values as strict JSON has them: NaN and the infinities are words."""
+"""Numbers in strict JSON: NaN and the infinities are strings."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["jsonable", "number_from_json", "number_to_json"]
 
 _SPECIAL: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DEEP: Final = 100
-"""Mappings and lists inside one another; what lies deeper is left out, so that nothing is too deep for `json`."""
+"""Deepest nesting of mappings and lists. Deeper values are dropped, so that `json` can write the result."""
 
 
 def jsonable(value: object, *, depth: int = 0) -> object:
-    """Turn a value into strict JSON data: non-finite floats become strings, unknown types their `str`.
+    """Convert a value to strict JSON data: non-finite floats become strings, unknown types their `str`.
 
-    What a run keeps has bounds as well, see `limits.document`; here there is none but for the nesting.
+    Only the nesting is limited here; `limits.document` also limits the size, for what a run stores.
 
     >>> jsonable({"lr": float("nan"), "shape": (3, 4), 5: None})
     {'lr': 'NaN', 'shape': [3, 4], '5': None}
@@ -42,7 +42,7 @@ def number_from_json(value: object, place: str) -> float:
     """The inverse of `number_to_json`.
 
     Raises:
-        WireError: it is neither a number nor one of the three words.
+        WireError: neither a number nor one of the three strings.
     """
     if isinstance(value, str) and value in _SPECIAL:
         return _SPECIAL[value]

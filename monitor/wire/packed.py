@@ -1,4 +1,4 @@
-"""The packed spelling: a header as JSON, then columns as they lie in memory; `docs/formats/wire.md` draws the bytes."""
+"""The packed encoding: a JSON header, then raw columns. `docs/formats/wire.md` draws the bytes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def decode_batch(body: bytes) -> Batch:
 
 
 def encode_points(points: Points) -> bytes:
-    """Pack a series for a reader: steps, values, times, and epochs where there are any."""
+    """Pack a series for a reader: steps, values, times, and epochs if there are any."""
     header = {"n": len(points), "epoch": points.epochs is not None}
     parts = [
         _pack_header(_POINTS_MAGIC, header),
@@ -97,7 +97,7 @@ def decode_points(body: bytes) -> Points:
 
 
 class _Reader:
-    """Takes one padded column after the other from a packed body."""
+    """Reads the padded columns of a packed body one after another."""
 
     def __init__(self, body: bytes, offset: int, n: int) -> None:
         self.body, self.offset, self.n = body, offset, n

@@ -1,4 +1,4 @@
-"""The JSON spelling, for people with curl, and reduced curves on their way to a reader."""
+"""The JSON encoding, for people with curl, and reduced curves on the way to a reader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monitor.wire.numbers import number_from_json, number_to_json
 
 
 def batch_from_json(data: object) -> Batch:
-    """Read the JSON spelling: `points` is a list of `{"key", "step", "value", "time_ms", "epoch"?}`.
+    """Parse the JSON encoding: `points` is a list of `{"key", "step", "value", "time_ms", "epoch"?}`.
 
     Raises:
         WireError: the data does not follow the format; `field` names the place, such as `points[3].value`.
@@ -62,7 +62,7 @@ def batch_from_json(data: object) -> Batch:
 
 
 def batch_to_json(batch: Batch) -> dict[str, object]:
-    """The JSON spelling of a batch; see `batch_from_json`."""
+    """The JSON encoding of a batch; see `batch_from_json`."""
     p = batch.points
     epochs: Sequence[float] = p.epoch.tolist() if p.epoch is not None else [math.nan] * len(p)
     rows = [

@@ -68,7 +68,7 @@ def test_the_settings_name_series_where_a_run_has_them(own_names: Path, monkeypa
     monkeypatch.setenv("MONITOR_ROLES", '{"train": "fit_a", "val": "check_b", "goal": "not_there:min"}')
     found = call("diagnose", own_names)
     assert "overfitting" in found.stdout
-    assert "'not_there', named for the goal, is not there" in found.stderr.replace("\n", " ")
+    assert "'not_there', named for the goal, does not exist" in found.stderr.replace("\n", " ")
 
 
 def test_a_run_of_nothing_but_accuracy_is_judged_listed_and_found(tmp_path: Path) -> None:

@@ -307,19 +307,6 @@ def test_overlaid_runs_repeat_colours_with_dashes_after_eight(look: Look) -> Non
     assert ninth.dash == "dash"
 
 
-def test_a_small_figure_of_one_value_shows_that_value(look: Look) -> None:
-    flat = checked(overlay.small_figure(curve([0.001, 0.001, math.nan]), replace(look, scale="linear"), title="lr"))
-    assert list(flat.layout.yaxis.ticktext) == ["0.001"]
-    assert flat.layout.yaxis.range == (0.0005, 0.0015)
-    single = checked(overlay.small_figure(curve([5.0], x=[824.0]), replace(look, x_axis="step"), title="cpu"))
-    assert list(single.layout.xaxis.tickvals) == [824.0]
-
-
-def test_a_small_figure_keeps_the_readers_zoom_by_its_revision(look: Look) -> None:
-    figure = checked(overlay.small_figure(curve([1, 2, 3]), look, title="lr"))
-    assert (figure.layout.uirevision, figure.layout.title.text) == ("r", "lr")
-
-
 def test_the_goal_has_a_panel_of_its_own_below_the_losses_with_its_best_step_marked() -> None:
     told = Recommendation(goal="val/acc", best_goal=0.9, best_goal_step=2, best_step=1, best_val_loss=0.4)
     story = Story(findings=(finding(),), recommendation=told)

@@ -162,7 +162,6 @@ def test_any_numbers_can_be_drawn_on_every_axis(points: list[tuple[float, float]
     story = Story(findings=(finding(onset_step=step, fired_step=step),), verdict="overfitting")
     for figure in (
         loss.loss_figure(drawn, None, story, look),
-        overlay.small_figure(drawn, look, title="t"),
         overlay.overlay_figure([("a", drawn), ("b", drawn)], look, title="t"),
     ):
         figure.to_json()

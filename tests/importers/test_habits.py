@@ -149,7 +149,7 @@ def test_a_table_that_several_processes_wrote_is_read_from_one(name, text, tmp_p
     path.write_text(text)
     assert series(path) == {"loss": [(10, 2.5), (20, 2.0)]}
     (run,) = read_runs(path)
-    assert "2 rows are of other processes" in " ".join(f"{note.place} {note.reason}" for note in run.skipped)
+    assert "2 rows are from other processes" in " ".join(f"{note.place} {note.reason}" for note in run.skipped)
 
 
 def test_sets_of_several_processes_are_kept_apart(tmp_path):

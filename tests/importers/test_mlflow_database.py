@@ -85,7 +85,7 @@ def check(uri: str) -> None:
     assert not [item for item in found if isinstance(item, FileUnreadable)]
     assert sorted(item.reason for item in found if isinstance(item, NotTraining)) == [
         "holds no metrics",
-        f"is the mirror of run {'ab' * 16}, whose history the monitor that wrote it has",
+        f"is the mirror of run {'ab' * 16}; the monitor that wrote it has its history",
         "was deleted in MLflow",
         "was deleted in MLflow",
     ]

@@ -97,7 +97,7 @@ def test_what_a_monitor_has_mirrored_into_a_file_store_is_not_read_back(mlruns: 
 
     assert set(by_name(tmp_path / "mlruns")) == {"second"}
     reasons = [f.reason for f in read_runs(tmp_path / "mlruns") if isinstance(f, NotTraining)]
-    assert f"is the mirror of run {'ab' * 16}, whose history the monitor that wrote it has" in reasons
+    assert f"is the mirror of run {'ab' * 16}; the monitor that wrote it has its history" in reasons
 
 
 def test_tags_of_a_run_say_what_its_series_are(mlruns: Path, tmp_path: Path) -> None:

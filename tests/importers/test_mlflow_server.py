@@ -101,4 +101,4 @@ def test_what_a_monitor_has_mirrored_there_is_not_read_back(tracking_uri: str, t
                 found = [item for item in read_runs(f"mlflow:{tracking_uri}") if "mirror" in str(item)]
                 (told,) = [item for item in found if feed.run_id in str(item)]
                 assert isinstance(told, NotTraining)
-                assert told.reason == f"is the mirror of run {feed.run_id}, whose history the monitor that wrote it has"
+                assert told.reason == f"is the mirror of run {feed.run_id}; the monitor that wrote it has its history"

@@ -152,7 +152,7 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     for protocol in (2, 4, 5):
         path = tmp_path / "history.pkl"
         path.write_bytes(pickle.dumps({"loss": Trap()}, protocol))
-        with pytest.raises(NoHistory, match="is a pickle, which is never opened here"):
+        with pytest.raises(NoHistory, match="is a pickle, which is never opened"):
             read_curves(path)
     assert not (tmp_path / "opened").exists()
 

@@ -191,6 +191,7 @@ def test_terms_without_a_whole_are_summed(tmp_path: Path) -> None:
     assert dict(run.mapped()) == {Role.TRAIN: "train/loss", Role.VAL: "val/loss"}
     at = run.points.key == run.keys.index("train/loss")
     assert (run.points.step[at].tolist(), run.points.value[at].tolist()) == ([0, 1, 2, 3], [7.0] * 4)
-    assert "series 'val/loss' is the sum of val/box_loss, val/cls_loss, val/dfl_loss, as no whole loss is there" in {
-        f"{note.place} {note.reason}" for note in run.skipped
-    }
+    assert (
+        "series 'val/loss' is the sum of val/box_loss, val/cls_loss, val/dfl_loss, because no total loss was logged"
+        in {f"{note.place} {note.reason}" for note in run.skipped}
+    )

@@ -100,7 +100,7 @@ def test_what_is_no_wandb_file_or_empty_is_said(tmp_path: Path, formats) -> None
     path = tmp_path / "run-a.wandb"
     path.write_bytes(b"hello")
     (problem,) = read_runs(path)
-    assert isinstance(problem, FileUnreadable) and "no W&B file" in str(problem)
+    assert isinstance(problem, FileUnreadable) and "not a W&B file" in str(problem)
     (nothing,) = read_runs(formats.wandb(path, [formats.run()]))
     assert isinstance(nothing, NotTraining)
 

@@ -94,7 +94,7 @@ def test_targets_that_are_no_boxes_are_told_so() -> None:
     pytest.importorskip("torch")
     x = np.zeros((50, 2))
     for targets in (np.zeros((50, 3)), np.zeros((50, 4)), np.zeros(50)):
-        with pytest.raises(LossError, match="are no boxes; give x1 < x2, y1 < y2"):
+        with pytest.raises(LossError, match="are not boxes; give x1 < x2, y1 < y2"):
             losses.compare(["giou"], (x, targets), 2)
 
 

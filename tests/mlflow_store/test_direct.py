@@ -7,13 +7,13 @@ import math
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from monitor.mlflow_store.app import is_ours
-from monitor.mlflow_store.direct import BATCH, METRIC, Points, Unusual, one_point, points, put_in_front
+from monitor.mlflow_store.direct import BATCH, METRIC, InFront, Points, Unusual, one_point, points
 from tests import loops
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -137,6 +137,25 @@ POINT = b'{"run_id": "r", "key": "loss", "value": 1.5, "timestamp": 7, "step": 3
 MANY = b'{"run_id": "r", "metrics": [{"key": "loss", "value": 1.5, "timestamp": 7}]}'
 
 
+def mlflow_like(seen: list[str], workspaces: bool = False) -> tuple[Kept, InFront]:
+    """An application with middleware of MLflow's names, which note that they were passed, and a store in front."""
+    app = FastAPI()
+    app.mount("/", FastAPI())
+
+    def noting(name: str) -> None:
+        async def middleware(request: Request, call_next: Any) -> Any:
+            seen.append(name)
+            return await call_next(request)
+
+        middleware.__name__ = name
+        app.middleware("http")(middleware)
+
+    for name in ("security", "workspace_context_middleware", "gateway_timing_middleware"):
+        noting(name)
+    store = Kept()
+    return store, InFront(app, store, workspaces=workspaces)  # type: ignore[arg-type]  # no whole store
+
+
 @pytest.mark.parametrize("prefix", ["", "/ml"])
 def test_points_go_to_the_store_directly_behind_a_static_prefix_too(
     prefix: str, monkeypatch: pytest.MonkeyPatch
@@ -144,14 +163,39 @@ def test_points_go_to_the_store_directly_behind_a_static_prefix_too(
     from mlflow.server.handlers import STATIC_PREFIX_ENV_VAR
 
     monkeypatch.setenv(STATIC_PREFIX_ENV_VAR, prefix)
-    app = FastAPI()
-    app.mount("/", FastAPI())
-    store = Kept()
-    put_in_front(app, store)  # type: ignore[arg-type]  # no whole store
+    seen: list[str] = []
+    store, app = mlflow_like(seen)
     with TestClient(app) as client:
         for path, body in ((METRIC, POINT), (BATCH, MANY)):
             assert client.post(prefix + path, content=body, headers={"content-type": "application/json"}).json() == {}
     assert [call[0] for call in store.calls] == ["r", "r"]
+    assert seen == ["security", "security"]
+
+
+def test_points_pass_the_middleware_of_workspaces_where_there_are_some() -> None:
+    seen: list[str] = []
+    store, app = mlflow_like(seen, workspaces=True)
+    with TestClient(app) as client:
+        client.post(METRIC, content=POINT, headers={"content-type": "application/json", "X-MLFLOW-WORKSPACE": "w"})
+    assert len(store.calls) == 1
+    assert seen == ["workspace_context_middleware", "security"]
+
+
+def test_a_workspace_of_a_server_without_any_is_left_to_mlflow_to_refuse() -> None:
+    seen: list[str] = []
+    store, app = mlflow_like(seen)
+    with TestClient(app) as client:
+        client.post(METRIC, content=POINT, headers={"content-type": "application/json", "X-MLFLOW-WORKSPACE": "w"})
+    assert store.calls == []
+    assert "workspace_context_middleware" in seen
+
+
+@pytest.mark.filterwarnings("ignore:starlette.middleware.wsgi is deprecated")
+def test_mlflow_has_the_middleware_that_points_pass_by() -> None:
+    from mlflow.server.fastapi_app import app
+
+    names = {getattr(layer.kwargs.get("dispatch"), "__name__", "") for layer in app.user_middleware}
+    assert {"gateway_timing_middleware", "workspace_context_middleware"} <= names
 
 
 def test_the_metrics_that_mlflow_exposes_itself_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,5 +65,8 @@ def test_the_smoke_version_beside_mlflow_compares_reads_and_writes(tmp_path: Pat
         "its whole history, ours by our API",
         "a batch of 1,000 points",
         "one point",
+        "a commit of one row",
     ]
-    assert all(row["ratio"] == pytest.approx(row["stock"] / row["ours"]) for row in rows)
+    *compared, floor = rows
+    assert all(row["ratio"] == pytest.approx(row["stock"] / row["ours"]) for row in compared)
+    assert floor["value"] > 0

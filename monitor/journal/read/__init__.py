@@ -1,1 +1,1 @@
-"""The reading side of a journal: whole ranges of records as columns, and what damage cost."""
+"""Reading a journal: ranges of records as columns, and what damage cost."""

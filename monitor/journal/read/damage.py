@@ -1,7 +1,7 @@
-"""What follows a damaged record: where the next whole one begins, and how many lie before it.
+"""Finding the next intact record after a damaged one, and counting what lies between.
 
-A record that does not match its checksum is the last one, torn by a crash, or one that a disk or a memory has damaged.
-The records after it distinguish the two.
+A record that fails its checksum was either torn by a crash or damaged by disk or memory. Intact records after it tell
+the two apart: nothing follows a torn one.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from monitor.journal.segment import END, EVENT, FIRST_POINTS, FRAME, LAYOUT, LON
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A stretch that cannot be read.
+    """A stretch of a segment that cannot be read.
 
     Attributes:
         end: offset of what follows it.
-        records: numbered records in it. Where lengths are damaged as well, as few as it can be; the header of the next
-            segment corrects that.
+        records: numbered records in it. A lower bound if lengths are damaged as well; the header of the next segment
+            corrects it.
     """
 
     end: int
@@ -30,19 +30,19 @@ class Damage:
 
 
 def find_whole(data: memoryview, offset: int, sizes: Mapping[int, int]) -> Damage | None:
-    """Look for the next whole record behind a place that cannot be read; None where there is none.
+    """Find the next intact record after an unreadable one; None if there is none.
 
     Args:
         data: a segment.
-        offset: byte of the place, a multiple of 8.
-        sizes: bytes of a points record, by the kinds whose layout is known.
+        offset: byte of the unreadable record, a multiple of 8.
+        sizes: bytes of a points record, by kind, for the known layouts.
     """
     if offset + FRAME.size > len(data):
         return None
     orphans = _orphans(data, offset, sizes)
     if orphans is not None:
         return orphans
-    own = _length(data, offset, sizes)  # it may be its content alone that is damaged
+    own = _length(data, offset, sizes)  # perhaps only its content is damaged, and its length is right
     if own is not None and own + FRAME.size <= len(data) and _goes_on(data, own, sizes):
         return Damage(own, int(FRAME.unpack_from(data, offset)[1] != LAYOUT))
     heads = np.frombuffer(data[offset + 8 : len(data) // 8 * 8], "<u4")[1::2]
@@ -59,7 +59,7 @@ def _goes_on(data: memoryview, offset: int, sizes: Mapping[int, int]) -> bool:
 
 
 def _orphans(data: memoryview, offset: int, sizes: Mapping[int, int]) -> Damage | None:
-    """Whole records whose layout is lost: they can be counted, and no more."""
+    """Intact records whose layout was lost. They can be counted, but not read."""
     records = 0
     while offset + FRAME.size <= len(data):
         crc, kind, words = FRAME.unpack_from(data, offset)
@@ -73,7 +73,7 @@ def _orphans(data: memoryview, offset: int, sizes: Mapping[int, int]) -> Damage 
 
 
 def _end_of(data: memoryview, offset: int, sizes: Mapping[int, int]) -> int | None:
-    """Where a record ends; None where no whole one begins here."""
+    """Where the record at `offset` ends; None if it is not intact."""
     crc, kind, words = FRAME.unpack_from(data, offset)
     end = _length(data, offset, sizes)
     if end is None or end > len(data):
@@ -83,7 +83,7 @@ def _end_of(data: memoryview, offset: int, sizes: Mapping[int, int]) -> int | No
 
 
 def _length(data: memoryview, offset: int, sizes: Mapping[int, int]) -> int | None:
-    """Where a record ends by its own words, be they right or not."""
+    """Where the record at `offset` ends according to its own, possibly damaged, header."""
     _, kind, words = FRAME.unpack_from(data, offset)
     if kind == END:
         return offset + FRAME.size
@@ -97,6 +97,6 @@ def _length(data: memoryview, offset: int, sizes: Mapping[int, int]) -> int | No
 
 
 def _records(data: memoryview, offset: int, end: int, sizes: Mapping[int, int]) -> int:
-    """How many numbered records lie between two places."""
-    size = sizes.get(FRAME.unpack_from(data, end)[1] & ~PENDING)  # most records are like their neighbours
+    """How many numbered records lie between two offsets."""
+    size = sizes.get(FRAME.unpack_from(data, end)[1] & ~PENDING)  # most records have the layout of their neighbours
     return (end - offset) // size if size is not None and (end - offset) % size == 0 else 1

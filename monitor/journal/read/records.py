@@ -1,8 +1,8 @@
-"""Reads a journal back: whole ranges of it at once, as columns.
+"""Reads a journal: ranges of records at once, as columns.
 
-The same reader serves the shipper, which follows a journal that is still being written, and recovery, which cuts what
-is torn. Every record is checked against its checksum. What is damaged is skipped where something whole follows, keeps
-its number, and is reported as a warning of the run.
+The shipper uses it to follow a journal that is still being written, recovery to read one up to its torn tail. Every
+record is verified by its checksum. A damaged record is skipped if intact ones follow: it keeps its number and becomes a
+warning of the run.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ class JournalReader:
 
     Args:
         folder: the writer's folder.
-        at: where to begin; a position that `Range.after` gave, or the start.
-        recover: True for the journal of a dead process: pending records are lost. False for a journal that is being
-            written: reading stops before a pending record, and before one that is not stored in full; one that is as it
-            was the next time, and that others follow, is damaged.
-        run_id: the run that the journal is of; segments of other runs are not read. None reads all.
+        at: where to begin: a position from `Range.after`; None for the start.
+        recover: True for the journal of a dead process: pending records count as lost. False for a journal that is
+            still
+            being written: reading stops at a pending or incomplete record. If an incomplete record has not changed by
+            the next read, and others follow it, it counts as damaged.
+        run_id: the run to read; segments of other runs are skipped. None reads all.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class JournalReader:
         self._open: OpenSegment | None = None
 
     def read(self, max_records: int = MAX_RECORDS, max_points: int = MAX_POINTS) -> Range | None:
-        """The next records, at most so many, or None where there are none yet.
+        """The next records, up to both limits; None if there are none yet.
 
         Raises:
             OSError: a segment cannot be read.
@@ -52,7 +53,7 @@ class JournalReader:
                 start = Position(segment.head.first, segment.head.number, HEADER_SIZE)
                 gone = start.record - self.position.record
                 first, self.position = self.position.record, start
-                if gone > 0:  # the disk lost them; their numbers are taken all the same
+                if gone > 0:  # the disk lost them, but their numbers stay taken
                     why = f"they are not in the segments before segment {start.segment}"
                     return missing(first, gone, start, why, segment.head.created_ns)
                 self._pass_over(segment, first)
@@ -63,12 +64,12 @@ class JournalReader:
                 return None
 
     def _take(self, segment: OpenSegment, max_records: int, max_points: int) -> Range | None:
-        """The next record of a segment, or what is lost of it; None if there are no more, and `why` says why not."""
+        """The next records of a segment, or what was lost; None if there are no more (`segment.why` says why)."""
         part = self._at(segment.take(self.position, max_records, max_points, recover=self._recover))
         if part.count or segment.why in ("pending", "end"):
             return part if part.count else None
-        over = self._recover or self.behind()  # then what is there stays as it is
-        if over and not self._recover:  # it may have been filled up since
+        over = self._recover or self.behind()  # then the segment no longer changes
+        if over and not self._recover:  # it may have been completed since the last look
             part = self._at(segment.take(self.position, max_records, max_points, recover=False))
             if part.count or segment.why in ("pending", "end"):
                 return part if part.count else None
@@ -78,12 +79,12 @@ class JournalReader:
                 return self._at(skipped)
             if over:
                 segment.why = "end"
-        # By the next time it has been stored in full, or it never will be.
+        # A writer may be storing it right now. If it is unchanged on the next read, it is damaged.
         self._stuck = self.position if segment.why == "damaged" else None
         return None
 
     def _pass_over(self, segment: OpenSegment, record: int) -> None:
-        """Leave out the records of a segment whose numbers are taken: more were counted as lost than there were."""
+        """Skip records whose numbers are already taken: more were counted as lost than there were."""
         while self.position.record < record:
             part = self._take(segment, record - self.position.record, 1 << 40)
             if part is None or not part.count:
@@ -94,9 +95,10 @@ class JournalReader:
         return part
 
     def seek(self, record: int) -> bool:
-        """Go to a record; False where the journal does not hold it yet.
+        """Go to a record; False if the journal does not hold it yet.
 
-        Records that it no longer holds are read as lost: they were acknowledged by a receiver that has forgotten them.
+        Records that the journal no longer holds are read as lost: a receiver acknowledged them and has since forgotten
+        them.
         """
         if record < self.position.record:
             starts = self._files.starts()
@@ -110,13 +112,13 @@ class JournalReader:
         return self.position.record == record
 
     def go_to(self, position: Position) -> None:
-        """Go to a position where this reader, or one before it, has been."""
+        """Go to a position where this reader, or an earlier one, has been."""
         if self._open is not None and self._open.head.number != position.segment:
             self._open = None
         self.position, self._stuck = position, None
 
     def remaining(self) -> tuple[int, int, int]:
-        """Records, points and lost records from here to the end, found by reading them; the position stays."""
+        """Count records, points and lost records from here to the end by reading them. The position stays."""
         reader = JournalReader(self.folder, self.position, recover=self._recover, run_id=self._run_id)
         records = points = lost = 0
         while (part := reader.read()) is not None:
@@ -126,26 +128,26 @@ class JournalReader:
         return records, points, lost
 
     def behind(self) -> bool:
-        """True where a later segment than that of the position has begun."""
+        """True if a segment after the current one has begun."""
         return any(file.begun and file.number > self.position.segment for file in self._files.found())
 
     def oddities(self) -> tuple[str, ...]:
-        """What is wrong with the segments' names, each in a line."""
+        """What is wrong with the segments' files, one line each."""
         self._files.found()
         return self._files.odd
 
     def foreign(self) -> bool:
-        """True where a segment of another run lies among them."""
+        """True if the folder holds a segment of another run."""
         return self._files.foreign
 
     def drop_read(self) -> None:
-        """Delete the segments that lie wholly before the position."""
+        """Delete the segments that end before the position."""
         for file in self._files.found():
             if file.number < self.position.segment:
                 file.path.unlink(missing_ok=True)
 
     def _enter(self) -> OpenSegment | None:
-        """Open the segment of the position, or the next one that is there."""
+        """Open the segment of the position, or the next one that exists."""
         files = self._files.found()
         for file in files:
             if file.number < self.position.segment:
@@ -162,7 +164,7 @@ class JournalReader:
         return None
 
     def _leave(self, segment: OpenSegment) -> bool:
-        """Go on behind this segment, where it has ended and another one has begun."""
+        """Continue in the next segment, if this one has ended and another has begun."""
         if segment.why != "end":
             return False
         later = [file.number for file in self._files.found() if file.number > segment.head.number]

@@ -1,7 +1,7 @@
 """One segment's records as columns.
 
-Records of one layout have one length, so a stretch of them is found by comparing one strided column of headers, checked
-against their checksums together, and taken out with one gather.
+Records of one layout all have the same length. A run of them is found by comparing one strided column of headers,
+verified together, and extracted with one gather.
 """
 
 from __future__ import annotations
@@ -41,12 +41,15 @@ if TYPE_CHECKING:
 
 MAX_RECORDS: Final = 65_536
 MAX_POINTS: Final = 200_000
-"""What one batch holds at most: the larger the batches of a journal that is far ahead, the fewer chunks to merge."""
+"""Limits of a batch. Large, because a journal that is far ahead then leaves fewer chunks to merge."""
 MAX_KEYS: Final = 60_000
+"""Most keys in one batch, which refers to them by uint16."""
 _STRETCH: Final = 4096
+"""Most records that are compared and verified together."""
 Why = Literal["limit", "empty", "pending", "damaged", "end"]
-"""Why a scan stopped: it had enough; nothing was written there yet; a value is still on its way from a device; what is
-there does not match its checksum; the segment's end mark."""
+"""Why a scan stopped: "limit": it has enough. "empty": nothing is written there yet. "pending": a value is still on a
+device. "damaged": the checksum does not match. "end": the segment's end mark.
+"""
 
 
 @dataclass(slots=True)
@@ -63,8 +66,8 @@ class Range:
     """Records `first` up to `first + count` of a journal.
 
     Attributes:
-        after: the position behind them.
-        lost: records in the range that a crash left without their values, or a disk without their bytes.
+        after: the position after them.
+        lost: records in the range whose values were lost in a crash, or whose bytes were lost on disk.
     """
 
     first: int
@@ -90,12 +93,12 @@ class OpenSegment:
 
     @classmethod
     def of(cls, path: Path, number: int, first: int | None = None) -> OpenSegment | None:
-        """Map a segment; None where its header is not written, or not whole.
+        """Map a segment; None if its header is missing or damaged.
 
         Args:
             path: the segment.
-            number: its number, where its header does not say.
-            first: number of its first record, if it has been begun, regardless of its header.
+            number: its number, used if the header does not say.
+            first: number of its first record if the segment is known to have begun; it is then read without its header.
         """
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -112,8 +115,8 @@ class OpenSegment:
         return None if head is None else cls(buffer, head)
 
     def take(self, at: Position, max_records: int, max_points: int, *, recover: bool) -> Range:
-        """Records from a position on, perhaps none; `why` says why no more."""
-        while self._known < at.offset:  # the layouts in use were declared before
+        """Records from a position on, perhaps none. `why` then says why it stopped."""
+        while self._known < at.offset:  # read the declarations of the layouts in use, which come earlier
             before = _Scan(self, self._known, 1 << 60, 1 << 60, 0, until=at.offset, recover=True)
             before.run()
             damage = None if before.offset >= at.offset else self._damage(before.offset)
@@ -124,7 +127,7 @@ class OpenSegment:
         return scan.result()
 
     def skip(self, at: Position) -> Range | None:
-        """What cannot be read at a position, as a range that has lost it; None where nothing whole follows."""
+        """The unreadable stretch at a position as a range of lost records; None if nothing intact follows."""
         damage = self._damage(at.offset)
         if damage is None:
             return None
@@ -157,7 +160,7 @@ class _Scan:
         self.keys: dict[str, int] = {}
         self.events: list[Event] = []
         self.used: dict[int, list[tuple[int, int, int]]] = {}
-        """By kind: stretches as (record in the range, word, records)."""
+        """Kind -> stretches as (record within the range, word, number of records)."""
 
     def run(self) -> Why:
         data, last = self.segment._bytes, -1
@@ -185,7 +188,7 @@ class _Scan:
         return "limit"
 
     def _room(self, kind: int) -> bool:
-        """True where the range may get another layout's keys."""
+        """True if the range can take another layout's keys."""
         shape = self.segment._shapes.get(kind)
         return shape is None or len(self.keys) + len(shape.keys) <= MAX_KEYS
 
@@ -203,7 +206,7 @@ class _Scan:
         content = _read_json(bytes(data[offset + 24 : offset + LONG_FRAME.size + length]))
         if kind == LAYOUT:
             shape = _shape(content)
-            if shape is not None:  # else its points are records whose layout is lost
+            if shape is not None:  # otherwise its points are counted as records with a lost layout
                 self.segment._shapes.setdefault(number, shape)
         else:
             self.events.append(self._event(content, number))
@@ -212,7 +215,7 @@ class _Scan:
         return True
 
     def _event(self, content: Mapping[str, object], time_ns: int) -> Event:
-        """The event of a record, or the warning that it is lost: it is whole, and says nothing that can be read."""
+        """The event of a record. If its checksum is right but its content unreadable, a warning that it is lost."""
         record, kind, data = self.first + self.records, content.get("kind"), content.get("data")
         if isinstance(kind, str) and isinstance(data, dict):
             return Event(kind=kind, record=record, time_ms=max(0, time_ns // 1_000_000), data=data)
@@ -220,7 +223,7 @@ class _Scan:
         return lost(record, 1, "an event cannot be read, though its checksum is right", self.segment.head.created_ns)
 
     def _pending(self, kind: int, words: int, crc: int) -> bool:
-        """True for a whole record whose values are still on their way."""
+        """True for an intact record whose values are still on a device."""
         shape, data, offset = self.segment._shapes.get(kind & ~PENDING), self.segment._bytes, self.offset
         if shape is None or words != shape.words or offset + 8 * words > self.until:
             return False
@@ -234,7 +237,13 @@ class _Scan:
         self.offset += 8 * words
 
     def _stretch(self, kind: int, words: int, *, many: bool) -> bool:
-        """Take records of one layout that follow each other; `many` where it is worth looking for more than one."""
+        """Take consecutive records of one layout.
+
+        Args:
+            kind: the layout.
+            words: length of a record in 8-byte words.
+            many: True to look for more than one record. Not worth it when layouts alternate.
+        """
         data, offset, shape = self.segment._bytes, self.offset, self.segment._shapes.get(kind)
         if shape is None or words != shape.words or offset + 8 * words > self.until:
             return False
@@ -293,7 +302,14 @@ class _Scan:
         return out
 
     def _fill(self, out: Columns, shape: Shape, starts: NDArray[np.int64], words: NDArray[np.int64]) -> None:
-        """Store the records of one layout, which begin at these words, into the columns from these places on."""
+        """Copy the records of one layout into the columns.
+
+        Args:
+            out: the columns.
+            shape: the layout.
+            starts: first row of each record in the columns.
+            words: first word of each record in the segment.
+        """
         width = len(shape.keys)
         rows = self.segment._words[words[:, None] + np.arange(shape.words)]
         places = (starts[:, None] + np.arange(width)).ravel()
@@ -306,13 +322,13 @@ class _Scan:
 
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
-    """`starts[i] + stride * (0 .. lengths[i] - 1)` for every i, one after the other."""
+    """`starts[i] + stride * (0 .. lengths[i] - 1)` for every i, concatenated."""
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - stride * before, lengths) + stride * np.arange(int(lengths.sum()))
 
 
 def _read_json(text: bytes) -> Mapping[str, object]:
-    """The object that a record holds; empty where it holds none."""
+    """The object that a record holds; empty if it holds none."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -329,13 +345,13 @@ def _shape(content: Mapping[str, object]) -> Shape | None:
 
 
 def missing(first: int, count: int, after: Position, why: str, time_ns: int) -> Range:
-    """A range of unreadable records: they keep their numbers, and are reported on the run."""
+    """A range of unreadable records. They keep their numbers and are reported as a warning of the run."""
     events = (lost(first, count, why, time_ns),) if count else ()
     return Range(first=first, count=count, keys=(), points=Columns.empty(), events=events, after=after, lost=count)
 
 
 def lost(record: int, count: int, why: str, time_ns: int) -> Event:
-    """The warning of a run that records of it are lost, in the place of the first of them."""
+    """A warning that `count` records from `record` on are lost. It takes the place of the first."""
     counter: Counter = "lost"
     data = {"name": counter, "key": "journal", "count": count, "example": why}
     return Event(kind="warning", record=record, time_ms=max(0, time_ns // 1_000_000), data=data)

@@ -1,1 +1,1 @@
-"""The writing side of a journal: records are appended to memory-mapped segments."""
+"""Writing a journal: records are appended to memory-mapped segments."""

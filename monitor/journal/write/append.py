@@ -1,14 +1,13 @@
-"""The function that appends records of one layout, written for its keys the first time a shape of that width is logged.
+"""The fast path of `log()`: a function that appends records of one layout, compiled for its keys.
 
-At one step a millisecond nothing of it is in the processor's caches any more, and what counts is how much is touched:
-objects, tables, pages of the interpreter. So the keys are unrolled as `dataclasses` unrolls fields, what does not
-change is bound once, and no lock is taken.
+At one step per millisecond none of this code is still in the CPU caches, so what it costs is the memory it touches.
+Keys are therefore unrolled, as `dataclasses` unrolls fields, and everything constant is bound once.
 
-No lock is needed where the interpreter has one of its own: between taking the space, counting the record and storing
-it lies no bytecode at which CPython lets another thread, a signal handler or the garbage collector go first. After a
-call it does, and the next segment may begin there, which says how many records lie before it: so the count comes
-before the store. The same holds for taking the next step. The line is one line, since a debugger's trace function may
-let another thread go first between two. An interpreter without that lock appends by the slow way.
+It needs no lock: CPython switches threads, runs signal handlers and collects garbage only at calls and backward jumps,
+and there are none between reserving the space, counting the record and storing it. The order matters. The store is a
+call; after it another thread may begin the next segment, whose header says how many records came before, so the record
+is counted first. All three are on one line because a debugger's trace function could switch threads between lines. The
+next automatic step is taken in the same way. An interpreter without a GIL always takes the slow path.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
     from monitor.journal.write.journal import Journal
 
 Append = Callable[[Mapping[str, object], "int | None"], bool]
-"""Appends a flat mapping at a step, or at the next one for None; False where it takes the slow way."""
+"""Appends a flat mapping at a step, or at the next one for None. False if the slow path is needed."""
 
 SAFE: Final[bool] = getattr(sys, "_is_gil_enabled", lambda: True)()
-"""True where one thread at a time runs bytecode."""
+"""True if only one thread at a time runs bytecode."""
 _UNROLLED: Final = 16
-"""Keys up to which they are looked up one by one; more are compared as a tuple."""
+"""Most keys that are looked up one by one; more are compared as a tuple."""
 
 _SOURCE: Final = """\
 def make(journal, layout, segment, pack, frame, crc32, now, plain):
@@ -65,7 +64,7 @@ def make(journal, layout, segment, pack, frame, crc32, now, plain):
         return True
 
     return append
-"""  # noqa: E501  # what may not be interrupted is one line
+"""  # noqa: E501  # what must not be interrupted is one line
 _FEW: Final = """\
 v{i} = data[k{i}]
 if type(v{i}) is not float:
@@ -85,16 +84,16 @@ values = tuple(map(float, values))
 
 
 def never(data: Mapping[str, object], step: int | None) -> bool:  # noqa: ARG001  # as `Append`
-    """Append nothing: the slow way knows what to do."""
+    """Append nothing: forces the slow path."""
     return False
 
 
 def appender(journal: Journal, layout: Layout) -> Append:
-    """The function for a layout, which works until its segment is sealed.
+    """The append function of a layout. It works until its segment is sealed.
 
     Args:
-        journal: what it counts and steps in.
-        layout: keys, at least one, and the segment that declares them.
+        journal: whose count and step it advances.
+        layout: at least one key, and the segment that declares them.
     """
     width = len(layout.keys)
     make = _factory(width if width <= _UNROLLED else 0)
@@ -103,7 +102,7 @@ def appender(journal: Journal, layout: Layout) -> Append:
 
 @functools.cache
 def _factory(width: int) -> Callable[..., Append]:
-    """Compile the function for so many keys; 0: for any number of them."""
+    """Compile the function for a number of keys; 0 for any number."""
     if width:
         keys = [f"k{i}" for i in range(width)]
         test = " or ".join([f"len(data) != {width}", *(f"{key} not in data" for key in keys)])

@@ -1,4 +1,4 @@
-"""Whole arrays as journal records: what `log_many` writes, many records with one copy each time."""
+"""Whole arrays as journal records: `log_many` writes them with one copy per block."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Block:
 
     @classmethod
     def of(cls, steps: object, values: Mapping[str, Sequence[float]], epochs: object | None) -> Block | None:
-        """Arrays of equal length that hold nothing but numbers; None for anything else.
+        """A block, if the arrays have equal lengths and hold only numbers; None otherwise.
 
         Args:
             steps: n integers, as an array or a list.
@@ -59,12 +59,12 @@ class Block:
         return Block(self.keys, self.steps[start:], self.values[start:], epochs)
 
     def row(self, i: int) -> tuple[int, float | None, list[float]]:
-        """One record: its step, its epoch, its values."""
+        """The step, epoch and values of one record."""
         epoch = None if self.epochs is None else float(self.epochs[i])
         return int(self.steps[i]), epoch, self.values[i].tolist()
 
     def packed(self, layout: Layout, start: int, end: int, time_ns: int) -> bytes:
-        """Records from `start` up to `end` as they lie in a segment, checksums included."""
+        """Records `start` to `end` as the bytes of a segment, checksums included."""
         words = np.empty((end - start, layout.words), "<u8")
         words[:, 1] = self.steps[start:end].view(np.uint64)
         words[:, 2] = time_ns
@@ -77,7 +77,7 @@ class Block:
 
 
 def _column(values: object, kinds: str) -> NDArray[Any] | None:
-    """An array of one dimension, of one of these kinds of numbers."""
+    """A one-dimensional array if its dtype is one of these kinds, at most 8 bytes wide; else None."""
     if not isinstance(values, list | tuple | np.ndarray):
         return None
     try:

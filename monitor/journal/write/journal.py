@@ -1,12 +1,12 @@
-"""The append-only journal that `log()` writes to: what it holds survives the death of the process.
+"""The append-only journal that `log()` writes to. What it holds survives the death of the process.
 
 Each record is stored into a mapped file with one call, framed by its length and a checksum, so that a torn tail is
-found and cut. The journal is also the queue: `records.JournalReader` reads it from the acknowledged position on.
+detected and cut. The journal is also the queue: `records.JournalReader` reads it from the acknowledged position on.
 
-Several threads, and a signal handler that interrupts one of them, may append at once. Space is taken before it is
-written to, and no bytecode that can be interrupted lies between the two, so records never overlap and no hole lies
-before a record. The fast way takes no lock; the slow one takes its turn under one, and reckons with records that the
-fast way appends meanwhile.
+Several threads may append at once, and so may a signal handler that interrupts one of them. Space is reserved before it
+is written, and nothing that can be interrupted lies between the two: records never overlap, and no gap precedes a
+record. The fast path takes no lock. The slow path takes one, and allows for records that the fast path appends in the
+meantime.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ _T = TypeVar("_T")
 _CRC: Final = struct.Struct("<I")
 MAX_STEP: Final = 2**63 - 1
 _AT_ONCE: Final = 8192
-"""Records of a block that are written in one turn."""
+"""Records of a block that are written while holding the lock once."""
 
 
 class Journal:
     """Writes one writer's records.
 
     Args:
-        folder: the writer's folder; made if it is missing.
+        folder: the writer's folder; created if missing.
         run_id: 32 hex digits.
-        quota: most bytes on disk; from nine tenths on, points are downsampled.
-        first_bytes: length of the first segment; each further one doubles up to 4 MiB.
+        quota: most bytes on disk. Past nine tenths of it, points are downsampled.
+        first_bytes: length of the first segment. Each further one doubles, up to 4 MiB.
 
     Attributes:
-        count: records written so far, layouts and the like not counted.
-        append: the fast way for records of the shape of the last one; it changes from call to call.
-        step: the step that an automatic one follows.
+        count: records written so far; layouts do not count.
+        append: the fast path for records of the last layout. Changes from call to call.
+        step: the current step; the next automatic one follows it.
         seen: metrics that were logged at that step.
         last: the layout of the loop's last record.
-        dropped: points records that the quota or a full disk kept out.
-        why_dropped: "quota" or "disk_full", what kept out the last of them.
-        rolled: called when the next segment has begun.
+        dropped: points records dropped because of the quota or a full disk.
+        why_dropped: "quota" or "disk_full": why the last of them was dropped.
+        rolled: called after the next segment has begun.
 
     Raises:
-        OSError: the folder cannot be made or the disk is full.
+        OSError: the folder cannot be created, or the disk is full.
     """
 
     def __init__(self, folder: Path, run_id: str, *, quota: int = 1 << 30, first_bytes: int = FIRST_BYTES) -> None:
@@ -87,18 +87,19 @@ class Journal:
         self._segment.begin(run_id, 0, time_ns())
 
     def try_points(self, data: Mapping[str, object], step: int | None) -> bool:
-        """Append a record by the fast way; False where it takes the slow one: new keys, or unusual types.
+        """Append a record by the fast path. False if it needs the slow path (new keys, unusual types).
 
         Args:
             data: flat mapping of metric names to values.
-            step: the step, or None for an automatic one: a new step begins when a metric comes again.
+            step: the step; None for an automatic one, which advances when a metric is logged again.
 
         Raises:
-            Exception: any error of `struct` or the mapping for values that do not fit; nothing was written.
+            Exception: any error of `struct` or of the mapping for values that do not fit; nothing was written.
         """
         append = self._fast.get(tuple(data))
         if append is None or not append(data, step):
             return False
+        # The call may have rolled to a new segment, which empties `_fast`: this function is then out of date.
         if self._fast:
             self.append = append
         return True
@@ -114,32 +115,32 @@ class Journal:
         pending: bool = False,
         aside: bool = False,
     ) -> Pending | None:
-        """Append a record by the slow way, which can do everything.
+        """Append a record by the slow path, which handles everything.
 
         Args:
             keys: metric names, unique, at most `segment.MAX_VALUES`.
-            values: as many floats.
+            values: one float per key.
             step: the step, or None for an automatic one.
             epoch: the epoch, may be fractional.
             at_ns: nanoseconds since the epoch; None: now.
-            pending: True where the values are not known yet.
-            aside: True for what moves no step: the loop's own record whose automatic step is taken already, or what is
-                logged with it, at its step.
+            pending: True if the values are not known yet.
+            aside: True if the record must not advance the step: its automatic step is already taken, or it is logged
+                alongside the loop's record, at the same step.
 
         Returns:
-            What `resolve` takes, for a pending record that was written.
+            For a pending record that was written, the slot to pass to `resolve`.
         """
         stamp = time_ns() if at_ns is None else at_ns
         return self._in_turn(lambda: self._append_points(keys, values, step, epoch, stamp, pending, aside))
 
     def block(self, block: Block) -> None:
-        """Append many records of one shape, some at a time, so that other threads' records find their place between.
+        """Append many records of one layout, in blocks, so that other threads can write in between.
 
         Args:
-            block: n >= 1 records, whose keys have been written in this shape before.
+            block: n >= 1 records. Their keys have been written in this layout before.
         """
         stamp, at = time_ns(), 0
-        if self.interrupted():  # all of it waits until the interrupted write is done
+        if self.interrupted():  # in a signal handler: the whole block follows the interrupted write
             self._in_turn(lambda: self._append_block(block, 0, len(block), stamp))
             return
         while at < len(block):
@@ -155,7 +156,7 @@ class Journal:
             data: strict JSON data.
 
         Returns:
-            False where a full disk kept it out.
+            False if the disk is full.
         """
         text = json.dumps({"kind": kind, "data": data}, separators=(",", ":"), allow_nan=False).encode()
         stamp = time_ns()
@@ -163,7 +164,7 @@ class Journal:
         return self._in_turn(lambda: self._append_event(body)) is not False
 
     def open_last(self, halves: int) -> None:
-        """Let the last records in where a full disk takes no more; see `Segment.open_last`."""
+        """Let the last records in although the disk is full; see `Segment.open_last`."""
         with self._lock:
             self._last_halves = halves
             self._segment.open_last(halves)
@@ -171,8 +172,9 @@ class Journal:
     def resolve(self, slot: Pending, values: Sequence[float]) -> None:
         """Fill in the values of a pending record.
 
-        The values go first, outside of what the pending record's checksum covers; then one aligned 8-byte store turns
-        the record into a whole one. Killed in between, it is still a pending record.
+        The values go first; the pending record's checksum does not cover them. Then one aligned 8-byte store makes the
+        record
+        complete. If the process is killed in between, the record is still pending.
         """
         layout = slot.layout
         extra = () if slot.epoch is None else (slot.epoch,)
@@ -183,33 +185,33 @@ class Journal:
         struct.pack_into("<Q", buffer, slot.offset, int.from_bytes(head, "little"))
 
     def turn(self, layout: Layout) -> int:
-        """Take the automatic step of a record: the next one where one of its metrics comes again."""
+        """Take the automatic step of a record: the next one if one of its metrics was already logged at this step."""
         with self._lock:
             again = self.last is layout or not self.seen.isdisjoint(layout.keyset)
-            step = self.step + again  # from here on nothing may come between, see `append`; `min` is a call
+            step = self.step + again  # no call until `self.step` is set, so threads cannot switch; `min` would be one
             step = step if step <= MAX_STEP else MAX_STEP
             self.seen = layout.keyset if again else self.seen | layout.keyset
             self.step, self.last = step, layout
             return step
 
     def interrupted(self) -> bool:
-        """True in a signal handler that came in the middle of a write of this same thread."""
+        """True in a signal handler that interrupted a write of this same thread."""
         return self._busy and self._busy_in == threading.get_ident()
 
     def prepare(self) -> None:
-        """Have the next pages and the next segment ready before they are needed; called from the keeper's thread."""
+        """Prepare the next pages and the next segment. Called by the keeper's thread."""
         if not self.closed:
             self._segment.populate(self._segment.end)
             self._supply.prepare()
 
     def sync(self, *, flush: bool = True, all_of_it: bool = False) -> None:
-        """Write to the disk what is not there yet, and give sealed segments back; called from the keeper's thread.
+        """Write to disk what is not there yet, and close sealed segments. Called by the keeper's thread.
 
-        The page that the loop is filling is left alone once, see `Segment.sync_up_to`; it is written the next time,
-        full or not.
+        The page that the loop is filling is skipped once (see `Segment.sync_up_to`) and written the next time, full or
+        not.
 
         Args:
-            flush: False to only close the files, without syncing them to disk.
+            flush: False to only close files without syncing them.
             all_of_it: True to write that page as well.
 
         Raises:
@@ -229,18 +231,18 @@ class Journal:
         self._synced = (segment, last)
 
     def retire(self) -> None:
-        """Append by the slow way only: the run is over, or this process has only inherited it."""
+        """Use only the slow path from now on: the run has ended, or this process inherited the journal by a fork."""
         self._retired = True
         self._go_slow()
 
     def close(self, *, remove: bool = False) -> None:
-        """Append nothing any more; the files stay unless `remove`."""
+        """Stop appending. The files stay unless `remove`."""
         self.retire()
         with self._lock:
             if self.closed:
                 return
             self.closed = True
-            self._segment.end = self._segment.limit + 1  # for a thread that is just about to append
+            self._segment.end = self._segment.limit + 1  # full, for a thread that is about to append
             self._supply.close()
             self._segment.close()
         if remove:
@@ -248,10 +250,10 @@ class Journal:
                 path.unlink(missing_ok=True)
 
     def _in_turn(self, write: Callable[[], _T]) -> _T | None:
-        """Write by the slow way. What a signal handler writes in the middle of that follows when it is done."""
+        """Write under the lock. What a signal handler writes during another write is queued until that is done."""
         with self._lock:
             if self._busy:
-                self._go_slow()  # what is logged from now on must not overtake it
+                self._go_slow()  # later records must not overtake the queued one
                 self._held.append(write)
                 return None
             self._busy_in = threading.get_ident()
@@ -264,7 +266,7 @@ class Journal:
             finally:
                 self._busy = False
 
-    # What follows runs under the lock, with `_busy` set.
+    # Everything below runs under the lock, with `_busy` set.
 
     def _write_held(self) -> None:
         while self._held:
@@ -285,7 +287,7 @@ class Journal:
         aside: bool,
     ) -> Pending | None:
         given = step is not None
-        while True:  # records of the fast way may take the room for this one
+        while True:  # the fast path may take the room in the meantime
             layout = self._layout(keys, epoch is not None)
             if layout is None or self._thin(layout, values):
                 self.dropped += 1
@@ -318,7 +320,7 @@ class Journal:
                 at = upto
 
     def _layout(self, keys: tuple[str, ...], epoch: bool) -> Layout | None:
-        """The layout of these keys in a segment that has room for one record of it; None on a full disk."""
+        """The layout of these keys, in a segment with room for one record of it; None if the disk is full."""
         text = b""
         while True:
             layout = self._layouts.get((keys, epoch))
@@ -350,15 +352,13 @@ class Journal:
         return True
 
     def _put(self, record: bytes, *, records: int) -> int | None:
-        """Store a record where the segment has room for it; its offset, or None.
-
-        Nothing that can be interrupted lies between taking the space and storing into it.
-        """
+        """Store a record if the segment has room. Returns its offset, or None."""
         segment, size = self._segment, len(record)
         buffer, limit, end = segment.buffer, segment.limit, segment.end
         while end + size <= limit:
             where, offset, after = slice(end, end + size), end, end + size
             end = segment.end
+            # Read again: the calls above may have let another thread append. From here to the store nothing can.
             if end == offset:
                 segment.end = after
                 self.count += records
@@ -372,7 +372,7 @@ class Journal:
         if found is None:
             return False
         segment, full = found
-        self._supply.seal(self._segment)  # first: the fast way finds it full, and the count stands still
+        self._supply.seal(self._segment)  # first, so that the fast path finds it full and `count` no longer changes
         segment.begin(self.run_id, self.count, time_ns())
         segment.open_last(self._last_halves)
         self._go_slow()
@@ -386,6 +386,7 @@ class Journal:
     def _thin(self, layout: Layout, values: Sequence[float]) -> bool:
         if self._keep_every == 1:
             return False
+        # Downsample: keep every n-th record of a layout, but all that hold a NaN or an infinity.
         layout.thinned += 1
         finite = all(value - value == 0 for value in values)
         return finite and layout.thinned % self._keep_every != 1

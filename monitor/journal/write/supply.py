@@ -1,7 +1,7 @@
-"""Where a journal gets its segments from: each ready before it is needed, within the quota, synced when it is full.
+"""Supplies a journal with segments: allocated ahead of time, within the quota, synced when full.
 
-Making a segment takes milliseconds: blocks are allocated, pages are found. The keeper's thread does that ahead of time,
-so that a loop that fills a segment continues in the next one at once.
+Creating a segment takes milliseconds (blocks, page faults). The keeper's thread does it ahead of time, so that a loop
+that fills a segment continues in the next one at once.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import Final
 from monitor.journal.segment import FIRST_BYTES, HEADER_SIZE, LAST_BYTES, MOST_BYTES, Segment, size_on_disk
 
 RETRY_S: Final = 1.0
-"""Seconds between tries to allocate a segment on a disk that is full."""
+"""Seconds between attempts to allocate a segment on a full disk."""
 
 
 class Supply:
     """The segments of one writer's folder.
 
     Args:
-        folder: the writer's folder; made if it is missing.
-        quota: bytes on disk that are aimed at; never more than twice as many.
-        first_bytes: length of the first segment; each further one doubles up to 4 MiB, or a part of the quota.
+        folder: the writer's folder; created if missing.
+        quota: target for the bytes on disk. Never more than twice as many.
+        first_bytes: length of the first segment. Each further one doubles, up to 4 MiB or a fraction of the quota.
 
     Attributes:
         next_bytes: length of the next segment.
-        retry_at: `time.monotonic()` before which no segment is asked for again.
+        retry_at: `time.monotonic()` before which no new segment is tried.
 
     Raises:
-        OSError: the folder cannot be made.
+        OSError: the folder cannot be created.
     """
 
     def __init__(self, folder: Path, *, quota: int, first_bytes: int = FIRST_BYTES) -> None:
@@ -41,7 +41,7 @@ class Supply:
         self._prepare_at = 0.0
         self._number = 0
         self._spares: list[tuple[Segment, bool]] = []
-        """At most one; whoever takes it out of here has it alone."""
+        """At most one, with whether nine tenths of the quota are used. Popping it makes the caller its only owner."""
         self._sealed: list[Segment] = []
 
     def first(self) -> Segment:
@@ -55,10 +55,10 @@ class Supply:
         return segment
 
     def next(self, need: int) -> tuple[Segment, bool] | None:
-        """The next segment, with room for so many bytes, and whether nine tenths of the quota are used.
+        """The next segment, with room for `need` bytes, and whether nine tenths of the quota are used.
 
         Returns:
-            None where the disk or twice the quota is full; the disk is not asked again for a second.
+            None if the disk is full or twice the quota is used. The disk is then not tried again for a second.
         """
         if monotonic() < self.retry_at:
             return None
@@ -80,9 +80,10 @@ class Supply:
         return None
 
     def prepare(self) -> None:
-        """Have a spare segment ready; called from the keeper's thread.
+        """Create a spare segment. Called by the keeper's thread.
 
-        A loop that is faster makes its own meanwhile, another file, and takes this one the next time. Neither waits.
+        A faster loop creates its own segment in the meantime, in another file, and uses the spare next time. Neither
+        waits.
         """
         if self._spares or monotonic() < self._prepare_at:
             return
@@ -95,12 +96,12 @@ class Supply:
         self._spares.append((spare, self._full()))
 
     def seal(self, segment: Segment) -> None:
-        """Take a full segment, which is to be synced and closed."""
+        """Seal a full segment, to be synced and closed later."""
         segment.seal()
         self._sealed.append(segment)
 
     def sync(self, *, flush: bool) -> None:
-        """Sync and close the segments that were sealed; called from the keeper's thread.
+        """Sync and close the sealed segments. Called by the keeper's thread.
 
         Raises:
             OSError: the disk refuses.
@@ -111,7 +112,7 @@ class Supply:
             self._sealed.pop(0).close()
 
     def close(self) -> None:
-        """Close what is open, and drop the spare."""
+        """Close all open segments and delete the spare."""
         while self._spares:
             self._spares.pop()[0].discard()
         for segment in self._sealed:
@@ -128,10 +129,11 @@ class Supply:
             try:
                 segment = Segment.spare(self.folder, size)
                 break
-            except OSError:  # the disk is nearly full: take what there is
+            except OSError:  # the disk is nearly full: try a smaller one
                 if size <= max(least, FIRST_BYTES // 4):
                     raise
                 size = max(least, size // 4)
+        # A segment is deleted only as a whole, so it stays small compared with the quota.
         self.next_bytes = min(2 * self.next_bytes, MOST_BYTES, max(self.next_bytes, self._quota // 32))
         return segment
 

@@ -1,1 +1,1 @@
-"""Which loss to take: train small models under several losses, or reason from measured profiles."""
+"""Which loss to use: train small models under several losses, or reason from measured profiles."""

@@ -1,4 +1,4 @@
-"""Which loss to take for a task: by what each scored when trained, with reasons from its measured profile."""
+"""Recommend losses for a task: by how each scored in training, with reasons from its measured profile."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from monitor.losses.profiles.report import LossProfile
 from monitor.losses.specs.parameters import fraction, number, whole
 
 SAMPLES = 150
-"""Chords tried per candidate; the slices find what matters here."""
+"""Chords tried per candidate; the slices already find what matters here."""
 SKEWED = 3.0
-"""An imbalance from this on is spoken about."""
+"""Imbalance from this ratio on is discussed."""
 EASY, HARD = -3.0, 1.0
-"""Errors of a well classified majority example and of a rare example that is still wrong."""
+"""Errors of a well-classified majority example, and of a rare example that is still wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A loss and why it is placed where it is.
+    """A loss and the reasons for its rank.
 
     Attributes:
         loss: its name.
-        deficit: how far behind the best candidate it surely was when trained under what was asked, as a share of the
-            best; 0 where it cannot be told from the best. The order is that of the figures themselves.
-        figures: what it scored, one sentence for each condition.
-        torch: how to have it in torch.
-        pros, cons: sentences, each resting on a measured number.
+        deficit: how far it was behind the best candidate for certain when trained under the given conditions, as a
+            share of the best; 0 if they cannot be distinguished. Candidates are ordered by the scores themselves, not
+            by this.
+        figures: its scores, one sentence per condition.
+        torch: how to write it in torch.
+        pros, cons: sentences, each based on a measured number.
     """
 
     loss: str
@@ -79,7 +80,7 @@ class Advice:
 
 @functools.cache
 def measured(task: str) -> tuple[tuple[Choice, LossProfile | None], ...]:
-    """The profile of every candidate of a task, where it has a function; measured once in a process."""
+    """The profile of every candidate of a task that has a function; measured once per process."""
     return tuple((item, _profiled(item)) for item in CHOICES[task])
 
 
@@ -99,20 +100,20 @@ def advise(
     half_precision: bool = False,
     costs: tuple[float, float] | None = None,
 ) -> Advice:
-    """Candidate losses by what they scored when trained, with reasons from measured profiles.
+    """Recommend losses by their scores in training, with reasons from measured profiles.
 
     Args:
         task: "regression", "quantile", "classification", "binary", "cost", "segmentation", "detection", "metric",
             "ranking", "language" or "counts".
-        classes: number of classes, >= 2; a classification of two classes counts as "binary".
-        imbalance: examples of the most frequent class for one of the rarest, >= 1.
+        classes: number of classes, >= 2; a classification with two classes counts as "binary".
+        imbalance: examples of the most frequent class per example of the rarest, >= 1.
         outliers: some targets, or some examples, are far off.
         label_noise: share of wrong labels, 0 to 1.
         half_precision: the loss is computed in float16.
         costs: of a false alarm and of a miss; the task is then "cost".
 
     Raises:
-        LossError: an unknown task, or a number that cannot be.
+        LossError: the task is unknown, or a number is out of range.
 
     Example:
         >>> advise("regression", outliers=True).candidates[-1].loss
@@ -145,7 +146,7 @@ def advise(
 
 
 def _conditions(wants: _Wants) -> tuple[str, ...]:
-    """Under what the candidates are looked up: all that was asked for and was trained, or clean data."""
+    """The conditions to look candidates up under: the requested ones that were trained, or clean data."""
     wanted = {"label_noise": wants.noise > 0, "outliers": wants.outliers, "imbalance": wants.imbalance >= SKEWED}
     trained = conditions(wants.task)
     return tuple(name for name, asked in wanted.items() if asked and name in trained) or ("clean",)
@@ -162,9 +163,9 @@ class _Wants:
 
 
 def _judge(choice: Choice, item: LossProfile | None, wants: _Wants, asked: tuple[str, ...]) -> tuple[Candidate, float]:
-    """A candidate with its figures and reasons, and what it is ordered by: its mean gap to the best."""
+    """A candidate with its figures and reasons, and its mean gap to the best, by which candidates are ordered."""
     trained = choice.train or choice.name
-    # A weight for the rare class was trained with one only: on other data it would be judged for what nobody asks.
+    # Losses that weight the rare class were trained on imbalanced data only: on other data nobody would use them.
     fitting = tuple(name for name in asked if name == "imbalance") if choice.weighted else asked
     scored = [results(wants.task, condition)[trained] for condition in fitting or asked]
     pros: list[str] = []
@@ -194,7 +195,7 @@ _Part = tuple[list[str], list[str]]
 
 
 def _training(item: LossProfile) -> _Part:
-    """Convexity, smoothness, and what happens to the gradient of a far error."""
+    """Convexity, smoothness, and the gradient of large errors."""
     pros, cons = [], []
     if item.convex:
         pros.append(f"convex in the prediction: no violation in {item.evidence['convex']['chords']} chords")
@@ -240,13 +241,13 @@ def _balance(choice: Choice, wants: _Wants) -> _Part:
 
 
 def rare_share(choice: Choice, imbalance: float) -> float:
-    """The share of a batch's gradient that one rare, wrong example holds among easy ones of the frequent class.
+    """The share of a batch's gradient that one wrong example of the rare class holds among easy frequent ones.
 
-    Measured on a real batch, so that losses which couple its examples (Dice) are judged by what they do.
+    Measured on a real batch, so that losses that couple its examples (Dice) are judged by their effect.
 
     Args:
         choice: the loss; a weighted one counts the rare class `imbalance` times.
-        imbalance: frequent examples for one rare one, >= 1.
+        imbalance: frequent examples per rare one, >= 1.
     """
     fn, kind = choice.fn, kind_named(choice.kind)
     if fn is None:
@@ -285,7 +286,7 @@ def _slope_at(item: LossProfile, error: float) -> float:
 
 
 def percent(share: float) -> str:
-    """A share as people write it.
+    """A share as a percentage, rounded for reading.
 
     Example:
         >>> percent(1.0), percent(0.0234), percent(0.00004), percent(39.28)

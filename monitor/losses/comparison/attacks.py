@@ -1,4 +1,4 @@
-"""Attacks on the inputs, and trainings that stand up to them."""
+"""Adversarial attacks on the inputs, and training methods that resist them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ if TYPE_CHECKING:
 ATTACKS = ("fgsm", "pgd")
 ATTACKED = ("classification", "binary", "regression")
 STEPS = 10
-"""Of projected gradient descent."""
+"""Steps of projected gradient descent."""
 INNER = 3
-"""Steps to the attacked inputs during training."""
+"""Steps towards the attacked inputs during training."""
 
 Model = Callable[["Tensor"], "Tensor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """A bounded change of the inputs that makes the task's usual loss as large as it can.
+    """A bounded change of the inputs that makes the task's usual loss as large as possible.
 
-    The usual loss attacks every model, whatever it was trained under: one whose own loss is flat is not safe for that.
+    Every model is attacked with the usual loss, whatever loss it was trained with: a model whose own loss is flat would
+    only appear safe.
 
     Attributes:
         name: "fgsm", one step along the sign of the gradient (Goodfellow, Shlens, Szegedy 2014, arXiv:1412.6572), or
-            "pgd", ten smaller ones from a random start, which is stronger (Madry et al. 2017, arXiv:1706.06083).
+            "pgd", ten smaller steps from a random start, which is stronger (Madry et al. 2017, arXiv:1706.06083).
         eps: the largest change of an input, in its standard deviations.
         task: one of `ATTACKED`.
     """
@@ -51,10 +52,10 @@ class Attack:
         """The attacked inputs (n, d).
 
         Args:
-            model: gives outputs (n, k).
+            model: returns outputs (n, k).
             x: inputs.
-            y: labels or targets, as the model is trained with.
-            free: (d,) 1 for inputs that may change, 0 for those that are constant.
+            y: labels or targets, as used in training.
+            free: (d,) 1 for inputs that may change, 0 for constant ones.
         """
         import torch
 
@@ -66,7 +67,7 @@ class Attack:
 def _ascent(
     loss: Callable[[Tensor], Tensor], x: Tensor, start: Tensor, step: Tensor | float, eps: float, count: int
 ) -> Tensor:
-    """Steps along the sign of the gradient that stay within `eps` of x."""
+    """Take steps along the sign of the gradient and stay within `eps` of x."""
     import torch
 
     found = start.detach()
@@ -91,11 +92,11 @@ def usual(out: Tensor, y: Tensor, task: str) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Defence:
-    """A training that looks at attacked inputs; it needs the model, and so is not a loss of outputs and targets.
+    """Training on attacked inputs. It needs the model, so it is not a loss of outputs and targets.
 
     Attributes:
-        name: as it was written.
-        eps: the attack's.
+        name: as the user wrote it.
+        eps: of the attack.
         task: "classification" or "binary".
         beta: weight of the second term of TRADES; None for plain adversarial training.
     """
@@ -119,7 +120,7 @@ class Defence:
         return usual(clean, y, self.task) + self.beta * self._apart(clean, model(attacked))
 
     def _apart(self, clean: Tensor, attacked: Tensor) -> Tensor:
-        """How far the predicted probabilities are apart (Kullback-Leibler)."""
+        """The distance between the predicted probabilities (Kullback-Leibler)."""
         import torch
 
         if self.task == "binary":
@@ -138,10 +139,11 @@ def is_defence(loss: object) -> bool:
 
 
 def defence(loss: object, attack: Attack | None, task: str) -> Defence | None:
-    """The training of that name; None for what is a loss.
+    """The defence of this name, or None if it is a loss.
 
     Source: Zhang et al., Theoretically Principled Trade-off between Robustness and Accuracy (ICML 2019),
-    arXiv:1901.08573, equation 5; here with three steps to the attacked inputs.
+    arXiv:1901.08573,
+    equation 5; here with three steps towards the attacked inputs.
 
     Raises:
         LossError: there is no attack, or the task has no such training.
@@ -157,10 +159,10 @@ def defence(loss: object, attack: Attack | None, task: str) -> Defence | None:
 
 
 def attack_of(name: str | None, eps: float | None, task: str) -> Attack | None:
-    """The attack that was asked for, if any.
+    """The requested attack, or None.
 
     Raises:
-        LossError: one of the two is missing, or cannot be used.
+        LossError: one of the two is missing or unusable.
     """
     if name is None and eps is None:
         return None

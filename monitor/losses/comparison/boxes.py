@@ -1,4 +1,4 @@
-"""Overlap of boxes, in numpy and in torch alike, and the way from a network's outputs to a box."""
+"""Overlap of boxes, for numpy and torch alike, and the conversion of a network's outputs to boxes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 from monitor.losses.specs.boxes import CIoU, DIoU, GIoU
 from monitor.losses.specs.spec import LossSpec
 
-# Arrays are of numpy or torch: each function is given the module that they are of.
+# Arrays are numpy's or torch's: each function takes the module that they belong to.
 Array = Any
 SPAN: Final = 6.0
-"""Sizes stay within `exp(-SPAN)` and `exp(SPAN)` of the anchor's, so that no step makes one overflow."""
+"""Sizes stay within `exp(-SPAN)` and `exp(SPAN)` of the anchor's, so that no step overflows."""
 
 
 def decoded(xp: ModuleType, out: Array) -> Array:
-    """Boxes (n, 4) as x1, y1, x2, y2, of outputs (n, 4): the centre, and logarithms of width and height.
+    """Boxes (n, 4) as x1, y1, x2, y2 from outputs (n, 4): the centre, and the logarithms of width and height.
 
-    Positions and sizes are in units of an anchor box whose centre is the origin, as detectors have them; Girshick et
-    al. 2014, arXiv:1311.2524, appendix C.
+    Positions and sizes are in units of an anchor box centred at the origin, as in detectors; Girshick et al. 2014,
+    arXiv:1311.2524, appendix C.
     """
     half = xp.exp(xp.clip(out[:, 2:], -SPAN, SPAN)) / 2
     return _joined(xp, out[:, :2] - half, out[:, :2] + half)
@@ -46,7 +46,7 @@ def distance(xp: ModuleType, spec: LossSpec, boxes: Array, targets: Array, still
         xp: numpy or torch.
         spec: one of `specs.boxes`.
         boxes, targets: (n, 4) as x1, y1, x2, y2.
-        still: the same number without a gradient.
+        still: returns its argument without a gradient.
     """
     both, union = _areas(xp, boxes, targets)
     missed = 1 - both / union
@@ -70,7 +70,7 @@ def numpy_loss(spec: LossSpec) -> Callable[[Array, Array], object]:
 
 
 def deltas_loss(loss: Callable[[Array, Array], object]) -> Callable[[Array, Array], object]:
-    """A regression loss of what `encoded` makes of boxes and targets."""
+    """A regression loss of the encoded boxes and targets."""
     return lambda boxes, targets: loss(encoded(np, boxes), encoded(np, targets))
 
 

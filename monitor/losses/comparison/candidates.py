@@ -1,7 +1,7 @@
 """The losses that `advise` chooses from, as plain numpy functions that `profile` measures.
 
-They are written for clarity and float stability, and need no torch; tests hold them against torch's own where it has
-them.
+They are written for clarity and numerical stability, and do not need torch; tests compare them with torch's own losses
+where those exist.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Choice:
     """One loss to choose from.
 
     Attributes:
-        name: the loss, as `parse` or people write it.
+        name: the loss, as `parse` accepts it or as it is commonly written.
         kind: how `profile` calls it.
         fn: the function.
-        torch: how to have it in torch.
-        note: what measuring the function cannot show, one sentence, or empty.
-        weighted: the rare class is weighted up by the imbalance; only considered where there is one.
-        probabilities: probabilities, or the targets themselves, come out.
-        train: how `compare` is asked for it, where the name holds what depends on the data.
+        torch: how to write it in torch.
+        note: what measuring the function cannot show, one sentence; may be empty.
+        weighted: the rare class is weighted by the imbalance; only considered if there is one.
+        probabilities: the model's outputs are probabilities, or the targets themselves.
+        train: the name that `compare` uses, if `name` contains placeholders for the data.
     """
 
     name: str
@@ -146,7 +146,7 @@ def contrastive(left: Array, right: Array, label: Array) -> object:
 
 
 def cosine_embedding(left: Array, right: Array, label: Array) -> object:
-    """Cosine distance for like pairs, positive cosine for unlike ones."""
+    """Cosine distance for similar pairs, positive cosine for dissimilar ones."""
     norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     cosine = (left * right).sum(axis=1) / np.maximum(norms, 1e-8)
     return np.mean(np.where(label > 0, 1 - cosine, np.maximum(0, cosine)))
@@ -347,4 +347,4 @@ CHOICES: dict[str, tuple[Choice, ...]] = {
         _regression("mse", mse, "torch.nn.MSELoss()", "It lets counts be negative, unless the model gives logarithms."),
     ),
 }  # fmt: skip
-"""Task to the losses worth considering."""
+"""The losses worth considering for each task."""

@@ -1,4 +1,4 @@
-"""Train the same small model under several losses, with seeds, and rank them with intervals."""
+"""Train the same small model under several losses with several seeds, and rank them with intervals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 Data = str | DataSet | Callable[[np.random.Generator], DataSet]
 
 SKLEARN: tuple[str, ...] = ("breast_cancer", "diabetes", "digits", "iris", "wine")
-"""Data sets that scikit-learn carries with it."""
+"""Data sets that ship with scikit-learn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,9 @@ class Entry:
         loss: its name.
         mean: of the metric on clean test data, over seeds.
         low, high: 95% interval of the mean (Student's t over seeds).
-        scores: the metric of each seed, in the seeds' order; NaN where training diverged.
-        behind: how much worse than the best loss, with the 95% interval of the paired difference; zeros for the best.
+        scores: the metric of each seed, in the seeds' order; NaN if training diverged.
+        behind: how much worse it is than the best loss, with the 95% interval of the paired difference; zeros for the
+            best.
         clear: the interval of the difference to the best excludes zero.
         clean: the mean of the metric without the attack; None if there is none.
     """
@@ -55,7 +56,7 @@ class Entry:
     clean: float | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The entry as strict JSON data; what is not finite becomes None."""
+        """The entry as strict JSON data; values that are not finite become None."""
 
         def plain(value: float) -> float | None:
             return value if math.isfinite(value) else None
@@ -74,7 +75,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The ranking, best first, and what was done to get it."""
+    """The ranking, best first, and the settings behind it."""
 
     task: str
     metric: str
@@ -141,32 +142,32 @@ def compare(
 ) -> Comparison:
     """Train one small network (a hidden layer, Adam) under each loss and rank the losses on clean test data.
 
-    For a seed, every loss gets the same split, the same damaged labels, the same initial weights and the same order of
-    batches, so that differences are paired. Inputs and regression targets are standardised by the training part.
+    For a seed, every loss gets the same split, the same corrupted labels, the same initial weights and the same order
+    of batches, so that differences are paired. Inputs and regression targets are standardised by the training part.
 
     Args:
-        losses: names, specifications or torch callables; a mapping gives callables a name.
-        data: (inputs, targets), a function of a generator that returns them, a DataLoader, or the name of one of
-            `SKLEARN`'s sets. Targets (n,), or (n, k) for a regression; 20 rows in a row are a list of a ranking.
-        seeds: how many (0, 1, ...), or which; at least 2.
-        task: one of `judges.USUAL`; inferred from losses and targets where it is not given.
-        metric: one of `judges.METRICS`, "pinball(0.9)", or a function of outputs and targets. Where it is not given it
-            fits the task and the losses: a quantile is judged by its own pinball loss, skewed classes by balanced
-            accuracy.
-        higher: for a function of one's own, whether a higher value is better.
+        losses: names, specifications or torch callables; a mapping names the callables.
+        data: (inputs, targets), a function that takes a generator and returns them, a DataLoader, or the name of one of
+            `SKLEARN`'s sets. Targets (n,), or (n, k) for a regression. For a ranking, every 20 consecutive rows are a
+            list.
+        seeds: how many (0, 1, ...), or which ones; at least 2.
+        task: one of `judges.USUAL`; inferred from losses and targets by default.
+        metric: one of `judges.METRICS`, "pinball(0.9)", or a function of outputs and targets. The default fits the task
+            and the losses: a quantile is judged by its own pinball loss, skewed classes by balanced accuracy.
+        higher: for a metric function, whether a higher value is better.
         label_noise: share of training labels replaced by another class, 0 to 1.
         outliers: share of training targets moved by 10 to 30 standard deviations, 0 to 1.
-        costs: of a false alarm and a miss; they are then what is judged.
+        costs: of a false alarm and of a miss; the metric is then the mean cost.
         epochs: passes over the training data.
         hidden: width of the hidden layer.
         learning_rate: Adam's.
-        model: makes a torch module of (inputs, outputs), instead of the hidden layer.
-        attack: "fgsm" or "pgd": the losses are ranked by their metric on attacked test inputs. "adversarial" and
-            "trades(6)", trainings against the attack, may then be among the losses.
+        model: takes (inputs, outputs) and returns a torch module, instead of the network with a hidden layer.
+        attack: "fgsm" or "pgd": the losses are ranked by their metric on attacked test inputs. The losses may then
+            include "adversarial" and "trades(6)", which train against the attack.
         eps: the largest change of an input by the attack, in its standard deviations.
 
     Raises:
-        LossError: losses or data that do not fit together, or a parameter that cannot be used.
+        LossError: losses and data do not fit together, or a parameter is unusable.
     """
     chosen_seeds = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
     if len(chosen_seeds) < 2 or not losses:
@@ -234,7 +235,7 @@ def _judge(  # noqa: PLR0911  # one case a line
     *,
     higher: bool,
 ) -> Judge:
-    """The metric that was asked for, or one that fits the losses."""
+    """The requested metric, or one that fits the losses."""
     if callable(metric):
         name = getattr(metric, "__name__", "metric")
         return Judge(name=str(name), tasks=(task,), measure=metric, higher=higher)
@@ -254,7 +255,7 @@ def _judge(  # noqa: PLR0911  # one case a line
 
 
 SKEWED = 3.0
-"""Classes whose sizes differ by more are judged by balanced accuracy."""
+"""Classes whose sizes differ by more than this factor are judged by balanced accuracy."""
 
 
 def kinds_in(spec: LossSpec) -> tuple[str, ...]:
@@ -269,7 +270,7 @@ def _skew(data: Data) -> float:
 
 
 def _task(given: Given, data: Data) -> str:
-    """The task all losses agree on, or what the targets look like."""
+    """The task that all losses agree on, or the one that the targets suggest."""
     known = [tasks for _, item in given if (tasks := resolve(item)[2])]
     shared = [task for task in (known[0] if known else ()) if all(task in tasks for tasks in known)]
     if known and not shared:
@@ -304,7 +305,7 @@ def arrays(data: Data, rng: np.random.Generator) -> tuple[NDArray[np.float64], N
 
 
 def collected(data: Data | Iterable[tuple[object, object]]) -> Data:
-    """A DataLoader's batches as two arrays; everything else as it is."""
+    """A DataLoader's batches as two arrays; anything else unchanged."""
     if isinstance(data, (str, tuple)) or callable(data):
         return data
     batches = [(np.asarray(x), np.asarray(y)) for x, y in data]
@@ -315,12 +316,12 @@ def collected(data: Data | Iterable[tuple[object, object]]) -> Data:
 
 
 def t95(freedom: int) -> float:
-    """The 97.5% quantile of Student's distribution; 1.96 is taken beyond 30 degrees of freedom."""
+    """The 97.5% quantile of Student's distribution; 1.96 beyond 30 degrees of freedom."""
     return T95[freedom - 1] if freedom <= len(T95) else 1.96
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean and 95% interval of the mean by Student's t; NaN where a value is NaN.
+    """Mean and 95% interval of the mean by Student's t; NaN if any value is.
 
     Source: Student 1908, doi:10.2307/2331554.
 
@@ -338,7 +339,7 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
 def _rank(
     scores: Mapping[str, Sequence[float]], clean: Mapping[str, Sequence[float]], *, higher: bool
 ) -> tuple[Entry, ...]:
-    """Best mean first; those that diverged last."""
+    """Entries by mean, best first; diverged ones last."""
     sign = 1.0 if higher else -1.0
 
     def key(name: str) -> float:

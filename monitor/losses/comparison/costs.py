@@ -1,4 +1,4 @@
-"""Decisions whose mistakes cost differently: where to put the threshold, and what the decisions cost."""
+"""Decisions whose mistakes cost differently: the best threshold, and the expected cost."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from monitor.losses.specs.parameters import number
 def cost_threshold(
     false_alarm: float, miss: float, scores: ArrayLike | None = None, labels: ArrayLike | None = None
 ) -> float:
-    """The score above which deciding for positive costs least.
+    """The score above which it is cheapest to predict positive.
 
-    Without data it is the threshold for honest probabilities, the cost of a false alarm over the sum of both: no other
-    one costs less (Elkan 2001, The Foundations of Cost-Sensitive Learning). With data it is the threshold that costs
-    least on them, for scores of any scale; use validation data.
+    Without data, this is the threshold for calibrated probabilities: the cost of a false alarm over the sum of both
+    costs. No other threshold costs less (Elkan 2001, The Foundations of Cost-Sensitive Learning). With data, it is the
+    threshold with the lowest cost on them, for scores of any scale; use validation data.
 
     Args:
-        false_alarm: cost of a negative that is taken for positive, > 0.
-        miss: cost of a positive that is taken for negative, > 0.
+        false_alarm: cost of a false positive, > 0.
+        miss: cost of a false negative, > 0.
         scores: (n,) outputs of a model, higher for positive.
         labels: (n,) 1 for positive, 0 for negative.
 
     Raises:
-        LossError: a cost that is not above 0, or scores and labels that do not fit together.
+        LossError: a cost is not above 0, or scores and labels do not fit together.
 
     Example:
         >>> round(cost_threshold(1, 10), 4)
@@ -44,11 +44,11 @@ def cost_threshold(
     missed = np.concatenate([[0.0], np.cumsum(positive)])
     alarms = (~positive).sum() - np.concatenate([[0.0], np.cumsum(~positive)])
     cost = miss * missed + false_alarm * alarms
-    # Between two equal scores there is no threshold.
+    # No threshold separates two equal scores.
     cost[1:-1][ranked[1:] == ranked[:-1]] = np.inf
     k = int(np.argmin(cost))
     if 0 < k < len(ranked):
-        middle = float(ranked[k - 1] / 2 + ranked[k] / 2)  # halves first: the sum of two large scores overflows
+        middle = float(ranked[k - 1] / 2 + ranked[k] / 2)  # halved first: the sum of two large scores overflows
         return middle if ranked[k - 1] <= middle < ranked[k] else float(ranked[k - 1])
     return math.nextafter(float(ranked[0]), -math.inf) if k == 0 else float(ranked[-1])
 
@@ -56,17 +56,17 @@ def cost_threshold(
 def expected_cost(
     scores: ArrayLike, labels: ArrayLike, false_alarm: float, miss: float, *, threshold: float | None = None
 ) -> float:
-    """The mean cost of deciding for positive above a threshold.
+    """The mean cost of predicting positive above a threshold.
 
     Args:
         scores: (n,) probabilities, or any scores if a threshold is given.
         labels: (n,) 1 for positive, 0 for negative.
-        false_alarm: cost of a negative that is taken for positive, > 0.
-        miss: cost of a positive that is taken for negative, > 0.
-        threshold: `cost_threshold(false_alarm, miss)` if it is not given.
+        false_alarm: cost of a false positive, > 0.
+        miss: cost of a false negative, > 0.
+        threshold: default `cost_threshold(false_alarm, miss)`.
 
     Raises:
-        LossError: a cost that is not above 0, or scores and labels that do not fit together.
+        LossError: a cost is not above 0, or scores and labels do not fit together.
 
     Example:
         >>> expected_cost([0.05, 0.2, 0.6, 0.9], [0, 0, 1, 1], 1, 10)

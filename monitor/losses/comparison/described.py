@@ -1,4 +1,4 @@
-"""What data are like, as far as it matters for the choice of a loss: tails, outliers, wrong labels, imbalance."""
+"""The properties of data that matter for choosing a loss: tails, outliers, wrong labels, imbalance."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from monitor.errors import LossError
 
 Array = NDArray[np.float64]
 
-NEIGHBOURS = 10
+NEIGHBOURS = 10  # of each row
 MOST = 4000
-"""Rows that are looked at, at most; a random sample of more."""
+"""Rows measured at most; larger data are sampled at random."""
 OUTLYING = 8.0
-"""An error this many times the usual size (1.4826 median absolute deviations) is an outlier: of normal errors one in
-1e15 is."""
+"""An error this many times the usual size (1.4826 median absolute deviations) is an outlier; 1 in 1e15 if normal."""
 AGREED = 0.7
-"""Neighbours of which this share has another label, one and the same, make a label suspicious."""
+"""A label is suspicious if at least this share of its neighbours agrees on one other label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """What was measured.
+    """The measurements.
 
     Attributes:
         task: "regression", "counts", "classification" or "binary".
         rows: of the data.
-        classes: of the labels; None for a regression.
-        imbalance: examples of the most frequent class for one of the rarest; 1 for a regression.
+        classes: number of distinct labels; None for a regression.
+        imbalance: examples of the most frequent class per example of the rarest; 1 for a regression.
         label_noise: share of labels that most of their neighbours contradict; 0 for a regression.
-        outliers: share of targets far from what their neighbours have; 0 for classes.
-        tails: root mean square over mean size of the errors: 1.25 for normal ones, more for heavy tails; None for
+        outliers: share of targets far from those of their neighbours; 0 for classes.
+        tails: root mean square error over mean absolute error: 1.25 for normal errors, more for heavy tails; None for
             classes.
     """
 
@@ -45,7 +44,7 @@ class Described:
     tails: float | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The same as strict JSON data."""
+        """The measurements as strict JSON data."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -59,12 +58,12 @@ class Described:
 
 
 def describe(inputs: ArrayLike, targets: ArrayLike, *, rng: np.random.Generator | None = None) -> Described:
-    """Measure data by their nearest neighbours, so that no model has to be trained.
+    """Measure data by their nearest neighbours, without training a model.
 
     Args:
         inputs: (n, d), numbers.
         targets: (n,) numbers or labels.
-        rng: chooses the rows that are looked at where there are many; a fixed seed where it is not given.
+        rng: samples the rows of large data; seeded with 0 by default.
 
     Raises:
         LossError: fewer than 30 rows, or inputs that are not finite.
@@ -99,12 +98,12 @@ def describe(inputs: ArrayLike, targets: ArrayLike, *, rng: np.random.Generator 
 
 
 def _graded(y: NDArray[np.generic], values: NDArray[np.generic]) -> bool:
-    """Many whole numbers of which the small ones are frequent: counts, not labels."""
+    """Whether whole numbers are counts, not labels: stored as floats, with more than 20 distinct values."""
     return y.dtype.kind == "f" and len(values) > 20
 
 
 def _neighbours(x: Array) -> NDArray[np.integer]:
-    """The nearest rows of each row, itself left out, on standardised inputs; (n, NEIGHBOURS)."""
+    """The nearest rows of each row, without itself, on standardised inputs; (n, NEIGHBOURS)."""
     spread = x.std(axis=0)
     z = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     squared = (z**2).sum(axis=1)
@@ -132,7 +131,7 @@ def _regression(y: Array, near: NDArray[np.integer], rows: int, *, counts: bool)
     residual = y - middle
     residual = residual - np.median(residual)
     usual = 1.4826 * float(np.median(np.abs(residual)))
-    # Where neighbours are far apart, at the edge of the data, they differ by themselves.
+    # At the edge of the data, neighbours are far apart and differ for that reason alone.
     far = np.abs(residual) > OUTLYING * np.maximum(usual, around)
     size = float(np.abs(residual).mean())
     return Described(

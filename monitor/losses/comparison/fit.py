@@ -1,4 +1,4 @@
-"""Barron's general loss fitted to residuals: how heavy their tails are decides its shape."""
+"""Fit Barron's general loss to residuals: the heaviness of their tails decides its shape."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from monitor.losses.specs.robust import Barron
 from monitor.losses.specs.search import golden
 
 SHAPES = np.linspace(0.0, 2.0, 41)
-"""Shapes that are tried; below 0 the loss is not the likelihood of any distribution."""
+"""Shapes to try; below 0 the loss is not the likelihood of any distribution."""
 
 
 def fit_barron(residuals: ArrayLike) -> Barron:
     """The shape and scale under which the residuals are most likely.
 
-    Use residuals of validation data: those of training data are too small. A shape near 2 says that their tails are
-    normal, near 0 that they are as heavy as Cauchy's.
+    Use residuals of validation data: those of training data are too small. A shape near 2 means normal tails, near 0
+    tails as heavy as Cauchy's.
 
     Source: Barron 2019, arXiv:1701.03077, equation 16.
 
@@ -36,7 +36,7 @@ def fit_barron(residuals: ArrayLike) -> Barron:
     r = r[np.isfinite(r)]
     if len(r) < 20 or not r.any():
         raise LossError("fit_barron", f"{len(r)} finite residuals", "give at least 20, not all of them 0")
-    # Most of them may be 0, so the usual size is taken of the others.
+    # Most residuals may be 0, so the usual size is the median of the others.
     usual = math.log(float(np.median(np.abs(r[r != 0]))))
 
     def cost(shape: float, log_scale: float) -> float:
@@ -54,7 +54,7 @@ def fit_barron(residuals: ArrayLike) -> Barron:
 
 @functools.cache
 def _log_partition(shape: float) -> float:
-    """The logarithm of the integral of `exp(-loss)` at scale 1, over `x = sinh(t)`, which reaches far tails."""
+    """The logarithm of the integral of `exp(-loss)` at scale 1; `x = sinh(t)` reaches far into the tails."""
     t: NDArray[np.float64] = np.linspace(-40, 40, 8001)
     with np.errstate(over="ignore"):
         density = np.exp(-Barron(shape, 1.0).element(np.sinh(t))) * np.cosh(t)

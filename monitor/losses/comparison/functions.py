@@ -1,4 +1,4 @@
-"""Every specification that has one as the torch function that it describes."""
+"""The torch function that a specification describes, if it has one."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ KINDS: Mapping[str, str] = {
     "listnet": "distribution",
     "ranknet": "ranking",
 }
-"""How a function that torch has no module for is called; the others are regressions."""
+"""The kinds of functions that torch has no module for; all others are regressions."""
 
 
 def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
-    """The function of torch with the specification's settings, called as it is called in torch.
+    """The torch function with the specification's settings, called as in torch.
 
     Args:
         spec: the specification.
-        binary: for losses over classes, one logit and targets of 0 and 1 instead of logits and labels.
+        binary: for losses over classes, use one logit and targets of 0 and 1 instead of logits and labels.
 
     Raises:
-        LossError: the kind is not a single function of torch.
+        LossError: the kind is not a single torch function.
 
     Example:
         >>> import torch
@@ -74,7 +74,7 @@ def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
 
 
 def _composite(spec: Composite) -> Function:
-    """The weighted sum of parts that are called alike."""
+    """The weighted sum of parts that are called the same way."""
     parts = [(spec.weight(name), torch_function(part)) for name, part in spec.parts.items()]
 
     def composite(*arguments: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def _modules(spec: LossSpec) -> Function:
 
 
 def _balanced(settings: Mapping[str, object]) -> Function:
-    """Cross-entropy weighted by one over the share of each class in the batch."""
+    """Cross-entropy with each class weighted by one over its share of the batch."""
 
     def balanced(logits: Tensor, labels: Tensor) -> Tensor:
         import torch
@@ -202,7 +202,7 @@ def _generalised(spec: GeneralisedCrossEntropy) -> Function:
 
 
 def _masks(weights: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Function:
-    """An overlap loss of logits and a mask, smoothed by 1 as is usual."""
+    """An overlap loss of logits and a mask, smoothed by 1 as usual."""
 
     def overlap(logits: Tensor, target: Tensor) -> Tensor:
         p, y = logits.sigmoid().reshape(-1), target.reshape(-1)

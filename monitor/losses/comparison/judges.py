@@ -1,4 +1,4 @@
-"""The metrics that compared losses are judged by, each for the tasks that it fits."""
+"""The metrics that judge compared losses, each with its tasks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monitor.losses.comparison.costs import expected_cost
 Array = NDArray[np.float64]
 
 LIST = 20
-"""Rows that make one list, where a ranking's lists are not given."""
+"""Rows per list of a ranking, unless the lists are given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +25,11 @@ class Judge:
     """A metric.
 
     Attributes:
-        name: as it is written.
-        tasks: what it is for.
+        name: as the user writes it.
+        tasks: the tasks it fits.
         measure: a function of outputs (n,) or (n, k) and targets, on test data.
         higher: a higher value is better.
-        in_units: it is in the targets' unit, so it is scaled back after standardising.
+        in_units: it is in the targets' unit, so standardisation is undone.
     """
 
     name: str
@@ -96,7 +96,7 @@ def ndcg(scores: Array, relevance: Array, *, at: int = 10) -> float:
 
 
 def recall(scores: Array, relevance: Array, *, at: int = 10) -> float:
-    """The share of the relevant items of one list that are among its first."""
+    """The share of a list's relevant items that are ranked among the first."""
     liked = relevance > 0
     return float(liked[np.argsort(-scores, kind="stable")][:at].sum() / liked.sum()) if liked.any() else 1.0
 
@@ -110,7 +110,7 @@ def _by_list(one: Callable[[Array, Array], float]) -> Callable[[Array, Array], f
 
 
 def _retrieval(out: Array, y: Array) -> float:
-    """How often an example's nearest neighbour, by the cosine of their embeddings, has its label."""
+    """How often an example's nearest neighbour, by cosine similarity of the embeddings, has the same label."""
     unit = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
     near = unit @ unit.T
     np.fill_diagonal(near, -np.inf)
@@ -146,7 +146,7 @@ USUAL: Mapping[str, str] = {
     "ranking": "ndcg",
     "metric": "retrieval",
 }
-"""The metric that a task is judged by where none is given."""
+"""The default metric of each task."""
 
 
 def pinball(q: float) -> Judge:
@@ -159,7 +159,7 @@ def pinball(q: float) -> Judge:
 
 
 def cost(false_alarm: float, miss: float) -> Judge:
-    """The mean cost of wrong decisions at a threshold of 0 on the output; `compare` moves the threshold there."""
+    """The mean cost of wrong decisions at an output threshold of 0; `compare` shifts outputs so that 0 is cheapest."""
 
     def measure(out: Array, y: Array) -> float:
         return expected_cost(out, y, false_alarm, miss, threshold=0.0)
@@ -171,7 +171,7 @@ def judge_named(name: str, task: str) -> Judge:
     """The metric of this name.
 
     Raises:
-        LossError: it is not known, or does not fit the task.
+        LossError: it is unknown, or does not fit the task.
     """
     quantile = re.fullmatch(r"pinball\((0?\.\d+)\)", name)
     found = pinball(float(quantile[1])) if quantile else METRICS.get(name)

@@ -1,4 +1,4 @@
-"""What the candidates of `advise` scored when they were trained; written by `benchmarks/bench_advice.py`."""
+"""The scores of `advise`'s candidates in training; written by `benchmarks/bench_advice.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONDITIONS: Mapping[str, str] = {
     "outliers": "with outliers in training",
     "imbalance": "with one class a twentieth as frequent",
 }
-"""Condition to how it is said."""
+"""How each condition is worded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +23,9 @@ class Measured:
 
     Attributes:
         value, half: mean over seeds, and half of its 95% interval.
-        gap: how far behind the best candidate, as a share of the best.
-        deficit: how far behind the best candidate it surely is (the low end of the paired interval), as a share of the
-            best; 0 for the best and what cannot be told from it.
+        gap: distance to the best candidate, as a share of the best.
+        deficit: how far it is behind the best candidate for certain (the low end of the paired interval), as a share of
+            the best; 0 for the best and for what cannot be distinguished from it.
         said: a sentence with the figures.
     """
 

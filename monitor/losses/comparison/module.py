@@ -1,4 +1,4 @@
-"""A loss as a torch module, and as the text of one that needs nothing but torch."""
+"""A loss as a torch module, and as source code that needs only torch."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def module(loss: str | LossSpec, task: str | None = None, *, unit: float = 1.0) -> nn.Module:
-    """A torch module of a model's outputs and the targets.
+    """A torch module that takes a model's outputs and the targets.
 
     Args:
         loss: a name or a specification that `compare` can train with.
-        task: as for `compare`; the loss's first one if it is not given.
-        unit: of a regression: what an error of 1 is in the targets' unit. Outputs and targets are divided by it.
+        task: as for `compare`; default the loss's first one.
+        unit: for a regression, the size of an error of 1 in the targets' unit. Outputs and targets are divided by it.
 
     Raises:
-        LossError: the loss is not known, or not for this task.
+        LossError: the loss is unknown, or does not fit the task.
 
     Example:
         >>> import torch
@@ -52,9 +52,9 @@ def module(loss: str | LossSpec, task: str | None = None, *, unit: float = 1.0) 
 
 
 def source(loss: str, task: str, *, unit: float = 1.0, why: str = "") -> str:
-    """The text of a file with the same loss as a class `Loss`.
+    """The source of a file with the same loss as a class `Loss`.
 
-    It needs nothing but torch, except for losses that make pairs within a batch: those need this package.
+    It needs only torch, except for losses that form pairs within a batch: those need this package.
     """
     body = _body(parse(loss), task)
     if task == "regression" and body is not None:
@@ -95,7 +95,7 @@ _OTHER: Mapping[str, str] = {
 
 
 def _body(spec: LossSpec, task: str) -> str | None:
-    """The statements of `forward`; None for a loss that is not written out."""
+    """The statements of `forward`, or None for a loss that is not written out."""
     settings = dict(spec.params())
     if spec.kind == "barron" and task == "regression":
         return _barron(float(str(settings["alpha"])), float(str(settings["scale"])))

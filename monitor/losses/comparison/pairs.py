@@ -1,4 +1,4 @@
-"""Losses of pairs and lists, with the pairs made within a batch, by labels or by relevance."""
+"""Losses of pairs and lists, formed within a batch by labels or relevance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Batch = Callable[["Tensor", "Tensor"], "Tensor"]
 
 
 def _all_pairs(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Every pair of a batch once: two indices, and whether the labels are the same."""
+    """Every pair of a batch once: two indices, and whether the labels are equal."""
     import torch
 
     left, right = torch.triu_indices(len(labels), len(labels), 1)
@@ -64,7 +64,7 @@ def _triplet(spec: LossSpec) -> Batch:
 
 
 def _info_nce(spec: LossSpec) -> Batch:
-    """Each example's positives are those of its label (Khosla et al. 2020, arXiv:2004.11362, equation 2)."""
+    """Each example's positives are the others with its label (Khosla et al. 2020, arXiv:2004.11362, equation 2)."""
     assert isinstance(spec, InfoNCE)
 
     def info_nce(z: Tensor, labels: Tensor) -> Tensor:
@@ -89,11 +89,11 @@ METRIC: Mapping[str, Callable[[LossSpec], Batch]] = {
     "triplet": _triplet,
     "info_nce": _info_nce,
 }
-"""Kinds of embeddings (n, d) and labels (n,)."""
+"""Losses of embeddings (n, d) and labels (n,), by kind."""
 
 
 def _ordered(relevance: Tensor) -> tuple[Tensor, Tensor]:
-    """Every pair of a list of which the first belongs above the second."""
+    """Every pair of a list whose first item belongs above the second."""
     above, below = (relevance[:, None] > relevance).nonzero(as_tuple=True)
     return above, below
 
@@ -131,4 +131,4 @@ RANKING: Mapping[str, Callable[[LossSpec], Batch]] = {
     "listnet": torch_function,
     "margin_ranking": _margin,
 }
-"""Kinds of scores (n,) and relevances (n,) of one list."""
+"""Losses of scores (n,) and relevances (n,) of one list, by kind."""

@@ -1,4 +1,4 @@
-"""Search over families of losses and their parameters, with an honest answer where none is clearly best."""
+"""Search over families of losses and their parameters, with an honest answer if none is clearly best."""
 
 from __future__ import annotations
 
@@ -43,26 +43,27 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "ranking": ("ranknet", "bpr", "listnet", "mse", "margin_ranking(0.5)", "margin_ranking(1.0)"),
     "metric": ("triplet(1.0)", "triplet(0.3)", "contrastive(1.0)", "contrastive(2.0)", "cosine_embedding"),
 }
-"""Task to its losses with their parameters. The first is the usual one, which is kept unless another is clearly better.
-Scales are in standard deviations of the targets."""
+"""The losses of each task, with parameters. The first is the usual one, kept unless another is clearly better.
+Scales are in standard deviations of the targets.
+"""
 FRESH = 1000
-"""The first seed of the confirmation: the halving has seen none of these splits."""
+"""The first seed of the confirmation, whose splits the halving has not seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What the search found.
+    """The result of a search.
 
     Attributes:
         task, metric: as in `Comparison`.
-        loss: the loss to take: the challenger if it is clearly better than the usual one, else the usual one.
-        usual, challenger: the two that were compared in the end.
+        loss: the recommended loss: the challenger if it is clearly better than the usual one, else the usual one.
+        usual, challenger: the two losses of the final comparison.
         clear: the challenger is clearly better.
-        gain: by how much it was better, with the 95% interval over seeds.
+        gain: how much better it was, with the 95% interval over seeds.
         said: the answer in a sentence or two.
-        rungs: the losses that were left after each round of the halving, best first.
+        rungs: the losses left after each round of halving, best first.
         unit: standard deviation of a regression's targets, the unit of the scales in `loss`; 1 for other tasks.
-        final: how the last ones did with fresh seeds.
+        final: the comparison of the last losses with fresh seeds.
     """
 
     task: str
@@ -82,11 +83,11 @@ class Search:
         return module(self.loss, self.task, unit=self.unit)
 
     def source(self) -> str:
-        """The text of a file with that module."""
+        """The source of a file with that module."""
         return source(self.loss, self.task, unit=self.unit, why=f"{self.loss}: found by `monitor losses search`.")
 
     def to_dict(self) -> dict[str, object]:
-        """The search as strict JSON data; what is not finite becomes None."""
+        """The search as strict JSON data; values that are not finite become None."""
         return {
             **{
                 name: getattr(self, name) for name in ("task", "metric", "loss", "usual", "challenger", "clear", "said")
@@ -98,7 +99,7 @@ class Search:
         }
 
     def to_markdown(self) -> str:
-        """The answer, and the last losses in a table."""
+        """The answer, and a table of the last losses."""
         rounds = " → ".join(str(len(rung)) for rung in self.rungs)
         return "\n".join([self.said, "", self.final.to_markdown(), f"Losses left in each round: {rounds}.", ""])
 
@@ -112,24 +113,25 @@ def search(
     epochs: int = 30,
     hidden: int = 32,
 ) -> Search:
-    """Find a loss for data: train many briefly, drop the worse half, train the rest longer, and so on.
+    """Find a loss for data: train many losses briefly, drop the worse half, train the rest longer, and so on.
 
-    The last challenger is then compared with the task's usual loss on fresh splits. It is only taken if it is clearly
-    better: if the 95% interval of the paired difference excludes 0. The interval is wider than the plain one over
-    seeds, because splits of the same data overlap (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366). For a
-    regression, Barron's general loss is fitted to validation residuals and searched too.
+    The last challenger is then compared with the task's usual loss on fresh splits. It wins only if it is clearly
+    better:
+    if the 95% interval of the paired difference excludes 0. The interval is wider than the plain one over seeds because
+    splits of the same data overlap (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366). For a regression, Barron's
+    general loss is fitted to validation residuals and joins the search.
 
     Args:
         data: as for `compare`.
-        task: one of `FAMILIES`; measured from the data if it is not given.
+        task: one of `FAMILIES`; inferred from the data by default.
         metric: as for `compare`. A regression is judged by the mean absolute error, and the challenger must not be
-            clearly worse by the root mean square: the one favours medians, the other means.
+            clearly worse by the root mean square: the first favours medians, the second means.
         seeds: fresh splits for the confirmation, at least 3.
         epochs: passes over the training data in the last round and the confirmation.
         hidden: width of the hidden layer.
 
     Raises:
-        LossError: data or a task that cannot be used.
+        LossError: the data or the task are unusable.
 
     Source: successive halving; Jamieson and Talwalkar 2016, arXiv:1502.07943.
     """
@@ -171,7 +173,7 @@ def search(
 
 
 def _fitted(data: Data, epochs: int, hidden: int) -> str:
-    """Barron's loss, fitted to the test residuals of networks trained under Huber's; with the first seeds."""
+    """Barron's loss, fitted to the test residuals of networks trained with Huber's loss on the first seeds."""
     kept: list[Array] = []
 
     def keep(out: Array, y: Array) -> float:
@@ -184,7 +186,7 @@ def _fitted(data: Data, epochs: int, hidden: int) -> str:
 
 
 def _gain(found: Comparison, challenger: str, usual: str, overlap: float) -> tuple[float, float, float]:
-    """By how much the challenger is better, with the 95% interval for splits that overlap."""
+    """How much better the challenger is, with the 95% interval for overlapping splits."""
     scores = {item.loss: item.scores for item in found.entries}
     sign = 1.0 if found.higher else -1.0
     gaps = [sign * (own - other) for own, other in zip(scores[challenger], scores[usual], strict=True)]

@@ -1,4 +1,4 @@
-"""One torch thread for as long as small things are measured or trained."""
+"""Run torch on a single thread while small models are measured or trained."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Run torch on one thread inside the block, and on as many as before after it.
+    """Run torch on one thread inside the block and restore the number afterwards.
 
-    On batches this small, threads cost more than they bring, and their waiting for each other would be timed.
+    On batches this small, threads cost more than they gain, and their waiting for each other would distort timings.
     """
     import torch
 

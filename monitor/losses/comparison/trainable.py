@@ -1,4 +1,4 @@
-"""Losses by name as torch callables: as they are called, and as a small model is trained with them."""
+"""Losses by name as torch callables, and as a small model is trained with them."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(METRIC, ("metric",)),
     **dict.fromkeys(RANKING, ("ranking",)),
 }
-"""Kind to the tasks that a small model can be trained for with it, the usual one first."""
+"""The tasks that a small model can be trained for with each kind, the usual one first."""
 
 
 def tasks_of(spec: LossSpec) -> tuple[str, ...]:
-    """The tasks of a specification; of a composite those that all its parts have.
+    """The tasks of a specification; for a composite, the tasks that all its parts share.
 
     Example:
         >>> tasks_of(parse("composite(bce=bce, dice=dice)"))
@@ -63,14 +63,14 @@ def tasks_of(spec: LossSpec) -> tuple[str, ...]:
 
 
 def resolve(loss: object, task: str | None = None) -> tuple[str, TorchLoss, tuple[str, ...]]:
-    """A loss as (name, callable, tasks); no tasks where only the user knows them.
+    """A loss as (name, callable, tasks); no tasks if only the user knows them.
 
     Args:
         loss: a string for `parse`, a specification, or a torch callable of (logits, labels) or (prediction, target).
-        task: what the callable is to train; its first task where it is not given.
+        task: the task to train; default its first one.
 
     Raises:
-        LossError: a specification that no small model can be trained with, or not for this task.
+        LossError: a small model cannot be trained with the specification, or not for this task.
 
     Example:
         >>> resolve("huber(0.5)")[0], resolve("cross_entropy(label_smoothing=0.1)")[2][0]
@@ -85,19 +85,19 @@ def resolve(loss: object, task: str | None = None) -> tuple[str, TorchLoss, tupl
             raise LossError(spec.kind, f"it is not for {task}", f"it trains {' or '.join(tasks)}")
         return (loss if isinstance(loss, str) else spec.name), trainer(spec, task or tasks[0]), tasks
     if not callable(loss):
-        raise LossError(repr(loss), "it is no loss", "give a name, a specification or a torch callable")
+        raise LossError(repr(loss), "it is not a loss", "give a name, a specification or a torch callable")
     name = repr(loss) if hasattr(loss, "state_dict") else str(getattr(loss, "__name__", type(loss).__name__))
     return name, _of_boxes(cast(TorchLoss, loss)) if task == "boxes" else cast(TorchLoss, loss), ()
 
 
 def trainer(spec: LossSpec, task: str) -> TorchLoss:
-    """The loss of a model's outputs and the targets of a batch.
+    """The loss of a model's outputs and a batch's targets.
 
     Args:
-        spec: one that has this task.
+        spec: a specification with this task.
         task: "regression" and "binary" take (n,), "classification" (n, classes), "counts" the logarithm of the rate,
             "ranking" scores and relevances of one list (n,), "metric" embeddings (n, d) and labels (n,), "boxes" the
-            outputs that `decoded` makes boxes of, and boxes (n, 4).
+            outputs that `decoded` turns into boxes, and boxes (n, 4).
     """
     if isinstance(spec, Composite):
         parts = [(spec.weight(name), trainer(part, task)) for name, part in spec.parts.items()]
@@ -114,8 +114,8 @@ def trainer(spec: LossSpec, task: str) -> TorchLoss:
 
 
 def _fed(function: TorchLoss, kind: str, task: str) -> TorchLoss:
-    """A function of torch, fed with what it is made for."""
-    if task == "boxes":  # others see what `encoded` makes of boxes
+    """A torch function that receives the inputs it expects."""
+    if task == "boxes":  # the other losses receive encoded boxes
         return _of_boxes(function) if kind in BOX_KINDS else _of_deltas(function)
     if task == "counts" and kind != "poisson_nll":
         return lambda out, y: function(out.clamp(max=20).exp(), y)
@@ -125,14 +125,14 @@ def _fed(function: TorchLoss, kind: str, task: str) -> TorchLoss:
 
 
 def _of_boxes(function: TorchLoss) -> TorchLoss:
-    """A loss of boxes as one of a network's outputs."""
+    """Turn a loss of boxes into one of a network's outputs."""
     import torch
 
     return lambda out, y: function(decoded(torch, out), y)
 
 
 def _of_deltas(function: TorchLoss) -> TorchLoss:
-    """A regression of a network's outputs to those that would give the target boxes."""
+    """A regression of a network's outputs to the outputs that would yield the target boxes."""
     import torch
 
     return lambda out, y: function(out, encoded(torch, y))

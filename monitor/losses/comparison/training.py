@@ -1,4 +1,4 @@
-"""One small network trained under one loss: the part of `compare` that needs torch."""
+"""One small network trained with one loss: the part of `compare` that needs torch."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Training:
         epochs: passes over the training data.
         hidden: width of the hidden layer.
         learning_rate: Adam's.
-        model: makes the network of (inputs, outputs); a hidden layer where it is None.
+        model: takes (inputs, outputs) and returns the network; None for a network with a hidden layer.
         attack: on the test inputs.
-        costs: of a false alarm and of a miss; the threshold is then moved to where the training data cost least.
+        costs: of a false alarm and of a miss; the threshold then moves to the lowest cost on the training data.
     """
 
     seed: int
@@ -51,13 +51,13 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """One seed's data: standardised, the training targets damaged as asked for, the test targets clean.
+    """One seed's data: standardised, with corrupted training targets if requested and clean test targets.
 
     Attributes:
         train_x, test_x: float64 (n, d).
         train_y, test_y: labels from 0, or targets in units of the clean training targets' standard deviation.
-        outputs: numbers that the network gives for an example.
-        scale: a regression target's standard deviation, so that errors can be told in the user's unit.
+        outputs: the network's outputs per example.
+        scale: a regression target's standard deviation, to report errors in the user's unit.
     """
 
     train_x: Array
@@ -78,9 +78,9 @@ class Split:
         label_noise: float,
         outliers: float,
     ) -> Split:
-        """Split 70 to 30, standardise by the training part, and damage the training targets.
+        """Split 70 to 30, standardise by the training part, and corrupt the training targets.
 
-        The lists of a ranking stay whole: consecutive rows, as many as `judges.LIST`, are one.
+        The lists of a ranking stay whole: every `judges.LIST` consecutive rows are one.
         """
         rows = np.arange(len(inputs) // LIST * LIST).reshape(-1, LIST) if task == "ranking" else np.arange(len(inputs))
         order = rng.permutation(len(rows))
@@ -103,11 +103,11 @@ class Split:
 
 
 EMBEDDING = 8
-"""Numbers of an embedding."""
+"""Numbers per embedding."""
 
 
 def _targets(targets: NDArray[np.generic], train: NDArray[np.integer], task: str) -> tuple[Array, int, float]:
-    """Targets as the network sees them, its outputs, and the unit of a regression."""
+    """Targets as the network sees them, the number of its outputs, and the unit of a regression."""
     if task in ("classification", "binary", "metric"):
         classes, labels = np.unique(targets, return_inverse=True)
         if len(classes) < 2 or len(classes) > len(targets) // 2 or (task == "binary" and len(classes) > 2):
@@ -128,9 +128,9 @@ def _targets(targets: NDArray[np.generic], train: NDArray[np.integer], task: str
 
 
 def _in_anchors(boxes: Array, train: NDArray[np.integer]) -> Array:
-    """Boxes in units of an anchor: the mean box of the training part, its centre the origin."""
+    """Boxes in units of an anchor: the mean box of the training part, with its centre at the origin."""
     if boxes.shape[1:] != (4,) or (boxes[:, 2:] <= boxes[:, :2]).any():
-        raise LossError("compare", f"targets of shape {boxes.shape} are no boxes", "give x1 < x2, y1 < y2 as (n, 4)")
+        raise LossError("compare", f"targets of shape {boxes.shape} are not boxes", "give x1 < x2, y1 < y2 as (n, 4)")
     centre = (boxes[train, :2] + boxes[train, 2:]).mean(axis=0) / 2
     size = (boxes[train, 2:] - boxes[train, :2]).mean(axis=0)
     found: Array = (boxes - np.tile(centre, 2)) / np.tile(size, 2)
@@ -138,7 +138,7 @@ def _in_anchors(boxes: Array, train: NDArray[np.integer]) -> Array:
 
 
 def _displaced(boxes: Array, share: float, rng: np.random.Generator) -> Array:
-    """Boxes of which a share is moved by one to three anchors, in any direction: they are drawn at another object."""
+    """Move a share of the boxes by one to three anchors in any direction, as if drawn around another object."""
     chosen = rng.random(len(boxes)) < share
     angle, far = rng.uniform(0, 2 * np.pi, len(boxes)), rng.uniform(1, 3, len(boxes))
     moved = np.stack([far * np.cos(angle), far * np.sin(angle)], axis=1)
@@ -146,20 +146,20 @@ def _displaced(boxes: Array, share: float, rng: np.random.Generator) -> Array:
 
 
 def _flipped(labels: Array, classes: int, share: float, rng: np.random.Generator) -> Array:
-    """Labels of which a share is replaced by another class, evenly."""
+    """Replace a share of the labels by another class, evenly."""
     chosen = rng.random(len(labels)) < share
     other = (labels + rng.integers(1, classes, len(labels))) % classes
     return np.where(chosen, other, labels)
 
 
 def _far(inputs: Array, labels: Array, share: float, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Inputs of which a share lies ten times too far out, with a random label."""
+    """Move a share of the inputs ten times further out, with a random label."""
     chosen = rng.random(len(labels)) < share
     return np.where(chosen[:, None], 10 * inputs, inputs), np.where(chosen, rng.permutation(labels), labels)
 
 
 def _moved(targets: Array, share: float, rng: np.random.Generator) -> Array:
-    """Targets of which a share is moved up by 10 to 30 standard deviations."""
+    """Move a share of the targets up by 10 to 30 standard deviations."""
     chosen = rng.random(len(targets)) < share
     moved = rng.uniform(10, 30, len(targets))
     rows = (len(targets), *[1] * (targets.ndim - 1))
@@ -169,10 +169,10 @@ def _moved(targets: Array, share: float, rng: np.random.Generator) -> Array:
 def score(
     function: TorchLoss | Defence, split: Split, judge: Judge, settings: Training, *, name: str
 ) -> tuple[float, float]:
-    """Train and give the metric on the test part, under the attack and without; NaN if something is not finite.
+    """Train, and return the metric on the test part with and without the attack; NaN if something is not finite.
 
     Raises:
-        LossError: the loss cannot be called with (outputs, targets), or returns no single number.
+        LossError: the loss cannot be called with (outputs, targets), or does not return a single number.
     """
     import torch
 
@@ -197,7 +197,7 @@ def score(
 
 
 def _attacked(model: Callable[[Tensor], Tensor], split: Split, attack: Attack | None) -> Array:
-    """The test inputs after the attack; inputs that are constant in training stay as they are."""
+    """The test inputs after the attack; inputs that are constant in training do not change."""
     import torch
 
     if attack is None:
@@ -219,7 +219,7 @@ def _network(hidden: int) -> Callable[[int, int], object]:
 
 
 def _outputs(model: Callable[[Tensor], Tensor], x: Array, split: Split) -> Array:
-    """What is judged: one number for an example where there is one, rates for counts, and boxes."""
+    """The outputs to judge: one number per example if there is one output, rates for counts, and boxes."""
     import torch
 
     out: Array = model(torch.from_numpy(x).float()).double().numpy()
@@ -232,7 +232,7 @@ def _outputs(model: Callable[[Tensor], Tensor], x: Array, split: Split) -> Array
 def _fit(
     model: Callable[[Tensor], Tensor], function: TorchLoss | Defence, split: Split, settings: Training, *, name: str
 ) -> bool:
-    """Train; False as soon as the loss is not finite, whatever its gradient is."""
+    """Train; return False as soon as the loss is not finite, whatever its gradient."""
     import torch
 
     x = torch.from_numpy(split.train_x).float()

@@ -1,4 +1,4 @@
-"""Symmetry, and how the loss grows for very large errors."""
+"""Measures symmetry, and how fast the loss grows for very large errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.losses.profiles.lines import Line
 Evidence = dict[str, object]
 
 EXPONENTIAL = 8.0
-"""A loss that overflows float64 and grows by more than this power just before counts as exponential."""
+"""A loss that overflows float64 and grows with more than this power just before is exponential."""
 
 ORDER: tuple[str, ...] = (
     "undefined",
@@ -27,15 +27,17 @@ ORDER: tuple[str, ...] = (
     "power",
     "exponential",
 )
-"""Growths from slow to fast. "undefined" is a side where the loss is NaN from the start, "sublinear" and "superlinear"
-are powers between the named ones, "power" is above 2; powers of a logarithm count as logarithmic."""
+"""Growths from slow to fast. "undefined": NaN from the start. "sublinear" and "superlinear": powers between the named
+ones. "power": above 2. Powers of a logarithm count as logarithmic.
+"""
 
 
 def symmetry(lines: Sequence[Line]) -> tuple[bool, Evidence]:
-    """Is the loss of an error that of its opposite?
+    """Whether an error and its opposite have the same loss.
 
     Returns:
-        the answer, and the smallest error tried where the two differ at least half as much, relatively, as anywhere.
+        The answer; and the smallest error tried at which the two differ by at least half of the largest relative
+        difference.
     """
     seen: list[tuple[float, Evidence]] = []
     for line in lines:
@@ -64,10 +66,10 @@ def _power_name(power: float) -> str:
 
 
 def classify(errors: Sequence[float], values: Sequence[float]) -> Evidence:
-    """The growth of a loss sampled at a geometric grid of errors from 10 to 1e6.
+    """Classify the growth of a loss sampled at a geometric grid of errors from 10 to 1e6.
 
-    From decade to decade, a power p adds increments that grow by `10**p`, a logarithm adds equal ones, and a bounded
-    loss ever smaller ones. A loss that leaves float64 on the way, its logarithm linear in the error, is exponential.
+    From decade to decade, the increments grow by `10**p` for a power p, stay equal for a logarithm, and shrink for a
+    bounded loss. A loss that overflows float64 while its logarithm is linear in the error is exponential.
 
     Example:
         >>> errors = [10.0**k for k in range(1, 7)]
@@ -96,7 +98,7 @@ def classify(errors: Sequence[float], values: Sequence[float]) -> Evidence:
 
 
 def _overflowing(x: Array, y: Array, finite: NDArray[np.bool_]) -> Evidence:
-    """A loss that leaves float64: exponential, or one of a slower growth that is computed through an exponential."""
+    """Classify a loss that overflows: exponential, or slower but computed through an exponential."""
     known = np.flatnonzero(finite)
     place = float(x[~finite][0])
     if known.size < 2:
@@ -120,10 +122,10 @@ def _small(line: Line, sign: float) -> Evidence:
 
 
 def growth(lines: Sequence[Line]) -> tuple[str, Evidence]:
-    """How fast the loss rises for very large errors: the fastest of all sides, each with its fit.
+    """How fast the loss grows for very large errors: the fastest of all sides, with each side's fit.
 
     Returns:
-        one of `ORDER`, and for every slice and side the growth, the exponent where it is a power, and the growth near
+        One of `ORDER`; and for every slice and side the growth, the exponent if it is a power, and the growth near
         zero.
     """
     grid = 10.0 ** np.linspace(1, 6, 21)
@@ -140,7 +142,7 @@ def growth(lines: Sequence[Line]) -> tuple[str, Evidence]:
 
 
 def grows_like(evidence: Mapping[str, object]) -> tuple[str, ...]:
-    """The growth on every side, from `growth`'s evidence."""
+    """The growth on every side, from the evidence of `growth`."""
     sides = evidence["sides"]
     assert isinstance(sides, Mapping)
     return tuple(str(side["growth"]) for side in sides.values())

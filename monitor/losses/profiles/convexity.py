@@ -1,4 +1,4 @@
-"""Convexity in the prediction: a search for chords that run below the loss."""
+"""Tests convexity in the prediction by searching for chords below the loss."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from monitor.losses.profiles.subject import Subject
 
 Evidence = dict[str, object]
 
-SCALES: tuple[float, ...] = (0.3, 3.0, 30.0)
+SCALES: tuple[float, ...] = (0.3, 3.0, 30.0)  # a violation may show only near zero, or only far out
 TOLERANCE = 1e-9
-"""A chord may lie this far below the loss, relative to the losses at its ends, through rounding."""
+"""Rounding may put a chord this far below the loss, relative to the losses at its ends."""
 
 
 def convexity(
     subject: Subject, lines: Sequence[Line], rng: np.random.Generator, *, samples: int = 750
 ) -> tuple[bool, Evidence]:
-    """Look for predictions x, y and a mix of them whose loss lies above the chord.
+    """Search for predictions x, y and a mixture of them whose loss is above the chord.
 
-    All of the prediction varies at once (every logit, both embeddings), targets stay; the slices are searched as well,
-    because a narrow violation is found there more surely. Not finding one is evidence, not proof.
+    The whole prediction varies (all logits, both embeddings), the targets are fixed. The slices are searched as well,
+    because they reveal narrow violations more reliably. Finding none is evidence, not proof.
 
     Args:
         subject: the loss.
         lines: its slices.
         rng: source of the sampled predictions.
-        samples: chords to try.
+        samples: number of chords to try.
 
     Returns:
-        True where no violation was found; the evidence holds their number, and the worst with its points and losses.
+        True if no violation was found. The evidence holds their number, and the worst one with its points and losses.
     """
     violations, tried, worst = 0, 0, 0.0
     example: Evidence = {}
@@ -66,7 +66,7 @@ def convexity(
 
 
 def _gap(ends: tuple[float, float], found: float, mix: float) -> float | None:
-    """How far the loss lies above the chord, relative to its ends; None where a loss is not finite."""
+    """How far the loss is above the chord, relative to its ends; None if a loss is not finite."""
     if not all(math.isfinite(item) for item in (*ends, found)):
         return None
     return (found - (mix * ends[0] + (1 - mix) * ends[1])) / (1e-3 + abs(ends[0]) + abs(ends[1]))
@@ -87,7 +87,7 @@ def _example(what: str, left: object, right: object, mix: float, ends: tuple[flo
 
 
 def _along(line: Line) -> tuple[int, list[tuple[float, Evidence]]]:
-    """Chords between grid points of one slice, at several widths."""
+    """Test chords between grid points of one slice, at several widths."""
     found: list[tuple[float, Evidence]] = []
     tried = 0
     x, y = line.errors, line.values

@@ -1,4 +1,4 @@
-"""Time and memory of a call, with its gradient where torch gives one, against plain squared error of the same size."""
+"""Measures time and memory of a call, with its gradient in torch, relative to the squared error of the same size."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Evidence = dict[str, object]
 Clock = Callable[[], float]
 
 BATCH = 2048
-REPEATS = 7
+REPEATS = 7  # the shortest counts, as other load can only lengthen a timing
 
 
 def cost(subject: Subject, rng: np.random.Generator, clock: Clock) -> tuple[float, Evidence]:
-    """How many times the cost of plain MSE a call has, forward and (for torch) backward, on 2048 examples in float32.
+    """The cost of a call relative to plain MSE, forward and (in torch) backward, for 2048 examples in float32.
 
-    The shortest of seven timings counts, each of enough calls to last about a millisecond, taken in turns with MSE's.
-    Memory is what torch keeps for the backward pass, or the peak that numpy allocates.
+    Uses the shortest of seven timings, each of enough calls to last about a millisecond, alternating with MSE. Memory
+    is what torch keeps for the backward pass, or numpy's peak allocation.
 
     Args:
         subject: the loss.
@@ -78,7 +78,7 @@ def _mse(subject: Subject) -> LossFunction:
 
 
 def _pair(subject: Subject, inputs: tuple[object, ...]) -> tuple[object, object]:
-    """The first argument and a target of its shape."""
+    """The first argument, and a target of the same shape."""
     first = inputs[0]
     if subject.backend == "torch":
         import torch

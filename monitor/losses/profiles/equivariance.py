@@ -1,4 +1,4 @@
-"""What shifting and scaling does to the loss."""
+"""Measures what shifting and scaling do to the loss."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Evidence = dict[str, object]
 
 
 def equivariance(subject: Subject, rng: np.random.Generator, *, draws: int = 6) -> Evidence:
-    """Is the loss the same after a shift, and a power of the factor after a scaling?
+    """Whether the loss stays the same under a shift, and scales with a power of the factor under a scaling.
 
-    Regressions: prediction and target are shifted and scaled together. Others: the prediction alone.
+    For regressions, prediction and target are shifted and scaled together; for other kinds, only the prediction.
 
     Returns:
-        `shift_invariant`; `scale_degree`, the power p with `loss(k z) = k**p loss(z)`, None where there is none; and
-        the largest relative differences seen.
+        `shift_invariant`; `scale_degree`, the power p with `loss(k z) = k**p loss(z)`, or None; and the largest
+        relative differences seen.
     """
     shift_gap = 0.0
     degrees: list[float] = []

@@ -1,4 +1,4 @@
-"""What one bad example among many does to the best prediction."""
+"""Measures what one bad example among many does to the best prediction."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from monitor.losses.specs.search import golden
 
 Evidence = dict[str, object]
 
-EXAMPLES = 41
+EXAMPLES = 41  # odd, so that one target is the median
 DISTANCES: tuple[float, ...] = (10.0, 100.0, 1000.0, 10000.0)
-"""How far out the outlier lies, in standard deviations of the clean examples."""
+"""Distances of the outlier, in standard deviations of the clean examples."""
 
 
 def influence(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Evidence]:
     """How one outlier among 41 examples moves the minimiser of the mean loss.
 
-    Constants (regressions): targets at the quantiles of a normal distribution, the best constant is searched, then one
-    target is moved far out. Scores: a linear score's slope is fitted to examples of which some overlap, then one
+    For constants (regressions), the targets are quantiles of a normal distribution; the best constant is searched, then
+    one target is moved far out. For scores, the slope of a linear score is fitted to overlapping examples, then one
     example is moved far to the wrong side.
 
     Returns:
-        constants: the shift of the best constant at 1000 standard deviations (or as far out as float64 holds the loss),
-        as a share of the mean's shift: 1 for the squared error, 0 for a loss that ignores outliers, more than 1 for one
-        that grows faster than the square. Scores: the share of the slope that is lost at 10. The worse
-        of both sides counts (an outlier far above and one far below; a positive and a negative example). None where
-        the kind has no such minimiser. The evidence holds every side and distance, and the largest share of the total
-        gradient that one outlier has.
+        For constants, the shift of the best constant at 1000 standard deviations (or as far as float64 can represent
+        the loss) relative to the mean's shift: 1 for the squared error, 0 for a loss that ignores outliers, more than 1
+        for one that grows faster than the square. For scores, the share of the slope lost at 10. The worse of both
+        sides counts (an outlier above or below; a positive or a negative example). None if the kind has no such
+        minimiser. The evidence holds every side and distance, and the largest share of the total gradient that one
+        outlier has.
     """
     shares = [gradient_share(line, sign * 100.0) for line in lines for sign in (1.0, -1.0)]
     share = max((item for item in shares if item is not None), default=None)
@@ -47,7 +47,7 @@ def influence(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Ev
 
 
 def gradient_share(line: Line, error: float = 100.0) -> float | None:
-    """The share of the summed gradient that one error of this size has among errors between -3 and 3."""
+    """The share of the total gradient that one error of this size has among errors from -3 to 3."""
     usual = [abs((line(x + 1e-4) - line(x - 1e-4)) / 2e-4) for x in np.linspace(-3, 3, EXAMPLES - 1)]
     one = abs((line(error + 1e-2) - line(error - 1e-2)) / 2e-2)
     total = one + math.fsum(usual)
@@ -55,12 +55,12 @@ def gradient_share(line: Line, error: float = 100.0) -> float | None:
 
 
 def quantiles(mean: float = 0.0) -> Array:
-    """The middle of each of 41 equal shares of a normal distribution; shape (41,)."""
+    """The middles of 41 equal shares of a normal distribution; shape (41,)."""
     return np.array([mean + NormalDist().inv_cdf((i + 0.5) / EXAMPLES) for i in range(EXAMPLES)])
 
 
 def minimiser(function: Callable[[float], float], grid: Array) -> float | None:
-    """The lowest point of a function: the best grid point, refined; None where it is at an end or nothing is finite."""
+    """The minimum of a function: the best grid point, refined; None if it is at an end or nothing is finite."""
     values = np.array([function(float(item)) for item in grid])
     values = np.where(np.isfinite(values), values, np.inf)
     best = int(values.argmin())
@@ -86,7 +86,7 @@ def _constant(subject: Subject) -> tuple[float | None, Evidence]:
         if counts:
             return minimiser(cost, np.linspace(-4.0, math.log(max(4.0, float(targets.max()))) + 2, 61))
         if not math.isfinite(cost(centre)):
-            return None  # float64 does not hold the loss of an error this large
+            return None  # float64 cannot represent the loss of such an error
         low, high = (math.asinh(max(4.0, float(end))) for end in (centre - targets.min(), targets.max() - centre))
         return minimiser(cost, centre + np.sinh(np.linspace(-low - 0.2, high + 0.2, 121)))
 
@@ -124,7 +124,7 @@ def _shifted(
         shifts[f"{far:g}"] = shift
         shares[f"{far:g}"] = None if shift is None else shift / usual
     known = [share for share in list(shares.values())[:3] if share is not None]
-    share = known[-1] if known else None  # at 1000, or as far out as float64 holds the loss
+    share = known[-1] if known else None  # at 1000, or as far as float64 can represent the loss
     return {
         "shift_at": shifts,
         "relative_to_mean": shares,
@@ -134,7 +134,7 @@ def _shifted(
 
 
 def _tendency(shifts: Sequence[float | None]) -> str:
-    """Whether the shift grows with the outlier's distance, levels off, or goes back."""
+    """Whether the shift grows with the outlier's distance, levels off, or returns."""
     known = [abs(item) for item in shifts if item is not None]
     if len(known) < len(shifts):
         return "unknown"
@@ -144,7 +144,7 @@ def _tendency(shifts: Sequence[float | None]) -> str:
 
 
 def _slope(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Evidence]:
-    """A score `slope * m`, m the signed margin of each example, some on the wrong side; for each kind of example."""
+    """For each kind of example, the lost slope of a score `slope * m`, m the signed margins, some of them negative."""
     sides = {line.slice.name: _lost(subject, line.slice) for line in lines}
     values = {name: side["share"] for name, side in sides.items()}
     known = {name: float(str(value)) for name, value in values.items() if value is not None}
@@ -159,7 +159,7 @@ def _slope(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Evide
 
 
 def _lost(subject: Subject, line: Slice) -> Evidence:
-    """The share of the slope that is lost by one example far on the wrong side, at each distance."""
+    """The share of the slope lost to one example far on the wrong side, at each distance."""
     clean = quantiles(1.0)
 
     def best(margins: Array) -> float | None:

@@ -42,7 +42,7 @@ def _regression(name: str, call: str, targets: Callable[[np.random.Generator, in
 
 
 def regression(target: float = 0.0) -> Kind:
-    """`fn(prediction, target)`, both (n,); the slice lies around one target."""
+    """`fn(prediction, target)`, both (n,); the slice goes through one target."""
     call = "fn(prediction (n,), target (n,))"
     return _regression("regression", call, lambda rng, n: (target + rng.normal(0, 2, n),), (np.array([target]),))
 
@@ -146,7 +146,7 @@ def margin() -> Kind:
 
 
 def distance() -> Kind:
-    """`fn(distance, label)`, both (n,); label 1 for like pairs, -1 for unlike ones."""
+    """`fn(distance, label)`, both (n,); label 1 for similar pairs, -1 for dissimilar ones."""
     return _two_sided("distance", "fn(distance (n,), label (n,) of -1 and 1)", -1.0, first_column, distance=True)
 
 
@@ -165,7 +165,7 @@ def multilabel(classes: int = CLASSES) -> Kind:
 
 
 def multilabel_index(classes: int = CLASSES) -> Kind:
-    """`fn(scores, labels)`, both (n, classes), the right labels as integers first, then -1."""
+    """`fn(scores, labels)`, both (n, classes): the integers of the right labels first, then -1."""
 
     def targets(rng: np.random.Generator, n: int) -> Fixed:
         found = np.full((n, classes), -1, dtype=np.int64)
@@ -205,7 +205,7 @@ def pairwise() -> Kind:
 
 
 def ranking() -> Kind:
-    """`fn(first, second, label)`, each (n,); label 1 where the first should be higher."""
+    """`fn(first, second, label)`, each (n,); label 1 if the first should be higher."""
     return Kind(
         name="ranking",
         call="fn(first (n,), second (n,), label (n,) of -1 and 1)",
@@ -240,11 +240,11 @@ def triplet() -> Kind:
 
 
 BESIDE = np.random.default_rng(3).normal(0, 1, (2, 5, FEATURES))
-"""Other pairs of a batch of paired embeddings, without which a single pair has nothing to be told from."""
+"""Other pairs in a batch of paired embeddings: a single pair would have nothing to be distinguished from."""
 
 
 def paired() -> Kind:
-    """`fn(left, right)`, embeddings (n, 4) twice; row i of one belongs to row i of the other, all else does not."""
+    """`fn(left, right)`, both (n, 4) embeddings; row i of one matches row i of the other and no other row."""
     base, direction = one_hot(FEATURES, 0), one_hot(FEATURES, 0, -1.0)
 
     def arguments(z: Array, fixed: Fixed) -> Fixed:
@@ -262,7 +262,7 @@ def paired() -> Kind:
 
 
 def boxes() -> Kind:
-    """`fn(boxes, targets)`, each (n, 4) as x1, y1, x2, y2; centre and logarithm of the size are varied."""
+    """`fn(boxes, targets)`, each (n, 4) as x1, y1, x2, y2; centre and log size are varied."""
     target = np.array([[0.2, 0.3, 1.2, 1.4]])
 
     def arguments(z: Array, fixed: Fixed) -> Fixed:
@@ -282,7 +282,7 @@ def boxes() -> Kind:
 
 
 def sequence() -> Kind:
-    """`fn(log_probabilities, targets, input_lengths, target_lengths)` as torch.nn.CTCLoss takes them."""
+    """`fn(log_probabilities, targets, input_lengths, target_lengths)`, like torch.nn.CTCLoss."""
     lengths = integers(1, 2, 3)[None], integers(FRAMES), integers(3)
     direction = np.zeros((FRAMES, CLASSES))
     direction[:, 1:4] = -1.0
@@ -329,7 +329,7 @@ _FIXED: Mapping[str, Callable[[], Kind]] = {
     )
 }
 KINDS: tuple[str, ...] = ("regression", *sorted({*_BY_CLASSES, *_FIXED}))
-"""Every kind that `profile` takes."""
+"""Every kind that `profile` accepts."""
 
 TORCH_KINDS: Mapping[str, str] = {
     "BCELoss": "probability",
@@ -355,14 +355,14 @@ TORCH_KINDS: Mapping[str, str] = {
     "TripletMarginLoss": "triplet",
     "TripletMarginWithDistanceLoss": "triplet",
 }
-"""Which kind each of torch's own losses is."""
+"""The kind of each of torch's own losses."""
 
 
 def kind_named(name: str, *, target: float | None = None, classes: int = CLASSES) -> Kind:
     """The kind of this name; `target` moves the regression's slice, `classes` is the number of logits.
 
     Raises:
-        LossError: an unknown name, or fewer than two classes.
+        LossError: the name is unknown, or there are fewer than two classes.
     """
     if name in _BY_CLASSES:
         if classes < 2:

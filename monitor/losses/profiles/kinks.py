@@ -1,4 +1,4 @@
-"""Where the slope jumps (kinks), where the value jumps, and where only the curvature does."""
+"""Kinks (where the slope jumps), jumps of the value, and jumps of the curvature alone."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ Evidence = dict[str, object]
 
 CANDIDATES = 10
 WIDTH = 1e-6
-"""A slope change within this width (relative to the error's size, at least 1) is a kink."""
+"""A slope change within this width (relative to the error, at least 1) is a kink."""
 
 
 def kinks(lines: Sequence[Line]) -> tuple[bool, tuple[float, ...], Evidence]:
     """Find the errors at which the loss is not differentiable.
 
     A smooth loss's slope changes less and less as one zooms in; at a kink the change stays. Grid cells whose slope
-    changes far more than their neighbours' does are zoomed into until they are 1e-6 wide.
+    changes far more than that of their neighbours are zoomed into until they are 1e-6 wide.
 
     Returns:
-        True where there is no kink; the places of all kinks, ascending; and for each its slopes on both sides, the
-        places where the value itself jumps, and those where only the second derivative does.
+        True if there is no kink; the places of all kinks, ascending; and the evidence: the slopes on both sides of each
+        kink, the places where the value itself jumps, and those where only the second derivative does.
     """
     found: list[Evidence] = []
     breaks: list[Evidence] = []
@@ -63,7 +63,7 @@ def _unique(entries: Sequence[Evidence]) -> list[Evidence]:
 
 
 def _outliers(strength: Array, factor: float, floor: float) -> list[int]:
-    """Indices whose strength exceeds their neighbours' by a factor and a floor, strongest first."""
+    """Indices whose strength exceeds that of their neighbours by a factor and a floor, strongest first."""
     chosen: list[tuple[float, int]] = []
     for index in range(5, len(strength) - 5):
         around = np.concatenate([strength[index - 5 : index - 1], strength[index + 2 : index + 6]])
@@ -78,17 +78,18 @@ def _outliers(strength: Array, factor: float, floor: float) -> list[int]:
 def _candidates(line: Line) -> list[int]:
     change = np.abs(np.diff(line.slopes))
     noise = 1e-15 * np.abs(line.values[1:-1]) / np.diff(line.errors)[1:] + 1e-6 * line.slope_scale
-    strength = np.where(np.isfinite(change) & (change > 20 * noise), change, 0.0)  # rounding must not crowd kinks out
+    # So that rounding noise does not crowd out kinks.
+    strength = np.where(np.isfinite(change) & (change > 20 * noise), change, 0.0)
     return _outliers(strength, 3.0, 0.0)
 
 
 def _rounded(place: float) -> float:
-    """The place to the digits that the zoom resolves."""
+    """The place, rounded to the digits that the zoom resolves."""
     return round(float(f"{place:.6g}"), 5) + 0.0
 
 
 def _zoom(line: Line, index: int) -> Evidence | None:
-    """Shrink a cell around its largest slope change; the kink there, or None where it fades."""
+    """Shrink a cell around its largest slope change; the kink there, or None if the change fades."""
     low, high = float(line.errors[index]), float(line.errors[index + 2])
     while high - low > WIDTH * max(1.0, abs(low)):
         points = np.linspace(low, high, 9)
@@ -116,9 +117,9 @@ def _zoom(line: Line, index: int) -> Evidence | None:
 
 
 def _stays(line: Line, place: float, step: float, change: float) -> bool:
-    """Whether a change of slope is a kink: large enough, and the same when seen from 30 times as far.
+    """Whether a slope change is a kink: large enough, and the same when seen from 30 times as far.
 
-    Curvature shows a larger change from afar, rounding noise a smaller one.
+    Curvature shows a larger change from further away, rounding noise a smaller one.
     """
     outer = line.many(np.array([place - 60 * step, place - 30 * step, place + 30 * step, place + 60 * step]))
     left, right = float((outer[1] - outer[0]) / (30 * step)), float((outer[3] - outer[2]) / (30 * step))

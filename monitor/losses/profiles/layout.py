@@ -1,8 +1,8 @@
 """How predictions and targets are laid out for each kind of loss, and which line through them is the error.
 
-A prediction is a flat float64 array z of shape (n, width). `arguments` turns it, with the fixed targets, into what the
-callable takes. A `Slice` is a line through the predictions of one example, indexed by a signed error e: e = 0 is where
-the prediction is right (regression) or undecided (scores), and positive e is worse for scores.
+A prediction is a flat float64 array z of shape (n, width). `arguments` turns it, with the fixed targets, into the
+callable's arguments. A `Slice` is a line through the predictions of one example, indexed by a signed error e. At e = 0
+the prediction is right (regression) or undecided (scores); for scores, positive e is worse.
 """
 
 from __future__ import annotations
@@ -38,18 +38,17 @@ class Kind:
 
     Attributes:
         name: the kind.
-        call: how the callable is called, for messages.
+        call: the call, for messages.
         error: what the error coordinate means.
         width: numbers per example in a flat prediction.
-        arguments: flat prediction (n, width) and targets to the callable's arguments; float arrays are cast to the
-            dtype under test, integer arrays stay.
-        targets: n random targets.
+        arguments: turns flat predictions (n, width) and targets into the callable's arguments. Float arrays are cast to
+            the dtype under test, integer arrays are not.
+        targets: returns n random targets.
         slices: the lines to measure along; the first one is drawn.
         moves_target: shifting and scaling moves the targets too, as for a regression.
-        reach: the grid of errors goes from minus this to this; less where float64 cannot hold the arguments further
-            out.
-        location: outliers are judged by the best constant ("constant"), by a linear score's slope ("slope"), or not
-            ("").
+        reach: the grid of errors runs from -reach to reach; smaller if float64 cannot hold the arguments further out.
+        location: how outliers are judged: by the best constant ("constant"), by a linear score's slope ("slope"), or
+            not at all ("").
     """
 
     name: str
@@ -98,10 +97,10 @@ def integers(*values: int) -> NDArray[np.generic]:
 
 
 def first_column(z: Array, fixed: Fixed) -> Fixed:
-    """Predictions of one number per example, then the targets."""
+    """The predictions' only column, then the targets."""
     return (z[:, 0], *fixed)
 
 
 def whole_rows(z: Array, fixed: Fixed) -> Fixed:
-    """Predictions as they are, then the targets."""
+    """The predictions unchanged, then the targets."""
     return (z, *fixed)

@@ -1,4 +1,4 @@
-"""A loss along one slice, evaluated on a grid once and shared by the measurements that look at it."""
+"""A loss along one slice, evaluated on a grid once and shared by the measurements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.losses.profiles.layout import Array, Slice
 from monitor.losses.profiles.subject import Subject
 
 POINTS = 601
-"""Grid points from minus the kind's reach to its reach, denser near zero (sinh spacing)."""
+"""Grid points from -reach to reach, denser near zero (sinh spacing)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +19,8 @@ class Line:
 
     Attributes:
         subject, slice: what was called.
-        errors: float64 (m,), ascending, no point exactly at 0.
-        values: float64 (m,), the loss there; may hold NaN.
+        errors: float64 (m,), ascending, none exactly 0.
+        values: float64 (m,), the loss at each error; may hold NaN.
         slopes: float64 (m - 1,), between neighbours.
     """
 
@@ -40,7 +40,7 @@ class Line:
 
     @property
     def domain(self) -> dict[str, float | bool]:
-        """The errors of the grid between which the loss is a number (or infinite), and whether that is everywhere."""
+        """The range of errors in which the loss is not NaN, and whether that is the whole grid."""
         known = self.errors[~np.isnan(self.values)]
         ends = (float(known[0]), float(known[-1])) if known.size else (0.0, 0.0)
         return {"from": ends[0], "to": ends[1], "everywhere": known.size == self.errors.size}

@@ -1,4 +1,4 @@
-"""The whole measurement of a loss, and finding a loss by its name."""
+"""The whole measurement of a loss, and loading a loss by its name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from monitor.losses.specs.parsing import parse
 from monitor.losses.specs.torch_modules import torch_name
 
 DRAWN = 5.0
-"""Pictures show errors from -5 to 5."""
+"""Plots show errors from -5 to 5."""
 
 
 def profile(
@@ -46,18 +46,18 @@ def profile(
     backend: str = "auto",
     clock: cost.Clock = time.perf_counter,
 ) -> LossProfile:
-    """Measure what a loss function is like; nothing is looked up.
+    """Measure the properties of a loss function by calling it; nothing is looked up.
 
     Args:
         fn: a torch or numpy callable that returns one number; it is called with batches of float64 and narrower types.
-        kind: how it is called: "regression" (prediction, target), "classification" (logits, labels), "margin" (score,
-            label -1 or 1), "pairwise" (left, right, label), or one of `profiles.kinds.KINDS`. Known for torch's own
+        kind: how to call it: "regression" (prediction, target), "classification" (logits, labels), "margin" (score,
+            label -1 or 1), "pairwise" (left, right, label), or another of `profiles.kinds.KINDS`. Known for torch's own
             losses; "regression" otherwise.
-        classes: number of classes in the batches, for losses that hold one weight per class.
-        rng: source of the sampled predictions; a fixed seed where it is not given, so that a profile repeats itself.
-        name: what to call it in the report.
-        target: for regressions, the target around which the errors are laid; 0 where it is not given. Give one where
-            the loss is only defined for positive targets.
+        classes: number of classes in the batches, for losses with one weight per class.
+        rng: source of the sampled predictions; seeded with 0 by default, so that a profile is reproducible.
+        name: the name in the report.
+        target: for regressions, the target of the measured example; default 0. Set it if the loss is defined for
+            positive targets only.
         samples: chords to try in the search for violations of convexity.
         backend: "numpy", "torch" or "auto".
         clock: seconds, for the cost.
@@ -66,7 +66,7 @@ def profile(
         the profile; about 0.2 s for a simple loss.
 
     Raises:
-        LossError: the callable returns no single number, does not fit the kind, is NaN everywhere, or is random.
+        LossError: the callable does not return a single number, does not fit the kind, is NaN everywhere, or is random.
 
     Example:
         >>> huber = lambda p, t: np.where(abs(p - t) <= 1, 0.5 * (p - t) ** 2, abs(p - t) - 0.5).mean()
@@ -134,7 +134,7 @@ def _measure(
 
 
 def _drawn(line: Line) -> Mapping[str, tuple[float, ...]]:
-    """The loss over the errors that pictures show."""
+    """The loss over the errors that plots show."""
     errors = np.linspace(-DRAWN, DRAWN, 161)
     values = line.many(errors)
     keep = np.isfinite(values)
@@ -142,15 +142,15 @@ def _drawn(line: Line) -> Mapping[str, tuple[float, ...]]:
 
 
 def load(path: str, **settings: object) -> LossFunction:
-    """A loss by where it is: `torch.nn.HuberLoss` with `delta=1.0`, `mypackage.losses.my_loss`, `./losses.py:my_loss`.
+    """Load a loss by its path: `torch.nn.HuberLoss`, `mypackage.losses.my_loss`, `./losses.py:my_loss`.
 
     Args:
         path: module and attribute, or file and attribute, or the name of a loss that `compare` can train with, such as
-            `huber(0.5)`. A class is called with the settings, a function gets them bound.
-        settings: parameters.
+            `huber(0.5)`.
+        settings: parameters, such as `delta=1.0`. A class is called with them, a function gets them bound.
 
     Raises:
-        LossError: it is not there, cannot be imported, or the settings do not fit.
+        LossError: the loss does not exist, cannot be imported, or the settings do not fit.
 
     Example:
         >>> load("math.fsum").__name__
@@ -162,7 +162,7 @@ def load(path: str, **settings: object) -> LossFunction:
             found = found(**settings)
         elif settings:
             found = functools.partial(cast(LossFunction, found), **settings)
-    except Exception as error:  # whatever a foreign class raises is told in one line
+    except Exception as error:  # a foreign class may raise anything; report it in one line
         raise LossError(path, _first_line(error), "check the settings' names and values") from error
     if not callable(found):
         raise LossError(
@@ -172,7 +172,7 @@ def load(path: str, **settings: object) -> LossFunction:
 
 
 def _found(path: str) -> object:
-    """What stands in a file, in a module, or is known by its plain name."""
+    """The attribute of a file or module, or the loss of a plain name."""
     place, colon, attribute = path.rpartition(":")
     if path.endswith(".py") or place.endswith(".py"):
         file = Path(place if colon else path)
@@ -188,7 +188,7 @@ def _found(path: str) -> object:
 
 @contextlib.contextmanager
 def _told(path: str) -> Iterator[None]:
-    """Whatever goes wrong while somebody's module is imported, in one line."""
+    """Report whatever goes wrong while importing a user's module as a one-line LossError."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -198,18 +198,18 @@ def _told(path: str) -> Iterator[None]:
         raise LossError(path, f"{where} has no {error.name}", "check the spelling") from error
     except OSError as error:
         raise LossError(path, (error.strerror or str(error)).lower(), "name a file of Python that exists") from error
-    except (Exception, SystemExit) as error:  # what the module itself raises
+    except (Exception, SystemExit) as error:  # raised by the module itself
         raise LossError(path, f"importing it failed: {_first_line(error)}", "mend the module") from error
 
 
 def _module_of(file: Path) -> ModuleType:
-    """A file of Python, run as a module; what lies beside it can be imported by it."""
+    """Run a Python file as a module that can import its neighbours."""
     name = f"monitor_loss_{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise FileNotFoundError(2, "is no file of Python", str(file))
+        raise FileNotFoundError(2, "is not a Python file", str(file))
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickles look their module up
+    sys.modules[name] = module  # dataclasses and pickle look up their module
     beside = str(file.resolve().parent)
     sys.path.append(beside)
     try:

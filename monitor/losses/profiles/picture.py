@@ -1,4 +1,4 @@
-"""A profile as a small SVG picture: the loss over the error, its slope, and its kinks. Text, no plotting library."""
+"""A profile as a small SVG plot: the loss over the error, its slope, and its kinks. No plotting library is needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 30, 34
 LOSS_COLOURS = ("#0072b2", "#d55e00")
 SLOPE_COLOUR = "#999999"
-"""Okabe and Ito's palette, told apart by colour-blind readers too."""
+"""Okabe and Ito's palette, which colour-blind readers can distinguish too."""
 
 
 def svg(profile: LossProfile) -> str:
@@ -75,7 +75,7 @@ def _slopes(errors: Sequence[float], losses: Sequence[float]) -> list[float]:
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
-    """The range to draw: all of it, but at most 12 units up, so that one steep side does not flatten the rest."""
+    """The range to draw: everything, but at most 12 units up, so that one steep side does not flatten the rest."""
     low, high = min(values), max(values)
     low, high = max(low, -6.0), min(high, 12.0)
     pad = 0.05 * max(high - low, 1e-9)
@@ -131,7 +131,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _legend(names: Sequence[str]) -> str:
-    """What each line is, right of the title."""
+    """The label of each line, right of the title."""
     names = names if len(names) > 1 else ["loss"]
     labels = [(name, LOSS_COLOURS[i % len(LOSS_COLOURS)]) for i, name in enumerate(names)] + [("slope", SLOPE_COLOUR)]
     text, x = [], WIDTH - RIGHT

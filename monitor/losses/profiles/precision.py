@@ -1,4 +1,4 @@
-"""Where the loss overflows, underflows or loses precision in narrower floating types, against float64."""
+"""Where the loss overflows, underflows or loses precision in narrower floating-point types, compared with float64."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Evidence = dict[str, object]
 
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 LARGEST = {"float32": 3.4028235e38, "float16": 65504.0, "bfloat16": 3.3895314e38}
-BATCH = 4096
+BATCH = 4096  # the sum of so many losses of 30 overflows float16
 SMALL = 1e-2
 """Losses below this share of the loss at error 1 are compared on that scale."""
 
 
 def tolerance(dtype: str) -> float:
-    """The relative error that counts as lost precision: 16 units of the type's spacing, at least a thousandth."""
+    """The relative error that counts as lost precision: 16 times the type's spacing, at least a thousandth."""
     return max(16 * EPSILON[dtype], 1e-3)
 
 
 def rounded(value: float, dtype: str) -> float:
-    """A number as the type holds it, so that the input's own rounding is not blamed on the loss.
+    """A number as the type stores it, so that rounding the input is not blamed on the loss.
 
     Example:
         >>> rounded(1000.4, "bfloat16"), rounded(0.1, "float16")
@@ -42,13 +42,13 @@ def rounded(value: float, dtype: str) -> float:
 def precision(subject: Subject, lines: Sequence[Line]) -> tuple[tuple[str, ...], Evidence]:
     """The types in which the loss and its gradient are right for errors up to 1000.
 
-    A type is left out where the loss is not finite though float64 knows it, where its relative error exceeds 16
-    spacings of the type (or a thousandth), where autograd's gradient is not finite, or where the callable refuses the
-    type. Losses below a hundredth of the loss at error 1 are compared on that scale. A loss that is exactly 0 where
-    float64 has a tiny one is told as underflow and not held against it.
+    A type is left out if the loss is not finite where float64 is, if its relative error exceeds 16 spacings of the type
+    (or a thousandth), if autograd's gradient is not finite, or if the callable rejects the type. Losses below a
+    hundredth of the loss at error 1 are compared on that scale. A loss of exactly 0 where float64 has a tiny one is
+    reported as underflow but does not rule the type out.
 
     Returns:
-        the types, narrow ones last; and for each the errors at which each of these first happens.
+        the types, narrow ones last; and, per type, the error at which each of these first happens.
     """
     evidence: Evidence = {"float64": {"slices": {line.slice.name: _widest(subject, line.slice) for line in lines}}}
     stable = []
@@ -71,13 +71,13 @@ def precision(subject: Subject, lines: Sequence[Line]) -> tuple[tuple[str, ...],
 
 
 def _widest(subject: Subject, line: Slice) -> Evidence:
-    """The nearest error within the kind's reach at which float64 itself stops holding the loss, on either side.
+    """The nearest error within the kind's reach at which the loss overflows even in float64, on either side.
 
-    A side on which the loss is a number nowhere is outside its domain, and not an overflow.
+    A side on which the loss is never a number is outside its domain; that is not an overflow.
     """
     for size in np.logspace(-3, math.log10(subject.kind.reach), 25).tolist():
         for sign in (1.0, -1.0):
-            fine = sign * size / 1.7782794100389228  # the error before, a quarter of a decade nearer
+            fine = sign * size / 1.7782794100389228  # the error before, a quarter of a decade nearer to zero
             if math.isfinite(subject.at(line, fine)) and not math.isfinite(subject.at(line, sign * size)):
                 return {"overflow_at": _edge(subject, line, "float64", fine, sign * size)}
     return {"overflow_at": None}
@@ -123,7 +123,7 @@ def _slice(subject: Subject, line: Slice, dtype: str) -> Evidence:
 
 
 def _edge(subject: Subject, line: Slice, dtype: str, fine: float, bad: float) -> float:
-    """The error at which a loss stops being finite, between one where it is and one where it is not."""
+    """The error at which a loss stops being finite, between a good and a bad error."""
     for _ in range(12):
         middle = (fine + bad) / 2 if dtype == "float64" else rounded((fine + bad) / 2, dtype)
         if math.isfinite(subject.at(line, middle, dtype)):

@@ -13,28 +13,28 @@ Evidence = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossProfile:
-    """What a loss function is like, as measured by calling it.
+    """The properties of a loss function, as measured by calling it.
 
     Attributes:
-        name: the callable's name, or the one given.
+        name: the callable's name, or the given one.
         kind: how it was called; see `profiles.kinds`.
-        symmetric: an error costs what its opposite does.
-        border_growth: for very large errors: bounded, logarithmic, sublinear, linear, superlinear, quadratic, power or
-            exponential; the fastest side counts.
-        convex: no chord below the loss was found, in the whole prediction.
+        symmetric: an error costs as much as its opposite.
+        border_growth: growth for very large errors: bounded, logarithmic, sublinear, linear, superlinear, quadratic,
+            power or exponential; the fastest side counts.
+        convex: no violation of convexity was found, in the whole prediction.
         differentiable: no kink was found along the slices.
         kinks: errors at which the slope jumps, ascending.
-        lipschitz: steepest slope found; None where there is no bound.
-        outlier_influence: 0 (ignored) to 1 (as the squared error, or everything lost), more for faster growth; of the
-            worse side. None where it is not defined.
-        stable_in: floating types, besides float64, in which value and gradient are right for errors up to 1000.
-        relative_cost: time of a call over that of plain mean squared error.
-        shift_invariant: shifting changes nothing.
-        scale_degree: power of the factor that scaling multiplies the loss by; None where there is none.
+        lipschitz: steepest slope found; None if there is no bound.
+        outlier_influence: 0 (ignored) to 1 (like the squared error, or everything lost), more for faster growth; of the
+            worse side. None if it is not defined.
+        stable_in: floating-point types, besides float64, in which value and gradient are right for errors up to 1000.
+        relative_cost: time of a call relative to plain mean squared error.
+        shift_invariant: adding a constant changes nothing.
+        scale_degree: scaling by c multiplies the loss by c to this power; None if there is no such power.
         reduction: "mean", "sum" or "other", as measured.
-        evidence: for each attribute the numbers it rests on.
-        curve: slice name to {"error", "loss"} lists, for pictures.
-        problems: what the linter finds wrong with it; see `losses.check`.
+        evidence: per attribute, the numbers behind it.
+        curve: slice name to {"error", "loss"} lists, for plots.
+        problems: what the linter finds wrong; see `losses.check`.
     """
 
     name: str
@@ -67,7 +67,7 @@ class LossProfile:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What a person should know about this loss, one sentence each, with the numbers."""
+        """What one should know about this loss, one sentence each, with the numbers."""
         return (*self._shape(), *self._training(), *self._numbers())
 
     def _shape(self) -> list[str]:
@@ -146,7 +146,7 @@ class LossProfile:
         return found
 
     def rows(self) -> tuple[tuple[str, str], ...]:
-        """The profile as label and value, for a table."""
+        """The profile as labels and values, for a table."""
         return (
             ("called as", self.kind),
             ("symmetric", _yes(self.symmetric)),
@@ -164,7 +164,7 @@ class LossProfile:
         )
 
     def to_markdown(self, *, heading: int = 2, picture: str | None = None) -> str:
-        """The profile as a Markdown section: table, sentences, and a picture where its address is given."""
+        """The profile as a Markdown section: a table, sentences, and a plot if its address is given."""
         lines = [f"{'#' * heading} {self.name}", ""]
         if picture:
             lines += [f"![{self.name}: loss and slope over the error]({picture})", ""]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,9 +35,9 @@ def numeric_gradient(subject: Subject, z: Array, fixed: Fixed, step: float = 1e-
 def lipschitz(
     subject: Subject, lines: Sequence[Line], growths: Sequence[str], rng: np.random.Generator, *, jumps: bool = False
 ) -> tuple[float | None, Evidence]:
-    """The steepest slope found, or None where there is none: faster than linear growth, or a jump.
+    """The steepest slope found, or None if it is unbounded: faster than linear growth, or a jump.
 
-    It is a lower bound of the true constant: the largest gradient norm over random predictions at scales 1 to 30 and
+    This is a lower bound of the true constant: the largest gradient norm over random predictions at scales 1 to 30 and
     over the slices up to errors of 1e6.
     """
     steepest, where = 0.0, ""
@@ -66,7 +66,7 @@ def lipschitz(
 
 
 def curvature(lines: Sequence[Line], kinks: Sequence[float]) -> Evidence:
-    """Largest and smallest second derivative along the slices for errors within 10, kinks left out."""
+    """Largest and smallest second derivative along the slices for errors within 10, without the kinks."""
     high, low, at = -math.inf, math.inf, 0.0
     for line in lines:
         gaps = (line.errors[2:] - line.errors[:-2]) / 2
@@ -85,10 +85,10 @@ def curvature(lines: Sequence[Line], kinks: Sequence[float]) -> Evidence:
 
 
 def gradients(lines: Sequence[Line]) -> Evidence:
-    """The slope just beside zero error and at errors of 1000, and what becomes of it further out.
+    """The slope just beside error 0 and at errors of 1000, and how it continues from there.
 
-    "vanishing": under a thousandth of the steepest slope within 10; "growing": larger at 1e6 than at 1e3 by half or
-    more; "overflows": not finite; "steady" otherwise.
+    "vanishing": less than a thousandth of the steepest slope within 10; "growing": at least half as large again at 1e6
+    as at 1e3; "overflows": not finite; "steady" otherwise.
     """
     found: Evidence = {}
     for line in lines:
@@ -117,7 +117,7 @@ def _fate(at: float, further: float, steepest: float) -> str:
 
 
 def _autograd(line: Line) -> str:
-    """Whether torch's own gradient at zero error is a number."""
+    """Whether torch's own gradient at error 0 is finite."""
     gradient = line.subject.gradient(line.slice, 0.0)
     if gradient is None:
         return "not torch"
@@ -125,12 +125,5 @@ def _autograd(line: Line) -> str:
 
 
 def finite(value: float) -> float | None:
-    """The value, or None where it is NaN or infinite, so that it can be JSON."""
+    """The value, or None if it is NaN or infinite, which JSON cannot hold."""
     return float(value) if math.isfinite(value) else None
-
-
-def vanishing_or_growing(evidence: Mapping[str, object]) -> tuple[str, ...]:
-    """What becomes of the gradient of large errors on the bad side of every slice, from `gradients`' evidence."""
-    slices = evidence["slices"]
-    assert isinstance(slices, Mapping)
-    return tuple(str(entry["large_plus_is"]) for entry in slices.values())

@@ -22,10 +22,10 @@ class _Sized(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A loss that has been called once and answered with a number.
+    """A loss that has been called once and returned a number.
 
     Attributes:
-        name: what to call it in reports.
+        name: the name in reports.
         fn: the callable.
         kind: how it is called.
         backend: "numpy" or "torch".
@@ -41,7 +41,7 @@ class Subject:
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """The floating types that can be tried."""
+        """The floating-point types that can be tried."""
         return ("float32", "float16", "bfloat16") if self.backend == "torch" else ("float32", "float16")
 
     def inputs(self, z: Array, fixed: Fixed, dtype: str = "float64") -> tuple[object, ...]:
@@ -57,7 +57,7 @@ class Subject:
         return tuple(item.astype(wide) if item.dtype.kind == "f" else item for item in arguments)
 
     def function(self, dtype: str) -> LossFunction:
-        """The callable for inputs of this type: a torch module's own weights are cast in a copy."""
+        """The callable for inputs of this type; a torch module with weights is cast in a copy."""
         state = getattr(self.fn, "state_dict", None)
         if self.backend != "torch" or state is None or not state():
             return self.fn
@@ -73,7 +73,7 @@ class Subject:
         Args:
             z: flat predictions (n, width).
             fixed: the targets.
-            dtype: floating type the callable is given.
+            dtype: floating-point type of the inputs.
         """
         inputs = self.inputs(z, fixed, dtype)
         if self.backend == "torch":
@@ -88,7 +88,7 @@ class Subject:
         return self.value(line.z(error)[None], line.fixed, dtype)
 
     def gradient(self, line: Slice, error: float, dtype: str = "float64") -> Array | None:
-        """What torch's autograd gives for the first argument of one example, flat; None for numpy callables."""
+        """Torch's gradient for the first argument of one example, flat; None for numpy callables."""
         if self.backend != "torch":
             return None
         inputs = list(self.inputs(line.z(error)[None], line.fixed, dtype))
@@ -101,15 +101,15 @@ class Subject:
 
 
 def differentiable(result: object) -> bool:
-    """Whether autograd knows where a result came from."""
+    """Whether autograd can differentiate a result."""
     return bool(getattr(result, "requires_grad", False))
 
 
 def number(name: str, result: object) -> float:
-    """One number out of what a loss returned.
+    """The single number that a loss returned.
 
     Raises:
-        LossError: a vector, a tuple, or nothing that is a number.
+        LossError: it returned a vector, a tuple, or something that is not a number.
     """
     shape = getattr(result, "shape", None)
     if shape is not None and int(np.prod(tuple(shape))) != 1:
@@ -128,14 +128,14 @@ def number(name: str, result: object) -> float:
 
 
 def name_of(fn: LossFunction) -> str:
-    """What to call a callable: a function's name, or its class with the settings it shows."""
+    """The name of a callable: of the function, or of its class."""
     inner = getattr(fn, "func", fn)
     name = getattr(inner, "__name__", None)
     return str(name) if name and name != "<lambda>" else type(inner).__name__ if name is None else "loss"
 
 
 def is_torch(fn: LossFunction) -> bool:
-    """Whether it is one of torch's own, or a function of ours that calls torch."""
+    """Whether it is one of torch's own losses, or a function of this package that calls torch."""
     if getattr(fn, "loss_backend", "") == "torch":
         return True
     inner = getattr(fn, "func", fn)
@@ -169,7 +169,7 @@ def examine(fn: LossFunction, kind: Kind, *, name: str | None = None, backend: s
             reduction = _first_calls(subject)
         except LossError:
             raise
-        except Exception as error:  # whatever a foreign callable raises is reported in one line
+        except Exception as error:  # a foreign callable may raise anything; report it in one line
             problem = problem if problem is not None and candidate != "torch" else error
             continue
         return Subject(name=label, fn=fn, kind=kind, backend=candidate, reduction=reduction)
@@ -179,7 +179,7 @@ def examine(fn: LossFunction, kind: Kind, *, name: str | None = None, backend: s
 
 
 def _first_calls(subject: Subject) -> str:
-    """Shapes, finiteness, determinism; returns the measured reduction."""
+    """Check shapes, finiteness and determinism; return the measured reduction."""
     rng = np.random.default_rng(0)
     fixed = subject.kind.targets(rng, 6)
     z = rng.normal(0, 1, (6, subject.kind.width))

@@ -7,11 +7,11 @@ from monitor.losses.profiles.subject import LossFunction
 
 
 def torch_losses() -> dict[str, LossFunction]:
-    """Each of torch.nn's losses by class name, with settings under which its shape shows.
+    """Each of torch.nn's losses by class name, with settings that show its shape.
 
-    The ranking loss gets a margin (at torch's default of 0 equal scores cost nothing), KL divergence the reduction
-    that is the divergence, and the fused linear cross-entropy the identity as its weights, so that its input is the
-    logits.
+    The ranking loss gets a margin (with torch's default of 0, equal scores cost nothing). KL divergence gets the
+    reduction that yields the divergence. The fused linear cross-entropy gets the identity as its weights, so that its
+    input is the logits.
 
     Example:
         >>> sorted(torch_losses())[:3]

@@ -1,1 +1,1 @@
-"""One specification for each loss: its chance level, floor, range and settings."""
+"""One specification per loss: its chance level, floor, range and settings."""

@@ -1,4 +1,4 @@
-"""Overlap losses of boxes: what detectors are trained with."""
+"""Overlap losses for boxes, as used to train detectors."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import ClassVar, Final
 
 from monitor.losses.specs.spec import LossSpec, register
 
-_UNTRAINED = "Where it stays near its level without any overlap, look at the boxes' order: x1, y1, x2, y2."
+_UNTRAINED = "If it stays near its level without any overlap, check the order of the coordinates: x1, y1, x2, y2."
 
 
 class BoxLoss(LossSpec):
-    """One minus the overlap of a predicted box and its target, with a penalty or none, averaged over boxes."""
+    """One minus the overlap of a predicted box and its target, perhaps with a penalty, averaged over boxes."""
 
     most: ClassVar[float]
     """The highest value for one box."""
@@ -23,7 +23,7 @@ class BoxLoss(LossSpec):
 
     @property
     def unit(self) -> str:
-        """Share of overlap missed."""
+        """Share of the overlap that is missed."""
         return "1"
 
 
@@ -44,7 +44,7 @@ class BoxIoU(BoxLoss):
 
     def _traps(self) -> tuple[str, ...]:
         return (
-            "Where the boxes do not touch, the gradient is zero and the loss stays at 1: it cannot begin to learn.",
+            "If the boxes do not touch, the gradient is zero and the loss stays at 1: training cannot start.",
             _UNTRAINED,
         )
 
@@ -52,7 +52,7 @@ class BoxIoU(BoxLoss):
 @register
 @dataclass(frozen=True, slots=True)
 class GIoU(BoxLoss):
-    """Generalised IoU loss `1 - IoU + (C - U) / C`: U is the union, C the smallest box that holds both.
+    """Generalised IoU loss `1 - IoU + (C - U) / C`: U is the union, C the smallest box around both.
 
     Source: Rezatofighi et al. 2019, arXiv:1902.09630, algorithm 1.
 
@@ -66,8 +66,8 @@ class GIoU(BoxLoss):
 
     def _traps(self) -> tuple[str, ...]:
         return (
-            "A value above 1 is no fault: it is the usual start, with boxes that do not touch.",
-            "It is `1 - IoU` as soon as one box lies within the other, and then says nothing of where.",
+            "A value above 1 is normal at the start, while the boxes do not touch.",
+            "It equals `1 - IoU` as soon as one box lies within the other, and then does not depend on where.",
             _UNTRAINED,
         )
 
@@ -75,7 +75,7 @@ class GIoU(BoxLoss):
 @register
 @dataclass(frozen=True, slots=True)
 class DIoU(BoxLoss):
-    """Distance IoU loss `1 - IoU + d**2 / c**2`: d is between the centres, c the diagonal of the box that holds both.
+    """Distance IoU loss `1 - IoU + d**2 / c**2`: d is between the centres, c the diagonal of the box around both.
 
     Source: Zheng et al. 2020, arXiv:1911.08287, equation 7.
 
@@ -88,15 +88,15 @@ class DIoU(BoxLoss):
     most: ClassVar[float] = 2.0
 
     def _traps(self) -> tuple[str, ...]:
-        return ("A value above 1 is no fault: it is the usual start, with boxes that do not touch.", _UNTRAINED)
+        return ("A value above 1 is normal at the start, while the boxes do not touch.", _UNTRAINED)
 
 
 @register
 @dataclass(frozen=True, slots=True)
 class CIoU(BoxLoss):
-    """Complete IoU loss: distance IoU and a penalty `a v` for another aspect ratio, `a = v / (1 - IoU + v)`.
+    """Complete IoU loss: distance IoU and a penalty `a v` for a different aspect ratio, `a = v / (1 - IoU + v)`.
 
-    `v = 4 / pi**2 (atan(w / h) - atan(w' / h'))**2`, at most 1; a carries no gradient.
+    `v = 4 / pi**2 (atan(w / h) - atan(w' / h'))**2`, at most 1; `a` has no gradient.
 
     Source: Zheng et al. 2020, arXiv:1911.08287, equations 8 to 11.
 
@@ -109,7 +109,7 @@ class CIoU(BoxLoss):
     most: ClassVar[float] = 3.0
 
     def _traps(self) -> tuple[str, ...]:
-        return ("A value above 1 is no fault: it is the usual start, with boxes that do not touch.", _UNTRAINED)
+        return ("A value above 1 is normal at the start, while the boxes do not touch.", _UNTRAINED)
 
 
 BOX_LOSSES: Final = (BoxIoU, GIoU, DIoU, CIoU)

@@ -1,6 +1,7 @@
-"""Is this number possible, and does a run start where it should? Plain functions on a specification's dictionary.
+"""Checks whether a value is possible, and whether a run starts where it should.
 
-They take what `LossSpec.to_dict()` gives and a run stores, so that a reader needs no specification object.
+The functions take the dictionary from `LossSpec.to_dict()`, which runs store, so a reader needs no specification
+object.
 """
 
 from __future__ import annotations
@@ -14,26 +15,28 @@ from monitor.errors import LossError
 from monitor.losses.specs.spec import REGISTRY, LossSpec, skill_between
 
 NEAR: tuple[float, float] = (0.6, 1.6)
-"""Ratios of first loss to expected loss that count as a usual start. Torch's default initialisation lies within 0.9 to
-1.2 of it (tests/losses/test_real_models.py); batch noise and the first steps' learning take the rest."""
+"""Ratios of the first loss to the expected loss that count as normal. Torch's default initialisation is within 0.9 to
+1.2
+(tests/losses/test_real_models.py); batch noise and learning in the first steps account for the rest.
+"""
 MULTIPLE_TOLERANCE = 0.2
-"""A ratio within a factor of 1.2 of a known multiple is named as that multiple."""
+"""A ratio within a factor of 1.2 of a known multiple is reported as that multiple."""
 FIRST = 3
-"""How many first losses are looked at; their median is what counts."""
+"""Number of first losses to use; their median counts."""
 SLACK = 1e-3
-"""How far below its floor a loss may lie through rounding, as a share of the chance level; bfloat16 has 3 digits."""
+"""How far rounding may put a loss below its floor, relative to the chance level; bfloat16 has about 3 digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitialLoss:
-    """What the first losses say.
+    """The diagnosis of a run's first losses.
 
     Attributes:
-        verdict: "near_chance", "far_above", "far_below", or "unknown" where the specification has no level.
-        ratio: first loss over expected loss; None where it has no meaning.
+        verdict: "near_chance", "far_above", "far_below", or "unknown" if the specification has no level.
+        ratio: first loss over expected loss; None if meaningless.
         cause: "sum_reduction", "unscaled_accumulation", "token_sum", "divided_twice", "bad_initialisation",
             "leakage_or_pretrained", or None.
-        multiple: the known number that the ratio matches; None where it matches none.
+        multiple: the known multiple that the ratio matches, or None.
         explanation: one or two sentences with the numbers.
     """
 
@@ -44,12 +47,12 @@ class InitialLoss:
     explanation: str
 
     def to_dict(self) -> dict[str, object]:
-        """The same as strict JSON data."""
+        """As strict JSON data."""
         return asdict(self)
 
 
 def _level(spec: Mapping[str, object] | LossSpec, key: str) -> float | None:
-    """A number out of the dictionary; None where it is missing or no finite number."""
+    """A number from the dictionary; None if it is missing or not finite."""
     value = getattr(spec, key, None) if isinstance(spec, LossSpec) else spec.get(key)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
@@ -62,7 +65,7 @@ def _text(spec: Mapping[str, object] | LossSpec, key: str, default: str) -> str:
 
 
 def scaler(spec: Mapping[str, object] | LossSpec) -> Callable[[float], float]:
-    """What puts a loss on the scale that its family shares (`LossSpec.scaled`); the loss itself for an unknown kind."""
+    """The function that puts a loss on its family's scale (`LossSpec.scaled`); for an unknown kind, the identity."""
     if not isinstance(spec, LossSpec):
         if spec.get("kind") not in REGISTRY or not isinstance(spec.get("params"), Mapping):
             return float
@@ -74,7 +77,7 @@ def scaler(spec: Mapping[str, object] | LossSpec) -> Callable[[float], float]:
 
 
 def skill(spec: Mapping[str, object] | LossSpec, loss: float) -> float | None:
-    """`1 - (x - floor) / (chance - floor)` on the family's scale, from a stored dictionary; None if it is not defined.
+    """`1 - (x - floor) / (chance - floor)` on the family's scale, from a stored dictionary; None if undefined.
 
     Example:
         >>> skill({"name": "mine", "chance_level": 2.0, "floor": 0.0}, 0.5)
@@ -95,9 +98,9 @@ def skill(spec: Mapping[str, object] | LossSpec, loss: float) -> float | None:
 
 
 def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | None:
-    """Why no model can score this value, or None where it can.
+    """Why this value is impossible; None if it is possible.
 
-    A NaN or an infinity is not judged here; that is the `nan` rule's task.
+    NaN and infinity are left to the `nan` rule.
 
     Args:
         spec: a specification or its dictionary.
@@ -120,7 +123,7 @@ def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | Non
             )
         return (
             f"{name} cannot be {value:.4g}: with these settings nothing scores below its floor of {floor:.4g}. "
-            "The metric is computed otherwise (without smoothing, in another unit, or divided once too often)."
+            "The metric is computed differently (without smoothing, in another unit, or divided once too often)."
         )
     ceiling = getattr(spec, "ceiling", None) if isinstance(spec, LossSpec) else _end(spec, 1)
     if ceiling is not None and math.isfinite(ceiling) and not summed and value > ceiling + slack:
@@ -132,7 +135,7 @@ def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | Non
 
 
 def _lowest(spec: Mapping[str, object] | LossSpec) -> float | None:
-    """The lowest value there can be: the range's low end, or the floor where no range is stored."""
+    """The lowest possible value: the low end of the range, or the floor if no range is stored."""
     if isinstance(spec, LossSpec):
         return spec.lowest
     low = _end(spec, 0)
@@ -140,7 +143,7 @@ def _lowest(spec: Mapping[str, object] | LossSpec) -> float | None:
 
 
 def _end(spec: Mapping[str, object], index: int) -> float | None:
-    """One end of a stored range; None where it is missing or has no bound."""
+    """One end of a stored range; None if it is missing or unbounded."""
     pair = spec.get("range")
     if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
         return None
@@ -155,14 +158,15 @@ def check_initial(
     accumulation: int | None = None,
     tokens: int | None = None,
 ) -> InitialLoss:
-    """Compare a run's first losses with what a fresh network scores.
+    """Compare a run's first losses with those of an untrained network.
 
     Args:
-        spec: a specification or its dictionary; `initial_level` is expected, or `chance_level` where it is missing.
-        first_losses: the first training losses one per step; the median of the first three finite ones counts.
-        batch_size: examples a step, where known; a ratio near it means that the loss is summed.
+        spec: a specification or its dictionary; its `initial_level` is expected, or its `chance_level` if that is
+            missing.
+        first_losses: the first training losses, one per step; the median of the first three finite ones is used.
+        batch_size: examples per step, if known; a ratio near it means that the loss is summed.
         accumulation: batches per optimiser step; a ratio near it means that the loss is not divided by it.
-        tokens: tokens (or elements) a step, or per example.
+        tokens: tokens (or elements) per step, or per example.
 
     Example:
         >>> from monitor.losses import CrossEntropy
@@ -193,7 +197,7 @@ def check_initial(
 
 
 def _by_difference(name: str, first: float, expected: float) -> InitialLoss:
-    """Levels at or below zero have no ratio; only a start close to the level can be told."""
+    """For levels at or below zero, where a ratio is meaningless: only a start near the level can be confirmed."""
     near = abs(first - expected) <= 0.5 * max(1.0, abs(expected))
     return InitialLoss(
         verdict="near_chance" if near else "unknown",
@@ -205,7 +209,7 @@ def _by_difference(name: str, first: float, expected: float) -> InitialLoss:
 
 
 def _multiples(batch: int | None, accumulation: int | None, tokens: int | None) -> dict[str, tuple[str, float]]:
-    """Each factor that a wrong reduction brings, by what a person calls it: (cause, factor)."""
+    """The factors that a wrong reduction introduces, by description: (cause, factor)."""
     found: dict[str, tuple[str, float]] = {}
     if batch and batch > 1:
         found[f"the batch size {batch}"] = ("sum_reduction", float(batch))
@@ -231,7 +235,7 @@ _FIX = {
 
 
 def _nearest(ratio: float, multiples: Mapping[str, tuple[str, float]]) -> list[tuple[str, str, float]]:
-    """Multiples within tolerance of the ratio, nearest first; those equally near stay together."""
+    """Multiples within tolerance of the ratio, nearest first; ties are all returned."""
     off = [(abs(math.log(ratio / factor)), label, cause, factor) for label, (cause, factor) in multiples.items()]
     close = sorted((item for item in off if item[0] <= MULTIPLE_TOLERANCE), key=lambda item: item[0])
     return [(label, cause, factor) for gap, label, cause, factor in close if gap <= close[0][0] + 1e-9]
@@ -265,7 +269,7 @@ def _below(said: str, ratio: float, multiples: Mapping[str, tuple[str, float]]) 
             verdict="far_below", ratio=ratio, cause="divided_twice", multiple=1 / close[0][2], explanation=why
         )
     why = (
-        f"{said}. All is well if the model is pretrained, its output bias starts at the frequencies of the targets, or "
-        "the first value is an average over many steps; else the target may leak into the input."
+        f"{said}. This is fine if the model is pretrained, its output bias starts at the frequencies of the targets, "
+        "or the first value is an average over many steps; otherwise the target may leak into the input."
     )
     return InitialLoss(verdict="far_below", ratio=ratio, cause="leakage_or_pretrained", multiple=None, explanation=why)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def entropy(masses: Sequence[float]) -> float:
-    """`-sum m ln(m / M)` over masses of total M, in nats: the lowest cross-entropy against them by one distribution.
+    """`-sum m ln(m / M)` over masses of total M, in nats: the lowest cross-entropy of one distribution against them.
 
     Source: Gibbs' inequality; Cover and Thomas, Elements of Information Theory, theorem 2.6.3.
 
@@ -40,12 +40,12 @@ class CrossEntropy(LossSpec):
     is weighted by each class.
 
     Args:
-        classes: number of classes, >= 2; None where it is not known, then chance is None too.
+        classes: number of classes, >= 2; None if unknown, then chance is None too.
         class_weights: one weight per class, >= 0.
-        priors: share of each class among the labels; any positive scale. Taken as equal where it is not given.
+        priors: share of each class among the labels; any positive scale. Equal if not given.
         label_smoothing: 0 to 1.
-        ignore_index: the label that does not count.
-        balanced: each class is weighted by `1 / (C share)`, so that all count alike, as scikit-learn does it.
+        ignore_index: the label to ignore.
+        balanced: each class is weighted by `1 / (C share)`, so that all count equally, as in scikit-learn.
 
     Source: torch.nn.CrossEntropyLoss' documentation for weights; Szegedy et al. 2016, arXiv:1512.00567, section 7 for
     smoothing.
@@ -83,12 +83,12 @@ class CrossEntropy(LossSpec):
 
     @classmethod
     def from_targets(cls, targets: ArrayLike, *, classes: int | None = None, ignore_index: int = -100) -> CrossEntropy:
-        """The specification with the priors counted from labels.
+        """The specification with priors counted from labels.
 
         Args:
             targets: integer labels of any shape.
-            classes: number of classes; the highest label plus one where it is not given.
-            ignore_index: labels not to count.
+            classes: number of classes; by default the highest label plus one.
+            ignore_index: label to ignore.
         """
         import numpy as np
 
@@ -100,26 +100,26 @@ class CrossEntropy(LossSpec):
         return cls(classes=len(counts), priors=tuple((counts / counts.sum()).tolist()))
 
     def _prior(self) -> tuple[float, ...]:
-        """The share of each class, summing to 1; equal where it is not known."""
+        """The share of each class, summing to 1; equal if unknown."""
         count = self.classes or 0
         given = self.priors or (1.0,) * count
         return tuple(item / sum(given) for item in given)
 
     def _weight(self) -> tuple[float, ...] | None:
-        """One weight per class; None where all are alike."""
+        """One weight per class; None if all are equal."""
         if self.balanced and self.priors is not None:
             return tuple(1 / (item * len(self.priors)) if item else 0.0 for item in self._prior())
         return self.class_weights
 
     def _masses(self, label: int, weight: Sequence[float]) -> list[float]:
-        """What the loss, with these class weights, puts on each class's negative log-probability for this label."""
+        """The weight of each class's negative log-probability in the loss of this label."""
         count, smooth = len(weight), self.label_smoothing
         masses = [smooth / count * weight[other] for other in range(count)]
         masses[label] += (1 - smooth) * weight[label]
         return masses
 
     def _expected(self) -> tuple[list[float], float]:
-        """Masses averaged over the priors, and what the reduction divides by per example."""
+        """Masses averaged over the priors, and the divisor of the reduction per example."""
         count = self.classes or 0
         prior, given = self._prior(), self._weight()
         if not self.label_smoothing and not given:
@@ -142,7 +142,7 @@ class CrossEntropy(LossSpec):
 
     @property
     def initial_level(self) -> float | None:
-        """All logits equal: ln C for every example."""
+        """Equal logits: ln C for every example."""
         if self.classes is None:
             return None
         if self._weight() is None:
@@ -152,7 +152,7 @@ class CrossEntropy(LossSpec):
 
     @property
     def floor(self) -> float:
-        """The entropy of the smoothed targets, over the shares of the classes; 0 without smoothing."""
+        """The entropy of the smoothed targets, averaged over the classes; 0 without smoothing."""
         weight = self._weight()
         if self.classes is None or not self.label_smoothing:
             return 0.0
@@ -163,7 +163,7 @@ class CrossEntropy(LossSpec):
         return sum(p * entropy(self._masses(i, weight)) for i, p in enumerate(prior) if p > 0) / divisor
 
     def _alike(self) -> float:
-        """The entropy of every label's smoothed target where no class has a weight, however many there are."""
+        """The entropy of a smoothed target without class weights, for any number of classes."""
         count = self.classes or 2
         other = self.label_smoothing / count
         own = 1 - self.label_smoothing + other
@@ -172,7 +172,7 @@ class CrossEntropy(LossSpec):
 
     @property
     def lowest(self) -> float:
-        """A perfect prediction of the label that costs least, which a batch may be full of."""
+        """A perfect prediction of the cheapest label, of which a whole batch may consist."""
         weight = self._weight()
         if self.classes is None or not self.label_smoothing or not weight:
             return self.floor
@@ -205,7 +205,7 @@ class CrossEntropy(LossSpec):
         if self.class_weights is not None or self.balanced:
             found.append("Class weights change the loss's scale; compare runs by skill, not by loss.")
         if self.classes is None:
-            found.append("The number of classes is not known; pass classes=... so that the chance level can be told.")
+            found.append("The number of classes is not known; pass classes=... to get the chance level.")
         found.append("A pretrained start lies below ln C from the first step.")
         return tuple(found)
 
@@ -219,9 +219,9 @@ class BinaryCrossEntropy(LossSpec):
     `q = wp / (wp + 1 - p)` for positive rate p and weight w, which costs `(wp + 1 - p) H(q)`.
 
     Args:
-        pos_weight: weight of a positive example, > 0; one for each label where they differ.
-        positive_rate: share of positives, strictly between 0 and 1. Where it is not given, the rate that `pos_weight`
-            balances is taken: `1 / (1 + pos_weight)`, 1/2 for weight 1.
+        pos_weight: weight of a positive example, > 0; one per label if they differ.
+        positive_rate: share of positives, strictly between 0 and 1. By default, the rate that `pos_weight`
+            balances: `1 / (1 + pos_weight)`, so 1/2 for weight 1.
 
     Source: torch.nn.BCEWithLogitsLoss' documentation; the optimum by setting the derivative in q to zero.
 
@@ -245,7 +245,7 @@ class BinaryCrossEntropy(LossSpec):
 
     @classmethod
     def from_targets(cls, targets: ArrayLike, *, pos_weight: float = 1.0) -> BinaryCrossEntropy:
-        """The specification with the positive rate read from targets of 0 and 1, any shape."""
+        """The specification with the positive rate measured on targets of 0 and 1, any shape."""
         import numpy as np
 
         values = np.asarray(targets, dtype=np.float64)
@@ -322,12 +322,12 @@ class LanguageModel(LossSpec):
 
     @property
     def chance_level(self) -> float:
-        """All tokens alike."""
+        """All tokens equally likely."""
         return {"nats": math.log(self.vocab), "bits": math.log2(self.vocab)}.get(self.unit, float(self.vocab))
 
     @property
     def floor(self) -> float:
-        """A certain and right prediction; perplexity has it at 1."""
+        """A certain and correct prediction; its perplexity is 1."""
         return 1.0 if self.unit == "perplexity" else 0.0
 
     def scaled(self, loss: float) -> float:

@@ -1,4 +1,4 @@
-"""Losses that two networks play for, losses made of parts, and losses nobody has named."""
+"""Losses of adversarial games, losses made of parts, and custom losses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _EQUILIBRIUM: Mapping[tuple[str, str], tuple[float, float | None]] = MappingProx
         ("wgan", "generator"): (0.0, None),
     }
 )
-"""Game and side to (loss where the discriminator cannot tell, floor)."""
+"""Game and side to (loss when the discriminator cannot tell, floor)."""
 
 
 @register
@@ -67,7 +67,7 @@ class Adversarial(LossSpec):
 
     @property
     def chance_level(self) -> float:
-        """The discriminator cannot tell real from generated."""
+        """The discriminator cannot tell real from generated samples."""
         return _EQUILIBRIUM[self.game, self.side][0]
 
     @property
@@ -77,7 +77,7 @@ class Adversarial(LossSpec):
 
     @property
     def ceiling(self) -> float:
-        """A minimax generator cannot lose more than nothing."""
+        """The loss of a minimax generator is at most 0."""
         return 0.0 if (self.game, self.side) == ("minimax", "generator") else math.inf
 
     @property
@@ -103,12 +103,12 @@ class Adversarial(LossSpec):
 class Composite(LossSpec):
     """A weighted sum of named parts.
 
-    The chance level is the weighted sum of the parts' where all are known. The floor is the weighted sum of the parts'
-    floors: nothing scores below it, and it is reached only where one prediction is perfect for all parts at once.
+    The chance level is the weighted sum of the parts' levels if all are known. The floor is the weighted sum of their
+    floors: a lower bound, reached only if one prediction is perfect for all parts at once.
 
     Args:
         parts: specification by name; a penalty is a `Custom(floor=0)`.
-        weights: factor by name, >= 0; 1 where none is given.
+        weights: factor by name, >= 0; 1 by default.
 
     Source: linearity of the mean; `min (f + g) >= min f + min g`.
 
@@ -158,7 +158,7 @@ class Composite(LossSpec):
 
     @property
     def initial_level(self) -> float | None:
-        """Every part as a fresh network has it."""
+        """Every part at its initial level."""
         return self._total("initial_level")
 
     @property
@@ -173,7 +173,7 @@ class Composite(LossSpec):
 
     @property
     def unit(self) -> str:
-        """The parts' unit where they share one."""
+        """The parts' unit, if they share one."""
         units = {part.unit for part in self.parts.values()}
         return units.pop() if len(units) == 1 else "mixed"
 
@@ -188,7 +188,7 @@ class Composite(LossSpec):
         )
 
     def params(self) -> dict[str, object]:
-        """Parts as their own dictionaries."""
+        """The parameters, with parts as dictionaries."""
         return {
             "parts": {name: part.to_dict() for name, part in self.parts.items()},
             "weights": dict(self.weights),
@@ -204,14 +204,14 @@ class Composite(LossSpec):
 @register
 @dataclass(frozen=True, slots=True)
 class Custom(LossSpec):
-    """A loss of the user's own, with whatever levels are known.
+    """A custom loss, with whatever levels are known.
 
     Args:
-        name: what people call it.
-        chance_level, initial_level, floor, ceiling: levels in the loss's unit; None where they are not known.
+        name: its name.
+        chance_level, initial_level, floor, ceiling: levels in the loss's unit; None if unknown.
         unit: what one unit of the loss is.
-        game: True where a lower loss does not mean a better model, such as the value loss of reinforcement learning:
-            then only its being finite is judged.
+        game: True if a lower loss does not mean a better model, as with the value loss of reinforcement learning;
+            then the loss is only checked for being finite.
 
     Example:
         >>> Custom("lddt", chance_level=0.8, floor=0.0).skill(0.2)
@@ -232,11 +232,12 @@ class Custom(LossSpec):
     kind: ClassVar[str] = "custom"
 
     def skill(self, loss: float, *, elements: int | None = None) -> float | None:
-        """None in a game."""
-        return None if self.game else super(Custom, self).skill(loss, elements=elements)  # slots make another class
+        """Undefined in a game."""
+        # With slots, the class is another object than `super()` would see.
+        return None if self.game else super(Custom, self).skill(loss, elements=elements)
 
     def to_dict(self) -> dict[str, object]:
-        """As of every loss."""
+        """As in the base class, with `comparable` from `game`."""
         return {**super(Custom, self).to_dict(), "comparable": not self.game}
 
     def _check(self) -> None:

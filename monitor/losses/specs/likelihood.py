@@ -1,4 +1,4 @@
-"""Negative log-likelihoods of other distributions, and the divergence between two."""
+"""Negative log-likelihoods of further distributions, and the KL divergence."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 @register
 @dataclass(frozen=True, slots=True)
 class PoissonNLL(LossSpec):
-    """Poisson negative log-likelihood `rate - y ln(rate)`, the part `ln y!` left out.
+    """Poisson negative log-likelihood `rate - y ln(rate)`, without the term `ln y!`.
 
     The best constant rate is the targets' mean m and costs `m - m ln m`. A fresh network with log input has rate 1
     everywhere and costs 1. The floor is reached at rate y, `mean(y - y ln y)`, which can be negative.
 
     Args:
         target_mean: mean count, > 0.
-        log_input: the network gives the logarithm of the rate.
+        log_input: the network outputs the logarithm of the rate.
         full: torch's `full=True` adds Stirling's approximation of `ln y!` for y > 1; `from_targets` measures it.
         perfect_loss: loss at rate y, measured by `from_targets`.
         constant_loss: loss of the best constant, measured by `from_targets`.
@@ -58,7 +58,7 @@ class PoissonNLL(LossSpec):
 
     @classmethod
     def from_targets(cls, targets: ArrayLike, *, log_input: bool = True, full: bool = False) -> PoissonNLL:
-        """The specification with every level measured on counts of any shape."""
+        """The specification with all levels measured on counts of any shape."""
         import numpy as np
 
         counts = target_array(cls.kind, targets)
@@ -90,14 +90,14 @@ class PoissonNLL(LossSpec):
 
     @property
     def initial_level(self) -> float | None:
-        """Rate 1 everywhere, for a network that gives logarithms."""
+        """Rate 1 everywhere, for a network that outputs logarithms."""
         if self.fresh_loss is not None and self.log_input:
             return self.fresh_loss
         return 1.0 if self.log_input and not self.full else None
 
     @property
     def floor(self) -> float | None:
-        """The rate of each example as it is; None where the targets were not seen."""
+        """The exact rate of each example; None if the targets were not seen."""
         return self.perfect_loss
 
     @property
@@ -122,7 +122,7 @@ class GaussianNLL(LossSpec):
 
     Args:
         target_variance: variance of the targets, > 0.
-        target_mean: their mean; taken as 0 where it is not given.
+        target_mean: their mean; 0 by default.
         eps: torch's lower clamp of the variance, > 0.
         full: whether the constant is included.
 
@@ -150,7 +150,7 @@ class GaussianNLL(LossSpec):
 
     @classmethod
     def from_targets(cls, targets: ArrayLike, *, eps: float = 1e-6, full: bool = False) -> GaussianNLL:
-        """The specification with mean and variance measured, targets of any shape."""
+        """The specification with mean and variance measured on targets of any shape."""
         values = target_array(cls.kind, targets)
         return cls(float(values.var()), target_mean=float(values.mean()), eps=eps, full=full)
 
@@ -183,7 +183,7 @@ class GaussianNLL(LossSpec):
         return "" if self.target_variance is None else "(ln s + 1) / 2 for target variance s"
 
     def _traps(self) -> tuple[str, ...]:
-        negative = "A negative loss is no bug: densities exceed 1 where the predicted variance is small."
+        negative = "A negative loss is not a bug: densities exceed 1 where the predicted variance is small."
         collapse = "A loss falling towards ln(eps)/2 means that the variance collapses on memorised targets."
         return (negative, collapse) + (() if self.target_mean is not None else (MEAN_TRAP,))
 
@@ -194,11 +194,11 @@ class KLDivergence(LossSpec):
     """Divergence of the predicted distribution from the target distribution, per example.
 
     Equal probabilities over C classes cost `ln C - H`, H the mean entropy of the targets; an exact prediction costs 0.
-    torch's `reduction="mean"` divides by the number of classes as well, which `per_element` tells.
+    torch's `reduction="mean"` divides by the number of classes as well; set `per_element` for it.
 
     Args:
         classes: number of classes, >= 2.
-        target_entropy: mean entropy of the target distributions, nats, >= 0; 0 for one-hot targets. Not known: None.
+        target_entropy: mean entropy of the target distributions, nats, >= 0; 0 for one-hot targets; None if unknown.
         per_element: the mean is over elements, not over examples, as torch does with `reduction="mean"`.
 
     Source: Kullback and Leibler 1951, doi:10.1214/aoms/1177729694; torch.nn.KLDivLoss' documentation.

@@ -19,7 +19,7 @@ class Hinge(LossSpec):
 
     Args:
         margin: m, > 0.
-        positive_rate: share of positives, strictly between 0 and 1; taken as 1/2 where it is not given.
+        positive_rate: share of positives, strictly between 0 and 1; 1/2 by default.
         squared: whether the hinge is squared.
 
     Source: Cortes and Vapnik 1995, doi:10.1007/BF00994018; minimised by hand over a constant.
@@ -65,7 +65,7 @@ class Hinge(LossSpec):
 
     def _traps(self) -> tuple[str, ...]:
         return (
-            "Labels of 0 and 1 instead of -1 and 1 make every negative cost the margin for ever.",
+            "Labels of 0 and 1 instead of -1 and 1 make every negative cost the margin forever.",
             "The gradient is exactly zero beyond the margin: a loss of 0 trains no further.",
         )
 
@@ -75,7 +75,7 @@ class Hinge(LossSpec):
 class MultiMargin(LossSpec):
     """Multi-class hinge `sum over wrong classes of max(0, m - x_y + x_i)**p / C`.
 
-    Equal scores cost `m**p (C - 1) / C`; for balanced classes no constant does better, by convexity and symmetry.
+    Equal scores cost `m**p (C - 1) / C`; for balanced classes no constant is better, by convexity and symmetry.
 
     Args:
         classes: C, >= 2.
@@ -125,11 +125,11 @@ class MultiMargin(LossSpec):
 class MultiLabelMargin(LossSpec):
     """Multi-label hinge `sum over right j, wrong i of max(0, 1 - (x_j - x_i)) / C`.
 
-    Equal scores cost `k (C - k) / C` for k right labels an example.
+    Equal scores cost `k (C - k) / C` for k correct labels per example.
 
     Args:
         classes: C, >= 2.
-        labels: right labels an example, 1 to C - 1.
+        labels: correct labels per example, 1 to C - 1.
 
     Source: torch.nn.MultiLabelMarginLoss' documentation.
 
@@ -171,7 +171,7 @@ class MultiLabelMargin(LossSpec):
 @register
 @dataclass(frozen=True, slots=True)
 class MarginRanking(LossSpec):
-    """Ranking loss `max(0, m - y (x1 - x2))`; equal scores cost the margin, and so does every constant.
+    """Ranking loss `max(0, m - y (x1 - x2))`; equal scores, and so every constant, cost the margin.
 
     Args:
         margin: m, >= 0. With torch's default of 0, equal scores cost nothing and there is no chance level to beat.

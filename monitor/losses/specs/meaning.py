@@ -1,9 +1,9 @@
-"""What a value of a loss means in units that people know: perplexity, bits per byte, accuracy at least, R2, overlap.
+"""Translates a loss into familiar units: perplexity, bits per byte, minimum accuracy, R2, overlap.
 
-Each sentence follows from the loss's definition alone, for a mean over elements without weights; nothing is estimated:
+Each sentence follows from the definition of the loss alone, for an unweighted mean over elements; nothing is estimated:
 
-- the exponential of minus a mean log-loss is the geometric mean of the probabilities that the right answers got;
-- a wrong answer has at most half of the probability, so it costs ln 2 or more: at most `loss / ln 2` are wrong;
+- exp(-x) of a mean log-loss x is the geometric mean of the probabilities given to the correct answers;
+- a wrong answer has a probability of at most 1/2, so it costs at least ln 2: at most `loss / ln 2` are wrong;
 - a mean squared error is the share `1 - R2` of the targets' variance.
 
 Source:
@@ -31,18 +31,18 @@ from monitor.losses.specs.spec import LossSpec
 
 _BYTES: Final = ("bytespertoken", "charspertoken", "characterspertoken")
 _NEAR: Final = 0.02
-"""Share of the way from chance to the floor within which a contrastive loss is at its floor."""
+"""A contrastive loss within this share of the way from floor to chance counts as being at its floor."""
 
 
 def meaning(
     spec: LossSpec | Mapping[str, object], loss: float, config: Mapping[str, object] | None = None
 ) -> tuple[str, ...]:
-    """What a value of a loss means, a phrase each; nothing where its definition does not say.
+    """What a value of a loss means, as phrases; empty if its definition does not say.
 
     Args:
-        spec: the loss's specification, or what `to_dict` gave.
+        spec: the loss's specification, or its dictionary.
         loss: its value, a mean.
-        config: of the run; `bytes_per_token` (or `chars_per_token`) in it gives bits per byte (or character).
+        config: the run's configuration; `bytes_per_token` (or `chars_per_token`) gives bits per byte (or character).
 
     Example:
         >>> from monitor.losses import MSE, LanguageModel
@@ -63,19 +63,19 @@ def meaning(
 def meaning_sentence(
     spec: LossSpec | Mapping[str, object] | None, loss: float | None, config: Mapping[str, object]
 ) -> str:
-    """What the best loss of a run means, in a sentence; "" where nothing is known."""
+    """What the best loss of a run means, in a sentence; "" if unknown."""
     found = () if spec is None or loss is None else meaning(spec, loss, config)
     return f"The best loss, {_said(loss or 0.0)}, means: {'; '.join(found)}." if found else ""
 
 
 @singledispatch
 def _meaning(_spec: LossSpec, _loss: float, _config: Mapping[str, object]) -> Iterator[str]:
-    """One function a family; the default says nothing."""
+    """One function per family; by default nothing is known."""
     return iter(())
 
 
 def _likely(nats: float, what: str) -> Iterator[str]:
-    """What a mean log-loss says of the right answers' probabilities, and of how many answers are wrong at most."""
+    """What a mean log-loss says about the probabilities of the correct answers, and the most that can be wrong."""
     yield f"{what} gets a probability of {_said(math.exp(-nats))} (geometric mean)"
     if nats < math.log(2):
         yield f"at most {nats / math.log(2):.0%} are wrong"

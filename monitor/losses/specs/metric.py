@@ -1,4 +1,4 @@
-"""Metric learning: embeddings of like things near, of unlike things far."""
+"""Metric learning losses: similar items close in the embedding, dissimilar ones far apart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.losses.specs.spec import LossSpec, register
 @register
 @dataclass(frozen=True, slots=True)
 class Contrastive(LossSpec):
-    """Contrastive loss of a pair at distance d: `d**p` for a like pair, `max(0, m - d)**p` for an unlike one.
+    """Contrastive loss of a pair at distance d: `d**p` for a similar pair, `max(0, m - d)**p` for a dissimilar one.
 
     With positive rate r, one distance for all pairs costs at best `r (1 - r) m**2` (p = 2, at `d = (1 - r) m`) or
     `min(r, 1 - r) m` (p = 1, on a kink). Embeddings that have collapsed to a point cost `(1 - r) m**p`. What a fresh
@@ -21,7 +21,7 @@ class Contrastive(LossSpec):
 
     Args:
         margin: m, in units of distance, > 0.
-        positive_rate: share of like pairs, strictly between 0 and 1; taken as 1/2 where it is not given.
+        positive_rate: share of similar pairs, strictly between 0 and 1; 1/2 by default.
         p: exponent, 2 as in the paper, 1 as in torch.nn.HingeEmbeddingLoss.
 
     Source: Hadsell, Chopra and LeCun 2006, doi:10.1109/CVPR.2006.100; minimised by hand over d.
@@ -56,7 +56,7 @@ class Contrastive(LossSpec):
 
     @property
     def initial_level(self) -> float | None:
-        """Not known: it depends on the scale of the embeddings."""
+        """Unknown: it depends on the scale of the embeddings."""
         return None
 
     @property
@@ -71,7 +71,7 @@ class Contrastive(LossSpec):
 
     @property
     def chance_formula(self) -> str:
-        """In terms of the rate of like pairs."""
+        """In terms of the rate of similar pairs."""
         return "r (1 - r) margin^2" if self.p == 2 else "min(r, 1 - r) margin"
 
     def _traps(self) -> tuple[str, ...]:
@@ -84,14 +84,14 @@ class Contrastive(LossSpec):
 @register
 @dataclass(frozen=True, slots=True)
 class CosineEmbedding(LossSpec):
-    """Cosine loss of a pair: `1 - cos` for a like pair, `max(0, cos - m)` for an unlike one.
+    """Cosine loss of a pair: `1 - cos` for a similar pair, `max(0, cos - m)` for a dissimilar one.
 
     Random embeddings in many dimensions have cosine near 0 and cost `r + (1 - r) max(0, -m)`. One cosine for all pairs
     costs at best `(1 - m) min(r, 1 - r)`, at cos = m or 1.
 
     Args:
         margin: m, -1 to 1.
-        positive_rate: share of like pairs r, strictly between 0 and 1; taken as 1/2 where it is not given.
+        positive_rate: share of similar pairs r, strictly between 0 and 1; 1/2 by default.
 
     Source: torch.nn.CosineEmbeddingLoss' documentation; minimised by hand over the cosine.
 
@@ -122,12 +122,12 @@ class CosineEmbedding(LossSpec):
 
     @property
     def initial_level(self) -> float:
-        """Cosines of 0, as random embeddings have them in many dimensions."""
+        """Cosines of 0, as for random embeddings in many dimensions."""
         return self._rate + (1 - self._rate) * max(0.0, -self.margin)
 
     @property
     def ceiling(self) -> float:
-        """Like pairs opposite."""
+        """Similar pairs opposite to each other."""
         return 2.0
 
     @property
@@ -137,12 +137,12 @@ class CosineEmbedding(LossSpec):
 
     @property
     def chance_formula(self) -> str:
-        """In terms of the margin and the rate of like pairs."""
+        """In terms of the margin and the rate of similar pairs."""
         return "(1 - margin) min(r, 1 - r)"
 
     def _traps(self) -> tuple[str, ...]:
         return (
-            "Embeddings after a ReLU have positive cosines only, so they start below the random level for like pairs.",
+            "Embeddings after a ReLU have only positive cosines and start below the random level for similar pairs.",
         )
 
 
@@ -152,11 +152,11 @@ class InfoNCE(LossSpec):
     """Contrastive cross-entropy of one positive among N candidates, logits divided by a temperature t.
 
     Equal similarities cost ln N. With cosine similarities the logits lie within 1/t of 0, so nothing scores below
-    `ln(1 + (N - 1) exp(-2 / t))`, the positive at cosine 1 and every other candidate at -1; where the positive has no
-    room to be certain, the floor is far above 0.
+    `ln(1 + (N - 1) exp(-2 / t))`, with the positive at cosine 1 and all others at -1. If the temperature is too high
+    for certainty, the floor is far above 0.
 
     Args:
-        candidates: N, the positive included, >= 2; for in-batch negatives the batch size (SimCLR: 2 batch - 1).
+        candidates: N, including the positive, >= 2; for in-batch negatives the batch size (SimCLR: 2 batch - 1).
         temperature: t, > 0.
         normalized: similarities are cosines; otherwise the floor is 0.
 
@@ -236,7 +236,7 @@ class Triplet(LossSpec):
 
     @property
     def initial_level(self) -> float | None:
-        """Not known: it depends on the scale of the embeddings, and is at least the margin."""
+        """Unknown: it depends on the scale of the embeddings; at least the margin."""
         return None
 
     @property

@@ -1,4 +1,4 @@
-"""Losses for rare classes: focal loss, and the overlap losses of segmentation."""
+"""Losses for rare classes: focal loss, and overlap losses for segmentation."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Focal(LossSpec):
     the classes are balanced, because the loss is symmetric and convex in p.
 
     Args:
-        gamma: how much easy examples are turned down, >= 0; 0 is cross-entropy.
+        gamma: how much easy examples are down-weighted, >= 0; 0 is cross-entropy.
         alpha: weight of a positive, `1 - alpha` of a negative; None for no weights. Two classes only.
         classes: 2 for one logit, more for a softmax.
-        positive_rate: share of positives, strictly between 0 and 1; taken as 1/2 where it is not given.
+        positive_rate: share of positives, strictly between 0 and 1; 1/2 by default.
 
     Source: Lin et al. 2017, arXiv:1708.02002, equations 4 and 5.
 
@@ -77,11 +77,11 @@ class Focal(LossSpec):
         return self._term(1 / self.classes) * (sum(self._masses()) if self.classes == 2 else 1.0)
 
     def scaled(self, loss: float) -> float:
-        """The nats of a model that is equally sure of every example."""
+        """The nats of a model that is equally confident about every example."""
         share = loss / (sum(self._masses()) if self.classes == 2 else 1.0)
         if share <= 0:
             return share
-        low, high = 0.0, share + 40.0  # -ln p; the focal loss is at most that
+        low, high = 0.0, share + 40.0  # -ln p, which the focal loss does not exceed
         for _ in range(60):
             middle = (low + high) / 2
             low, high = (middle, high) if self._nats(middle) < share else (low, middle)
@@ -107,7 +107,7 @@ class Focal(LossSpec):
 
 
 def jaccard(loss: float, weight: float) -> float:
-    """The intersection-over-union loss of masks whose Tversky loss with both weights alike is this; 1/2 is Dice.
+    """The intersection-over-union loss that corresponds to a Tversky loss with equal weights; weight 1/2 is Dice.
 
     Example:
         >>> round(jaccard(1 / 3, 0.5), 6)
@@ -115,7 +115,7 @@ def jaccard(loss: float, weight: float) -> float:
     """
     if not 0 < loss < 1:
         return loss
-    wrong = loss / (1 - loss) / weight  # pixels that one of the masks lacks, over those of both
+    wrong = loss / (1 - loss) / weight  # pixels in only one of the masks, over those in both
     return wrong / (1 + wrong)
 
 
@@ -152,7 +152,7 @@ class Dice(LossSpec):
 
     @property
     def chance_level(self) -> float | None:
-        """Everything foreground (or the square root of its rate, with squared sums)."""
+        """Everything foreground (with squared sums, the square root of its rate)."""
         rate = self.positive_rate
         if rate is None:
             return None
@@ -173,7 +173,7 @@ class Dice(LossSpec):
 
     @property
     def unit(self) -> str:
-        """Share of overlap missed."""
+        """Share of the overlap that is missed."""
         return "1"
 
     def scaled(self, loss: float) -> float:
@@ -236,7 +236,7 @@ class IoU(LossSpec):
 
     @property
     def unit(self) -> str:
-        """Share of overlap missed."""
+        """Share of the overlap that is missed."""
         return "1"
 
     @property
@@ -252,7 +252,7 @@ class IoU(LossSpec):
 @register
 @dataclass(frozen=True, slots=True)
 class Tversky(LossSpec):
-    """Tversky loss `1 - I / (I + a FP + b FN)` with `I = sum pq`: false alarms and misses weighed apart.
+    """Tversky loss `1 - I / (I + a FP + b FN)` with `I = sum pq`: false alarms and misses have separate weights.
 
     With foreground rate r, a constant p costs `1 - pr / (pr + a p (1 - r) + b r (1 - p))`: the share of overlap rises
     with p, so the best constant is 1 everywhere and costs `a (1 - r) / (r + a (1 - r))`. `a = b = 1/2` is Dice.
@@ -305,11 +305,11 @@ class Tversky(LossSpec):
 
     @property
     def unit(self) -> str:
-        """Share of overlap missed."""
+        """Share of the overlap that is missed."""
         return "1"
 
     def scaled(self, loss: float) -> float:
-        """As intersection over union, where false alarms and misses are alike."""
+        """As intersection over union, with false alarms and misses weighted equally."""
         return jaccard(loss, (self.alpha + self.beta) / 2)
 
     @property

@@ -1,4 +1,4 @@
-"""Checks that a loss's parameters can be used; each names the parameter and the fix."""
+"""Validates the parameters of losses; each error names the parameter and the fix."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from monitor.errors import LossError
 def number(
     loss: str, name: str, value: float | None, *, above: float | None = None, at_least: float | None = None
 ) -> None:
-    """Refuse a parameter that is not a finite number, or lies too low; None is "not known" and passes.
+    """Require a finite number within limits; None (unknown) passes.
 
     Args:
         loss: the loss's kind, as the user wrote it.
         name: the parameter.
-        value: what was given.
-        above: exclusive lower end.
-        at_least: inclusive lower end.
+        value: its value.
+        above: exclusive lower limit.
+        at_least: inclusive lower limit.
 
     Raises:
-        LossError: names the parameter, its value and the values it may have.
+        LossError: names the parameter, its value and the allowed values.
     """
     if value is None:
         return
@@ -39,7 +39,7 @@ MOST: Final = 1_000_000_000_000
 
 
 def whole(loss: str, name: str, value: int | None, *, at_least: int) -> None:
-    """Refuse a parameter that is not a whole number from `at_least` to `MOST`; None passes."""
+    """Require a whole number from `at_least` to `MOST`; None passes."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
@@ -49,7 +49,7 @@ def whole(loss: str, name: str, value: int | None, *, at_least: int) -> None:
 
 
 def fraction(loss: str, name: str, value: float | None, *, open_ends: bool = False) -> None:
-    """Refuse a parameter outside 0 to 1 (both ends included, or neither); None passes."""
+    """Require a number from 0 to 1, or strictly between them; None passes."""
     number(loss, name, value)
     if value is None:
         return
@@ -59,13 +59,13 @@ def fraction(loss: str, name: str, value: float | None, *, open_ends: bool = Fal
 
 
 def one_of(loss: str, name: str, value: str, allowed: Sequence[str]) -> None:
-    """Refuse a word that is not one of `allowed`."""
+    """Require one of the allowed words."""
     if value not in allowed:
         raise LossError(loss, f"{name} is {value!r}", f"write one of {', '.join(allowed)}")
 
 
 def weights(loss: str, name: str, value: Sequence[float] | None, length: int | None) -> None:
-    """Refuse class weights or priors that are negative, all zero, or not one per class; None passes."""
+    """Require class weights or priors: not negative, not all zero, one per class; None passes."""
     if value is None:
         return
     for item in value:
@@ -77,7 +77,7 @@ def weights(loss: str, name: str, value: Sequence[float] | None, length: int | N
 
 
 def plain(value: object) -> object:
-    """A parameter as strict JSON data: tuples become lists, infinities become None."""
+    """A parameter as strict JSON data: tuples become lists, infinities None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

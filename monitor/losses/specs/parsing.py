@@ -1,4 +1,4 @@
-"""Loss specifications written as strings, for the command line and for settings files."""
+"""Parses loss specifications written as text, for the command line and settings files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _ALIASES: dict[str, str] = {
 
 
 MOST: Final = 10_000
-"""Characters of a specification, at most: Python's own parser has no bound."""
+"""Characters of a specification, at most: Python's own parser has no limit."""
 SHOWN: Final = 100
 
 
@@ -60,7 +60,7 @@ def _plain(name: str) -> str:
 
 
 def _names() -> dict[str, str]:
-    """Every spelling, reduced by `_plain`, to its kind."""
+    """The kind of every spelling, normalised by `_plain`."""
     names = {_plain(torch): kind for torch, (kind, _) in READERS.items()}
     names |= {_plain(function): READERS[cls][0] for function, cls in FUNCTIONS.items()}
     names |= {_plain(alias): kind for alias, kind in _ALIASES.items()}
@@ -71,7 +71,7 @@ def kind_of(name: str) -> str:
     """The kind that a spelling means: `CrossEntropyLoss`, `cross-entropy`, `torch.nn.CrossEntropyLoss`, `ce` ...
 
     Raises:
-        LossError: an unknown name, with the nearest known one.
+        LossError: unknown name; suggests the nearest.
 
     Example:
         >>> kind_of("torch.nn.SmoothL1Loss"), kind_of("CE"), kind_of("KL-divergence")
@@ -87,7 +87,7 @@ def kind_of(name: str) -> str:
 
 
 def nearest_kind(name: str) -> str | None:
-    """The kind whose spelling is nearest to a name that is not known; None where none is near.
+    """The kind with the spelling nearest to an unknown name; None if none is near.
 
     Example:
         >>> nearest_kind("cross_entorpy"), nearest_kind("perceptual")
@@ -99,9 +99,9 @@ def nearest_kind(name: str) -> str | None:
 
 
 def parse(text: str) -> LossSpec:
-    """Read `cross_entropy(classes=10)`, `huber(0.5)`, `mse`, or `composite(data=mse(1.0), l2=0.01 * custom(floor=0))`.
+    """Parse `cross_entropy(classes=10)`, `huber(0.5)`, `mse`, or `composite(data=mse(1.0), l2=0.01 * custom(floor=0))`.
 
-    Nothing is evaluated: names, literals, and a weight in front of a part are all there is.
+    Nothing is evaluated: only names, literals, and a weight before a part are accepted.
 
     Args:
         text: one specification; the first parameter may be given without its name.
@@ -118,7 +118,7 @@ def parse(text: str) -> LossSpec:
     if len(text) > MOST:
         raise LossError(repr(text[:40]), f"it is longer than {MOST:,} characters", "write it in Python")
     try:
-        with warnings.catch_warnings():  # Python has an opinion of odd literals, which concerns nobody here
+        with warnings.catch_warnings():  # Python warns about odd literals
             warnings.simplefilter("ignore")
             tree = ast.parse(text.strip(), mode="eval").body
         return _read(tree, text)
@@ -129,7 +129,7 @@ def parse(text: str) -> LossSpec:
 
 
 def _short(text: str) -> str:
-    """A text as an error shows it, in one line."""
+    """A text for an error message, in one line."""
     return repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}..."
 
 
@@ -139,11 +139,11 @@ def _read(node: ast.expr, text: str) -> LossSpec:
     if isinstance(node, ast.Call):
         kind = kind_of(ast.unparse(node.func))
         return _composite(node, text) if kind == "composite" else make(kind, _arguments(node, kind, text))
-    raise LossError(_short(text), f"{ast.unparse(node)!r} is no loss", "write it as cross_entropy(classes=10)")
+    raise LossError(_short(text), f"{ast.unparse(node)!r} is not a loss", "write it as cross_entropy(classes=10)")
 
 
 def _arguments(call: ast.Call, kind: str, text: str) -> dict[str, object]:
-    """Positional arguments by the specification's field order, then the named ones."""
+    """Positional arguments in the order of the specification's fields, then named ones."""
     from dataclasses import fields
 
     names = [item.name for item in fields(REGISTRY[kind]) if not item.kw_only]
@@ -163,12 +163,14 @@ def _literal(node: ast.expr, text: str) -> object:
     try:
         value: object = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
-        raise LossError(_short(text), f"{ast.unparse(node)!r} is no number, word or list", "write a literal") from error
+        raise LossError(
+            _short(text), f"{ast.unparse(node)!r} is not a number, word or list", "write a literal"
+        ) from error
     return tuple(value) if isinstance(value, list) else value
 
 
 def _composite(call: ast.Call, text: str) -> Composite:
-    """`composite(name=part, other=0.1 * part)`."""
+    """Read `composite(name=part, other=0.1 * part)`."""
     parts: dict[str, LossSpec] = {}
     weights: dict[str, float] = {}
     if call.args:
@@ -185,14 +187,14 @@ def _composite(call: ast.Call, text: str) -> Composite:
 
 
 def spec_of(loss: object, **known: object) -> LossSpec:
-    """The specification that `loss` means, whatever it is given as.
+    """The specification of a loss given in any form.
 
     Args:
-        loss: a specification, its dictionary, a string for `parse`, or a torch loss.
-        known: parameters a torch loss does not hold; see `from_torch`.
+        loss: a specification, its dictionary, text for `parse`, or a torch loss.
+        known: parameters that a torch loss does not hold; see `from_torch`.
 
     Raises:
-        LossError: it is none of these, or cannot be used.
+        LossError: it is none of these, or invalid.
 
     Example:
         >>> spec_of("mse(2.0)") == spec_of({"kind": "mse", "params": {"target_variance": 2.0}})

@@ -1,4 +1,4 @@
-"""Ranking losses: items a user likes, or documents that fit, above the others."""
+"""Ranking losses: items that a user likes, or relevant documents, above the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LN2 = math.log(2)
 
 @dataclass(frozen=True, slots=True)
 class _Pairwise(LossSpec):
-    """`softplus(-s (x_i - x_j))` for an item i that belongs above an item j; equal scores cost ln 2."""
+    """`softplus(-s (x_i - x_j))` for an item i that should rank above an item j; equal scores cost ln 2."""
 
     _: KW_ONLY
     scale: float = 1.0
@@ -24,7 +24,7 @@ class _Pairwise(LossSpec):
 
     @property
     def chance_level(self) -> float:
-        """Equal scores: every order is as likely as its opposite."""
+        """Equal scores: every order is as likely as its reverse."""
         return LN2
 
     @property
@@ -60,7 +60,7 @@ class BPR(_Pairwise):
 @register
 @dataclass(frozen=True, slots=True)
 class RankNet(_Pairwise):
-    """RankNet: the cross-entropy of the order of every pair of documents of a query whose relevance differs.
+    """RankNet: cross-entropy of the order of each pair of a query's documents with different relevance.
 
     Args:
         scale: factor s of the difference, > 0.
@@ -86,9 +86,9 @@ class ListNet(LossSpec):
     Equal scores cost ln N for a list of N. The floor is the entropy of the relevances' softmax, which is the target.
 
     Args:
-        items: N, documents in a list, >= 2.
+        items: N, documents per list, >= 2.
         target_entropy: mean entropy of the softmax of the relevances, nats, 0 to ln N; 0 for one relevant document
-            with all the mass. The floor is not known without it.
+            with all the mass. Without it the floor is unknown.
 
     Source: Cao et al. 2007, doi:10.1145/1273496.1273513; Gibbs' inequality for the floor.
 

@@ -1,4 +1,4 @@
-"""Losses over real targets: squared, absolute, Huber's and the quantile loss."""
+"""Losses for real-valued targets: squared, absolute, Huber and quantile loss."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCALE_TRAP = "The number is in the targets' unit: rescaling them rescales the lo
 
 
 def target_array(kind: str, targets: ArrayLike) -> NDArray[np.float64]:
-    """Targets as a flat float64 array; refuses empty and non-finite ones."""
+    """Targets as a flat float64 array. Refuses empty and non-finite ones."""
     import numpy as np
 
     values = np.asarray(targets, dtype=np.float64).ravel()
@@ -39,8 +39,8 @@ class MSE(LossSpec):
     """Mean squared error. The best constant is the targets' mean and costs their variance; zero costs `var + mean**2`.
 
     Args:
-        target_variance: variance of the targets as the network sees them, > 0 (1 where they are standardised).
-        target_mean: their mean; taken as 0 where it is not given.
+        target_variance: variance of the targets as the network sees them, > 0 (1 if they are standardised).
+        target_mean: their mean; 0 by default.
 
     Source: bias-variance decomposition, `E(y - c)^2 = var(y) + (E y - c)^2`.
 
@@ -61,7 +61,7 @@ class MSE(LossSpec):
 
     @classmethod
     def from_targets(cls, targets: ArrayLike) -> MSE:
-        """The specification with variance and mean measured; targets of any shape, each column with its own mean."""
+        """The specification with variance and mean measured on targets of any shape; each column has its own mean."""
         import numpy as np
 
         target_array(cls.kind, targets)
@@ -86,7 +86,7 @@ class MSE(LossSpec):
         return "squared target units"
 
     def scaled(self, loss: float) -> float:
-        """The root of it."""
+        """Its square root."""
         return math.copysign(math.sqrt(abs(loss)), loss)
 
     @property
@@ -101,12 +101,12 @@ class MSE(LossSpec):
 
 @dataclass(frozen=True, slots=True)
 class Residual(LossSpec):
-    """A loss of the residual alone. The levels come from data (`from_targets`), or from a normal target's spread.
+    """A loss of the residual alone. Its levels come from data (`with_targets`) or from the spread of normal targets.
 
     Args:
-        target_std: standard deviation of targets that are about normal around 0, > 0.
-        constant_loss: loss of the best constant, measured; goes before `target_std`.
-        zero_loss: loss of predicting 0 everywhere, measured.
+        target_std: standard deviation of targets that are roughly normal around 0, > 0.
+        constant_loss: measured loss of the best constant; takes precedence over `target_std`.
+        zero_loss: measured loss of predicting 0 everywhere.
     """
 
     _: KW_ONLY
@@ -121,19 +121,19 @@ class Residual(LossSpec):
         number(self.kind, "zero_loss", self.zero_loss, at_least=0)
 
     def _check_own(self) -> None:
-        """Refuse the family's own parameters."""
+        """Validate the family's own parameters."""
 
     def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
         """The loss of each residual, prediction minus target; shape (n,) to (n,)."""
         raise NotImplementedError
 
     def _normal(self, std: float) -> float:
-        """Loss of the best constant for normal targets of this spread; by quadrature where a family has no formula."""
+        """Loss of the best constant for normal targets of this spread; by quadrature unless a family has a formula."""
         nodes, masses = normal_nodes()
         return float((self.element(std * nodes) * masses).sum())
 
     def with_targets(self: _R, targets: ArrayLike) -> _R:
-        """The same specification, its levels measured on these targets.
+        """The same specification with levels measured on these targets.
 
         Example:
             >>> MAE().with_targets([0.0, 0.0, 3.0, 9.0]).chance_level
@@ -167,21 +167,21 @@ class Residual(LossSpec):
         return self.zero_loss if self.zero_loss is not None else self._at_zero()
 
     def _at_zero(self) -> float | None:
-        """For normal targets around 0 the best constant is 0 where the loss is symmetric."""
+        """For normal targets around 0 and a symmetric loss, the best constant is 0."""
         return self.chance_level
 
     def scaled(self, loss: float) -> float:
-        """The standard deviation of normal errors that cost as much."""
+        """The standard deviation of normal errors with the same loss."""
         return loss if loss <= 0 else _spread(self, loss)
 
     @property
     def unit(self) -> str:
-        """Target units, unless a family says otherwise."""
+        """Target units, unless a family overrides it."""
         return "target units"
 
     @property
     def chance_formula(self) -> str:
-        """Where the level comes from, in words."""
+        """The source of the level, in words."""
         if self.constant_loss is not None:
             return "best constant on the targets"
         return "" if self.target_std is None else "best constant for normal targets"
@@ -192,7 +192,10 @@ class Residual(LossSpec):
 
 @functools.lru_cache(maxsize=64)
 def _spreads(spec: Residual) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Losses of the best constant for normal errors of many spreads, and the logarithms of those; both ascending."""
+    """Losses of the best constant for normal errors of many spreads, as logarithms, and the logarithms of the spreads.
+
+    Both are ascending.
+    """
     import numpy as np
 
     logs = math.log(spec.target_std or 1.0) + np.linspace(-14, 14, 561)
@@ -201,7 +204,7 @@ def _spreads(spec: Residual) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _spread(spec: Residual, loss: float) -> float:
-    """The spread of normal errors that cost this; linear in the logarithms between the nodes, and beyond them."""
+    """The spread of normal errors with this loss, interpolated linearly in the logarithms."""
     import numpy as np
 
     costs, logs = _spreads(spec)
@@ -248,7 +251,7 @@ class Huber(Residual):
     `std**2 (P(a) - 1/2 - a p(a)) + 2 delta std p(a) - delta**2 (1 - P(a))`, by integrating the two pieces.
 
     Args:
-        delta: where the square turns into a line, in target units, > 0.
+        delta: error at which the square becomes a line, in target units, > 0.
 
     Source: Huber 1964, doi:10.1214/aoms/1177703732.
 
@@ -290,7 +293,7 @@ class SmoothL1(Residual):
     """torch's smooth L1: Huber's loss divided by its delta, here called beta; beta 0 is the absolute error.
 
     Args:
-        beta: where the square turns into a line, in target units, >= 0.
+        beta: error at which the square becomes a line, in target units, >= 0.
 
     Source: Girshick 2015, arXiv:1504.08083; torch.nn.SmoothL1Loss.
 
@@ -319,12 +322,12 @@ class SmoothL1(Residual):
 @register
 @dataclass(frozen=True, slots=True)
 class Quantile(Residual):
-    """The pinball loss: `q * (y - f)` where the prediction is too low, `(1 - q) * (f - y)` where it is too high.
+    """The pinball loss: `q * (y - f)` if the prediction is too low, `(1 - q) * (f - y)` if it is too high.
 
     The best constant is the q-quantile; for normal targets it costs `std * p(P^-1(q))`, and 0 costs `std * p(0)`.
 
     Args:
-        q: the quantile that is predicted, strictly between 0 and 1.
+        q: the quantile to predict, strictly between 0 and 1.
 
     Source: Koenker and Bassett 1978, doi:10.2307/1913643.
 
@@ -343,7 +346,7 @@ class Quantile(Residual):
         fraction(self.kind, "q", self.q, open_ends=True)
 
     def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Residual is prediction minus target."""
+        """The residual is prediction minus target."""
         import numpy as np
 
         return np.maximum(-self.q * residual, (1 - self.q) * residual)

@@ -1,4 +1,4 @@
-"""Losses that torch has no module for: the root, log-cosh, Cauchy's and Barron's; and a robust one over classes."""
+"""Losses without a torch module: RMSE, log-cosh, Cauchy, Barron, and a robust loss for classes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RMSE(LossSpec):
 
     Args:
         target_std: standard deviation of the targets, > 0.
-        target_mean: their mean; taken as 0 where it is not given.
+        target_mean: their mean; 0 by default.
 
     Source: the square root of `MSE`'s levels.
 
@@ -53,7 +53,7 @@ class RMSE(LossSpec):
 
     @property
     def unit(self) -> str:
-        """The targets' own."""
+        """The targets' unit."""
         return "target units"
 
     @property
@@ -83,7 +83,7 @@ class LogCosh(Residual):
     kind: ClassVar[str] = "log_cosh"
 
     def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Written so that no exponential overflows."""
+        """Computed without overflow of the exponential."""
         import numpy as np
 
         size = np.abs(residual)
@@ -93,7 +93,7 @@ class LogCosh(Residual):
 @register
 @dataclass(frozen=True, slots=True)
 class Cauchy(Residual):
-    """`c**2 / 2 ln(1 + (r / c)**2)`, the likelihood of a Cauchy distribution: far outliers hardly count.
+    """`c**2 / 2 ln(1 + (r / c)**2)`, the likelihood of a Cauchy distribution: distant outliers hardly count.
 
     Args:
         scale: c, the size of an ordinary error, in target units, > 0.
@@ -122,7 +122,7 @@ class Cauchy(Residual):
 @register
 @dataclass(frozen=True, slots=True)
 class Barron(Residual):
-    """Barron's general loss: one shape parameter leads from the square (2) over Cauchy's (0) to Welsch's (-inf).
+    """Barron's general loss: one shape parameter leads from the square (2) via Cauchy's (0) to Welsch's (-inf).
 
     `|a - 2| / a ((x**2 / |a - 2| + 1)**(a / 2) - 1)` of `x = r / c`.
 
@@ -165,7 +165,7 @@ class GeneralisedCrossEntropy(LossSpec):
     """`(1 - p**q) / q` of the true class's probability: between cross-entropy (q to 0) and the absolute error (1).
 
     Args:
-        q: 0 to 1, more is more robust against wrong labels.
+        q: 0 to 1; higher is more robust to wrong labels.
         classes: number of classes, >= 2.
 
     Source: Zhang and Sabuncu 2018, arXiv:1805.07836, equation 6.
@@ -187,7 +187,7 @@ class GeneralisedCrossEntropy(LossSpec):
 
     @property
     def chance_level(self) -> float | None:
-        """Equal probabilities; no constant does better for balanced classes, as `-p**q` is convex in p."""
+        """Equal probabilities; no constant is better for balanced classes, because `-p**q` is convex in p."""
         return None if self.classes is None else self.ceiling - self.classes**-self.q / self.q
 
     @property
@@ -196,7 +196,7 @@ class GeneralisedCrossEntropy(LossSpec):
         return 1 / self.q
 
     def scaled(self, loss: float) -> float:
-        """The nats of a model that is equally sure of every example."""
+        """The nats of a model that is equally confident about every example."""
         return -math.log1p(-self.q * loss) / self.q if loss < self.ceiling else math.inf
 
     @property

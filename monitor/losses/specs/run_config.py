@@ -1,4 +1,4 @@
-"""What a run's configuration says of how many terms its loss may have been summed over."""
+"""Reads from a run's configuration how many terms its loss may have been summed over."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
         "maxseqlen", "maxseqlength", "maxlength", "nctx",
     ),
 }  # fmt: skip
-"""What a key is called without case and separators, the surest first."""
+"""Names of keys without case and separators, most reliable first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """Numbers of terms; None where the configuration does not say.
+    """Numbers of terms; None if the configuration does not say.
 
     Attributes:
-        batch_size: examples a batch.
-        accumulation: batches an optimiser step.
-        tokens: tokens an example.
+        batch_size: examples per batch.
+        accumulation: batches per optimiser step.
+        tokens: tokens per example.
     """
 
     batch_size: int | None = None
@@ -40,7 +40,7 @@ class Terms:
 
 
 def terms_of(config: Mapping[str, object]) -> Terms:
-    """The numbers that a run's configuration gives, by the usual names of their keys; nested ones count too.
+    """The numbers in a run's configuration, found by common key names, also in nested tables.
 
     Example:
         >>> terms_of({"train": {"batch-size": 64}, "gradient_accumulation_steps": 4, "block_size": "long"})

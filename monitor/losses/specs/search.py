@@ -1,4 +1,4 @@
-"""Numbers that no formula gives: a minimum by search, a mean over a normal distribution by quadrature."""
+"""Numerical methods for what has no formula: minimisation by search, means over a normal distribution."""
 
 from __future__ import annotations
 

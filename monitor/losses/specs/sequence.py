@@ -1,4 +1,4 @@
-"""Losses over sequences whose alignment is not known."""
+"""Losses for sequences with unknown alignment."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from monitor.losses.specs.spec import LossSpec, register
 @register
 @dataclass(frozen=True, slots=True)
 class CTC(LossSpec):
-    """Connectionist temporal classification, `-ln` of the summed probability of all alignments.
+    """Connectionist temporal classification, `-ln` of the total probability of all alignments.
 
-    A fresh network gives every one of C symbols (blank included) the same probability. Chance is the best distribution
-    that is the same in every frame. Both are summed over the alignments of L labels with r neighbours that are equal:
-    every label may be stretched, every gap filled with blanks, and equal neighbours need a blank between. torch's mean
-    divides by L as well.
+    A fresh network gives each of the C symbols (including the blank) the same probability. Chance is the best
+    distribution that is the same in every frame. Both sum over the alignments of L labels, r of which equal their
+    neighbour: labels may be stretched, gaps filled with blanks, and equal neighbours need a blank between them. torch's
+    mean divides by L as well.
 
     Args:
-        classes: C, the blank included, >= 2.
-        input_length: T, frames a sequence.
-        target_length: L, labels a sequence.
+        classes: C, including the blank, >= 2.
+        input_length: T, frames per sequence.
+        target_length: L, labels per sequence.
         repeats: r, labels that equal their left neighbour.
 
     Source: Graves et al. 2006, doi:10.1145/1143844.1143891; the count by stars and bars, tested against torch.
@@ -54,7 +54,7 @@ class CTC(LossSpec):
             raise LossError(self.kind, problem, "give more frames; such a sequence's loss is infinite")
 
     def _constant(self, blank: float) -> float | None:
-        """The loss of one distribution in every frame: this probability for the blank, the labels alike.
+        """The loss of one distribution for all frames: this probability for the blank, equal ones for the labels.
 
         With j blanks, the other frames stretch L labels in `binomial(T - j - 1, L - 1)` ways, and the blanks fall into
         `L + 1` gaps, of which r must not be empty, in `binomial(j - r + L, L)` ways.
@@ -76,7 +76,7 @@ class CTC(LossSpec):
 
     @property
     def chance_level(self) -> float | None:
-        """The best distribution that is the same in every frame: mostly blanks where frames are many."""
+        """The best distribution for all frames: mostly blanks if there are many frames."""
         if self.initial_level is None:
             return None
 

@@ -1,14 +1,16 @@
-"""What every loss specification answers: which number to expect, and which number cannot be.
+"""The interface of loss specifications: which value to expect, and which values are impossible.
 
-Three levels are told apart, all for the mean over elements, in the loss's own unit:
+There are three levels, all for the mean over elements, in the loss's own unit:
 
-- `floor`: no prediction scores below it, whatever the data. A perfect predictor reaches it.
-- `chance_level`: what the best prediction scores that does not look at its input, so it knows the targets' distribution
-  and nothing else. A training that is stuck sits here.
-- `initial_level`: what a fresh network scores whose outputs are zero (all logits equal). It is the chance level where
-  the classes are balanced, and lies above it where they are not.
+- `floor`: a lower bound for any prediction, whatever the data. A perfect predictor reaches it.
+- `chance_level`: the score of the best prediction that ignores its input and knows only the distribution of the
+targets.
+  A training that does not learn stays here.
+- `initial_level`: the score of a fresh network with zero outputs (equal logits). It equals the chance level for
+balanced
+  classes, and is higher otherwise.
 
-A level is None where the parameters do not say it; it is never guessed.
+A level is None if the parameters do not determine it; it is never guessed.
 """
 
 from __future__ import annotations
@@ -23,16 +25,16 @@ from monitor.errors import LossError
 from monitor.losses.specs.parameters import one_of, plain
 
 REDUCTIONS: tuple[str, ...] = ("mean", "sum", "none", "batchmean")
-"""How a loss makes one number of many; "none" means that the loop does it itself."""
+"""How a loss combines its elements; "none" means that the loop does it."""
 
 REGISTRY: dict[str, type[LossSpec]] = {}
-"""Every specification by its kind; filled as the families are imported."""
+"""Every specification by its kind; filled when the families are imported."""
 
 _S = TypeVar("_S", bound="type[LossSpec]")
 
 
 def register(cls: _S) -> _S:
-    """Enter a specification under its kind, so that `from_dict` and `parse` find it."""
+    """Register a specification under its kind, for `from_dict` and `parse`."""
     REGISTRY[cls.kind] = cls
     return cls
 
@@ -42,21 +44,21 @@ class LossSpec:
     """A loss function as the monitor knows it.
 
     Attributes:
-        reduction: how the logged number was made of the elements; the levels below are always those of the mean.
+        reduction: how the logged number was made from the elements; the levels are always those of the mean.
     """
 
     reduction: str = "mean"
 
     kind: ClassVar[str] = ""
     comparable: ClassVar[bool] = True
-    """False where a lower loss does not mean a better model, as between two adversaries."""
+    """False if a lower loss does not mean a better model, as between two adversaries."""
 
     def __post_init__(self) -> None:
         one_of(self.kind, "reduction", self.reduction, REDUCTIONS)
         self._check()
 
     def _check(self) -> None:
-        """Refuse parameters that cannot be used; each family overrides it.
+        """Validate the parameters; overridden by each family.
 
         Raises:
             LossError: names the parameter and the fix.
@@ -64,78 +66,78 @@ class LossSpec:
 
     @property
     def name(self) -> str:
-        """What people read: the kind, or the name the user gave."""
+        """The displayed name: the kind, or the user's name."""
         return self.kind
 
     @property
     def chance_level(self) -> float | None:
-        """Mean loss of the best prediction that does not look at its input; None where it is not known."""
+        """Mean loss of the best prediction that ignores its input; None if unknown."""
         return None
 
     @property
     def initial_level(self) -> float | None:
-        """Mean loss of a fresh network whose outputs are zero; None where it is not known."""
+        """Mean loss of a fresh network with zero outputs; None if unknown."""
         return self.chance_level
 
     @property
     def floor(self) -> float | None:
-        """The lowest mean loss there can be; None where there is no bound, or it is not known."""
+        """The lowest possible mean loss; None if unbounded or unknown."""
         return 0.0
 
     @property
     def lowest(self) -> float | None:
-        """The lowest value that a batch can have: the floor, except where the floor is a mean over unequal labels."""
+        """The lowest value of a batch: the floor, unless that is a mean over labels of different cost."""
         return self.floor
 
     @property
     def ceiling(self) -> float:
-        """The highest mean loss there can be; infinity where there is no bound."""
+        """The highest possible mean loss; infinity if unbounded."""
         return math.inf
 
     @property
     def range(self) -> tuple[float, float]:
-        """The lowest and the highest value, infinite where there is no bound."""
+        """The lowest and the highest value; infinite if unbounded."""
         return (-math.inf if self.lowest is None else self.lowest, self.ceiling)
 
     def scaled(self, loss: float) -> float:
-        """The loss on the scale that its family shares, in which skill is measured; it rises with the loss.
+        """The loss on the scale shared by its family, on which skill is measured; increases with the loss.
 
-        Squared errors give their root, perplexity its logarithm, Huber's loss the spread of normal errors that cost as
-        much, a focal loss the nats of a model that is equally sure everywhere. Other losses stay as they are.
+        A squared error becomes its root, perplexity its logarithm, Huber's loss the spread of normal errors of the same
+        cost, a focal loss the nats of a model with equal confidence everywhere. Other losses stay as they are.
         """
         return loss
 
     @property
     def unit(self) -> str:
-        """What one unit of the loss is: "nats", "bits", "target units", "1" ..."""
+        """The unit of the loss: "nats", "bits", "target units", "1" ..."""
         return "nats"
 
     @property
     def chance_formula(self) -> str:
-        """The chance level as a person writes it, such as "ln 10"; empty where it is not known."""
+        """The chance level as people write it, such as "ln 10"; "" if unknown."""
         return ""
 
     @property
     def traps(self) -> tuple[str, ...]:
-        """What misleads people about this loss's number, one sentence each."""
+        """What people misread about this loss's number, one sentence each."""
         return self._traps() + (SUM_TRAP if self.reduction == "sum" else ())
 
     def _traps(self) -> tuple[str, ...]:
-        """The family's own traps; overridden by each."""
+        """The family's own traps; overridden."""
         return ()
 
     def skill(self, loss: float, *, elements: int | None = None) -> float | None:
-        """How much of the way from chance to perfect the loss has gone: `1 - (x - floor) / (chance - floor)`.
+        """How far the loss is on the way from chance to perfect: `1 - (x - floor) / (chance - floor)`.
 
-        All three are taken on the family's own scale (`scaled`), so that a squared and an absolute error, or nats and
-        perplexity, score alike. `losses.standing` says which of several losses is better, and when that cannot be told.
+        All three are on the family's scale (`scaled`), so that a squared and an absolute error, or nats and
+        perplexity, get the same score. `losses.standing` tells which of several losses is better, if that is possible.
 
         Args:
             loss: a logged value.
-            elements: how many elements a summed loss was summed over; needed where `reduction` is "sum".
+            elements: number of elements of a summed loss; needed if `reduction` is "sum".
 
         Returns:
-            1 at the floor, 0 at chance, negative above chance; None where a level is not known, the loss is not finite,
+            1 at the floor, 0 at chance, negative above chance; None if a level is unknown, the loss is not finite,
             chance and floor coincide, or a lower loss does not mean a better model.
 
         Source: the skill score of forecasting with the climatological (constant) forecast as its reference;
@@ -163,7 +165,7 @@ class LossSpec:
         return {item.name: plain(getattr(self, item.name)) for item in fields(self)}
 
     def to_dict(self) -> dict[str, object]:
-        """What a run stores about its loss: strict JSON data, with every level worked out.
+        """What a run stores about its loss: strict JSON data, with all levels computed.
 
         `from_dict` reads `kind` and `params`; the rest is for readers that do not know losses.
         """
@@ -185,10 +187,10 @@ class LossSpec:
 
     @staticmethod
     def from_dict(data: Mapping[str, object]) -> LossSpec:
-        """The inverse of `to_dict`; a mapping without a kind is read as `Custom`.
+        """The inverse of `to_dict`; a mapping without a kind becomes a `Custom`.
 
         Raises:
-            LossError: the kind or a parameter is unknown, or a parameter cannot be used.
+            LossError: the kind or a parameter is unknown or invalid.
         """
         kind = data.get("kind")
         if kind is None:
@@ -206,17 +208,17 @@ SUM_TRAP: tuple[str, ...] = (
 
 
 def skill_between(loss: float, chance: float, floor: float) -> float | None:
-    """The skill score between two known levels; None where it is not defined."""
+    """The skill score between two known levels; None if undefined."""
     if not math.isfinite(loss) or chance - floor <= 1e-12 * max(1.0, abs(chance)):
         return None
     return 1.0 - (loss - floor) / (chance - floor)
 
 
 def make(kind: str, params: Mapping[str, object]) -> LossSpec:
-    """Build the specification of this kind.
+    """Create a specification of this kind.
 
     Raises:
-        LossError: an unknown kind or parameter, with the nearest known one; or a parameter that cannot be used.
+        LossError: unknown kind or parameter (suggests the nearest), or an invalid parameter.
     """
     cls = REGISTRY.get(kind)
     if cls is None:
@@ -238,13 +240,13 @@ def make(kind: str, params: Mapping[str, object]) -> LossSpec:
     except LossError:
         raise
     except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-        # Parameters of a kind that no check looks at: data from outside, which the types do not hold.
+        # Parameters come from outside, and not every kind checks all of their types.
         problem = f"its parameters cannot be used ({type(error).__name__}: {str(error)[:100]})"
         raise LossError(kind, problem, f"it takes {', '.join(known)}") from error
 
 
 def _restore(value: object) -> object:
-    """JSON lists back to tuples, nested specifications back to themselves."""
+    """Convert JSON lists back to tuples, and nested specifications back to objects."""
     if isinstance(value, list):
         return tuple(_restore(item) for item in value)
     if isinstance(value, Mapping):

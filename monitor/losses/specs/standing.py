@@ -1,9 +1,9 @@
-"""Which of several losses is better, where the numbers are of different losses: what can be said, and nothing more.
+"""Ranks runs with different losses, as far as that can be known.
 
-A loss of a family says between which bounds its family's common quantity lies, whatever the model's errors look like:
-a mean absolute error is at most the root of the mean squared one, a focal loss at most the cross-entropy. One run is
-better than another where its whole interval lies below the other's. Intervals that overlap are a tie: the same model
-always has overlapping ones. Losses of different families are not comparable.
+Within a family, each loss bounds a common quantity, whatever the model's errors look like: a mean absolute error is at
+most the root mean square, a focal loss at most the cross-entropy. A run is better than another if its whole interval is
+below the other's. Overlapping intervals are a tie, as they always are for one model. Losses of different families are
+not comparable.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from monitor.losses.specs.spec import LossSpec
 
 HINT: Final = "log one metric in all runs"
 TAILS: Final = 3.0
-"""The root mean square of errors over their mean size, at most: 1 for errors of one size, 1.25 for normal ones, 2.7
-where one in twenty is 20 times too large. It is what lets an absolute error be better than a squared one at all."""
+"""The ratio of root mean square to mean absolute error, at most: 1 for errors of equal size, 1.25 for normal ones, 2.7
+if one in twenty is 20 times too large. Without it, an absolute error could never beat a squared one.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Where a loss lies on its family's scale.
+    """Bounds of a loss on its family's scale.
 
     Attributes:
-        family: losses of one family, on the same task, can be compared.
-        low, high: of the family's quantity; lower is better.
+        family: losses of one family can be compared, on the same task.
+        low, high: bounds of the family's quantity; lower is better.
     """
 
     family: str
@@ -45,12 +46,12 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What several losses say of which is best.
+    """The ranking of several losses.
 
     Attributes:
-        best: the name that is better than every other; None where none is.
-        tied: those of which none is better than another, best first, where there is no best one.
-        why: a sentence where there is no best one, else empty.
+        best: the run that beats every other; None if there is none.
+        tied: if there is no best run, the ones that no other beats, best first.
+        why: if there is no best run, a sentence why; else empty.
     """
 
     best: str | None
@@ -62,7 +63,7 @@ def standing(results: Mapping[str, tuple[LossSpec | Mapping[str, object], float]
     """The best of several runs, by their losses.
 
     Args:
-        results: by the run's name its loss's specification (or what `to_dict` gave), and its value.
+        results: by run name, the loss's specification (or its dictionary) and its value.
 
     Example:
         >>> from monitor.losses import MAE, MSE, CrossEntropy
@@ -77,7 +78,7 @@ def standing(results: Mapping[str, tuple[LossSpec | Mapping[str, object], float]
     known = {name: spec for name, spec in specs.items() if spec is not None}
     if len(known) < len(specs):
         missing = ", ".join(name for name in specs if name not in known)
-        return Standing(best=None, why=f"what the loss of {missing} is was not said, so it is not comparable.")
+        return Standing(best=None, why=f"the loss function of {missing} is not known, so it is not comparable.")
     exact = _alike(known, {name: value for name, (_, value) in results.items()})
     if exact is not None:
         placed = {name: Bounds(family="", low=value, high=value) for name, value in exact.items()}
@@ -97,7 +98,7 @@ def _best(placed: Mapping[str, Bounds]) -> Standing:
     tied = [name for name in order if name == order[0] or placed[name].low <= first.high * (1 + 1e-9)]
     if len(tied) == 1:
         return Standing(best=order[0])
-    why = f"converted to one scale, their losses do not tell them apart: {HINT}."
+    why = f"converted to one scale, their losses cannot be distinguished: {HINT}."
     return Standing(best=None, tied=tuple(tied), why=why if first.family else "their losses are the same.")
 
 
@@ -114,11 +115,11 @@ _OF_DATA: Final = frozenset(
     {"target_std", "target_variance", "target_mean", "constant_loss", "zero_loss", "priors", "positive_rate",
      "perfect_loss", "fresh_loss", "target_entropy", "classes", "candidates", "items"}
 )  # fmt: skip
-"""Parameters that tell of the data, not of the function."""
+"""Parameters that describe the data, not the function."""
 
 
 def _alike(specs: Mapping[str, LossSpec], values: Mapping[str, float]) -> Mapping[str, float] | None:
-    """Losses of one function, by what is left to perfect where their data differ; None for several functions."""
+    """Values of one function, as the share left to perfect if their data differ; None if the functions differ."""
     if not all(spec.comparable and _of_game(spec) for spec in specs.values()):
         return None
     if len({(spec.kind, repr(spec.params())) for spec in specs.values()}) == 1:
@@ -131,12 +132,12 @@ def _alike(specs: Mapping[str, LossSpec], values: Mapping[str, float]) -> Mappin
 
 
 def _of_game(spec: LossSpec) -> bool:
-    """Whether a lower loss is a better model."""
+    """True if a lower loss means a better model."""
     return spec.to_dict()["comparable"] is True
 
 
 def _function(spec: LossSpec) -> str:
-    """The function without the data; a root and a factor make no other one."""
+    """The function without the data; square roots and constant factors do not matter."""
     if isinstance(spec, (MSE, RMSE)):
         return "square"
     if isinstance(spec, SmoothL1):
@@ -167,14 +168,14 @@ _METRICS: Final = {
     "NDCG or recall at 10": {"bpr", "ranknet", "listnet", "margin_ranking"},
     "recall at 1": {"info_nce", "contrastive", "triplet", "cosine_embedding"},
 }  # fmt: skip
-"""What a task can be judged by whatever its loss, with the kinds of losses that it is trained with."""
+"""A metric that judges a task whatever its loss, with the kinds of losses used for it."""
 
 
 def bounds(spec: LossSpec, loss: float) -> Bounds | None:
-    """Between which values the family's quantity lies when the loss is this; None where the loss has no family.
+    """Bounds of the family's quantity for this loss; None if the loss has no family.
 
-    Regression: the mean size of the errors, over the targets' spread. Classes: the cross-entropy in nats. Masks: the
-    intersection-over-union loss.
+    The quantities: for regression the mean absolute error over the targets' spread, for classes the cross-entropy in
+    nats, for masks the intersection-over-union loss.
 
     Example:
         >>> from monitor.losses import MSE, Focal
@@ -189,14 +190,14 @@ def bounds(spec: LossSpec, loss: float) -> Bounds | None:
 
 
 def _family(spec: LossSpec) -> Bounds | None:
-    """An infinite loss is infinitely bad on every scale."""
+    """The bounds of an infinite loss, which is infinitely bad on every scale."""
     found = _bounds(spec, spec.chance_level or 1.0)
     return None if found is None else Bounds(family=found.family, low=math.inf, high=math.inf)
 
 
 @singledispatch
 def _bounds(_spec: LossSpec, _loss: float) -> Bounds | None:
-    """One function a family; the default is a loss that is alone."""
+    """One function per family; by default a loss has no family."""
     return None
 
 
@@ -229,7 +230,7 @@ def _quantile(spec: Quantile, loss: float) -> Bounds | None:
 
 
 def _convex(std: float | None, loss: float, inverse: float, slope: float) -> Bounds | None:
-    """A loss convex in the size of the error (Jensen), below half its square, and below a line through zero."""
+    """For a loss that is convex in the error (Jensen), below half its square, and below a line through zero."""
     return _errors(std, max(loss / slope, math.sqrt(2 * loss) / TAILS), inverse)
 
 
@@ -258,10 +259,10 @@ def _nats(classes: int | None, low: float, high: float) -> Bounds | None:
 
 
 def _spread_of(weights: tuple[float, ...], shares: tuple[float, ...] | None) -> tuple[float, float]:
-    """The mean weight over the largest, and over the smallest: what a weighted mean is off by, at most.
+    """The factors by which a weighted mean can be off, at most: mean weight over the largest, and over the smallest.
 
     Args:
-        weights, shares: of the classes; where the shares are not known, the mean weight is anything between.
+        weights, shares: of the classes; if the shares are unknown, the mean weight may be anything in between.
     """
     used = [(w, p) for w, p in zip(weights, shares or (1.0,) * len(weights), strict=True) if p > 0]
     least, most = min(w for w, _ in used), max(w for w, _ in used)
@@ -285,7 +286,7 @@ def _cross_entropy(spec: CrossEntropy, loss: float) -> Bounds | None:
         return _nats(spec.classes, low * loss, high * loss)
     if weight or smooth == 1:
         return None
-    # The smoothed part is at least ln C, by Jensen's inequality, and the label's own share of it is already a loss.
+    # The smoothed part is at least ln C (Jensen), and the label's own share of it is already part of the loss.
     rest = max(loss - smooth * math.log(spec.classes), 0.0) / (1 - smooth)
     return _nats(spec.classes, 0.0, min(rest, loss / (1 - smooth + smooth / spec.classes)))
 
@@ -301,7 +302,7 @@ def _binary(spec: BinaryCrossEntropy, loss: float) -> Bounds | None:
 
 @_bounds.register
 def _language(spec: LanguageModel, loss: float) -> Bounds | None:
-    """Perplexity is the exponential of the nats; both of the mean."""
+    """Perplexity is the exponential of the mean nats."""
     if spec.unit == "perplexity" and loss <= 0:
         return None
     nats = spec.scaled(loss)
@@ -319,7 +320,7 @@ def _divergence(spec: KLDivergence, loss: float) -> Bounds | None:
 
 @_bounds.register
 def _focal(spec: Focal, loss: float) -> Bounds | None:
-    """At most the cross-entropy, example by example."""
+    """At most the cross-entropy of each example."""
     if spec.alpha is not None and spec.classes == 2 and spec.alpha in (0.0, 1.0):
         return None
     weights = (1.0,) if spec.alpha is None or spec.classes > 2 else (spec.alpha, 1 - spec.alpha)
@@ -328,10 +329,10 @@ def _focal(spec: Focal, loss: float) -> Bounds | None:
 
 
 def _hull(focal: float, gamma: float) -> float:
-    """The highest mean cross-entropy that a mean focal loss leaves: the least concave function above their curve.
+    """The highest mean cross-entropy for a mean focal loss: the least concave function above their curve.
 
-    The curve from focal loss to nats is above its own asymptote (nats = focal loss), and concave before its steepest
-    return to it; the bound is searched over mixtures of two kinds of example.
+    The curve from focal loss to nats lies above its asymptote (nats = focal loss) and is concave until it returns most
+    steeply to it. The bound is searched over mixtures of two kinds of examples.
     """
     plain = Focal(gamma)
     alike = plain.scaled(focal)
@@ -349,7 +350,7 @@ def _hull(focal: float, gamma: float) -> float:
 
 @_bounds.register
 def _generalised(spec: GeneralisedCrossEntropy, loss: float) -> Bounds | None:
-    """A concave function of the nats (Jensen), and bounded: it says nothing of how bad the worst are."""
+    """A concave function of the nats (Jensen), and bounded: it does not show how bad the worst examples are."""
     return _nats(spec.classes, spec.scaled(loss), math.inf)
 
 
@@ -363,14 +364,14 @@ def _iou(_spec: IoU, loss: float) -> Bounds:
 
 
 def _overlap(loss: float, small: float, large: float) -> Bounds:
-    """Between both weights, and, as a mean over batches, between the curve and its chord."""
+    """Between the two weights; and, for a mean over batches, between the curve and its chord."""
     ends = (jaccard(loss, large), jaccard(loss, small), loss)
     return _masks(min(ends), max(ends))
 
 
 @_bounds.register
 def _boxes(spec: BoxLoss, loss: float) -> Bounds:
-    """The penalties are never negative: what the boxes miss of each other is at most the loss."""
+    """Penalties are never negative, so the missed overlap is at most the loss."""
     return Bounds(family="boxes", low=loss if isinstance(spec, BoxIoU) else 0.0, high=min(loss, 1.0))
 
 

@@ -1,4 +1,4 @@
-"""Recognise torch's own losses and read their settings, without importing torch."""
+"""Recognises torch's losses and reads their settings, without importing torch."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _TORCH_MODULES = ("torch.nn.modules.loss", "torch.nn.modules.adaptive", "torch.n
 
 
 def from_torch(module: object, **known: object) -> LossSpec:
-    """The specification of a torch loss, with its reduction, margins, weights and smoothing read from it.
+    """The specification of a torch loss, with its reduction, margins, weights and smoothing.
 
-    A subclass that keeps the loss's own `forward` is recognised too; one with a `forward` of its own is not.
+    A subclass is recognised if it keeps the loss's `forward`; one with its own `forward` is not.
 
     Args:
         module: an instance or class of torch.nn's losses, a function of torch.nn.functional, or a partial of one.
         known: parameters that the module does not hold, such as `classes=10`, `priors=...`, `target_variance=1.0`.
 
     Returns:
-        the specification; `Custom` with the callable's name and unknown levels for anything else.
+        The specification; for anything else a `Custom` with the callable's name and unknown levels.
 
     Raises:
         LossError: not a callable, or a parameter in `known` that the loss does not have.
@@ -51,12 +51,12 @@ def from_torch(module: object, **known: object) -> LossSpec:
 
 
 def torch_name(module: object) -> str | None:
-    """The class name of the torch loss that this object is, such as "HuberLoss"; None where it is none."""
+    """The class name of a torch loss, such as "HuberLoss"; None for anything else."""
     return _recognise(module)[0]
 
 
 def _recognise(module: object) -> tuple[str | None, object]:
-    """The torch class name and an object whose attributes are the settings."""
+    """The torch class name, and an object with the settings as attributes."""
     settings: Mapping[str, object] = {}
     while isinstance(module, functools.partial):
         settings = {**module.keywords, **settings}
@@ -104,7 +104,7 @@ def _numbers(value: object) -> tuple[float, ...] | None:
 
 
 def _pick(**attributes: object) -> Callable[[object], Params]:
-    """A reader of attributes with their defaults; `name` or `name__as` where the specification calls it otherwise."""
+    """A reader of attributes with defaults; `name__as` renames an attribute for the specification."""
 
     def read(settings: object) -> Params:
         found: Params = {}

@@ -1,4 +1,4 @@
-"""Our store in one database with MLflow's tables: MLflow keeps runs, params and tags, we keep metric histories."""
+"""Our store next to MLflow's tables: MLflow keeps runs, params and tags, we keep the metric histories."""
 
 from __future__ import annotations
 

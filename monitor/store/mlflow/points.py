@@ -1,8 +1,7 @@
-"""Points as MLflow distinguishes, orders and shows them.
+"""Points as MLflow compares, orders and shows them.
 
-MLflow keeps a NaN as 0 with a mark, and an infinity as the largest float. Two points of a metric are the same if step,
-time, value and mark are, whatever the value was before it was kept so. Our chunks hold values as they were logged, and
-what they look like in MLflow is made of them when MLflow asks.
+MLflow stores a NaN as 0 with a flag, and an infinity as the largest float. Two points of a metric are the same if step,
+time, stored value and flag are equal. Our chunks hold the values as logged and are converted when MLflow asks for them.
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ from monitor.store.points.picked import read_picked
 from monitor.store.sql.mlflow_schema import METRICS
 
 LARGEST: Final = 1.7976931348623157e308
-"""What MLflow keeps for an infinity."""
+"""What MLflow stores for an infinity."""
 _ROWS: Final = 10_000
 
 
 def as_mlflow(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Values as MLflow keeps them, and which of them are NaN."""
+    """Values as MLflow stores them, and a mask of those that are NaN."""
     return np.nan_to_num(values, nan=0.0, posinf=LARGEST, neginf=-LARGEST), np.isnan(values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Logged:
-    """Points of one metric, as MLflow keeps them; all arrays have shape (n,).
+    """Points of one metric, as MLflow stores them. All arrays have shape (n,).
 
     Attributes:
         steps: int64.
         times: int64, milliseconds since the epoch.
         values: float64, finite; 0 where `nan` is set.
-        nan: the value was NaN.
+        nan: True where the value was NaN.
     """
 
     steps: NDArray[np.int64]
@@ -52,33 +51,33 @@ class Logged:
 
     @classmethod
     def of(cls, points: Points, connection: Connection | None = None) -> Logged:
-        """Points of ours, as they would be read from a table of this database: SQLite keeps no sign of a zero."""
+        """Convert our points to what a table of this database would return. SQLite loses the sign of a zero."""
         values, nan = as_mlflow(points.values)
         if connection is not None and connection.dialect.name == "sqlite":
             values += 0.0
         return cls(points.steps, points.times, values, nan)
 
     def at(self, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Logged:
-        """Some of the points."""
+        """A subset of the points."""
         return Logged(self.steps[index], self.times[index], self.values[index], self.nan[index])
 
     def by_time(self) -> Logged:
-        """In the order of a history: time, step, value."""
+        """Sorted as a history: by time, step, value. Duplicates are removed."""
         return self._sorted(self.times, self.steps)
 
     def by_step(self) -> Logged:
-        """In the order of a chart: step, time, value."""
+        """Sorted as a chart: by step, time, value. Duplicates are removed."""
         return self._sorted(self.steps, self.times)
 
     def _sorted(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> Logged:
-        """Each point once, by two columns, then by value and mark."""
+        """Sort by two columns, then by value and flag, and remove duplicates."""
         if bool((first[1:] > first[:-1]).all()):
             return self
         ordered = self.at(np.lexsort((self.nan, self.values, second, first)))
         return ordered.at(~ordered._repeats())
 
     def _repeats(self) -> NDArray[np.bool_]:
-        """Which of the points, sorted as they are, are the same as the one before."""
+        """Mask of the points that equal the one before them."""
         found = np.zeros(len(self), np.bool_)
         for column in (self.steps, self.times, self.values, self.nan):
             found[1:] |= column[1:] != column[:-1]
@@ -86,11 +85,10 @@ class Logged:
         return ~found
 
     def sample(self, most: int) -> Logged:
-        """So many points at most, as MLflow samples a metric for a chart.
+        """At most `most` points, sampled as MLflow samples a metric for a chart.
 
-        The points, in the order of a chart, are dealt into `most` runs of equal length (SQL's NTILE), of each of which
-        the first is taken. The last point of all is added, or takes the place of the last sample where there are
-        `most` already.
+        The points, in chart order, are split into `most` groups of equal size (SQL's NTILE), and the first of each
+        group is taken. The last point of all is added, or replaces the last sample if there are already `most`.
 
         Args:
             most: >= 1.
@@ -100,20 +98,20 @@ class Logged:
 
 
 def sampled(n: int, most: int) -> NDArray[np.intp]:
-    """The places of `Logged.sample` among n >= 1 points."""
+    """The indices that `Logged.sample` takes from n >= 1 points."""
     if n <= most:
         return np.arange(n)
     size, longer = divmod(n, most)
     number = np.arange(most)
     index = number * size + np.minimum(number, longer)
-    index[-1] = n - 1  # there are `most` samples, and the last of them is not the last point
+    index[-1] = n - 1  # there are already `most` samples, so the last point replaces the last one
     return index
 
 
 def read_sample(
     connection: Connection, run_id: str, key: str, most: int, *, lo: int | None = None, hi: int | None = None
 ) -> Logged:
-    """`Logged.sample` of the points of a metric with lo <= step <= hi, in the order of a chart."""
+    """`Logged.sample` of a metric's points with lo <= step <= hi, in chart order."""
     picked = None
     if connection.execute(stock_rows(run_id, key).limit(1)).first() is None:
         with contextlib.suppress(SeriesNotFound):
@@ -126,9 +124,9 @@ def read_sample(
 def read_metric(
     connection: Connection, run_id: str, key: str, *, lo: int | None = None, hi: int | None = None
 ) -> Logged:
-    """All points of a metric with lo <= step <= hi: those in our chunks, and those that MLflow's own table has.
+    """All points of a metric with lo <= step <= hi, from our chunks and from MLflow's own table.
 
-    In no order; a point that is in both is there twice, which `by_time` and `by_step` end.
+    They are unordered. A point that is in both is returned twice; `by_time` and `by_step` remove duplicates.
     """
     try:
         ours = Logged.of(read_history(connection, run_id, key, lo=lo, hi=hi, attempt=None), connection)
@@ -142,7 +140,7 @@ def read_metric(
 
 
 def stock_rows(run_id: str, key: str) -> Select[tuple[int, int, float, bool]]:
-    """The points of a metric in MLflow's own table."""
+    """The query for a metric's points in MLflow's own table."""
     columns = (METRICS.c.step, METRICS.c.timestamp, METRICS.c.value, METRICS.c.is_nan)
     return select(*columns).where(METRICS.c.run_uuid == run_id, METRICS.c.key == key)
 

@@ -1,4 +1,4 @@
-"""Our store next to MLflow's tables."""
+"""Our store in a database that also holds MLflow's tables."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from monitor.store.sql.upsert import insert_once
 from monitor.store.store import Store
 
 DELETED_BY_MLFLOW: Final = 253_402_300_799_000
-"""`deleted_ms` of a run that MLflow has deleted, and may restore: the year 9999, so that it is never purged here."""
+"""`deleted_ms` of a run that MLflow has deleted and may restore: the year 9999, so that it is never purged here."""
 _ADVISORY_LOCK: Final = 0x6C6F73736D6C66  # "lossmlf"
 
 
 def mlflow_url(url: str) -> str:
-    """A database's URL as MLflow takes it, password included.
+    """A database's URL in the form MLflow expects, password included.
 
     >>> mlflow_url("postgres://me:pw@host/db?prepare_threshold=5")
     'postgresql+psycopg://me:pw@host/db'
@@ -35,13 +35,13 @@ def mlflow_url(url: str) -> str:
 
 
 class MlflowStore(Store):
-    """Runs and points in a database that MLflow's tables are in as well."""
+    """Runs and points in a database that also holds MLflow's tables."""
 
     transaction = MlflowTransaction
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Self:
-        """Open a database in which MLflow has made its tables; as `Store.open`."""
+        """Like `Store.open`, for a database in which MLflow has created its tables."""
         found = super().open(url, create=create)
         assert isinstance(found, cls)
         if create:
@@ -50,17 +50,17 @@ class MlflowStore(Store):
         return found
 
     def metric(self, run_id: str, key: str, lo: int | None = None, hi: int | None = None) -> Logged:
-        """The points of a metric with lo <= step <= hi, in no order; empty if the metric does not exist."""
+        """The points of a metric with lo <= step <= hi, unordered; empty if the metric does not exist."""
         with self._read() as connection:
             return read_metric(connection, run_id, key, lo=lo, hi=hi)
 
     def sample(self, run_id: str, key: str, most: int, lo: int | None = None, hi: int | None = None) -> Logged:
-        """At most `most` points of a metric with lo <= step <= hi, in the order of a chart; see `Logged.sample`."""
+        """At most `most` points of a metric with lo <= step <= hi, in chart order; see `Logged.sample`."""
         with self._read() as connection:
             return read_sample(connection, run_id, key, most, lo=lo, hi=hi)
 
     def max_step(self, run_id: str, key: str) -> int | None:
-        """The highest step of a metric; None where it has no points."""
+        """The highest step of a metric; None if it has no points."""
         ours = select(SERIES.c.last_step).where(SERIES.c.run_id == run_id, SERIES.c.key == key)
         theirs = select(func.max(METRICS.c.step)).where(METRICS.c.run_uuid == run_id, METRICS.c.key == key)
         with self._read() as connection:
@@ -68,34 +68,34 @@ class MlflowStore(Store):
         return max((step for step in found if step is not None), default=None)
 
     def runs_of_experiment(self, experiment_id: int) -> tuple[str, ...]:
-        """The ids of the runs of ours that MLflow has in an experiment, deleted ones too."""
+        """The ids of our runs that belong to an MLflow experiment, including deleted ones."""
         query = select(TIED.c.run_id).join(MLFLOW_RUNS, MLFLOW_RUNS.c.run_uuid == TIED.c.mlflow_run)
         with self._read() as connection:
             return tuple(connection.execute(query.where(MLFLOW_RUNS.c.experiment_id == experiment_id)).scalars())
 
     def tie(self, run_id: str) -> None:
-        """Delete a run with MLflow's run of the same id when that is permanently deleted."""
+        """Tie a run to MLflow's run of the same id, so that both are permanently deleted together."""
         with self._change() as connection:
             connection.execute(TIED.update().where(TIED.c.run_id == run_id).values(mlflow_run=run_id))
 
     def hard_delete(self, run_id: str) -> None:
-        """Remove a run with all of its rows of ours, at once."""
+        """Permanently delete a run and all our rows of it, at once."""
         with self._change() as connection:
             connection.execute(RUNS.delete().where(RUNS.c.run_id == run_id))
 
     @contextlib.contextmanager
     def write_mlflow(self, run_id: str, now_ms: int, keys: Sequence[str] = ()) -> Iterator[MlflowTransaction]:
-        """One transaction on a run that MLflow has; as `write`.
+        """Like `write`, for a run that MLflow has.
 
         Args:
-            keys: the metrics that points will be logged of.
+            keys: the metrics that will be logged.
         """
         with self.write(run_id, now_ms, LogAhead(WRITER, keys)) as tx:
             assert isinstance(tx, MlflowTransaction)
             yield tx
 
     def delete_in_mlflow(self, now_ms: int) -> int:
-        """Mark runs deleted in MLflow that were deleted here; how many."""
+        """Mark runs as deleted in MLflow that were deleted here. Returns how many."""
         tied = TIED.alias("tied")
         here = select(tied.c.mlflow_run).join(RUNS, RUNS.c.run_id == tied.c.run_id)
         here = here.where(tied.c.mlflow_run.is_not(None), RUNS.c.deleted_ms.is_not(None))
@@ -108,13 +108,13 @@ class MlflowStore(Store):
             return connection.execute(change).rowcount
 
     def unpack(self, run_ids: Collection[str] | None = None) -> Iterator[tuple[str, int]]:
-        """Write the histories of runs that MLflow has into MLflow's own table, one transaction a metric.
+        """Write the histories of runs that MLflow has into MLflow's own table, one transaction per metric.
 
         Args:
             run_ids: these runs; None for all. A database without MLflow's tables has none.
 
         Yields:
-            Run id, and how many points of it were written that MLflow's table had not.
+            Run id, and the number of its points that were missing in MLflow's table.
         """
         with self._read() as connection:
             if not inspect(connection).has_table(MLFLOW_RUNS.name):
@@ -153,7 +153,7 @@ def _rows(run_id: str, key: str, points: Logged) -> Sequence[dict[str, object]]:
 
 
 def _tie_tables(engine: Engine) -> None:
-    """Have our runs refer to MLflow's, unless they do: an added column, as only a database with MLflow has it."""
+    """Add the column by which our runs refer to MLflow's, unless it exists. Only a database with MLflow has it."""
     if tied(engine):
         return
     table = "ALTER TABLE monitor_runs ADD COLUMN"

@@ -1,4 +1,4 @@
-"""A write transaction on a run that MLflow has too: what MLflow says of it, its latest metrics, what is a repeat."""
+"""A write transaction on a run that MLflow has too: MLflow's row, its latest metrics, and duplicate points."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from monitor.store.transaction import Ahead, Transaction
 from monitor.wire import Columns
 
 WRITER: Final = "mlflow"
-"""The writer of all points that come through MLflow, from whichever process: MLflow counts no records."""
+"""The writer of all points that come through MLflow, from any process: MLflow's clients do not number records."""
 RUN_NAME: Final = "mlflow.runName"
-"""The tag in which MLflow keeps a run's name once more."""
+"""The tag in which MLflow stores a copy of the run's name."""
 
 _ASK: Final = Statement(
     select(
@@ -77,7 +77,7 @@ _NEAR: Final = Statement(
 
 
 def _advance(dialect: str) -> Insert:
-    """Set a metric's latest value, unless the one that is there is later: by step, then time, then value."""
+    """Set a metric's latest value, unless the stored one is later. Compares step, then time, then value."""
     insert = (sqlite.insert if dialect == "sqlite" else postgresql.insert)(LATEST)
     new, old = insert.excluded, LATEST.c
     return insert.on_conflict_do_update(
@@ -92,7 +92,7 @@ _ADVANCE: Final = Statement(_advance, LATEST.c.keys())
 
 @dataclass(frozen=True, slots=True)
 class LogAhead(Ahead):
-    """What a transaction will look at that logs what came through MLflow."""
+    """What a transaction that logs points from MLflow will read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +100,8 @@ class MlflowRun:
     """A run as MLflow's tables have it.
 
     Attributes:
-        active: it was not deleted there.
-        status: MLflow's word.
+        active: False if it was deleted in MLflow.
+        status: in MLflow's words.
         start_ms: when it began, ms since the epoch.
     """
 
@@ -115,7 +115,7 @@ class MlflowRun:
 
 
 class MlflowTransaction(Transaction):
-    """A write transaction on one run, which MLflow may have as well; made by `MlflowStore.write`."""
+    """A write transaction on one run, which MLflow may have as well. Created by `MlflowStore.write`."""
 
     def __init__(self, link: Link, run_id: str, now_ms: int, ahead: Ahead | None = None) -> None:
         asked = link.ask(_ASK, {"run": run_id}) if isinstance(ahead, LogAhead) else None
@@ -132,7 +132,10 @@ class MlflowTransaction(Transaction):
         return _pairs(self._link.ask(_TAGS, self._place).all())
 
     def edit(self, changes: RunEdit) -> None:
-        """As ours; a run that came through MLflow is changed there too, or its next change there would undo it."""
+        """Edit the run.
+
+        One that came through MLflow is changed there too, or its next change there would undo the edit.
+        """
         super().edit(changes)
         if self.get("owner") != WRITER:
             return
@@ -147,16 +150,16 @@ class MlflowTransaction(Transaction):
                 self._link.tell(_SAVE_TAGS, {"run_uuid": self.run_id, "key": tag, "value": value})
 
     def restore(self) -> None:
-        """As ours, and in MLflow."""
+        """Restore the run here and in MLflow."""
         super().restore()
         self._link.tell(_RESTORE, self._place)
 
     def tie(self) -> None:
-        """Delete the run with MLflow's run when that is permanently deleted."""
+        """Tie the run to MLflow's run, so that both are permanently deleted together."""
         self._link.tell(_TIE, {"run": self.run_id, "tied": self.run_id})
 
     def unlogged(self, keys: Sequence[str], columns: Columns) -> Columns:
-        """The points without those that were logged before, in this batch or an earlier one.
+        """The points that were not logged before, in this batch or an earlier one.
 
         Args:
             keys: names that `columns.key` refers to.
@@ -171,14 +174,14 @@ class MlflowTransaction(Transaction):
         return columns if fresh.all() else _taken(columns, np.flatnonzero(fresh))
 
     def advance_latest(self, keys: Sequence[str], columns: Columns) -> None:
-        """Bring MLflow's latest value of each metric up to date.
+        """Update MLflow's latest value of each metric.
 
         Args:
             keys: names that `columns.key` refers to.
             columns: n >= 1 points.
         """
         values, nan = as_mlflow(columns.value)
-        # By key, then by what makes a point later; of points that are equally late the first that came counts.
+        # Sort by key, then by step, time and value. Of equally late points, the first to arrive wins.
         arrival = -np.arange(len(values))
         order = np.lexsort((arrival, values, columns.time_ms, columns.step, columns.key))
         last = order[np.append(columns.key[order][1:] != columns.key[order][:-1], True)]
@@ -193,10 +196,11 @@ class MlflowTransaction(Transaction):
             }
             for i in last.tolist()
         ]
-        self._link.tell(_ADVANCE, *sorted(rows, key=lambda row: str(row["key"])))  # one order, so that none deadlock
+        # always in the same order, to avoid deadlocks
+        self._link.tell(_ADVANCE, *sorted(rows, key=lambda row: str(row["key"])))
 
     def _series_of(self, keys: Sequence[str]) -> list[SeriesState]:
-        """The series that are there already, read once: `append` is given them too."""
+        """The existing series of these keys. They are read only once: `append` reuses the answer."""
         if not self.exists:
             return []
         asked = self._asked.series or append.ask_series(self._link, self.run_id, keys)
@@ -206,7 +210,10 @@ class MlflowTransaction(Transaction):
         return [state for state in map(SeriesState.from_row, rows) if state.key in wanted]
 
     def _stored(self, state: SeriesState, new: Columns) -> NDArray[np.bool_]:
-        """Which points of one series are stored already; most are later than all that is, and nothing is read."""
+        """Mask of the points of one series that are already stored.
+
+        Most are newer than everything stored; then nothing is read.
+        """
         low, high = int(new.step.min()), int(new.step.max())
         start, end = int(new.time_ms.min()), int(new.time_ms.max())
         last_step, last_time = state.last_step, state.last_time_ms
@@ -223,7 +230,7 @@ class MlflowTransaction(Transaction):
 
 
 class _Read:
-    """Rows that were read already, as an answer."""
+    """Rows that were already read, in the form of an `Answer`."""
 
     def __init__(self, rows: list[Row]) -> None:
         self._rows = rows
@@ -233,14 +240,14 @@ class _Read:
 
 
 def _first_of_equals(columns: Columns) -> NDArray[np.bool_]:
-    """Which points do not repeat an earlier one."""
+    """Mask of the points that do not repeat an earlier one."""
     n = len(columns)
     first = np.ones(n, np.bool_)
     if n == 1:
         return first
     values, nan = as_mlflow(columns.value)
     sorted_by = (nan, values, columns.time_ms, columns.step, columns.key)
-    order = np.lexsort(sorted_by)  # stable: of equals the one that came first stands first
+    order = np.lexsort(sorted_by)  # stable, so the first of equal points stays first
     differs = np.zeros(n - 1, np.bool_)
     for column in sorted_by:
         ordered = column[order]

@@ -1,4 +1,7 @@
-"""Points of a batch become chunks and series summaries: one small chunk a series, never a rewritten tail."""
+"""Turns the points of a batch into chunks and series summaries.
+
+Each series gets one small chunk; nothing is rewritten.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from monitor.store.sql.schema import CHUNKS, SERIES
 from monitor.wire import Columns
 
 _MANY_KEYS: Final = 128
+"""With more keys than this, all series of the run are read instead of naming each."""
 _SUMMARY = [CHUNKS.c[name] for name in ("seq", "attempt", *chunks.SUMMARY_COLUMNS)]
 _SERIES = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == bindparam("run"))
 _ALL_SERIES: Final = Statement(_SERIES)
@@ -37,7 +41,7 @@ _ONE_CHUNK: Final = Statement(
     )
 )
 _KEPT: Final = ("series", "key", "role", "judged")
-"""Columns of a series that its points do not change."""
+"""Columns of a series that do not change when points are added."""
 _UPDATE: Final = Statement(
     SERIES.update()
     .where(SERIES.c.run_id == bindparam("in_run"), SERIES.c.series == bindparam("in_series"))
@@ -49,7 +53,7 @@ _NEW_SERIES: Final = Statement(SERIES.insert(), ("run_id", *NAMES))
 
 @functools.cache
 def _some_series(count: int) -> Statement:
-    """The statement that reads so many series by their keys."""
+    """The statement that reads `count` series by their keys."""
     return Statement(_SERIES.where(or_(*(SERIES.c.key == bindparam(f"key{i}") for i in range(count)))))
 
 
@@ -58,11 +62,11 @@ class Appended:
     """What a batch's points did to their series.
 
     Attributes:
-        states: one for each key of the batch that has points, by its index in the batch's keys.
+        states: one per key of the batch that has points, by the key's index in the batch.
         series_count: the run's number of series afterwards.
-        late: points that lay before a step already seen of their series.
-        reading: what the names of all series are taken for, where the batch brought new ones; else None.
-        moved: series that were there before have other roles now, so that the run is to be judged anew.
+        late: points whose step is below one already seen in their series.
+        reading: the roles read from the names of all series, if the batch brought new names; else None.
+        moved: True if existing series changed their roles, so that the run must be judged again.
     """
 
     states: Mapping[int, SeriesState]
@@ -73,10 +77,10 @@ class Appended:
 
 
 def ask_series(link: Link, run_id: str, keys: Sequence[str]) -> Answer:
-    """Ask for the summaries of series; what is stored of the others of the run may come along."""
+    """Request the summaries of series. The answer may also contain other series of the run."""
     if len(keys) > _MANY_KEYS:
         return link.ask(_ALL_SERIES, {"run": run_id})
-    # Few different statements, so that the database need not plan each: the last key fills up to a power of two.
+    # Pad to a power of two by repeating the last key: few distinct statements, so few for the database to plan.
     count = 1 << (len(keys) - 1).bit_length()
     named = {f"key{i}": keys[min(i, len(keys) - 1)] for i in range(count)}
     return link.ask(_some_series(count), {"run": run_id, **named})
@@ -97,9 +101,9 @@ def append_points(
     Args:
         keys: names that `columns.key` refers to.
         columns: n >= 1 points in the order in which they were logged.
-        series_count: series the run has so far; new ones are numbered from there.
-        asked: what `ask_series` asked for these keys in this transaction.
-        said: what the user says of the names; asked for where there are new ones.
+        series_count: the run's number of series so far; new ones are numbered from there.
+        asked: the answer of `ask_series` for these keys in this transaction.
+        said: returns what the user said about the names; called only if there are new ones.
     """
     parts = split(columns)
     found = (asked or ask_series(link, run_id, [keys[k] for k in parts])).all()
@@ -120,7 +124,7 @@ def append_points(
 
 
 def split(columns: Columns) -> dict[int, Points]:
-    """The points of each key, in order of arrival; keys in order of their first point."""
+    """The points of each key, in order of arrival. Keys are in the order of their first point."""
     keys = columns.key
     if not len(keys):
         return {}
@@ -144,11 +148,12 @@ def _take(columns: Columns, index: NDArray[np.intp]) -> Points:
 
 
 def _count_in(link: Link, run_id: str, state: SeriesState, attempt: int, points: Points, summary: Summary) -> int:
-    """Bring a series' summary up to date with points that are about to be stored; how many of them are late."""
-    if attempt < state.attempt:  # of an attempt that was given up: counted again once it is stored
+    """Update a series' summary with points that are about to be stored. Returns how many of them are late."""
+    if attempt < state.attempt:  # of an earlier attempt: `_save` recounts the series once the points are stored
         state.tails, state.attempts = [], max(state.attempts, 2)
         return 0
     newer = attempt > state.attempt or state.attempts == 0
+    # True if this batch moves the step from which older attempts are hidden, so that points may leave the curve.
     hides = state.attempts > (0 if newer else 1) and (newer or summary.first_step < state.cut_step)
     if newer:
         state.attempt, state.attempts, state.tails = attempt, state.attempts + 1, []
@@ -157,7 +162,7 @@ def _count_in(link: Link, run_id: str, state: SeriesState, attempt: int, points:
     if hides and state.last_step is not None and summary.first_step <= state.last_step:
         before = state.count
         recount(link, run_id, state)
-        state.thinned = round(state.thinned * state.count / before)  # nobody knows where the points left out had lain
+        state.thinned = round(state.thinned * state.count / before)  # it is unknown where the downsampled points lay
     return _extend(state, points, summary)
 
 
@@ -169,7 +174,7 @@ def _extend(state: SeriesState, points: Points, summary: Summary) -> int:
 
 
 def recount(link: Link, run_id: str, state: SeriesState) -> None:
-    """Count a series again from its chunks, where its newest attempt begins to hide steps from `cut_step` on."""
+    """Recount a series from its chunks after its newest attempt hid steps from `cut_step` on."""
     place = {"run": run_id, "series": state.series}
     rows = link.ask(_SUMMARIES, place).all()
     hidden_from = limits([(state.attempt, state.cut_step), *(_range(row)[:2] for row in rows)])
@@ -186,7 +191,7 @@ def recount(link: Link, run_id: str, state: SeriesState) -> None:
 
 
 def _range(row: Row) -> tuple[int, int, int]:
-    """A chunk's attempt, first and last step."""
+    """A chunk's attempt, first step and last step."""
     attempt, first, last = row["attempt"], row["first_step"], row["last_step"]
     assert isinstance(attempt, int)
     assert isinstance(first, int)

@@ -1,7 +1,7 @@
-"""Which points of a series are its curve, where a run was started again from an earlier step.
+"""Which points of a series form its curve if a run was restarted from an earlier step.
 
 A point of an older attempt is hidden from the curve if its step is at or above the lowest step that a newer attempt has
-logged in the same series; it stays readable by its attempt.
+logged in the same series. It can still be read by its attempt.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 
 
 def limits(first_steps: Iterable[tuple[int, int]]) -> Mapping[int, int | None]:
-    """From where the steps of each attempt are hidden.
+    """The step from which each attempt is hidden.
 
     Args:
         first_steps: (attempt, lowest step) of each chunk, in any order.
 
     Returns:
-        By attempt, the step from which newer attempts hide it; None where nothing is hidden.
+        Attempt -> the step from which newer attempts hide it; None if nothing is hidden.
 
     >>> dict(limits([(1, 0), (2, 40), (3, 60)]))
     {3: None, 2: 60, 1: 40}

@@ -1,4 +1,4 @@
-"""Reading the chunks of one series within one read transaction: which there are, what they show, and their points."""
+"""Reads the chunks of one series within one read transaction: their summaries, their sketches and their points."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ RANGES: Final = {
     "epoch": ("first_epoch", "last_epoch"),
     "wall_time": ("first_time", "last_time"),
 }
-"""The columns of a chunk's row that say where it lies on an axis."""
+"""Axis -> the columns of a chunk's row that hold its range on that axis."""
 PORTION: Final = 2**19
-"""Points that are worked on together, unless one chunk has more: memory stays small, and caches warm."""
+"""Points processed together, unless one chunk has more. Keeps memory small and caches warm."""
 FETCHED: Final = 2**20
-"""Points that are fetched with one statement where all are wanted: a few MiB packed, and few answers to wait for."""
+"""Points fetched per statement when all are wanted: a few MiB packed, and few round trips."""
 _AT_ONCE: Final = 500
+"""Most chunks that one statement names."""
 _HUGE_PAGE: Final = 2**21
 _LAST: Final = 2**63 - 1
 
@@ -49,14 +50,14 @@ _SPANS_WITHIN: Final = (
     .order_by(SPANS.c.seq)
 )
 SPANS_FROM: Final = 2**21
-"""Points of a series from which a curve looks for spans."""
+"""Points of a series from which on a curve uses spans."""
 _BLOBS: Final[dict[tuple[str, ...], Select[tuple[object, ...]]]] = {
     more: select(*(CHUNKS.c[c] for c in ("seq", "n", "steps", "vals", *more)))
     .where(*_OF_SERIES, CHUNKS.c.seq.in_(bindparam("seqs", expanding=True)))
     .order_by(CHUNKS.c.seq)
     for more in ((), ("times",), ("epochs",), ("times", "epochs"))
 }
-"""Statements by the columns that are read besides steps and values."""
+"""Statement by the columns it reads besides steps and values."""
 _HEAD: Final = func.substr(CHUNKS.c.sketch, literal_column("1"), literal_column(str(chunks.COARSE_BYTES)), type_=Packed)
 _SPAN_HEAD: Final = func.substr(
     SPANS.c.sketch, literal_column("1"), literal_column(str(chunks.COARSE_BYTES)), type_=Packed
@@ -71,15 +72,15 @@ _SPAN_FINE, _SPAN_COARSE = (
 )
 
 Overview = Mapping[str, int]
-"""A chunk's row without its columns, or a span's, whose `level` is not 0; the epochs in it are floats, or None."""
+"""A chunk's row without its packed columns; or a span's, whose `level` is not 0. Its epochs are floats or None."""
 
 
 class StaleSpan(Exception):
-    """A span is not what lies below it: a process of the version before, which knows no spans, has changed chunks."""
+    """A span does not match what it covers: a process of the previous version, which has no spans, changed chunks."""
 
 
 def find_series(connection: Connection, run_id: str, key: str) -> tuple[int, int, int]:
-    """The number of a series within its run, its points, and how many more there were before downsampling.
+    """The number of a series within its run, its point count, and how many points downsampling removed.
 
     Raises:
         SeriesNotFound: the run has no such series.
@@ -93,16 +94,16 @@ def find_series(connection: Connection, run_id: str, key: str) -> tuple[int, int
 
 
 class ChunkReader:
-    """The chunks of a series that show something.
+    """The chunks of a series that have visible points.
 
     Args:
-        attempt: the points that this attempt logged, hidden ones too; None for the curve, on which the newest attempt's
-            points win.
-        spans: True to have one row for the many chunks of a span; `below` finds what it covers.
+        attempt: only the points of this attempt, hidden ones included; None for the curve, on which the newest
+            attempt's points win.
+        spans: True to get one row for the many chunks of a span; `below` returns what it covers.
 
     Attributes:
-        rows: overviews in order of arrival; those whose points are all hidden are left out.
-        logged: how many points each of those of the curve stands for; 1.0 unless the series was downsampled.
+        rows: summaries in order of arrival, without those whose points are all hidden.
+        logged: how many logged points each point of the curve stands for; 1.0 unless the series was downsampled.
 
     Raises:
         SeriesNotFound: the run has no such series.
@@ -124,10 +125,10 @@ class ChunkReader:
         self.rows = [row for row in found if self._shows(row)]
 
     def below(self, span: Overview) -> list[Overview]:
-        """What a span covers, of the level below it.
+        """The rows, one level down, that a span covers.
 
         Raises:
-            StaleSpan: chunks were changed by a process that knows no spans.
+            StaleSpan: chunks were changed by a process that has no spans.
         """
         found = self._below(span)
         return [row for row in found if self._shows(row)]
@@ -141,7 +142,7 @@ class ChunkReader:
         return found
 
     def _covering(self) -> list[Overview]:
-        """The series in as few rows as there are; a span that has no sketch is replaced by what it covers."""
+        """The series in as few rows as possible. A span without a sketch is replaced by what it covers."""
         top = self._connection.execute(_TOP, self._place).scalar_one()
         found: list[Overview] = []
         end = -1
@@ -160,16 +161,16 @@ class ChunkReader:
         return list(self._connection.execute(statement, {**self._place, **more}).mappings())  # type: ignore[arg-type]  # keys are strings
 
     def whole(self, row: Overview) -> bool:
-        """True where no newer attempt hides any point of the chunk."""
+        """True if no newer attempt hides any point of the chunk."""
         limit = self._hidden_from.get(row["attempt"])
         return limit is None or row["last_step"] < limit
 
     def points(self, rows: Sequence[Overview], *, times: bool, epochs: bool) -> Points:
-        """The visible points of some chunks, one after the other in the order of `rows`.
+        """The visible points of some chunks, concatenated in the order of `rows`.
 
         Args:
-            times: False to leave them out, as zeros.
-            epochs: False to leave them out, as None.
+            times: False to skip them; they are then zeros.
+            epochs: False to skip them; they are then None.
         """
         total = sum(row["n"] for row in rows)
         with_epochs = epochs and any(row["first_epoch"] is not None for row in rows)
@@ -191,7 +192,7 @@ class ChunkReader:
         return [found[row["level"], row["seq"]] for row in rows]
 
     def coarse(self, rows: Sequence[Overview], *, times: bool, epochs: bool) -> list[Points]:
-        """The coarse sketches of some chunks and spans, in the order of `rows`; the whole one where there is none."""
+        """The coarse sketches of some chunks and spans, in the order of `rows`; full sketches where there is none."""
         found = {
             place: chunks.decode_coarse(head, epochs=epochs)
             for place, head in self._packed(_COARSE, _SPAN_COARSE, rows)
@@ -203,7 +204,7 @@ class ChunkReader:
     def _packed(
         self, of_chunks: Select[int, bytes], of_spans: Select[int, bytes], rows: Sequence[Overview]
     ) -> Iterator[tuple[tuple[int, int], bytes]]:
-        """Sketches, or their heads, by level and place."""
+        """((level, seq), packed sketch or its head) of each row."""
         for level in {row["level"] for row in rows}:
             seqs = [row["seq"] for row in rows if row["level"] == level]
             for i in range(0, len(seqs), _AT_ONCE):
@@ -240,7 +241,11 @@ class ChunkReader:
 
 
 def _room(total: int, *, times: bool, epochs: bool) -> Points:
-    """Arrays for so many points: large ones in one block that begins where a huge page may, as every new page costs."""
+    """Arrays for `total` points.
+
+    Large ones share one block that is aligned to huge pages, because page faults are costly.
+    """
+    # On a virtual machine, the first access to a page costs 4 µs, more than unpacking what it holds.
     columns = 3 if times else 2
     size = 8 * columns * total
     spare = _HUGE_PAGE if size > _HUGE_PAGE else 0
@@ -256,7 +261,7 @@ def _room(total: int, *, times: bool, epochs: bool) -> Points:
 
 
 def portions(rows: Sequence[Overview], size: int = PORTION) -> Iterator[list[Overview]]:
-    """Cut rows into neighbours of together at most `size` points, or one chunk that has more."""
+    """Split rows into groups of neighbours with at most `size` points; a larger chunk is a group of its own."""
     some: list[Overview] = []
     total = 0
     for row in rows:

@@ -1,10 +1,10 @@
-"""Chunks: points of one series that were stored together, with the summary that answers most questions about them.
+"""Chunks: points of one series that were stored together, with a summary that answers most queries about them.
 
-A chunk keeps its points in the order in which they arrived. Its row says what a reader needs to skip it: the range of
-steps, times and epochs, how many values are finite, NaN or infinite, and where the extremes are. A chunk of many
-points also carries a *sketch*: the lowest and the highest finite point and the first point of every gap, for each of
-up to 2,048 buckets of consecutive points. A curve that is wide compared to a bucket is drawn from the sketches alone.
-A sketch of many buckets begins with a coarse one of 64, which is all that is read of a series of very many chunks.
+A chunk keeps its points in order of arrival. Its row holds what a reader needs to skip it: the range of steps, times
+and epochs, how many values are finite, NaN or infinite, and where the extremes are. A large chunk also carries a
+*sketch*: for each of up to 2,048 buckets of consecutive points, the lowest and the highest finite point and the first
+point of every gap. A curve whose pixels are wider than a bucket is drawn from the sketches alone. A large sketch begins
+with a coarse one of 64 buckets; for a series of very many chunks, only that is read.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from monitor.errors import StoreError
 from monitor.store.points import codec
 
 SKETCH_FROM: Final = 2048
-"""Points from which a chunk carries a sketch."""
+"""A chunk of at least this many points carries a sketch."""
 BUCKET: Final = 48
+"""Points of a sketch's bucket, unless that would make more than `MAX_BUCKETS`."""
 MAX_BUCKETS: Final = 2048
-"""More than a screen has pixels, so that one chunk that fills it is not unpacked."""
+"""More than the pixels of a screen, so that a chunk that fills the screen need not be unpacked."""
 COARSE_BUCKETS: Final = 64
 COARSE_FROM: Final = 512
-"""Buckets from which a sketch begins with a coarse one."""
+"""A sketch of at least this many buckets begins with a coarse one."""
 COARSE_BYTES: Final = 8192
-"""So much of a sketch holds its coarse one, unless the chunk has many gaps."""
+"""The first bytes of a sketch; they contain its coarse sketch unless the chunk has many gaps."""
 
 Row = Mapping[str, object]
 
@@ -39,12 +40,12 @@ _SKETCH_HEAD: Final = struct.Struct("<BIIII")
 _COARSE_VERSION: Final = 2
 _COARSE_HEAD: Final = struct.Struct("<BBI")
 _MOST: Final = 2**20
-"""More points than any sketch holds; a damaged one may say any number."""
+"""More points than any sketch holds. A damaged one may claim any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a chunk's row says about its points; see the columns in `schema.py`."""
+    """What a chunk's row says about its points; `schema.py` describes the columns."""
 
     n: int
     ordered: bool
@@ -67,7 +68,7 @@ class Summary:
 
     @classmethod
     def of(cls, points: Points) -> Summary:
-        """Summarise n >= 1 points in the order in which they arrived."""
+        """Summarise n >= 1 points in order of arrival."""
         n, steps, values, times = len(points), points.steps, points.values, points.times
         if n == 1:
             return _of_one(points)
@@ -106,9 +107,10 @@ SUMMARY_COLUMNS: Final = Summary.__slots__
 
 
 def encode(points: Points) -> dict[str, object]:
-    """The row of a chunk: summary and packed columns, without its place (run, series, seq, attempt)."""
+    """The row of a chunk: summary and packed columns, without its key (run, series, seq, attempt)."""
     summary = Summary.of(points)
     epochs = points.epochs if summary.first_epoch is not None else None
+    # Only ordered chunks have a sketch: a bucket of consecutive points must be a range on the axis.
     sketch_n, sketch = (
         _sketch(points if epochs is not None else _no_epochs(points))
         if summary.ordered and summary.n >= SKETCH_FROM
@@ -126,7 +128,7 @@ def encode(points: Points) -> dict[str, object]:
 
 
 def decode(rows: Sequence[Row]) -> Points:
-    """Unpack chunks, one after the other, into one set of arrays.
+    """Unpack chunks and concatenate them.
 
     Args:
         rows: chunk rows with their columns, in order of arrival.
@@ -143,11 +145,11 @@ def decode(rows: Sequence[Row]) -> Points:
 
 
 def decode_into(row: Row, out: Points, *, times: bool = True) -> None:
-    """Unpack one chunk into arrays of its length; epochs that the row has not are left as they are.
+    """Unpack one chunk into arrays of its length. Epochs that the row does not have are left unchanged.
 
     Args:
-        row: the chunk's row with the columns that are asked for.
-        times: False to leave them as they are.
+        row: the chunk's row with the requested columns.
+        times: False to leave them unchanged.
     """
     codec.decode_into(packed(row["steps"]), out.steps)
     codec.decode_into(packed(row["vals"]), out.values)
@@ -158,7 +160,7 @@ def decode_into(row: Row, out: Points, *, times: bool = True) -> None:
 
 
 def decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Points:
-    """Unpack a sketch; columns that are not asked for are zeros and None.
+    """Unpack a sketch. Times that are not requested are zeros, epochs None.
 
     Raises:
         StoreError: a newer version, or bytes that are not a sketch.
@@ -194,10 +196,10 @@ def decode_coarse(data: bytes | memoryview, *, epochs: bool) -> Points | None:
 
     Args:
         data: the sketch, or its first `COARSE_BYTES`.
-        epochs: False to leave them out, as None.
+        epochs: False to skip them; they are then None.
 
     Returns:
-        None where the sketch has none, as those written before there were any, or where it is longer than the data.
+        None if the sketch has no coarse one (as in older versions), or if it is longer than the data.
 
     Raises:
         StoreError: these bytes are not a sketch.
@@ -217,7 +219,7 @@ def decode_coarse(data: bytes | memoryview, *, epochs: bool) -> Points | None:
 
 
 def take(points: Points, index: NDArray[np.intp] | NDArray[np.bool_] | slice) -> Points:
-    """Some of the points, by index, mask or slice."""
+    """A subset of the points, by index, mask or slice."""
     return Points(
         points.steps[index],
         points.values[index],
@@ -227,7 +229,7 @@ def take(points: Points, index: NDArray[np.intp] | NDArray[np.bool_] | slice) ->
 
 
 def gap_starts(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Where a stretch of NaN, of +inf or of -inf begins."""
+    """Indices at which a stretch of NaN, +inf or -inf begins."""
     bad = np.flatnonzero(~np.isfinite(values))
     if not len(bad):
         return bad
@@ -239,9 +241,9 @@ def gap_starts(values: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def ascending(indices: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
-    """Indices from several arrays, each once and in order.
+    """Unique, sorted indices from several arrays.
 
-    NumPy's own `unique` hashes them, which takes twenty times as long.
+    `np.unique` hashes them, which takes twenty times as long.
     """
     found = np.concatenate(indices)
     found.sort()
@@ -282,9 +284,9 @@ def pack_sketch(fine: Points, coarse: Points | None) -> bytes:
     """A sketch as bytes.
 
     Args:
-        fine: m >= 1 points that it holds.
-        coarse: those of the coarse one at its head; None for none. Kept as raw columns, since a curve reads many of
-            them and unpacking would take longer than reading.
+        fine: its m >= 1 points.
+        coarse: the points of its coarse sketch; None for none. They are kept as raw columns: a curve reads many of
+            them, and unpacking would take longer than reading.
     """
     blocks = [
         codec.encode_ints(fine.steps),
@@ -315,7 +317,7 @@ def _no_epochs(points: Points) -> Points:
 
 
 def _candidates(values: NDArray[np.float64], size: int) -> NDArray[np.intp]:
-    """Both ends, of every bucket the lowest and highest finite point and the first gap, and what follows each gap."""
+    """Both ends; of every bucket the extremes and the first gap; and the finite point after each gap."""
     n = len(values)
     whole = n // size * size
     starts = np.arange(0, whole, size)
@@ -345,6 +347,6 @@ def _int(value: object) -> int:
 
 
 def packed(value: object) -> bytes | memoryview:
-    """A packed column of a row."""
+    """A packed column of a row, with its type checked."""
     assert isinstance(value, bytes | memoryview)
     return value

@@ -1,8 +1,8 @@
-"""One column of a chunk as bytes; `docs/formats/chunk.md` draws them.
+"""Packs one column of a chunk; `docs/formats/chunk.md` draws the bytes.
 
-A version byte, an encoding byte, then the payload. Regular numbers (steps, and times of a fast loop) cost 16 bytes
-however many they are, a few numbers are stored as they are, and the rest goes through pcodec, which is lossless for
-every bit pattern of a float64, NaN and both infinities among them.
+A version byte, an encoding byte, then the payload. Regular numbers (steps, and times of a fast loop) take 18 bytes
+however many they are. Very few numbers are stored raw. The rest goes through pcodec, which is lossless for every bit
+pattern of a float64, including NaN and infinities.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ VERSION: Final = 1
 RAW: Final = 0
 PCODEC: Final = 1
 REGULAR: Final = 2
-"""start and stride, int64 each: value i is start + i * stride."""
+"""Start and stride, int64 each: value i is start + i * stride."""
 
 _T = TypeVar("_T", np.int64, np.float64)
 
 _FEW: Final = 8
+"""Up to this many numbers are stored raw."""
 _CONFIG: Final = ChunkConfig(compression_level=4)
-"""Level 8, the default, saves 1 to 3 percent of the bytes here and takes 1.3 to 5 times as long."""
+"""Level 8, the default, saves 1 to 3 percent of the bytes here, but takes 1.3 to 5 times as long."""
 _REGULAR_INTS: Final = struct.Struct("<BBqq")
 _ONE_INT: Final = struct.Struct("<BBq")
 _ONE_FLOAT: Final = struct.Struct("<BBd")
@@ -41,7 +42,7 @@ def encode_ints(values: NDArray[np.int64]) -> bytes:
     n = len(values)
     if n == 1:
         return _ONE_INT.pack(VERSION, RAW, int(values[0]))
-    # Differences wrap around as int64 does, and so does the way back: exact even at the ends of the range.
+    # Differences wrap around like int64, and so does decoding: exact even at the ends of the range.
     stride = values[1:2] - values[:1]
     if stride[0] == (values[-1:] - values[-2:-1])[0] and bool((values[1:] - values[:-1] == stride).all()):
         return _REGULAR_INTS.pack(VERSION, REGULAR, int(values[0]), int(stride[0]))
@@ -49,7 +50,7 @@ def encode_ints(values: NDArray[np.int64]) -> bytes:
 
 
 def encode_floats(values: NDArray[np.float64]) -> bytes:
-    """Pack float64 (n,), n >= 1, bit by bit."""
+    """Pack float64 (n,), n >= 1, preserving every bit."""
     if len(values) == 1:
         return _ONE_FLOAT.pack(VERSION, RAW, float(values[0]))
     return _encode(values, "<f8")
@@ -59,7 +60,7 @@ def decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
     """Unpack a column into an array of its length.
 
     Args:
-        data: what `encode_ints` or `encode_floats` made.
+        data: the result of `encode_ints` or `encode_floats`.
         out: int64 or float64 (n,), contiguous.
 
     Raises:
@@ -74,7 +75,7 @@ def decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
 
 
 def line_of(data: bytes | memoryview) -> tuple[int, int] | None:
-    """Start and stride of regular numbers; None where they are packed otherwise, or the column is damaged."""
+    """Start and stride of a regular column; None if it is packed differently or damaged."""
     if len(data) != _REGULAR_INTS.size or data[0] != VERSION or data[1] != REGULAR:
         return None
     _, _, start, stride = _REGULAR_INTS.unpack(data)
@@ -85,15 +86,15 @@ def decode_some(data: bytes | memoryview, index: NDArray[np.intp], room: NDArray
     """Unpack some numbers of a column.
 
     Args:
-        data: what `encode_ints` or `encode_floats` made.
-        index: which numbers.
-        room: overwritten; as long as the column, of its type.
+        data: the result of `encode_ints` or `encode_floats`.
+        index: indices of the wanted numbers.
+        room: scratch array, overwritten; as long as the column, of its type.
 
     Raises:
-        StoreError: as `decode_into`.
+        StoreError: as in `decode_into`.
     """
     line = line_of(data)
-    if line is not None:  # wraps around as `decode_into` does
+    if line is not None:  # wraps around like `decode_into`
         return (np.int64(line[0]) + index.astype(np.int64) * np.int64(line[1])).astype(room.dtype)
     decode_into(data, room)
     return room[index]

@@ -1,11 +1,11 @@
-"""Chunks that came small are merged, so that a run logged one point at a time ends as compact as one logged in bulk.
+"""Merges small chunks, so that a run logged point by point ends as compact as one logged in bulk.
 
-Chunks belong to size classes (under 64 points, 2,048, 32,768, 2^18). Where the newest chunks of a class and the smaller
-ones after them together reach the class's bound, they become one chunk of the next class: every point is rewritten four
-times at most, however long the series grows. A series keeps the sizes of its newest unfinished chunks (`tails`), so
-that a write need not look. When a run has ended, `merge_all` joins what is left.
+Chunks belong to size classes (under 64 points, 2,048, 32,768, 2^18). When the newest chunks of a class and the smaller
+ones after them together reach the class's bound, they become one chunk of the next class. So every point is rewritten
+at most four times, however long the series grows. A series keeps the sizes of its newest unfinished chunks (`tails`),
+so that a write need not read them. When a run has ended, `merge_all` merges what is left.
 
-Only neighbours in order of arrival are merged, and only of one attempt; a merged chunk takes the place of its first.
+Only chunks of one attempt that are neighbours in order of arrival are merged. The result takes the place of the first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from monitor.store.sql.link import Link, Row, Statement
 from monitor.store.sql.schema import CHUNKS, SERIES
 
 BOUNDS: Final = (64, 2048, 32_768, 2**18)
+"""Points at which the chunks of a size class are merged. A point is rewritten once per class."""
 FULL: Final = BOUNDS[-1]
+"""A chunk of at least this many points is not merged again."""
 
 _SERIES: Final = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
 _BETWEEN: Final = CHUNKS.c.seq.between(bindparam("low"), bindparam("high"))
@@ -45,7 +47,7 @@ _NO_TAILS: Final = Statement(
 
 
 def plan_merge(sizes: Sequence[int]) -> tuple[int, list[int]]:
-    """What to merge at the end of a series.
+    """Decide what to merge at the end of a series.
 
     Args:
         sizes: points of the newest unfinished chunks, oldest first.
@@ -72,17 +74,21 @@ def plan_merge(sizes: Sequence[int]) -> tuple[int, list[int]]:
 
 
 def merge_tail(link: Link, run_id: str, state: SeriesState, size: int) -> None:
-    """Take note of a chunk that was just stored at the end of a series, and merge where that is due."""
+    """Account for a chunk that was just stored at the end of a series, and merge if due."""
     few, state.tails = plan_merge([*state.tails, size])
     if few:
         rows = link.ask(_NEWEST, {"run": run_id, "series": state.series, "few": few}).all()
         _merge(link, run_id, rows[::-1])
+    # No chunk is unfinished, so none of them will be merged again.
     if not state.tails and state.next_seq >= spans.FAN:
         spans.extend(link, run_id, state.series)
 
 
 def merge_all(link: Link, run_id: str) -> int:
-    """Merge all neighbours of a run's chunks that are not full, and cover them by spans; how many chunks that saved."""
+    """Merge all neighbouring chunks of a run that are not full, and cover them by spans.
+
+    Returns how many chunks that saved.
+    """
     places = [tuple(row.values()) for row in link.ask(_PLACES, {"run": run_id}).all()]
     saved, changed = 0, set()
     for series, low, high, count in _groups(places):  # type: ignore[arg-type]  # four integers
@@ -106,7 +112,10 @@ def _merge(link: Link, run_id: str, rows: Sequence[Row]) -> None:
 
 
 def _groups(places: Sequence[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, int, int]]:
-    """Neighbours worth merging: (series, first seq, last seq, chunks), under `FULL` points before the last."""
+    """Neighbours to merge, as (series, first seq, last seq, chunks).
+
+    A group has less than `FULL` points before its last chunk.
+    """
     group: list[tuple[int, int, int, int]] = []
     total = 0
     for place in [*places, (-1, 0, 0, 0)]:

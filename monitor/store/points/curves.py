@@ -1,4 +1,4 @@
-"""What a screen shows of a series, from the chunks' sketches where they are fine enough, else from the points."""
+"""Reduces a series to what a screen shows: from the chunks' sketches if they are fine enough, else from the points."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ def read_curve(
         chunk_reader = ChunkReader(connection, run_id, key, spans=smoothing == 0)
         found = _CurveReader(chunk_reader, axis, low, high, width, smoothing).read()
     except StaleSpan:
+        # Spans only save time: do without.
         chunk_reader = ChunkReader(connection, run_id, key)
         found = _CurveReader(chunk_reader, axis, low, high, width, smoothing).read()
     xs = (found.x - origin) / 1000 if x == "relative" else found.x
@@ -65,7 +66,7 @@ def read_curve(
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Points of a curve in the order of x, reduced or not; `total` is how many they stand for."""
+    """Points of a curve sorted by x, reduced or not. `total` is the number of points they stand for."""
 
     x: Floats
     y: Floats
@@ -74,7 +75,7 @@ class _Piece:
 
 
 class _CurveReader:
-    """Collects the candidates of one curve, and reduces them to a screen."""
+    """Collects candidate points of one curve and reduces them to a screen."""
 
     def __init__(
         self, chunk_reader: ChunkReader, axis: str, lo: float, hi: float, width: int, smoothing: float
@@ -89,7 +90,7 @@ class _CurveReader:
         self.shown = self._opened(shown, lambda row: self._fine_enough(row, row["sketch_n"]))
 
     def _seen(self, rows: Iterable[Overview]) -> list[Overview]:
-        """Those of which something lies in the window."""
+        """The rows that overlap the window."""
         return [
             row
             for row in rows
@@ -97,7 +98,7 @@ class _CurveReader:
         ]
 
     def _opened(self, rows: list[Overview], enough: Callable[[Overview], bool]) -> list[Overview]:
-        """The rows, each span that is not enough replaced by what it covers."""
+        """The rows, with each span that is not enough replaced by what it covers."""
         while any(row["level"] and not enough(row) for row in rows):
             rows = self._seen(
                 part for row in rows for part in (self.chunks.below(row) if row["level"] and not enough(row) else [row])
@@ -105,11 +106,11 @@ class _CurveReader:
         return rows
 
     def _inside(self, row: Overview) -> bool:
-        """It lies in the window as a whole, and no newer attempt hides any of it."""
+        """True if the row lies fully in the window, and no newer attempt hides any of it."""
         return self.lo <= row[self.first] and row[self.last] <= self.hi and self.chunks.whole(row)
 
     def read(self) -> _Piece:
-        """The curve."""
+        """Read the curve."""
         pieces = self._smoothed() if self.smoothing > 0 else self._plain()
         found = _join(_sorted(pieces))
         index = reduce_curve(found.x, found.y, self.width, lo=self.left, hi=self.right)
@@ -121,7 +122,7 @@ class _CurveReader:
         coarse = [
             row for row in self.shown if row["sketch_n"] >= COARSE_FROM and self._fine_enough(row, COARSE_BUCKETS)
         ]
-        taken = {row["seq"] for row in coarse}  # of rows that cover nothing twice, no two begin at one place
+        taken = {row["seq"] for row in coarse}  # unique: rows that do not overlap have different first chunks
         fine = [row for row in self.shown if row["seq"] not in taken and self._fine_enough(row, row["sketch_n"])]
         taken.update(row["seq"] for row in fine)
         times, epochs = self.axis == "wall_time", self.axis == "epoch"
@@ -144,12 +145,12 @@ class _CurveReader:
         return pieces
 
     def _fine_enough(self, row: Overview, buckets: int) -> bool:
-        """The chunk or span lies in the window as a whole, and so many buckets of it are narrower than a pixel."""
+        """True if the row lies fully in the window, and each of its buckets is narrower than a pixel."""
         pixel = (self.right - self.left) / self.width
         return self._inside(row) and buckets > 0 and (row[self.last] - row[self.first]) / buckets <= pixel
 
     def _smoothed(self) -> list[_Piece]:
-        """The average needs every point, but of a piece that is in order only what is shown of it is kept."""
+        """The average needs every point, but only the visible ones of a sorted piece are kept in memory."""
         rows = sorted((row for row in self.rows if row[self.first] <= self.hi), key=lambda r: (r[self.first], r["seq"]))
         apart = all((a[self.last], a["seq"]) <= (b[self.first], b["seq"]) for a, b in itertools.pairwise(rows))
         if apart:
@@ -164,7 +165,7 @@ class _CurveReader:
         return list(self._averaged(Average(self.smoothing), [(x[order], y[order])]))
 
     def _remembered(self, rows: list[Overview]) -> list[Overview]:
-        """The rows of the window, and before it as many as the average remembers."""
+        """The rows of the window, and before it as many as the average still remembers."""
         missing, start = reach(self.smoothing), len(rows)
         while start and missing > 0:
             start -= 1
@@ -189,12 +190,12 @@ class _CurveReader:
         return self._axis(self.chunks.points(rows, times=self.axis == "wall_time", epochs=self.axis == "epoch"))
 
     def _window(self, x: Floats) -> tuple[int, int]:
-        """Where begins and ends of what lies in the window; x never goes back."""
+        """Start and end index of the window in sorted x."""
         a, b = int(np.searchsorted(x, self.lo)), int(np.searchsorted(x, self.hi, side="right"))
         return a, max(a, b)
 
     def _axis(self, points: Points) -> tuple[Floats, Floats]:
-        """Where the points lie on the chosen axis; one without an epoch lies nowhere on that axis."""
+        """The points' coordinates on the chosen axis. Points without an epoch are dropped on the epoch axis."""
         if self.axis == "step":
             return points.steps.astype(np.float64), points.values
         if self.axis == "wall_time":
@@ -206,11 +207,11 @@ class _CurveReader:
 
 
 class _OutOfOrder(Exception):
-    """A piece goes back on the axis, which the rows do not show."""
+    """A piece goes back on the axis, which its row does not tell."""
 
 
 def _sorted(pieces: list[_Piece]) -> list[_Piece]:
-    """By their first x, so that pieces that do not overlap need no sorting of points."""
+    """Sort the pieces by their first x, so that points need no sorting if the pieces do not overlap."""
     return sorted((piece for piece in pieces if len(piece.x)), key=lambda piece: float(piece.x[0]))
 
 

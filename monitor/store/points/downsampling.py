@@ -1,8 +1,8 @@
-"""Downsampling of old runs' curves, on request: fewer points, the same picture.
+"""Downsamples the curves of old runs on request: fewer points, the same picture.
 
-Every chunk keeps what a screen of its share of pixels would show of it: the lowest and the highest point of every
-pixel, the first of a gap, and both ends. So the best value of a series, its extremes and its last value stay, with
-their steps. It cannot be undone, and the run says how many points were left out (`warnings["thinned"]`).
+Every chunk keeps what a screen would show of it, given its share of pixels: the lowest and the highest point of every
+pixel, the first point of a gap, and both ends. So a series keeps its best value, its extremes and its last value, with
+their steps. It cannot be undone. The run shows how many points were removed (`warnings["thinned"]`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from monitor.store.sql.link import Link, Statement
 from monitor.store.sql.schema import CHUNKS, SERIES
 
 LEAST: Final = 500
-"""Points a series that may be asked for, at least; fewer would not draw a curve."""
+"""Fewest points per series that may be requested; fewer would not draw a curve."""
 _A_PIXEL: Final = 4
+"""Points that a pixel keeps: both extremes, a gap and what follows it."""
 
 _STATES: Final = Statement(
     select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == bindparam("run")).order_by(SERIES.c.series)
@@ -50,15 +51,16 @@ _COUNTED: Final = Statement(
 
 
 def thin_run(link: Link, run_id: str, points: int) -> tuple[int, int]:
-    """Thin the series that have more than twice so many points; memory is that of one chunk.
+    """Downsample all series with more than twice `points` points. Memory use is that of one chunk.
 
     Args:
-        points: about how many of each series to keep.
+        points: about how many points of each series to keep.
 
     Returns:
-        Points kept and points left out, of all series and attempts.
+        Points kept and points removed, over all series and attempts.
     """
     compact.merge_all(link, run_id)
+    # The merge comes first because every chunk, however small, keeps the points of at least one pixel.
     kept = left_out = 0
     for values in link.ask(_STATES, {"run": run_id}).all():
         state = SeriesState.from_row(values)
@@ -88,7 +90,7 @@ def _thin_chunk(link: Link, run_id: str, state: SeriesState, at: object, share: 
 
 
 def _count_again(link: Link, run_id: str, state: SeriesState) -> None:
-    """The counts alone: extremes and the last value are as they were, and the sparkline shows the whole run."""
+    """Update only the counts: extremes and the last value are unchanged, and the sparkline still fits."""
     before = state.count
     recount(link, run_id, state)
     state.thinned += before - state.count

@@ -1,4 +1,4 @@
-"""All points of a series: at once into arrays, or batch by batch in memory that does not grow with the series."""
+"""Reads all points of a series: at once as arrays, or in batches with memory that does not grow with the series."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from monitor.store.points import chunks
 from monitor.store.points.chunk_reader import PORTION, ChunkReader, Overview, portions
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
-"""The range of int64; no step lies outside. Whole numbers, which Python compares with floats exactly."""
+"""The range of int64, which all steps lie in. Ints, because Python compares them with floats exactly."""
 
 
 def read_history(
     connection: Connection, run_id: str, key: str, *, lo: float | None, hi: float | None, attempt: int | None
 ) -> Points:
-    """The points of a series with lo <= step <= hi, in the order of their steps, those of equal step as they arrived.
+    """The points of a series with lo <= step <= hi, sorted by step; equal steps in order of arrival.
 
     Args:
-        attempt: the points of this attempt alone, hidden ones too; None for the curve.
+        attempt: only the points of this attempt, hidden ones included; None for the curve.
 
     Raises:
         SeriesNotFound: the run has no such series.
@@ -42,10 +42,10 @@ def stream_history(
     attempt: int | None,
     size: int = PORTION,
 ) -> Iterator[Points]:
-    """The same points in the same order, in batches of 1 to `size` points, all of them with epochs or none.
+    """The same points in the same order, in batches of 1 to `size` points. Either all batches have epochs or none.
 
-    Chunks are taken up by their lowest step; what lies below the lowest step of all that are left is handed out. Memory
-    is that of a few batches, and of the chunks that overlap in step.
+    Chunks are read in order of their lowest step. What lies below the lowest step of all remaining chunks is yielded.
+    So memory holds a few batches, and the chunks that overlap in step.
 
     Raises:
         SeriesNotFound: the run has no such series.
@@ -66,25 +66,25 @@ def stream_history(
 
 
 def within(rows: Sequence[Overview], lo: float | None, hi: float | None) -> list[Overview]:
-    """The rows that have points with lo <= step <= hi, or may have."""
+    """The rows that may have points with lo <= step <= hi."""
     low, high = -math.inf if lo is None else lo, math.inf if hi is None else hi
     return [row for row in rows if row["first_step"] <= high and row["last_step"] >= low]
 
 
 def _of_chunk(reader: ChunkReader, row: Overview, epochs: bool) -> Points:
     points = _in_order(reader.points([row], times=True, epochs=epochs))
-    if epochs and points.epochs is None:  # others have some, and all batches are to have the same columns
+    if epochs and points.epochs is None:  # other chunks have epochs, and all batches must have the same columns
         return Points(points.steps, points.values, points.times, np.full(len(points), np.nan))
     return points
 
 
 def _first(points: Points, step: int) -> int:
-    """Index of the first point at or above a step; a whole number, so that no step is rounded to a float."""
+    """Index of the first point at or above a step. The step is an int, so it is not rounded to a float."""
     return int(np.searchsorted(points.steps, np.int64(step)))
 
 
 def _batches(parts: Sequence[tuple[int, Points]], lo: float | None, hi: float | None, size: int) -> Iterator[Points]:
-    """What the parts hold in the window, sorted, and cut into batches; parts arrived in the order of their numbers."""
+    """The parts' points in the window, sorted and cut into batches. Part numbers give the order of arrival."""
     found = [points for _, points in sorted(parts, key=lambda part: part[0]) if len(points)]
     if not found:
         return

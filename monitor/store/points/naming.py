@@ -1,4 +1,4 @@
-"""The names of a run's series, read together whenever there is a new one."""
+"""Assigns roles to a run's series. All names are read together whenever a new one appears."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from monitor.store.sql.link import Link, Row, Statement
 from monitor.store.sql.schema import SERIES
 
 JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GOAL, Role.GRAD_NORM, Role.LR)
-"""Roles that the engine judges by one series each."""
+"""Roles that the engine judges, by one series each."""
 SUMMARISED: Final = (Role.TRAIN, Role.VAL, Role.GOAL)
-"""Roles whose last and best values stand in the run's row."""
+"""Roles whose last and best values are columns of the run's row."""
 
 _NAMES: Final = Statement(
     select(SERIES.c.series, SERIES.c.key, SERIES.c.role, SERIES.c.judged)
@@ -41,10 +41,10 @@ def number(
 
     Args:
         fresh: the new series, in the order in which they appeared.
-        known: the series of the batch that are stored; the new ones are added.
+        known: the stored series of the batch; the new ones are added.
 
     Returns:
-        The reading, and whether series that were there before have other roles by it.
+        The reading, and whether it changed the roles of existing series.
     """
     before = link.ask(_NAMES, {"run": run_id}).all()
     reading = read([*(str(row["key"]) for row in before), *fresh], said)
@@ -57,14 +57,14 @@ def number(
 
 
 def reread(link: Link, run_id: str, said: Said) -> tuple[Reading, bool]:
-    """Read the names of the stored series again, because the user says something else of them."""
+    """Read the names of the stored series again, because the user says something new about them."""
     before = link.ask(_NAMES, {"run": run_id}).all()
     reading = read([str(row["key"]) for row in before], said)
     return reading, _move(link, run_id, before, {}, reading)
 
 
 def _move(link: Link, run_id: str, before: Sequence[Row], known: Mapping[str, SeriesState], reading: Reading) -> bool:
-    """Give stored series the roles that they have by a reading; whether any of them had another."""
+    """Give stored series their roles according to a reading. Returns whether any role changed."""
     changed = []
     for row in before:
         key = str(row["key"])
@@ -88,8 +88,8 @@ def summary_of(role: Role, row: Mapping[str, object] | None, *, rises: bool = Fa
     """The columns of the run's row that summarise a judged series.
 
     Args:
-        row: the summary of the series; None where none has the role any more.
-        rises: the best value is the highest.
+        row: the summary of the series; None if no series has the role any more.
+        rises: True if the best value is the highest.
     """
     known, best = row or {}, "max" if rises else "min"
     values = (known.get("last"), known.get(best), known.get(f"{best}_step"))
@@ -97,7 +97,7 @@ def summary_of(role: Role, row: Mapping[str, object] | None, *, rises: bool = Fa
 
 
 def summaries(link: Link, run_id: str, *, rises: bool) -> dict[str, object]:
-    """`summary_of` for all roles, by the series that are judged now."""
+    """`summary_of` for all roles, from the series that are now judged."""
     found = {str(row["role"]): row for row in link.ask(_SUMMARIES, {"run": run_id}).all()}
     columns: dict[str, object] = {}
     for role in SUMMARISED:

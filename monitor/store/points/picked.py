@@ -1,4 +1,4 @@
-"""Some points of a long curve by their place in it, without building the arrays of all others."""
+"""Reads selected points of a long curve by index, without building arrays of all others."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Pick = Callable[[int], NDArray[np.intp]]
 def read_picked(
     connection: Connection, run_id: str, key: str, pick: Pick, *, lo: int | None, hi: int | None
 ) -> Points | None:
-    """Read those points of a curve with lo <= step <= hi that are wanted, without their epochs.
+    """Read the selected points of a curve with lo <= step <= hi, without their epochs.
 
-    Each chunk is unpacked into the same small arrays, which stay in the processor's cache.
+    All chunks are unpacked into the same small arrays, which stay in the CPU cache.
 
     Args:
-        pick: says which of n >= 1 points are wanted; their places in ascending order.
+        pick: returns which of n >= 1 points are wanted, as ascending indices.
 
     Returns:
-        None where steps repeat or go back, so that the order of the points depends on more than their steps.
+        None if steps repeat or go back: the order of the points then depends on more than their steps.
 
     Raises:
         SeriesNotFound: the run has no such series.
@@ -56,14 +56,14 @@ def read_picked(
 
 
 def _rising(reader: ChunkReader, rows: Sequence[Overview]) -> bool:
-    """True where each chunk lies behind the one before, and shows all of its points."""
+    """True if each chunk lies after the one before, and all its points are visible."""
     return all(row["ordered"] and reader.whole(row) for row in rows) and all(
         before["last_step"] < row["first_step"] for before, row in itertools.pairwise(rows)
     )
 
 
 class _Borders:
-    """Where a window begins and ends among the points of the chunks that it touches."""
+    """Where a window begins and ends among the points of the chunks that it overlaps."""
 
     def __init__(self, reader: ChunkReader, rows: Sequence[Overview], lo: int | None, hi: int | None) -> None:
         first, last = rows[0], rows[-1]
@@ -77,11 +77,11 @@ class _Borders:
 
 
 def _of_chunk(row: chunks.Row, index: NDArray[np.intp], room: NDArray[np.int64]) -> Points | None:
-    """Points of one chunk; None where a step comes twice.
+    """Selected points of one chunk; None if a step repeats.
 
     Args:
-        index: which points.
-        room: overwritten; as long as the chunk.
+        index: indices of the wanted points.
+        room: scratch array, overwritten; as long as the chunk.
     """
     packed = chunks.packed(row["steps"])
     line = codec.line_of(packed)

@@ -1,4 +1,4 @@
-"""Where steps stand on another axis: the epoch or the time of the point that a series has there."""
+"""Translates steps to another axis: the epoch or the time of the point that a series has at a step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from monitor.store.sql.schema import RUNS
 def read_positions(
     connection: Connection, run_id: str, keys: Sequence[str], steps: Sequence[int], *, x: str
 ) -> tuple[float | None, ...]:
-    """The x of each step, from the first of the series that has a point there; see `Store.positions`."""
+    """The x of each step, from the first series that has a point there; see `Store.positions`."""
     if x not in X_AXES:
         raise WireError("x", f"must be one of {', '.join(X_AXES)}, got {x!r}")
     origin = 0
@@ -33,7 +33,7 @@ def read_positions(
 
 
 def _of_series(reader: ChunkReader, steps: list[int], x: str, origin: int) -> dict[int, float]:
-    """The x of those steps at which a series has a point; of several points of one step the first that arrived."""
+    """The x of the steps at which a series has a point. If it has several, the first to arrive counts."""
     rows = [row for row in reader.rows if _any_within(steps, row["first_step"], row["last_step"])]
     first: dict[int, float] = {}
     for some in portions(rows):

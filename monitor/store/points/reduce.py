@@ -1,4 +1,4 @@
-"""Curves reduced to what a screen shows. Pure functions of arrays."""
+"""Reduces curves to what a screen shows. Pure functions of arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from monitor.store.points.chunks import ascending, gap_starts
 
 _MANY = 200
-"""Points a pixel from which a call a pixel is faster than work on all of them."""
+"""Points per pixel above which one call per pixel is faster than working on all of them at once."""
 
 
 def reduce_curve(
@@ -23,19 +23,19 @@ def reduce_curve(
     hi: float = math.inf,
     again: bool = False,
 ) -> NDArray[np.intp]:
-    """Which points a screen needs: of every pixel the lowest, the highest and the first of a gap, and both ends.
+    """Select the points a screen needs: the extremes and the first gap of every pixel, and both ends.
 
     Args:
-        x: float64 (n,), never going back, within lo and hi.
+        x: float64 (n,), ascending, within lo and hi.
         y: float64 (n,), with NaN and infinities.
         width: pixels, >= 1.
         lo: where the screen begins; infinite: at the first point.
         hi: where it ends; infinite: at the last point.
-        again: the chosen points will be reduced once more, together with others; the one after a gap is kept too, so
-            that two gaps do not look like one.
+        again: True if the result will be reduced once more together with other points. The point after a gap is then
+            kept too, so that two gaps do not merge into one.
 
     Returns:
-        Indices in ascending order, at most about 4 a pixel; all of them where n is within 2 a pixel.
+        Ascending indices, at most about 4 per pixel; all of them if n is at most 2 per pixel.
     """
     n = len(x)
     if n <= 2 * width:
@@ -60,14 +60,14 @@ def reduce_curve(
 
 
 def _borders(left: float, right: float, width: int) -> NDArray[np.float64]:
-    """Where one pixel ends and the next begins, (width - 1,)."""
+    """The borders between pixels, (width - 1,)."""
     return np.linspace(left, right, width + 1, dtype=np.float64)[1:-1]
 
 
 def _extremes(x: NDArray[np.float64], y: NDArray[np.float64], borders: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The lowest and the highest point of every pixel, the first of equals."""
+    """Indices of the lowest and the highest point of every pixel; the first of equals."""
     starts = np.concatenate([[0], np.searchsorted(x, borders)])
-    starts = starts[np.append(starts[1:] > starts[:-1], starts[-1] < len(x))]  # of pixels that hold a point
+    starts = starts[np.append(starts[1:] > starts[:-1], starts[-1] < len(x))]  # drop empty pixels
     if len(y) < _MANY * len(starts):
         lengths = np.diff(starts, append=len(y))
         low, high = (

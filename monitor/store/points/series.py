@@ -1,7 +1,7 @@
-"""The summary of a series, kept up to date with every write: count, extremes, last value, sparkline.
+"""The summary of a series, updated with every write: count, extremes, last value, sparkline.
 
-It speaks of the curve, the points that no newer attempt hides; it is updated from each new chunk's summary, and counted
-anew from all chunks' summaries where an attempt begins to hide points.
+It describes the curve, that is the points that no newer attempt hides. Each new chunk's summary is added to it. When an
+attempt starts to hide points, it is recounted from the summaries of all chunks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.roles import Role
 from monitor.store.points.chunks import Summary
 
 SPARKLINE: Final = 64
-"""Values of the stored sparkline, at most."""
+"""Most values in a stored sparkline."""
 
 _SPARK_HEAD: Final = struct.Struct("<I")
 
@@ -70,14 +70,14 @@ class SeriesState:
         return SeriesInfo(role=Role(self.role), **{name: getattr(self, name) for name in names})
 
     def clear(self) -> None:
-        """Forget what was counted, to count again from the chunks."""
+        """Reset the counts, to count again from the chunks."""
         self.count = self.nan_count = self.inf_count = 0
         self.first_step = self.last_step = self.last_finite_step = self.last_time_ms = None
         self.last = self.min = self.max = None
         self.min_step = self.max_step = None
 
     def add(self, s: Summary) -> None:
-        """Count a chunk's points in; of equal extremes the first that arrived stays, of equal steps the last."""
+        """Add a chunk's points. The first of equal extremes stays; of equal steps the last value wins."""
         self.count += s.n
         self.nan_count += s.nan
         self.inf_count += s.inf
@@ -94,7 +94,7 @@ class SeriesState:
             self.last, self.last_finite_step = s.last, s.last_finite_step
 
     def count_late(self, points: Points, ordered: bool) -> int:
-        """How many of the points lie before a step already seen; call before `add`."""
+        """Count the points whose step is below one already seen. Call it before `add`."""
         steps = points.steps
         if ordered:
             found = 0 if self.last_step is None else int(np.searchsorted(steps, self.last_step))
@@ -107,13 +107,16 @@ class SeriesState:
         return found
 
     def sample(self, points: Points) -> None:
-        """Feed the sparkline every stride-th point of the curve, the stride doubling when it is full; before `add`."""
+        """Add every stride-th point of the curve to the sparkline. The stride doubles when it is full.
+
+        Call it before `add`.
+        """
         stride, steps, values = _unpack(self.sparkline)
         start = -self.count % stride
         if start >= len(points):
             return
         steps = np.concatenate([steps, points.steps[start::stride]])
-        # What no float32 holds becomes infinite, and is not drawn; a signalling NaN becomes a quiet one.
+        # What float32 cannot hold becomes infinite, and is not drawn; a signalling NaN becomes a quiet one.
         with np.errstate(over="ignore", invalid="ignore"):
             values = np.concatenate([values, points.values[start::stride].astype(np.float32)])
         while len(steps) > SPARKLINE:
@@ -121,7 +124,7 @@ class SeriesState:
         self.sparkline = _SPARK_HEAD.pack(stride) + steps.tobytes() + values.tobytes()
 
     def cut_sparkline(self, step: int) -> None:
-        """Drop what lies at or above a step."""
+        """Drop the values at or above a step."""
         stride, steps, values = _unpack(self.sparkline)
         keep = steps < step
         self.sparkline = _SPARK_HEAD.pack(stride) + steps[keep].tobytes() + values[keep].tobytes()
@@ -133,14 +136,14 @@ NAMES: Final = tuple(f.name for f in fields(SeriesState))
 def sparklines_of(
     stored: Mapping[str, tuple[bytes, float | None, int | None]], width: int
 ) -> dict[str, tuple[float, ...]]:
-    """The stored sparklines of one run on one axis: values at steps that are as far from each other as the next.
+    """The stored sparklines of one run on a common axis: values at evenly spaced steps.
 
-    The first value stands at the first step of all of them and the last one at the last, so that a validation that
-    began late lies where it was. Where a series has not begun, or has ended, its value is NaN.
+    The first value is at the first step of all of them and the last at the last, so a validation that began late
+    appears late. Before a series begins and after it ends, its values are NaN.
 
     Args:
-        stored: by role, what `SeriesState.sample` keeps, and the series' last finite value with its step.
-        width: values, >= 2.
+        stored: role -> what `SeriesState.sample` stored, and the series' last finite value with its step.
+        width: number of values, >= 2.
     """
     curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for role, (data, last, last_step) in stored.items():
@@ -162,7 +165,7 @@ def sparklines_of(
 
 
 def _placed(places: np.ndarray, values: np.ndarray, width: int) -> tuple[float, ...]:
-    """Values at whole places: the last one that lies nearest, between them on a straight line, beyond them NaN."""
+    """Values at whole positions: the last of the nearest ones, interpolated between them, NaN beyond."""
     if not len(values):
         return ()
     found = np.full(width, np.nan)

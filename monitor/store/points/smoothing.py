@@ -1,8 +1,8 @@
-"""Exponential moving averages over a series that comes in pieces, read at the points that are shown.
+"""Exponential moving averages over a series that arrives in pieces, evaluated only at the points shown.
 
-An average with weight w that has seen the sum S = sum of w^age * y is carried over n further points by
-S' = w^n * S + (their own sum). So a piece needs no average at every point: one product of its values, 64 a row, with
-the weights gives the sums at the rows' ends, and a shown point adds what lies between its row's beginning and itself.
+With weight w, an average that has seen the sum S = sum of w^age * y is carried over n further points by S' = w^n * S +
+(their own sum). So the average is not needed at every point. One matrix product (rows of 64 values times the weights)
+gives the sums at the ends of the rows; a shown point adds what lies between the start of its row and itself.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ROW = 64
+"""Values per row of the matrix product."""
 _AT_ONCE = 16_384
+"""Shown points that are evaluated together; each takes a row of memory."""
 
 
 class Average:
-    """An exponential moving average without the pull towards zero at the start.
+    """A debiased exponential moving average: it is not pulled towards zero at the start.
 
-    Values that are not finite are left out: the average there is the one before them, as if they had not been logged.
+    Values that are not finite are skipped, as if they had not been logged.
 
     Args:
-        weight: of the past, in [0, 1); 0 gives the values themselves.
+        weight: of the past, in [0, 1); 0 returns the values themselves.
 
     Source:
         Debiasing as in Adam (Kingma and Ba, 2015, section 3).
@@ -37,10 +39,10 @@ class Average:
         self._count = 0  # finite values seen
 
     def extend(self, y: NDArray[np.float64], at: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Go on over a piece, and say what the average is at some of its points.
+        """Continue over a piece, and return the average at some of its points.
 
         Args:
-            y: float64 (n,), the piece that follows what was given before.
+            y: float64 (n,), the next piece.
             at: (m,), indices into y.
 
         Returns:
@@ -48,7 +50,7 @@ class Average:
         """
         good = np.isfinite(y)
         if not good.all():
-            at = np.cumsum(good)[at] - 1  # the finite value at or before; -1: none in this piece
+            at = np.cumsum(good)[at] - 1  # the last finite value up to here; -1: none in this piece
             y = y[good]
         return self._over_finite(y, at)
 
@@ -79,16 +81,17 @@ class Average:
 
 
 def reach(weight: float) -> int:
-    """How many finite values back an average remembers: the ones before change no bit of it.
+    """How many finite values back an average remembers. Earlier ones do not change a single bit of it.
 
     >>> reach(0.0), reach(0.9)
     (1, 380)
     """
+    # weight**n = e**-40, about 4e-18: below the precision of a float64.
     return 1 if weight == 0 else math.ceil(-40 / math.log(weight))
 
 
 def _accumulate(sums: NDArray[np.float64], weight: float) -> None:
-    """s[i] += weight * s[i - 1], in place, in doubling strides: log n steps, and none that is too small to count."""
+    """s[i] += weight * s[i - 1], in place. Doubles the stride: log n steps, and none whose factor is negligible."""
     stride, factor = 1, weight
     while stride < len(sums) and factor > 1e-300:
         sums[stride:] += factor * sums[:-stride]

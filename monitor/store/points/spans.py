@@ -1,13 +1,13 @@
-"""Sketches of many chunks at once, so that a curve costs what a screen shows however long its series is.
+"""Sketches of many chunks at once. A curve then costs only what a screen shows, however long its series is.
 
-Sixteen neighbours among a series' chunks make a span of level 1, sixteen spans of a level one of the next. A span says
-where it lies and carries a sketch like a chunk's, of up to 2,048 buckets, made from the sketches of what it covers. At
-each level the spans cover the series from its first chunk on, without a gap, so that a reader takes the highest level
-first and what that does not cover from the one below.
+Sixteen neighbouring chunks of a series make a span of level 1, sixteen spans of a level one of the next. A span has a
+range and a sketch like a chunk's, of up to 2,048 buckets, made from the sketches of what it covers. At each level the
+spans cover the series from its first chunk on without gaps, so a reader takes the highest level first, and the rest
+from the level below.
 
-Only chunks that will not be merged any more are covered. One whose steps go back, or that another attempt follows,
-leaves its span without a sketch: a reader looks below it. If chunks are merged or downsampled later, the spans of
-their series are made anew.
+Only chunks that will not be merged any more are covered. If steps go back in a chunk, or another attempt follows it,
+its span has no sketch, and a reader looks below it. If chunks are merged or downsampled later, the spans of their
+series are rebuilt.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from monitor.store.sql.link import Link, Row, Statement
 from monitor.store.sql.schema import CHUNKS, SPANS
 
 FAN: Final = 16
-"""Chunks, or spans, that one span covers."""
+"""Chunks or spans that one span covers."""
 
 _PLACED: Final = ("seq", "attempt", "n", "ordered", "sketch_n", "first_step", "last_step", "first_time", "last_time")
 _SERIES: Final = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
@@ -61,7 +61,7 @@ _FORGET: Final = Statement(SPANS.delete().where(*_OF))
 
 
 def extend(link: Link, run_id: str, series: object) -> None:
-    """Cover a series' chunks as far as they fill spans; none of them may be merged any more."""
+    """Cover a series' chunks by spans, as far as they fill them. None of the chunks may be merged any more."""
     place: dict[str, object] = {"run": run_id, "series": series}
     ends = {row["level"]: row["last_seq"] for row in link.ask(_ENDS, place).all()}
     level = 0
@@ -79,12 +79,12 @@ def extend(link: Link, run_id: str, series: object) -> None:
 
 
 def forget(link: Link, run_id: str, series: object) -> None:
-    """Drop the spans of a series whose chunks have changed."""
+    """Delete the spans of a series whose chunks have changed."""
     link.tell(_FORGET, {"run": run_id, "series": series})
 
 
 def _span(link: Link, place: Row, level: int, covered: Sequence[dict[str, Any]]) -> dict[str, object]:
-    """The row of a span over its neighbours of a level, without its place."""
+    """The row of a span over neighbours of one level, without its key."""
     last = covered[-1]
     epochs = [row[name] for row in covered for name in ("first_epoch", "last_epoch") if row[name] is not None]
     ordered = all(row["ordered"] for row in covered) and all(
@@ -113,7 +113,7 @@ def _span(link: Link, place: Row, level: int, covered: Sequence[dict[str, Any]])
 
 
 def _shown(link: Link, place: Row, level: int, covered: Sequence[dict[str, Any]]) -> list[Points]:
-    """What the sketches show of each of the neighbours; of a chunk too short for a sketch, all its points."""
+    """The points that the sketch of each neighbour shows; all points of a chunk too short for a sketch."""
     where = {**place, "low": covered[0]["seq"], "high": covered[-1]["seq"]}
     answer = link.ask(_SPAN_SKETCHES, {**where, "at_level": level}) if level else link.ask(_CHUNK_SKETCHES, where)
     found: dict[object, Any] = {row["seq"]: row["sketch"] for row in answer.all()}
@@ -128,10 +128,10 @@ def _shown(link: Link, place: Row, level: int, covered: Sequence[dict[str, Any]]
 
 
 def _sketch(shown: Sequence[Points], lengths: Sequence[int]) -> tuple[int, bytes]:
-    """One sketch of neighbours, which each get buckets by the number of points that they stand for.
+    """One sketch of several neighbours. Each gets buckets in proportion to the number of points that it stands for.
 
     Args:
-        shown: the points of each one's sketch.
+        shown: the points of each neighbour's sketch.
         lengths: how many points each has, shown or not.
     """
     epochs = None

@@ -1,1 +1,1 @@
-"""Runs as rows: the run list and its query language, findings, the outbox, export and retention."""
+"""Runs as rows: the run list and its query language, findings, alerts and the outbox, the mirror, retention."""

@@ -32,10 +32,11 @@ _COLUMNS: Final = [
 ]
 _FIRING: Final = ALERTS.c.state == "firing"
 _AT_ONCE: Final = 500
+"""Most runs that one statement names."""
 
 
 def page(connection: Connection, wanted: AlertQuery, now_ms: int, within: str | None = None) -> AlertPage:
-    """One page of alerts of runs that are not deleted, with how many there are of each state."""
+    """One page of alerts of runs that are not deleted, with the number of alerts per state."""
     covering = _covering(connection, now_ms)
     state = _state(covering)
     chosen = _filtered(select(*_COLUMNS), wanted, within)
@@ -56,10 +57,10 @@ def page(connection: Connection, wanted: AlertQuery, now_ms: int, within: str | 
 
 
 def find(connection: Connection, alert_id: str, now_ms: int, within: str | None = None) -> AlertInfo:
-    """One alert by its id, or a start of it that no other has.
+    """One alert by its id or a unique prefix of it.
 
     Raises:
-        AlertNotFound: there is none, or several.
+        AlertNotFound: no alert matches, or several do.
     """
     query = _listed(select(*_COLUMNS)).where(ALERTS.c.alert_id.startswith(alert_id, autoescape=True)).limit(2)
     if within is not None:
@@ -71,7 +72,7 @@ def find(connection: Connection, alert_id: str, now_ms: int, within: str | None 
 
 
 def standing(connection: Connection, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
-    """All alerts of some runs that ever fired; deleted runs among them."""
+    """All alerts of some runs that ever fired, including those of deleted runs."""
     wanted, found = sorted(run_ids), list[AlertInfo]()
     query = select(*_COLUMNS).join(RUNS, RUNS.c.run_id == ALERTS.c.run_id).where(ALERTS.c.state != "pending")
     for i in range(0, len(wanted), _AT_ONCE):
@@ -81,7 +82,7 @@ def standing(connection: Connection, run_ids: Collection[str]) -> tuple[AlertInf
 
 
 def of_runs(connection: Connection, run_ids: Collection[str], now_ms: int) -> dict[str, tuple[AlertInfo, ...]]:
-    """By run, its alerts that ever fired, with the silences in force; those that changed last first."""
+    """Run id -> its alerts that ever fired, with the silences in force, most recently changed first."""
     wanted, covering, found = sorted(run_ids), _covering(connection, now_ms), dict[str, list[AlertInfo]]()
     query = _listed(select(*_COLUMNS)).where(ALERTS.c.count > 0)
     query = query.order_by(ALERTS.c.changed_ms.desc(), ALERTS.c.alert_id)
@@ -94,7 +95,7 @@ def of_runs(connection: Connection, run_ids: Collection[str], now_ms: int) -> di
 def unanswered(
     connection: Connection, before_ms: int, severities: Collection[Severity], now_ms: int
 ) -> tuple[AlertInfo, ...]:
-    """What fires without an answer, and was last put into the outbox before a time; silenced ones among them."""
+    """Alerts that fire unanswered and were last sent before a time, including silenced ones."""
     long_ago = or_(ALERTS.c.told_ms < before_ms, ALERTS.c.told_ms > now_ms + DIFFER_MS)
     query = _listed(select(*_COLUMNS)).where(_FIRING, ALERTS.c.acked_ms.is_(None), long_ago)
     query = query.where(ALERTS.c.severity.in_([str(each) for each in severities]))
@@ -104,7 +105,7 @@ def unanswered(
 
 
 def over(connection: Connection, before_ms: int) -> tuple[tuple[AlertInfo, str], ...]:
-    """Alerts that still fire, though their run is over or deleted, or nobody answered since a time; with why."""
+    """Alerts that still fire although their run is over, or nobody answered since a time; with the reason."""
     ended = RUNS.c.status.not_in(LIVE)
     why = case(
         (RUNS.c.deleted_ms.is_not(None), RUN_DELETED),
@@ -118,7 +119,7 @@ def over(connection: Connection, before_ms: int) -> tuple[tuple[AlertInfo, str],
 
 
 def marks(connection: Connection, project: str | None) -> dict[str, dict[str, int]]:
-    """By rule, how many alerts were marked as what."""
+    """Rule -> mark -> number of alerts."""
     query = _listed(select(ALERTS.c.rule, ALERTS.c.mark, func.count().label("n"))).where(ALERTS.c.mark.is_not(None))
     if project is not None:
         query = query.where(RUNS.c.project == project)
@@ -129,7 +130,7 @@ def marks(connection: Connection, project: str | None) -> dict[str, dict[str, in
 
 
 def silences(connection: Connection, now_ms: int | None = None) -> tuple[Silence, ...]:
-    """The silences, those that end last first; only those in force where a time is given."""
+    """The silences, those that end last first. With a time, only those then in force."""
     query = select(SILENCES).order_by(SILENCES.c.until_ms.desc(), SILENCES.c.id)
     if now_ms is not None:
         query = query.where(SILENCES.c.until_ms > now_ms, SILENCES.c.ended_ms.is_(None))
@@ -137,17 +138,17 @@ def silences(connection: Connection, now_ms: int | None = None) -> tuple[Silence
 
 
 def add_silence(connection: Connection, silence: Silence) -> None:
-    """Take up a silence."""
+    """Store a silence."""
     connection.execute(SILENCES.insert(), silence.to_dict())
 
 
 def end_silence(
     connection: Connection, silence_id: str, now_ms: int, within: str | None = None
 ) -> tuple[Silence, bool]:
-    """End a silence now; the silence, and whether it was in force.
+    """End a silence now. Returns it, and whether it was in force.
 
     Raises:
-        AlertNotFound: there is no such silence, or it is not one of the project `within` alone.
+        AlertNotFound: there is no such silence, or it is not for exactly the project `within`.
     """
     mine = SILENCES.c.id == silence_id
     if within is not None:
@@ -161,7 +162,7 @@ def end_silence(
 
 
 def literal(pattern: str | None) -> str | None:
-    """The only text that a glob matches; None where it may match several.
+    """The only text that a glob matches; None if it may match several.
 
     >>> literal("vision"), literal("a[[]b"), literal("vision*"), literal(None)
     ('vision', 'a[b', None, None)
@@ -171,7 +172,7 @@ def literal(pattern: str | None) -> str | None:
 
 
 def _covering(connection: Connection, now_ms: int) -> dict[str, Silence]:
-    """By the id of a firing alert, the silence that covers it the longest."""
+    """Id of a firing alert -> the silence that covers it the longest."""
     active = silences(connection, now_ms)
     if not active:
         return {}

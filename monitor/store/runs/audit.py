@@ -14,11 +14,11 @@ from monitor.store.sql.schema import AUDIT
 def record(
     connection: Connection, action: str, target: str, by: Caller, now_ms: int, *, project: str | None, detail: str = ""
 ) -> None:
-    """Write down, in the transaction of the change itself, who changed something that belongs to no run.
+    """Record who changed something that belongs to no run, in the transaction of the change.
 
     Args:
         connection: in the transaction.
-        action: such as "silence.create"; 32 characters at most.
+        action: such as "silence.create"; at most 32 characters.
         target: the id or the name of what was changed.
         by: who did it.
         now_ms: milliseconds since the epoch.
@@ -32,6 +32,6 @@ def record(
 
 
 def audit_row(entry: AuditEntry) -> dict[str, object]:
-    """An entry as its row; the id grows with time, whoever writes it."""
+    """An entry as its row. The id grows with time across all processes."""
     row = {**entry.to_dict(), "id": f"{time.time_ns():016x}{secrets.token_hex(4)}"}
     return row | {"who": entry.who[:250], "target": entry.target[:250], "address": entry.address[:64]}

@@ -1,4 +1,4 @@
-"""What a person changes of a run: its name, its note and its tags, within the bounds of a run."""
+"""Edits that a person makes to a run: its name, note and tags, within the limits of a run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from monitor.store.transaction import Transaction
 
 MAX_NOTE: Final = MAX_TEXT
-"""Characters of a note."""
+"""Most characters in a note."""
 
 
 def checked(edit: RunEdit) -> RunEdit:
-    """The edit as it can be stored. Unlike what a training logs, what a person writes is refused, not cut.
+    """Validate an edit. Unlike logged data, which is cut, a person's input is refused.
 
     Raises:
-        WireError: a text is empty where it must not be, or too long; the message names it.
+        WireError: a text is too long, or empty where it must not be; the message names it.
     """
     name = None if edit.name is None else _text("name", edit.name.strip(), MAX_NAME)
     if name == "":
@@ -36,10 +36,10 @@ def checked(edit: RunEdit) -> RunEdit:
 
 
 def apply(tx: Transaction, edit: RunEdit) -> None:
-    """Make the changes of a `checked` edit.
+    """Apply a `checked` edit.
 
     Raises:
-        WireError: the run would have more tags than a run may have.
+        WireError: the run would exceed its number of tags.
     """
     if edit.name is not None:
         tx.set(name=edit.name)

@@ -1,4 +1,4 @@
-"""Which runs are old enough to be deleted, downsampled, or, once deleted, purged; `purge` removes permanently."""
+"""Which runs are old enough to be deleted, downsampled or purged. `purge` removes them permanently."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from monitor.store.sql.schema import RUNS, SERIES
 
 
 def retired(connection: Connection, project: str | None, before_ms: int, limit: int) -> tuple[str, ...]:
-    """Runs that ended before a time and are not deleted yet, the oldest first.
+    """Runs that ended before a time and are not deleted yet, oldest first.
 
     Args:
-        project: of this project alone; None for all.
+        project: only this project; None for all.
         before_ms: milliseconds since the epoch.
     """
     query = (
@@ -27,7 +27,7 @@ def retired(connection: Connection, project: str | None, before_ms: int, limit: 
 
 
 def thinnable(connection: Connection, project: str | None, before_ms: int, points: int) -> tuple[str, ...]:
-    """Runs that ended before a time and have a series of more than twice so many points, the oldest first."""
+    """Runs that ended before a time and have a series with more than twice `points` points, oldest first."""
     long = exists().where(SERIES.c.run_id == RUNS.c.run_id, SERIES.c.count > 2 * points)
     query = (
         select(RUNS.c.run_id)
@@ -40,12 +40,12 @@ def thinnable(connection: Connection, project: str | None, before_ms: int, point
 
 
 def purgeable(connection: Connection, before_ms: int, limit: int) -> tuple[str, ...]:
-    """Runs that were deleted before a time, the oldest first."""
+    """Runs that were deleted before a time, oldest first."""
     query = select(RUNS.c.run_id).where(RUNS.c.deleted_ms < before_ms).order_by(RUNS.c.deleted_ms).limit(limit)
     return tuple(connection.execute(query).scalars())
 
 
 def purge(connection: Connection, run_id: str, before_ms: int) -> bool:
-    """Delete a run with all of its rows, unless it was restored meanwhile."""
+    """Permanently delete a run with all its rows, unless it was restored in the meantime."""
     where = (RUNS.c.run_id == run_id, RUNS.c.deleted_ms < before_ms)
     return connection.execute(RUNS.delete().where(*where)).rowcount == 1

@@ -1,4 +1,4 @@
-"""What the economics of many runs rest on, in a few statements whatever their number."""
+"""What the economics of many runs are computed from. The number of statements does not depend on the number of runs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _STORED = RUNS.c.deleted_ms.is_(None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Of one run, what its list row does not say.
+    """Facts about one run that its list row does not contain.
 
     Attributes:
         begun_ms: when its attempt began.
         first_step: the attempt's first step; None before its first judged point.
-        gpus: names of the cards of its machine.
-        bests: the best value by role: goal, val, train; of the curve as it stands.
-        goal_rises: whether the goal rises when things go well.
+        gpus: names of its machine's cards.
+        bests: role (goal, val, train) -> best value of the current curve.
+        goal_rises: True if the goal should rise.
     """
 
     begun_ms: int
@@ -36,7 +36,7 @@ class Facts:
 
 
 def facts(connection: Connection, run_ids: Sequence[str]) -> dict[str, Facts]:
-    """The facts of runs, by id; deleted runs too."""
+    """Facts about runs by id, including deleted ones."""
     columns = (RUNS.c.run_id, RUNS.c.created_ms, RUNS.c.attempt, RUNS.c.capture, RUNS.c.goal_rises, *_BESTS.values())
     found: dict[str, dict[str, Any]] = {}
     for row in connection.execute(select(*columns).where(RUNS.c.run_id.in_(run_ids))).mappings():
@@ -78,7 +78,7 @@ def _gpus(capture: object) -> tuple[str, ...]:
 
 
 def checkpoints(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[Checkpoint, ...]]:
-    """By run, the files that its loop saved, in the order in which it said so."""
+    """Run id -> the checkpoints that its loop saved, in the order reported."""
     columns = (CHECKPOINTS.c.run_id, CHECKPOINTS.c.step, CHECKPOINTS.c.path, CHECKPOINTS.c.time_ms)
     query = select(*columns).where(CHECKPOINTS.c.run_id.in_(run_ids)).order_by(CHECKPOINTS.c.run_id, CHECKPOINTS.c.id)
     found: dict[str, list[Checkpoint]] = {run_id: [] for run_id in run_ids}
@@ -88,19 +88,19 @@ def checkpoints(connection: Connection, run_ids: Sequence[str]) -> dict[str, tup
 
 
 def of_ids(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunInfo]:
-    """Runs by their ids; those that were deleted too."""
+    """Runs by id, including deleted ones."""
     query = select(*rows.INFO_COLUMNS).where(RUNS.c.run_id.in_(run_ids))
     return {row["run_id"]: rows.run_info(row) for row in connection.execute(query).mappings()}
 
 
 def versions(connection: Connection, run_ids: Sequence[str]) -> dict[str, int]:
-    """The versions of runs, by id: one more with every change that a reader can see."""
+    """The versions of runs by id. A version grows with every change that a reader can see."""
     query = select(RUNS.c.run_id, RUNS.c.version).where(RUNS.c.run_id.in_(run_ids), _STORED)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def troubled(connection: Connection, project: str | None, most: int) -> tuple[RunInfo, ...]:
-    """Open runs that something is to be said of: their status, an advice, or a finding that fires; the newest first."""
+    """Open runs that need attention because of their status, advice, or a firing finding, newest first."""
     serious = exists().where(
         FINDINGS.c.run_id == RUNS.c.run_id,
         FINDINGS.c.state == "firing",
@@ -115,13 +115,13 @@ def troubled(connection: Connection, project: str | None, most: int) -> tuple[Ru
 
 
 def statuses(connection: Connection, project: str | None) -> dict[str, int]:
-    """How many runs there are of each status that is open."""
+    """The number of runs in each open status."""
     where = [_STORED, RUNS.c.status.in_(LIVE), *([] if project is None else [RUNS.c.project == project])]
     query = select(RUNS.c.status, func.count()).where(and_(*where)).group_by(RUNS.c.status)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def ended_since(connection: Connection, project: str | None, since_ms: int) -> int:
-    """How many runs have ended since a time."""
+    """The number of runs that ended since a time."""
     where = [_STORED, RUNS.c.finished_ms >= since_ms, *([] if project is None else [RUNS.c.project == project])]
     return int(connection.execute(select(func.count()).select_from(RUNS).where(and_(*where))).scalar_one())

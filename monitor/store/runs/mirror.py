@@ -1,7 +1,7 @@
-"""What a mirror has of each run, and what it has not got yet.
+"""How far a mirror is with each run, and what it still lacks.
 
-A series is mirrored in the order in which its points arrived. How many are there is all that must be remembered:
-merging chunks changes neither their order nor their number. Thinning does, and starts the count again.
+A series is mirrored in the order in which its points arrived, so a count is all that must be remembered: merging chunks
+changes neither order nor number. Downsampling does, and restarts the count.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _DONE: Final = EXPORTED_POINTS.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """Points of one series that a mirror has not got yet, in the order in which they arrived.
+    """Points of one series that a mirror still lacks, in order of arrival.
 
     Attributes:
         key: the series' name.
         points: without those that a newer attempt hides.
-        upto: int64 (n,), how far the mirror is with the series once it has the point; to be handed to `note`.
-        end: how far it is once it has them all, with the hidden ones behind the last.
+        upto: int64 (n,), the mirror's count once it has that point; to be passed to `note`.
+        end: its count once it has them all, including hidden ones after the last.
         series, next_seq, thinned: for `note`.
     """
 
@@ -50,7 +50,7 @@ class Arrived:
 def changed_runs(
     connection: Connection, target: str, limit: int, without: Collection[str]
 ) -> tuple[tuple[RunInfo, str | None], ...]:
-    """Runs whose version is above the one a mirror has, with their id there; unfinished ones first."""
+    """Runs whose version is above the mirror's, with their id there; unfinished runs first."""
     there = and_(EXPORTS.c.run_id == RUNS.c.run_id, EXPORTS.c.target == target)
     query = (
         select(*rows.INFO_COLUMNS, EXPORTS.c.external_id)
@@ -66,13 +66,13 @@ def changed_runs(
 
 
 def exported(connection: Connection, run_id: str, target: str, version: int, external_id: str | None) -> None:
-    """Note that a mirror has a run up to a version."""
+    """Record that a mirror has a run up to a version."""
     row = {"run_id": run_id, "target": target, "version": version, "external_id": external_id}
     connection.execute(upsert(EXPORTS, connection.dialect.name), row)
 
 
 def mirrored_as(connection: Connection, run_id: str, target: str, external_id: str, instead_of: str | None) -> str:
-    """Put down under which id a mirror has a run, unless another server was first; the id that is put down.
+    """Record a run's id in a mirror, unless another server was first. Returns the id that is recorded.
 
     A new id has none of the run's points yet.
     """
@@ -92,22 +92,22 @@ def mirrored_as(connection: Connection, run_id: str, target: str, external_id: s
 
 
 def newest_ids(connection: Connection, target: str, limit: int) -> tuple[str, ...]:
-    """The ids over there of the runs that a mirror has, the newest runs first."""
+    """The mirror's ids of the runs that it has, newest runs first."""
     query = select(EXPORTS.c.external_id).join(RUNS, RUNS.c.run_id == EXPORTS.c.run_id)
     query = query.where(EXPORTS.c.target == target, EXPORTS.c.external_id.is_not(None))
     return tuple(connection.execute(query.order_by(RUNS.c.created_ms.desc()).limit(limit)).scalars())
 
 
 def start_again(connection: Connection, target: str) -> None:
-    """Take every run for one that has changed since it was exported."""
+    """Treat every run as changed since its export."""
     connection.execute(EXPORTS.update().where(EXPORTS.c.target == target), {"version": 0})
 
 
 def arrived(connection: Connection, run_id: str, target: str, most: int) -> Iterator[Arrived]:
-    """The points that a mirror has not got yet, series by series.
+    """The points that a mirror still lacks, series by series.
 
     Args:
-        most: points of all series together, about; a series that is cut short continues there the next time.
+        most: about how many points, over all series. A series that is cut short continues there next time.
     """
     done = and_(_DONE.run_id == SERIES.c.run_id, _DONE.series == SERIES.c.series, _DONE.target == target)
     behind = or_(_DONE.points.is_(None), _DONE.next_seq < SERIES.c.next_seq, _DONE.thinned != SERIES.c.thinned)
@@ -135,10 +135,10 @@ def arrived(connection: Connection, run_id: str, target: str, most: int) -> Iter
 
 
 def note(connection: Connection, run_id: str, target: str, far: Sequence[tuple[Arrived, int]]) -> None:
-    """Note how far a mirror is with series.
+    """Record how far a mirror is with series.
 
     Args:
-        far: what `arrived` gave, and how many of its points are there.
+        far: results of `arrived`, each with the number of its points that are now in the mirror.
     """
     found = []
     for part, sent in far:
@@ -154,7 +154,7 @@ def note(connection: Connection, run_id: str, target: str, far: Sequence[tuple[A
 def _after(
     connection: Connection, run_id: str, series: int, start: int, most: int
 ) -> tuple[Points, NDArray[np.int64], int, bool]:
-    """Points from the `start`th on, each with its number + 1; the end, and whether it is the end of the series."""
+    """Points from number `start` on, each with its number + 1; the new count, and whether the series ends there."""
     of_series = (CHUNKS.c.run_id == run_id, CHUNKS.c.series == series)
     places = connection.execute(select(*(CHUNKS.c[c] for c in _PLACES)).where(*of_series).order_by(CHUNKS.c.seq)).all()
     hidden_from = limits((attempt, first_step) for _, attempt, _, first_step in places)

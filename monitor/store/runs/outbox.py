@@ -1,7 +1,7 @@
-"""The outbox of alerts: what each channel has taken of it, what it is due, and who sends to it.
+"""The outbox of alerts: which channel has taken which message, what is due, and who sends.
 
-An alert is due to every channel that was there when it was made. It leaves the outbox when each of them took it, or
-when it is given up. One worker at a time sends to a channel; the hold of a worker that dies expires.
+A message is due to every channel that existed when it was created. It leaves the outbox once each of them took it or
+gave it up. Only one worker at a time sends to a channel. If it dies, its lease expires.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from monitor.store.sql.schema import CHANNEL_SETTINGS, CHANNELS, DELIVERIES, OUT
 from monitor.store.sql.upsert import insert_once, upsert
 
 LONGEST_WAIT_MS: Final = 20 * 60_000
-"""No message waits for longer until it is looked at again: such a wait is from a clock that was set back since."""
+"""Longest wait of a message until its next attempt. A longer one comes from a clock that was set back since."""
 NEVER_MS: Final = 2**62
+"""`next_ms` of a delivery that was given up."""
 _AT_ONCE: Final = 500
 _CLOCKS: Final[Mapping[str, ColumnElement[int]]] = {
     "postgresql": cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger),
     "sqlite": cast((func.julianday("now") - 2_440_587.5) * 86_400_000, BigInteger),
 }
-"""Milliseconds since the epoch by the database's clock, by dialect."""
+"""Dialect -> milliseconds since the epoch by the database's clock."""
 
 Place = tuple[str, int]
-"""A row of the outbox: the run, and the number within it."""
+"""The key of an outbox row: the run, and the number within it."""
 Told = tuple[str, int, str]
-"""What a channel was sent: the message's `dedup_key`, when it took it, and the state that the message gave."""
+"""A message that a channel took: its `dedup_key`, when it was taken, and the alert state in it."""
 
 _WAITS: Final = (OUTBOX.c.delivered_ms.is_(None), OUTBOX.c.next_ms < NEVER_MS)
 _ROW: Final = and_(OUTBOX.c.run_id == bindparam("run"), OUTBOX.c.id == bindparam("number"))
@@ -44,9 +45,9 @@ _ONE: Final = and_(
 
 
 def register(connection: Connection, channels: Collection[str], now_ms: int) -> None:
-    """Take up channels; those that are new get what happens from now on.
+    """Register channels. New ones get what happens from now on.
 
-    A database of a version that knew no channels, but has delivered, continues from there.
+    A database of a version that had no channels, but has delivered messages, continues from there.
     """
     since = now_ms
     if connection.execute(select(func.count()).select_from(CHANNELS)).scalar_one() == 0:
@@ -56,7 +57,7 @@ def register(connection: Connection, channels: Collection[str], now_ms: int) -> 
         row = {"channel": channel, "since_ms": since, "holder": "", "held_ms": 0}
         connection.execute(insert_once(CHANNELS, connection.dialect.name), row)
     ahead = and_(CHANNELS.c.channel.in_(channels), CHANNELS.c.since_ms > now_ms + DIFFER_MS)
-    # The clock was set back since, and what has happened in between is from after that.
+    # Registered in the future: the clock was set back. What happens now must still be due.
     connection.execute(CHANNELS.update().where(ahead).values(since_ms=now_ms - DIFFER_MS))
     first = connection.execute(select(func.min(CHANNELS.c.since_ms)).where(CHANNELS.c.channel.in_(channels))).scalar()
     if first is not None:
@@ -65,25 +66,25 @@ def register(connection: Connection, channels: Collection[str], now_ms: int) -> 
 
 
 def hold(connection: Connection, channel: str, holder: str) -> bool:
-    """Become the one who sends to a channel, or stay it; False where another is.
+    """Take or renew the lease on sending to a channel. False if another worker holds it.
 
-    The database's clock says how long, as those of two servers may differ by more than a lease.
+    The lease is measured by the database's clock, since the clocks of two servers may differ by more than a lease.
     """
     now = _CLOCKS[connection.dialect.name]
-    over = or_(CHANNELS.c.held_ms <= now, CHANNELS.c.held_ms > now + LEASE_MS)  # the clock was set back
+    over = or_(CHANNELS.c.held_ms <= now, CHANNELS.c.held_ms > now + LEASE_MS)  # in the future: the clock was set back
     mine = or_(over, CHANNELS.c.holder == holder)
     values = {"holder": holder, "held_ms": now + LEASE_MS}
     return connection.execute(CHANNELS.update().where(CHANNELS.c.channel == channel, mine).values(values)).rowcount == 1
 
 
 def release(connection: Connection, channel: str, holder: str) -> None:
-    """Let others send to the channel."""
+    """Give up the lease on a channel."""
     mine = and_(CHANNELS.c.channel == channel, CHANNELS.c.holder == holder)
     connection.execute(CHANNELS.update().where(mine), {"held_ms": 0})
 
 
 def due(connection: Connection, channel: str, now_ms: int, limit: int) -> tuple[Delivery, ...]:
-    """Messages to send to a channel now, the oldest first."""
+    """Messages to send to a channel now, oldest first."""
     since = select(CHANNELS.c.since_ms).where(CHANNELS.c.channel == channel).scalar_subquery()
     next_ms = func.coalesce(DELIVERIES.c.next_ms, 0)
     over = or_(next_ms <= now_ms, next_ms.between(now_ms + LONGEST_WAIT_MS, NEVER_MS - 1))
@@ -115,29 +116,29 @@ def told(connection: Connection, channel: str, run_ids: Collection[str], since_m
 
 
 def taken(connection: Connection, channel: str, rows: Sequence[Place], now_ms: int, note: str | None = None) -> None:
-    """Note that a channel is done with messages: it took them, or none were sent for the reason in `note`."""
+    """Record that a channel is done with messages: it took them, or they were not sent for the reason in `note`."""
     _note(connection, channel, rows, {"taken_ms": now_ms, "note": note})
 
 
 def failed(connection: Connection, channel: str, rows: Sequence[Place], next_ms: int, error: str) -> None:
-    """Note that a channel did not take messages, here and in the rows of the outbox, which people see."""
+    """Record that a channel did not take messages, here and in the outbox rows, which people see."""
     _note(connection, channel, rows, {"next_ms": next_ms, "error": error})
     values: dict[str, object] = {"error": error, "attempts": OUTBOX.c.attempts + 1}
-    if next_ms < NEVER_MS:  # else the other channels may still take them
+    if next_ms < NEVER_MS:  # otherwise leave the row: other channels may still take it
         values["next_ms"] = next_ms
     places = [{"run": run, "number": number} for run, number in sorted(rows)]
     connection.execute(OUTBOX.update().where(_ROW).values(values), places)
 
 
 def postpone(connection: Connection, channel: str, rows: Sequence[Place], next_ms: int) -> None:
-    """Look at messages again at a time, which is not a failed try; their age counts from then."""
+    """Hold messages back until a time. This is not a failed attempt; their age counts from then."""
     _note(connection, channel, rows, {"next_ms": next_ms, "retried_ms": next_ms}, tries=0)
 
 
 def settle(connection: Connection, channels: Collection[str], now_ms: int) -> None:
-    """Take out of the outbox what each of these channels is done with that was there when it was made.
+    """Remove messages that are done with all these channels, as far as the channels existed when it was created.
 
-    In a transaction of its own after `taken`: of two channels that take an alert at once the later one sees both.
+    Runs in its own transaction after `taken`: if two channels take a message at once, the later one sees both.
     """
     ended = or_(DELIVERIES.c.taken_ms.is_not(None), DELIVERIES.c.next_ms >= NEVER_MS)
     here = select(DELIVERIES.c.id).where(_SAME, ended)
@@ -158,7 +159,7 @@ def settle(connection: Connection, channels: Collection[str], now_ms: int) -> No
 
 
 def dead(connection: Connection, limit: int, within: str | None = None) -> tuple[DeadLetter, ...]:
-    """The newest messages that a channel never took, of a project where `within` names one."""
+    """The newest messages whose delivery was given up. `within` limits them to one project."""
     query = (
         select(OUTBOX, DELIVERIES.c.channel, DELIVERIES.c.attempts.label("tries"), DELIVERIES.c.error.label("problem"))
         .select_from(OUTBOX.join(DELIVERIES, _SAME))
@@ -186,7 +187,7 @@ def dead(connection: Connection, limit: int, within: str | None = None) -> tuple
 
 
 def retry(connection: Connection, message: str | None, channel: str | None, now_ms: int) -> int:
-    """Send again what was given up; how many messages."""
+    """Retry deliveries that were given up. Returns the number of messages."""
     given_up = [DELIVERIES.c.next_ms >= NEVER_MS, DELIVERIES.c.taken_ms.is_(None)]
     if message is not None:
         run, _, number = message.rpartition("-")
@@ -203,37 +204,38 @@ def retry(connection: Connection, message: str | None, channel: str | None, now_
 
 
 def channel_settings(connection: Connection) -> tuple[tuple[str, Mapping[str, object], bytes], ...]:
-    """The channels that were added through the API, by name."""
+    """The channels added through the API, by name."""
     query = select(CHANNEL_SETTINGS).order_by(CHANNEL_SETTINGS.c.name)
     return tuple((row.name, row.settings, bytes(row.secrets)) for row in connection.execute(query))
 
 
 def save_channel(connection: Connection, name: str, settings: Mapping[str, object], sealed: bytes, now_ms: int) -> None:
-    """Add a channel, or change it."""
+    """Add a channel or change it."""
     row = {"name": name, "settings": dict(settings), "secrets": sealed, "created_ms": now_ms}
     connection.execute(upsert(CHANNEL_SETTINGS, connection.dialect.name), row)
 
 
 def remove_channel(connection: Connection, name: str, key: str | None) -> bool:
-    """Remove a channel, and forget since when it is there; False where there was none."""
+    """Remove a channel and its registration. False if there was none."""
     connection.execute(CHANNELS.delete().where(CHANNELS.c.channel == key))
     return connection.execute(CHANNEL_SETTINGS.delete().where(CHANNEL_SETTINGS.c.name == name)).rowcount == 1
 
 
 def digest_sent(connection: Connection, channel: str) -> int:
-    """When the last digest was due that a channel took; when it was taken up, where it has taken none."""
+    """When the last digest that a channel took was due; if it has taken none, when the channel was registered."""
     sent = func.coalesce(CHANNELS.c.digest_ms, CHANNELS.c.since_ms)
     return int(connection.execute(select(sent).where(CHANNELS.c.channel == channel)).scalar_one())
 
 
 def note_digest(connection: Connection, channel: str, due_ms: int) -> None:
-    """Note that a channel took the digest that was due at a time."""
+    """Record that a channel took the digest that was due at a time."""
     connection.execute(CHANNELS.update().where(CHANNELS.c.channel == channel), {"digest_ms": due_ms})
 
 
 def _note(
     connection: Connection, channel: str, rows: Sequence[Place], values: Mapping[str, object], tries: int = 1
 ) -> None:
+    # Sorted, so that two servers lock the rows in the same order.
     places = [{"run": run, "number": number, "to": channel} for run, number in sorted(rows)]
     new = [
         {"run_id": run, "id": number, "channel": channel, "attempts": 0, "next_ms": 0} for run, number in sorted(rows)

@@ -1,12 +1,12 @@
-"""The query language of the list of runs, read into a tree; `query_sql` turns the tree into SQL.
+"""Parses the query language of the run list into a tree; `query_sql` turns the tree into SQL.
 
     status = "running" and val.best < 0.3 and tags.team = "vision" order by val.best
 
-A comparison is a field, an operator (`=`, `!=`, `<`, `<=`, `>`, `>=`, `~` for "contains") and a value: a number, a
-text in quotes, `true`, `false` or `null`; or a field `in` a list of values in parentheses. `and` binds closer than
-`or`, `not` closest. Fields are listed in `query_sql.FIELDS`; besides there are `tags.NAME`, `config.NAME.NAME…` and
-`metric."KEY".last|min|max|count|last_step|min_step|max_step`. A part of a name that is not a word is quoted.
-Words of the language may be written in capitals.
+A comparison is a field, an operator (`=`, `!=`, `<`, `<=`, `>`, `>=`, `~` for "contains") and a value: a number, a text
+in quotes, `true`, `false` or `null`. Or it is a field, `in`, and a list of values in parentheses. `and` binds tighter
+than `or`, `not` tightest. The fields are `query_sql.FIELDS`, `tags.NAME`, `config.NAME.NAME…` and
+`metric."KEY".last|min|max|count|last_step|min_step|max_step`. A part of a name that is not a word must be quoted.
+Keywords are case-insensitive.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TOKEN: Final = re.compile(
 )
 _ALSO: Final = {"==": "=", "<>": "!="}
 _OTHERS: Final = {"like": "~", "contains": "~", "is": "=", "&": "and", "|": "or", "!": "not"}
-"""What other languages say, and how it is said here."""
+"""Operators of other languages, and their spelling here."""
 _CLOSERS: Final = frozenset({"and", "or", "order", ")", ""})
 
 Value = float | str | bool | None
@@ -39,20 +39,20 @@ Value = float | str | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field as it was written: its parts, and where it stands."""
+    """A field as written: its parts and its position."""
 
     parts: tuple[str, ...]
     position: int
 
     @property
     def name(self) -> str:
-        """The parts with points between them."""
+        """The parts joined by dots."""
         return ".".join(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A field against a value; `in` against several."""
+    """A field compared with a value, or with several for `in`."""
 
     field: Field
     operator: str
@@ -62,14 +62,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The opposite of a condition."""
+    """The negation of a condition."""
 
     inner: Node
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Conditions that must all hold (`and`), or of which one must (`or`)."""
+    """Conditions of which all must hold (`and`) or at least one (`or`)."""
 
     word: str
     inner: tuple[Node, ...]
@@ -80,7 +80,7 @@ Node = Comparison | Not | Group
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query: its condition, None for all runs, and its order as (field, descending)."""
+    """A query: its condition (None for all runs), and its order as (field, descending)."""
 
     text: str
     where: Node | None
@@ -88,10 +88,10 @@ class Query:
 
 
 def parse(text: str) -> Query:
-    """Read a query.
+    """Parse a query.
 
     Raises:
-        QueryError: it does not follow the language; `position` is the character.
+        QueryError: it does not follow the language; `position` is the offending character.
 
     >>> parse('val.best < 0.3 order by val.best desc').order[0][0].name
     'val.best'
@@ -128,7 +128,7 @@ def _tokens(text: str) -> list[_Token]:
 
 
 class _Parser:
-    """Recursive descent, one token ahead."""
+    """Recursive descent with one token of lookahead."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -1,4 +1,7 @@
-"""A parsed query as SQL: every value is a bound parameter, every name is looked up, nothing is spliced."""
+"""Turns a parsed query into SQL.
+
+Every value is a bound parameter and every name is looked up; nothing is interpolated.
+"""
 
 from __future__ import annotations
 
@@ -54,9 +57,9 @@ NUMBERS: Final = (
 )
 TIMES: Final = ("created", "heartbeat", "finished", "last_point")
 FIELDS: Final = (*TEXTS, *NUMBERS, *TIMES)
-"""The fields that every run has; besides `tags.NAME`, `config.NAME…` and `metric."KEY".WHAT`."""
+"""The fields that every run has, in addition to `tags.NAME`, `config.NAME…` and `metric."KEY".WHAT`."""
 GOALS: Final = ("goal", "goal.last", "goal.best")
-"""Of these, values of the goal, which are sorted by how good they are."""
+"""Fields that hold the goal, which are sorted by how good they are."""
 METRIC: Final = ("last", "min", "max", "count", "last_step", "min_step", "max_step")
 _COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "<": operator.lt,
@@ -67,10 +70,10 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 
 
 def condition(query: Query, dialect: str) -> ColumnElement[bool] | None:
-    """The condition of a query on `monitor_runs`, None where it has none.
+    """The condition of a query on `monitor_runs`; None if it has none.
 
     Args:
-        dialect: `sqlite` or `postgresql`, which read JSON in different ways.
+        dialect: `sqlite` or `postgresql`, which read JSON differently.
 
     Raises:
         QueryError: an unknown field, or a value that it cannot be compared with.
@@ -79,7 +82,7 @@ def condition(query: Query, dialect: str) -> ColumnElement[bool] | None:
 
 
 def order(query: Query, dialect: str) -> list[Column]:
-    """What a query sorts by; runs without a value come last either way.
+    """The sort order of a query. Runs without a value come last in either direction.
 
     Raises:
         QueryError: an unknown field.
@@ -96,13 +99,13 @@ def order(query: Query, dialect: str) -> list[Column]:
 
 
 def by_goal(column: Column, *, best_first: bool) -> list[Column]:
-    """Sorts by how good a value of the goal is: runs whose goal should rise first, then the others."""
+    """Sort by how good the goal is: first the runs whose goal should rise, then the others."""
     good = case((RUNS.c.goal_rises.is_(False), -column), else_=column)
     return [column.is_(None), RUNS.c.goal_rises.is_(False), good.desc() if best_first else good.asc()]
 
 
 def sorted_value(query: Query, dialect: str) -> Column | None:
-    """What a query sorts by first, as a value of each run; None where it has no order.
+    """The value by which a query sorts first; None if it has no order.
 
     Raises:
         QueryError: an unknown field.
@@ -111,7 +114,7 @@ def sorted_value(query: Query, dialect: str) -> Column | None:
 
 
 def source(dialect: str) -> Column:
-    """The file or folder that a run was read from; NULL for one that was trained."""
+    """The file or folder that a run was imported from; NULL if it was trained."""
     if dialect == "sqlite":
         raw = type_coerce(RUNS.c.capture, String)
         text = case((func.json_valid(raw), raw))
@@ -124,7 +127,7 @@ _READ: Final = ("imported", "watched")
 
 
 class _Builder:
-    """Looks up the names of one query."""
+    """Resolves the names in one query."""
 
     def __init__(self, query: Query, dialect: str) -> None:
         self.query, self.dialect = query, dialect
@@ -157,14 +160,17 @@ class _Builder:
         return func.coalesce(_COMPARE[sign](column, literal(value)), False)
 
     def status(self, node: Comparison, value: str) -> None:
-        """Refuse what no run's status can be."""
+        """Refuse a status that does not exist."""
         if value not in list(RunStatus):
             near = difflib.get_close_matches(value, list(RunStatus), n=1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(RunStatus)}"
             raise self.error(node.field, f"no status is called {value!r}; {hint}", node.position)
 
     def time(self, node: Comparison, value: Value) -> Value:
-        """Milliseconds since the epoch: a number, or a date such as "2026-05-01" or "2026-05-01T12:00" in UTC."""
+        """Convert a date to milliseconds since the epoch: "2026-05-01" or "2026-05-01T12:00", in UTC.
+
+        Numbers pass unchanged.
+        """
         if not isinstance(value, str):
             return value
         try:
@@ -221,7 +227,7 @@ class _Builder:
         return found.correlate(RUNS).scalar_subquery()
 
     def config(self, field: Field, rest: tuple[str, ...], value: Value) -> Column:
-        """A value of the configuration, NULL where it is of another kind than the one it is compared with."""
+        """A configuration value; NULL if its type differs from that of the value it is compared with."""
         if not rest:
             raise self.error(field, "name the entry: config.NAME")
         if any('"' in part or "{" in part or "," in part for part in rest):
@@ -229,9 +235,9 @@ class _Builder:
         return self.sqlite_config(rest, value) if self.dialect == "sqlite" else self.postgresql_config(rest, value)
 
     def sqlite_config(self, rest: tuple[str, ...], value: Value) -> Column:
-        path = "$" + "".join(f".{json.dumps(part)}" for part in rest)  # as the column's JSON spells its names
+        path = "$" + "".join(f".{json.dumps(part)}" for part in rest)  # escaped in the same way as in the column's JSON
         raw = type_coerce(RUNS.c.config, String)
-        text = case((func.json_valid(raw), raw))  # NULL where SQLite cannot read it, which would end the query
+        text = case((func.json_valid(raw), raw))  # NULL if SQLite cannot parse it, which would abort the query
         kind, found = func.json_type(text, path), func.json_extract(text, path)
         if value is None:
             return case((kind != "null", found))
@@ -243,7 +249,7 @@ class _Builder:
 
     def postgresql_config(self, rest: tuple[str, ...], value: Value) -> Column:
         path = [literal(part) for part in rest]
-        # `OFFSET 0` keeps PostgreSQL from working each out again wherever it is named.
+        # `OFFSET 0` keeps PostgreSQL from inlining the subquery and evaluating it once per use.
         read = select(_readable(RUNS.c.config).label("config")).correlate(RUNS).offset(literal_column("0")).subquery()
         entry = (
             select(
@@ -270,11 +276,11 @@ class _Builder:
 _HIGH: Final = r"\\u[dD][89abAB][0-9a-fA-F]{2}"
 _LOW: Final = r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _LONE: Final = f"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}"
-"""Half of a surrogate pair, as JSON writes it."""
+"""Half of a surrogate pair, as JSON escapes it."""
 
 
 def _readable(column: Column) -> Column:
-    """A JSON column of PostgreSQL's without what it stores, but refuses to read: NUL and halves of surrogate pairs."""
+    """A JSON column without what PostgreSQL stores but refuses to read: NUL and halves of surrogate pairs."""
     text = cast(column, Text)
     clean = func.regexp_replace(func.replace(text, r"\u0000", r"\ufffd"), _LONE, r"\\ufffd", "g")
     suspect = or_(*(func.strpos(text, part) > 0 for part in (r"\u0000", r"\ud", r"\uD")))
@@ -282,7 +288,7 @@ def _readable(column: Column) -> Column:
 
 
 def _float(text: Column) -> Column:
-    """A number of PostgreSQL's JSON, of any size, as SQLite reads it: what is too large for a float64 is infinite."""
+    """A number of any size in PostgreSQL's JSON, as SQLite would read it: too large for a float64 becomes infinite."""
     infinite = case((text.startswith("-"), cast("-Infinity", Double)), else_=cast("Infinity", Double))
     exponent, length = text.regexp_match("[eE]"), func.length(text)
     number = cast(text, Numeric)

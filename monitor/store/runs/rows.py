@@ -1,4 +1,4 @@
-"""Rows of the database as domain values, and back."""
+"""Converts database rows to domain values and back."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from monitor.store.sql.schema import FINDINGS, RUNS
 
 _INFO_NAMES: Final = tuple(name for name in RunInfo.__slots__ if name not in ("id", "status", "recommendation"))
 INFO_COLUMNS: Final = [RUNS.c.run_id, RUNS.c.status, RUNS.c.recommendation, *(RUNS.c[name] for name in _INFO_NAMES)]
-"""What a `RunInfo` is read from."""
+"""The columns of a `RunInfo`."""
 FINDING_COLUMNS: Final = [FINDINGS.c[name] for name in Finding.__slots__]
 
 
 def run_info(row: RowMapping | Mapping[str, object]) -> RunInfo:
-    """A run from its row; where it is over, its recommendation says what it was worth."""
+    """A run from its row. For a run that has ended, the recommendation says what it was worth."""
     status, advice = RunStatus(str(row["status"])), recommendation(row["recommendation"])
     return RunInfo(
         id=str(row["run_id"]),
@@ -54,6 +54,6 @@ def finding_row(run_id: str, found: Finding) -> dict[str, object]:
 
 
 def delivery(row: RowMapping) -> Delivery:
-    """A row of the outbox."""
+    """A message from its outbox row."""
     names = ("id", "attempts", "next_ms", "delivered_ms", "error")
     return Delivery(alert=Alert.from_dict(row["alert"]), **{name: row[name] for name in names})

@@ -1,4 +1,4 @@
-"""The list of runs: filtered, sorted and cut into pages in SQL."""
+"""The run list: filtered, sorted and paginated in SQL."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ SORT_KEYS: Final[Mapping[str, ColumnElement[Any]]] = {
 }
 MAX_LIMIT: Final = 1000
 MAX_METRICS: Final = 50
-"""Series whose values are read with a list of runs."""
+"""Most series whose values are read along with the run list."""
 MAX_WORDS: Final = 20
-"""Words that are looked for at a time."""
+"""Most words in a search."""
 MAX_SEARCH: Final = 1000
-"""Characters of a search."""
+"""Most characters in a search."""
 _SEARCHED: Final = RUNS.c.name + " " + RUNS.c.project + " " + func.coalesce(RUNS.c.group, "")
-"""One text, as no word that is searched holds the blanks within it."""
+"""One text to search. Search words contain no blanks, so none can match across two columns."""
 _HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 _STORED: Final = RUNS.c.deleted_ms.is_(None)
 
 
 def list_runs(connection: Connection, wanted: RunQuery, within: str | None = None) -> RunPage:
-    """One page of the list, of all projects or `within` one; see `Store.runs`."""
+    """One page of the run list; see `Store.runs`."""
     if not 0 <= wanted.limit <= MAX_LIMIT:
         raise WireError("limit", f"must lie between 0 and {MAX_LIMIT}, got {wanted.limit}")
     if wanted.offset < 0:
@@ -93,7 +93,7 @@ def list_runs(connection: Connection, wanted: RunQuery, within: str | None = Non
 
 
 def _metrics(connection: Connection, run_ids: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, Extremes]]:
-    """Last value and extremes of some series of each run, as far as the run has them."""
+    """Last value and extremes of some series of each run, if the run has them."""
     if len(keys) > MAX_METRICS:
         raise WireError("metrics", f"at most {MAX_METRICS} series are read with a list of runs, got {len(keys)}")
     names = ("last", "min", "min_step", "max", "max_step")
@@ -105,36 +105,36 @@ def _metrics(connection: Connection, run_ids: Sequence[str], keys: Sequence[str]
 
 
 def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
-    """Runs by their ids, in that order; read after the ids, so that the database sorts no wide rows."""
+    """Runs in the order of their ids. Read after the ids, so that the database does not sort wide rows."""
     query = select(*rows.INFO_COLUMNS).where(RUNS.c.run_id.in_(run_ids))
     found = {row["run_id"]: rows.run_info(row) for row in connection.execute(query).mappings()} if run_ids else {}
     return tuple(found[run_id] for run_id in run_ids)
 
 
 def _within(project: str | None) -> list[ColumnElement[bool]]:
-    """What keeps a reader of one project to it."""
+    """The condition that limits a reader to one project."""
     return [] if project is None else [RUNS.c.project == project]
 
 
 def list_deleted(connection: Connection, within: str | None = None) -> tuple[tuple[RunInfo, int], ...]:
-    """The deleted runs that were not purged yet with when they were deleted, the latest first."""
+    """The deleted runs that are not purged yet, with the time of deletion, latest first."""
     query = select(*rows.INFO_COLUMNS, RUNS.c.deleted_ms).where(~_STORED, *_within(within))
     found = connection.execute(query.order_by(RUNS.c.deleted_ms.desc(), RUNS.c.run_id)).mappings()
     return tuple((rows.run_info(row), row["deleted_ms"]) for row in found)
 
 
 def find_run(connection: Connection, ref: str, *, deleted: bool = False, within: str | None = None) -> RunInfo:
-    """A run by its id, a prefix of it that no other run shares, or a name that no other run has.
+    """A run by its id, a unique prefix of it, or a unique name.
 
-    A name is the run's own, `project/name`, or that of the file that it was read from.
+    A name is the run's own, `project/name`, or that of the file that it was imported from.
 
     Args:
         ref: what the user wrote.
-        deleted: True: among the deleted runs, else among the others.
-        within: among the runs of this project alone, the others count as not there.
+        deleted: True to search the deleted runs instead of the others.
+        within: search only the runs of this project.
 
     Raises:
-        RunNotFound: none, or several.
+        RunNotFound: no run matches, or several do.
     """
     query = select(*rows.INFO_COLUMNS).where(~_STORED if deleted else _STORED, *_within(within))
     ref = ref.strip()
@@ -157,7 +157,7 @@ def find_run(connection: Connection, ref: str, *, deleted: bool = False, within:
 
 
 def _meant_by(ref: str) -> Iterator[ColumnElement[bool]]:
-    """What a user may mean by a name, the most exact first."""
+    """Conditions for what a user may mean by a name, the most exact first."""
     yield RUNS.c.name == ref
     if 0 < len(ref) < 32 and not set(ref) - set("0123456789abcdef"):
         yield RUNS.c.run_id.between(ref, ref + "g")
@@ -167,7 +167,7 @@ def _meant_by(ref: str) -> Iterator[ColumnElement[bool]]:
 
 
 def _of_source(connection: Connection, ref: str, query: Select[Any]) -> list[RowMapping]:
-    """Runs that were read from a file of this name, with or without its folder and its ending, or in this folder."""
+    """Runs imported from a file of this name (with or without its folder and suffix), or from a file in this folder."""
     source = type_coerce(query_sql.source(connection.dialect.name), String)
     where = source.contains(ref, autoescape=True)
     found = connection.execute(query.add_columns(source.label("source")).where(where).limit(_MOST_SOURCES)).mappings()
@@ -183,11 +183,11 @@ def _is_meant(wanted: PurePath, source: PurePath) -> bool:
 _NAMED: Final = 5
 """Runs of the same name that an error lists."""
 _MOST_SOURCES: Final = 1000
-"""Runs of similar sources that are looked at."""
+"""Most runs with a similar source that are examined."""
 
 
 def list_projects(connection: Connection, within: str | None = None) -> tuple[tuple[str, int], ...]:
-    """Projects by name, with how many runs they hold."""
+    """Projects by name, with their number of runs."""
     query = select(RUNS.c.project, func.count()).where(_STORED, *_within(within))
     query = query.group_by(RUNS.c.project).order_by(RUNS.c.project)
     return tuple((project, count) for project, count in connection.execute(query))
@@ -208,7 +208,7 @@ def _filters(wanted: RunQuery) -> list[ColumnElement[bool]]:
 
 
 def _words(search: str) -> list[str]:
-    """The words of a search, each once.
+    """The distinct words of a search.
 
     Raises:
         WireError: they are too many or too long.
@@ -238,7 +238,7 @@ _NEVER_NULL: Final = frozenset({"created", "name", "project", "status", "verdict
 
 
 def sparklines(connection: Connection, run_ids: Sequence[str], width: int) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Small curves of the losses, by run and role; all of a run stand at the same `width` steps."""
+    """Sparklines of the losses by run and role. Those of one run share the same `width` steps."""
     query = select(SERIES.c.run_id, SERIES.c.role, SERIES.c.sparkline, SERIES.c.last, SERIES.c.last_finite_step).where(
         SERIES.c.run_id.in_(run_ids), SERIES.c.judged, SERIES.c.role.in_(("train", "val"))
     )

@@ -1,7 +1,7 @@
-"""The engine's state with a checksum before it: a damaged one is known before anybody works with it.
+"""Stores the engine's state with a checksum, so that a damaged one is detected before it is used.
 
-Four bytes `LMC1`, the CRC-32 of the state (little-endian), the state. States of versions that had no checksum begin
-with their own magic and are taken as they are.
+Four bytes `LMC1`, the CRC-32 of the state (little-endian), the state. States of versions without a checksum begin with
+their own magic bytes and are accepted as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _HEAD: Final = struct.Struct("<4sI")
 
 
 def sealed(state: bytes) -> bytes:
-    """The state as it is stored.
+    """The state as stored.
 
     >>> opened(sealed(b"state"))
     b'state'
@@ -24,7 +24,7 @@ def sealed(state: bytes) -> bytes:
 
 
 def opened(stored: bytes) -> bytes:
-    """The state; empty where it is damaged, which no engine reads, so that the run is judged anew."""
+    """The state from its stored form. Empty if damaged; no engine reads that, so the run is judged again."""
     if stored[:4] != MAGIC:
         return stored
     state = stored[_HEAD.size :]

@@ -1,4 +1,4 @@
-"""The stops of runs: rows of `monitor_stops`, few for each run."""
+"""The stops of runs: rows of `monitor_stops`, a few per run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read(connection: Connection, run_id: str) -> tuple[Stop, ...]:
 
 
 def insert(connection: Connection, run_id: str, stop: Stop) -> None:
-    """Keep a stop."""
+    """Store a stop."""
     connection.execute(STOPS.insert().values(run_id=run_id, **{name: getattr(stop, name) for name in Stop.__slots__}))
 
 
@@ -27,7 +27,7 @@ def change(connection: Connection, run_id: str, number: int, **columns: object) 
 
 
 def stopped(connection: Connection, since_ms: int, until_ms: int) -> tuple[tuple[str, Stop], ...]:
-    """The stops that ended a run as stopped within a time, by run, the oldest first."""
+    """The stops that ended a run within a time span, with the run's id, oldest first."""
     ended = STOPS.c.stopped_step.is_not(None) & STOPS.c.finished_ms.between(since_ms, until_ms - 1)
     query = select(STOPS.c.run_id, *_COLUMNS).where(ended).order_by(STOPS.c.finished_ms, STOPS.c.run_id)
     rows = (dict(row) for row in connection.execute(query).mappings())

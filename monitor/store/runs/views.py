@@ -1,4 +1,4 @@
-"""Views of the dashboard that were saved under a name: what stands in the address of a page."""
+"""Saved views of the dashboard: the query string of a page, under a name."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from monitor.limits import MAX_NAME, label, text
 from monitor.store.sql.schema import VIEWS
 
 MAX_VIEWS: Final = 500
-"""Views of all pages together, of one project, or of those who see all projects."""
+"""Most views over all pages, per project, or for those who see all projects."""
 MAX_QUERY: Final = 20_000
-"""Characters of an address."""
+"""Most characters in a query string."""
 _SHOWN: Final = [column for column in VIEWS.c if column.name != "project"]
 
 
 def saved(connection: Connection, page: str, within: str | None) -> tuple[SavedView, ...]:
-    """The views of a page, by name; those of a project, or of those who see all projects."""
+    """The views of a page, by name: those of a project, or of those who see all projects."""
     mine = _of(within, page)
     rows = connection.execute(select(*_SHOWN).where(*mine).order_by(VIEWS.c.name)).mappings()
     return tuple(SavedView(**row) for row in rows)
 
 
 def save(connection: Connection, view: SavedView, within: str | None) -> SavedView:
-    """Keep a view; one of the same page and name is replaced.
+    """Store a view, replacing one of the same page and name.
 
     Raises:
         WireError: it has no name, is too long, or there are too many already.
@@ -38,7 +38,7 @@ def save(connection: Connection, view: SavedView, within: str | None) -> SavedVi
         raise WireError("query", f"has {len(view.query)} characters, at most {MAX_QUERY} are kept")
     kept = SavedView(page=view.page[:32], name=name, query=text(view.query), saved_ms=view.saved_ms)
     forget(connection, kept.page, name, within)
-    mine = VIEWS.c.project == (within or "")  # so that no project takes the others' room
+    mine = VIEWS.c.project == (within or "")  # counted per project, so that none can use up the others' share
     if connection.execute(select(func.count()).select_from(VIEWS).where(mine)).scalar_one() >= MAX_VIEWS:
         raise WireError("name", f"there are {MAX_VIEWS} views already; delete one first")
     connection.execute(VIEWS.insert().values(project=within or "", **kept.to_dict()))
@@ -46,7 +46,7 @@ def save(connection: Connection, view: SavedView, within: str | None) -> SavedVi
 
 
 def forget(connection: Connection, page: str, name: str, within: str | None) -> bool:
-    """Delete a view; False where there was none."""
+    """Delete a view. False if there was none."""
     return connection.execute(VIEWS.delete().where(*_of(within, page), VIEWS.c.name == name)).rowcount == 1
 
 

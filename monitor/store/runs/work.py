@@ -1,4 +1,4 @@
-"""What the jobs read: the runs that live, and alerts."""
+"""What the jobs read: live runs and alerts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def live_runs(connection: Connection) -> tuple[RunInfo, ...]:
 
 
 def gauges(connection: Connection) -> Gauges:
-    """How many runs live, and how many alerts wait."""
+    """The number of live runs and of waiting alerts."""
     live = (RUNS.c.status.in_(LIVE), RUNS.c.deleted_ms.is_(None))
     query = select(RUNS.c.status, RUNS.c.verdict, func.count()).where(*live).group_by(RUNS.c.status, RUNS.c.verdict)
     statuses, verdicts = Counter[str](), Counter[str]()
@@ -37,7 +37,7 @@ def gauges(connection: Connection) -> Gauges:
 
 
 def alerts(connection: Connection, run_id: str | None, limit: int, within: str | None) -> tuple[Delivery, ...]:
-    """The newest alerts, delivered or not, of all projects or `within` one."""
+    """The newest messages, delivered or not. `within` limits them to one project."""
     query = select(OUTBOX).order_by(OUTBOX.c.created_ms.desc(), OUTBOX.c.run_id, OUTBOX.c.id.desc()).limit(limit)
     if run_id is not None:
         query = query.where(OUTBOX.c.run_id == run_id)

@@ -1,1 +1,1 @@
-"""Connections, tables, migrations and locks: what every statement goes through."""
+"""Connections, tables, migrations and locks: the base of every statement."""

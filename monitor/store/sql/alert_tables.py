@@ -1,4 +1,4 @@
-"""The tables of alerts: what holds of a run, the outbox of messages, the channels, and what each channel has taken."""
+"""The tables for alerts: their states, the outbox of messages, the channels, and what each channel has taken."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ ALERTS: Final = Table(
     Column("alert_id", String(16), nullable=False),
     Column("rule", String(64), nullable=False),
     Column("severity", String(16), nullable=False),
-    Column("state", String(16), nullable=False),  # pending, firing or resolved; the others are looked at with it
+    # pending, firing or resolved; silenced and acknowledged are derived when read
+    Column("state", String(16), nullable=False),
     Column("count", Integer, nullable=False),
     Column("title", Text, nullable=False),
     Column("body", Text, nullable=False),
@@ -56,7 +57,7 @@ ALERTS: Final = Table(
     Index("monitor_alerts_id", "alert_id"),
     Index("monitor_alerts_state", "state", "changed_ms"),
 )
-"""What holds, or held, of a run: one row a rule, however often it fires; see docs/alerts.md."""
+"""The alerts of a run: one row per rule, however often it fires; see docs/alerts.md."""
 
 SILENCES: Final = Table(
     "monitor_silences",
@@ -73,12 +74,12 @@ SILENCES: Final = Table(
     Column("until_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger),
 )
-"""Alerts that are sent to nobody; belongs to no run, a few rows."""
+"""Which alerts are sent to nobody. Belongs to no run; few rows."""
 
 THRESHOLDS: Final = Table(
     "monitor_thresholds", METADATA, run_id(), Column("state", JSON(none_as_null=True), nullable=False)
 )
-"""What the thresholds of a run remember between batches; a row where its project has any."""
+"""The state of a run's thresholds between batches. Only runs whose project has thresholds have a row."""
 
 CHANNELS: Final = Table(
     "monitor_channels",
@@ -87,9 +88,9 @@ CHANNELS: Final = Table(
     Column("since_ms", BigInteger, nullable=False),  # when it was first configured
     Column("holder", String(64), nullable=False),  # the worker that sends to it, until held_ms
     Column("held_ms", BigInteger, nullable=False),
-    Column("digest_ms", BigInteger),  # when the last digest was due that it took
+    Column("digest_ms", BigInteger),  # when the last digest that it took was due
 )
-"""The channels that alerts are sent to; belongs to no run, a few rows."""
+"""The channels that alerts are sent to. Belongs to no run; few rows."""
 
 CHANNEL_SETTINGS: Final = Table(
     "monitor_channel_settings",
@@ -99,7 +100,7 @@ CHANNEL_SETTINGS: Final = Table(
     Column("secrets", LargeBinary, nullable=False),  # URL and signing secret, encrypted with MONITOR_SECRET_KEY
     Column("created_ms", BigInteger, nullable=False),
 )
-"""Channels that were added through the API; belongs to no run, a few rows."""
+"""Channels added through the API. Belongs to no run; few rows."""
 
 DELIVERIES: Final = Table(
     "monitor_deliveries",
@@ -110,7 +111,7 @@ DELIVERIES: Final = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_ms", BigInteger, nullable=False),
     Column("taken_ms", BigInteger),
-    Column("error", Text),  # what this channel said last
-    Column("note", Text),  # why nothing was sent, where nothing was: silenced, inhibited, below the level
-    Column("retried_ms", BigInteger),  # since when its age counts; see `Delivery`
+    Column("error", Text),  # this channel's last error
+    Column("note", Text),  # why nothing was sent, if so: silenced, inhibited, below the level
+    Column("retried_ms", BigInteger),  # its age counts from here; see `Delivery`
 )

@@ -1,4 +1,4 @@
-"""A mark of a database: another one after anything was committed to it, whoever did, and cheap to look at."""
+"""A change mark: a text that differs after any commit to a database, by any process, and is cheap to read."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sqlalchemy import URL, Connection, text
 from monitor.store.sql.connect import BUSY_TIMEOUT_S, translated
 
 _SNAPSHOT: Final = text("SELECT CAST(pg_current_snapshot() AS text)")
-"""Which transactions a statement sees: another text after each that wrote has ended."""
+"""The snapshot that a statement sees. Its text changes whenever a writing transaction ends."""
 
 
 class ChangeMark:
-    """The mark of one database.
+    """The change mark of one database.
 
     Args:
         url: the database.
-        read: begins a read, where it is PostgreSQL.
+        read: begins a read; used for PostgreSQL only.
     """
 
     def __init__(self, url: URL, read: Callable[[], AbstractContextManager[Connection]]) -> None:
@@ -38,7 +38,7 @@ class ChangeMark:
         self._name = ""
 
     def look(self) -> str:
-        """The mark as it is now.
+        """The current mark.
 
         Raises:
             StoreError: the database does not answer.
@@ -57,10 +57,10 @@ class ChangeMark:
             self._drop()
 
     def _version(self, file: Path) -> str:
-        """SQLite counts for every connection what others have committed; so this one commits nothing, and stays."""
+        """SQLite tells each connection how often others have committed. So this one commits nothing and stays open."""
         try:
             found = file.stat()
-        except OSError:  # whoever reads then is told why it is gone
+        except OSError:  # the next read says why
             return "gone"
         opened = (found.st_dev, found.st_ino, os.getpid())
         if self._connection is None or opened != self._opened:
@@ -68,6 +68,7 @@ class ChangeMark:
             self._connection = sqlite3.connect(
                 f"{file.as_uri()}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
             )
+            # SQLite's counter is per connection; the random name keeps a new connection from repeating an old mark.
             self._opened, self._name = opened, secrets.token_hex(8)
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         return f"{self._name} {version}"

@@ -1,11 +1,12 @@
-"""Engines: one code path for SQLite and PostgreSQL, each set up for short transactions and large blobs.
+"""Creates engines for SQLite and PostgreSQL, set up for short transactions and large blobs.
 
-SQLite runs in WAL mode with 32 KiB pages, a busy timeout, and `synchronous=NORMAL`: a process that is killed loses
-nothing, a power cut at most the last commits, which the writers' journals still hold; `sqlite_file.py` watches over the
-file itself. PostgreSQL is spoken to through one pool a process (`pool.py`), by psycopg 3 in its binary format, without
-session state, so that any PgBouncer may pool transactions. Statements are prepared, and limited in time once for all,
-where the server itself is at the other end, which saves a millisecond a write; a pooler of transactions gives itself
-away by the process number that it hands out. `?prepare_threshold=5` in the URL prepares in any case.
+SQLite runs in WAL mode with 32 KiB pages, a busy timeout and `synchronous=NORMAL`: a killed process loses nothing, a
+power cut at most the last commits, which the writers' journals still hold. `sqlite_file.py` watches the file itself.
+
+PostgreSQL is used through one pool per process (`pool.py`), by psycopg 3 in its binary format. No session state is
+assumed, so PgBouncer may pool transactions. On a direct connection, statements are prepared and the statement timeout
+is set once per session, which saves a millisecond per write. A transaction pooler is recognised by the backend process
+id that it reports. `?prepare_threshold=5` in the URL forces preparation.
 """
 
 from __future__ import annotations
@@ -36,19 +37,20 @@ if TYPE_CHECKING:
     import psycopg
 
 PAGE_SIZE: Final = 32 * 1024
+"""Of a new SQLite file."""
 BUSY_TIMEOUT_S: Final = 10.0
-"""Seconds that a write waits for other writers of a SQLite file, all its waits together."""
+"""Most seconds that a write waits for other writers of a SQLite file, over all its waits."""
 STATEMENT_S: Final = 30.0
-"""Seconds that one statement of a store may take; those of migrations and copies may take longer."""
+"""Most seconds for one statement of a store. Migrations and copies may take longer."""
 PATIENCE: Final = "patience_ms"
-"""In a connection's `info`: milliseconds that its next write waits for SQLite's lock, where it has waited already."""
+"""Key in a connection's `info`: milliseconds that its next write may still wait for SQLite's lock."""
 _LIMIT: Final = "limit_read"
 UNLIMITED: Final = "unlimited_commit"
-"""In a connection's `info`: whether commits wait for a standby; see `wait_for_standby`."""
+"""Key in a connection's `info`: whether commits wait for a standby; see `wait_for_standby`."""
 _ASKED: Final = """SELECT pg_backend_pid(), current_setting('statement_timeout'),
 current_setting('synchronous_standby_names')"""
 RENEWED_S: Final = 600
-"""Seconds after which a connection is replaced, so that it knows whether there is a standby by now."""
+"""Seconds after which a connection is replaced, so that it notices a standby that was added."""
 _NETWORKED: Final = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -56,19 +58,20 @@ _NETWORKED: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-"""What notices within 25 s that the database's machine is gone, or within 5 that it does not answer, so that the next
-host of the URL is asked. Without these, the kernel waits for a quarter of an hour or longer."""
+"""Detects within 25 s that the database's machine is gone, and within 5 s that it does not answer, so that the next
+host in the URL is tried. Without these settings the kernel would wait for 15 minutes or longer.
+"""
 PREPARE_FROM: Final = 3
-"""A statement is prepared when a connection has run it so many times."""
+"""A connection prepares a statement after running it this many times."""
 _NETWORK: Final = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "davfs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "gpfs", "lustre"}
     | {"ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
 )
-"""File systems on which SQLite's WAL cannot work: it needs shared memory between the processes."""
+"""File systems on which SQLite's WAL cannot work: it needs memory shared between the processes."""
 
 
 def parse_url(url: str) -> URL:
-    """Read a database URL; `postgresql://` and `postgres://` mean psycopg 3.
+    """Parse a database URL. `postgresql://` and `postgres://` mean psycopg 3.
 
     Raises:
         StoreError: not a URL, or neither SQLite with a file nor PostgreSQL.
@@ -80,7 +83,7 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # What cannot be read may hold a password anywhere.
+        # An unreadable URL may hold a password anywhere, so show it only if it is plainly a file name.
         given = repr(url) if re.fullmatch(r"[\w./\\-]*", url) else "what is given"
         raise StoreError(f"{given} is not a database URL; write sqlite:///FILE or postgresql://…") from None
     backend = parsed.get_backend_name()
@@ -91,29 +94,29 @@ def parse_url(url: str) -> URL:
     if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
         raise StoreError(f"{shown(parsed)}: the store needs a file that several connections share; name one")
     path = str(Path(parsed.database).expanduser().absolute())
-    # Two slashes before a path are one, to everybody but `Path` and SQLite, which take what follows for a host's name.
+    # Collapse leading slashes: `Path` keeps two, and SQLite would take what follows for a host name.
     return parsed.set(drivername="sqlite+pysqlite", database="/" + path.lstrip("/") if path.startswith("//") else path)
 
 
 def shown(url: URL) -> str:
-    """The URL as messages show it: without anything secret, and as people write it."""
+    """A URL for messages: as people write it, without secrets."""
     query = {name: "HIDDEN" if _SECRET.search(name) else value for name, value in url.query.items()}
     return url.set(drivername=url.get_backend_name(), query=query).render_as_string(hide_password=True)
 
 
 _SECRET: Final = re.compile(r"pass|secret|token|credential|key", re.IGNORECASE)
-"""Parameters of a URL whose values are never shown, such as `password` and `sslpassword`."""
+"""URL parameters whose values are never shown, such as `password` and `sslpassword`."""
 
 
 def make_engine(url: URL, *, statement_s: float | None = None) -> Engine:
-    """An engine with its pool; connects when first used.
+    """An engine with its pool. It connects on first use.
 
     Args:
-        url: as `parse_url` gives it.
-        statement_s: seconds that a statement may take; None for any time.
+        url: the result of `parse_url`.
+        statement_s: most seconds per statement; None for no limit.
 
     Raises:
-        StoreError: the SQLite file would lie on a network file system, or psycopg is not installed.
+        StoreError: the SQLite file would be on a network file system, or psycopg is not installed.
     """
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url, statement_s)
@@ -126,6 +129,7 @@ def make_engine(url: URL, *, statement_s: float | None = None) -> Engine:
             pool_size=CONNECTIONS,
             max_overflow=0,
             pool_timeout=WAIT_S,
+            # Reuse the latest connection first, so that the others become idle and are closed.
             pool_use_lifo=True,
             pool_recycle=RENEWED_S,
             connect_args={"prepare_threshold": prepare, **{k: v for k, v in _NETWORKED.items() if k not in url.query}},
@@ -140,14 +144,14 @@ def make_engine(url: URL, *, statement_s: float | None = None) -> Engine:
 
 
 def reading(engine: Engine) -> Engine:
-    """The engine's connections, for reads of one state of the database."""
+    """The engine for reads that see one consistent state of the database."""
     if engine.dialect.name == "sqlite":
         return engine
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
 def writing(engine: Engine) -> Engine:
-    """The engine's connections, for `Link`; on PostgreSQL it says BEGIN and COMMIT itself."""
+    """The engine for `Link`. On PostgreSQL, `Link` itself sends BEGIN and COMMIT."""
     if engine.dialect.name == "sqlite":
         return engine.execution_options(write=True)
     return engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -155,7 +159,7 @@ def writing(engine: Engine) -> Engine:
 
 @contextlib.contextmanager
 def translated(url: URL) -> Iterator[None]:
-    """Turn the driver's errors into ours.
+    """Convert the driver's errors into ours.
 
     Raises:
         StoreBusy: SQLite stayed locked for the whole busy timeout, or no connection became free in time.
@@ -188,7 +192,7 @@ def _ours(url: URL, error: BaseException) -> StoreError:
 
 
 def is_network_file_system(path: Path, mounts: str) -> str | None:
-    """The kind of network file system that a path lies on, None for a local one.
+    """The type of the network file system that a path is on; None for a local one.
 
     Args:
         path: absolute; it need not exist yet.
@@ -230,16 +234,18 @@ def _sqlite_engine(url: URL, statement_s: float | None) -> Engine:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A write takes the lock at once, so that two writers never start as readers and then refuse each other."""
+    """A write takes the lock at once, so that two writers never both start as readers and then deadlock."""
+    # Through the driver: SQLAlchemy takes as long to say BEGIN as for several of the statements that follow.
+    raw = cast(sqlite3.Connection, connection.connection.driver_connection)
     if not connection.get_execution_options().get("write", False):
-        connection.exec_driver_sql("BEGIN")
+        raw.execute("BEGIN")
         return
     usual = int(BUSY_TIMEOUT_S * 1000)
     wanted = connection.info.pop(PATIENCE, usual)
     if connection.info.get("busy_ms", usual) != wanted:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {wanted}")
+        raw.execute(f"PRAGMA busy_timeout = {wanted}")
         connection.info["busy_ms"] = wanted
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    raw.execute("BEGIN IMMEDIATE")
 
 
 def _mounts() -> str:
@@ -251,12 +257,14 @@ def _mounts() -> str:
 
 def _set_up_sqlite(connection: object, _: ConnectionPoolEntry) -> None:
     raw = cast(sqlite3.Connection, connection)
-    raw.isolation_level = None  # we say BEGIN ourselves, so that reads of several statements see one state
+    raw.isolation_level = None  # we send BEGIN ourselves, so that several reads see one state
     cursor = raw.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        # The page size cannot be changed once the file is in WAL mode. Large pages suit blobs.
         cursor.execute(f"PRAGMA page_size = {PAGE_SIZE}")
         _switch_to_wal(cursor)
+    # Commits without an fsync: a power cut may undo the last ones, which the journals still hold.
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -65536")
@@ -265,7 +273,7 @@ def _set_up_sqlite(connection: object, _: ConnectionPoolEntry) -> None:
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
-    """SQLite does not wait for the lock it needs here, so wait for it."""
+    """SQLite does not wait for the lock that it needs here, so wait for it ourselves."""
     give_up = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
@@ -283,7 +291,7 @@ def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
     from psycopg.rows import RowFactory, tuple_row
 
     class View(Loader):
-        """Gives a view of the answer; most blobs are unpacked and forgotten, and need not be copied for that."""
+        """Returns a view of the response. Most blobs are unpacked and dropped, so copying them would be a waste."""
 
         format = pq.Format.BINARY
 
@@ -291,7 +299,7 @@ def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
             return data
 
     class BinaryCursor(Cursor[tuple[object, ...]]):
-        """Blobs come as bytes, not as hexadecimal text."""
+        """Fetches blobs as bytes, not as hexadecimal text."""
 
         def __init__(
             self,
@@ -308,9 +316,9 @@ def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
 
 
 def _set_up_session(prepare: bool, statement_s: float | None, connection: object, entry: ConnectionPoolEntry) -> None:
-    """Prepare statements and limit their time, unless a pooler is in between.
+    """Prepare statements and limit their time once per session, unless a pooler is in between.
 
-    There the next transaction may reach another server process, so that each read sets its limit itself.
+    Behind a pooler the next transaction may reach another server process, so each read sets its limit itself.
     """
     raw = cast("psycopg.Connection[tuple[object, ...]]", connection)
     found = raw.execute(_ASKED).fetchone()
@@ -319,7 +327,7 @@ def _set_up_session(prepare: bool, statement_s: float | None, connection: object
     direct = found is not None and found[0] == raw.info.backend_pid
     if direct and prepare:
         raw.prepare_threshold = PREPARE_FROM
-    if statement_s is None or (found is not None and found[1] != "0"):  # the operator's own limit stands
+    if statement_s is None or (found is not None and found[1] != "0"):  # the operator's own limit takes precedence
         return
     limit = f"statement_timeout = {int(statement_s * 1000)}"
     if direct:
@@ -330,21 +338,21 @@ def _set_up_session(prepare: bool, statement_s: float | None, connection: object
 
 
 def limit_read(connection: Connection) -> None:
-    """Limit the time of the statements of a read that has begun, where its session does not."""
+    """Limit the time of a read's statements, unless its session does."""
     statement = connection.info.get(_LIMIT)
     if statement is not None:
         connection.exec_driver_sql(statement)
 
 
 def wait_for_standby(connection: Connection) -> bytes | None:
-    """What to run before a commit that waits for a synchronous standby; None where there is none.
+    """What to run before a commit that waits for a synchronous standby; None if there is none.
 
-    A limit of time that is reached while it waits would have PostgreSQL report a commit that the standby does not have,
-    and nobody would know.
+    If the statement timeout ended that wait, PostgreSQL would report success for a commit that the standby does not
+    have.
     """
     return b"SET LOCAL statement_timeout = 0" if connection.info.get(UNLIMITED) else None
 
 
 def same_process(pid: int) -> bool:
-    """False in a child that a fork made: it must not use its parent's connections."""
+    """False in a forked child, which must not use its parent's connections."""
     return os.getpid() == pid

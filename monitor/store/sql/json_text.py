@@ -1,4 +1,7 @@
-"""JSON that both databases can read again: PostgreSQL stores a NUL and half a surrogate pair, and then refuses them."""
+"""Writes JSON that both databases can read back.
+
+PostgreSQL accepts a NUL or half a surrogate pair, but fails to read it.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,20 @@ from collections.abc import Mapping
 from typing import Final
 
 _SUSPECT: Final = ("\\u0000", "\\ud")
-"""What stands in the text of such values; pairs of surrogates begin like their halves."""
+"""Parts of JSON text that suggest such values. Intact surrogate pairs match too."""
 LARGEST: Final = 2**1024 - 2**970
-"""Integers below it fit a float64, in which both databases compare numbers."""
+"""Integers below this fit in a float64, in which both databases compare numbers."""
 
 
 def json_text(value: object) -> str:
-    r"""The shortest JSON of a value, without what a database could not read again.
+    r"""The shortest JSON of a value, without what a database could not read back.
 
     >>> json_text({"a": "x\0y", "b": "\ud800", "c": "\U0001f600"})
     '{"a":"x\\ufffdy","b":"\\ufffd","c":"\\ud83d\\ude00"}'
     """
     try:
         text = _dumps(value)
-    except ValueError:  # not finite, or an integer of more digits than Python writes
+    except ValueError:  # not finite, or an integer with more digits than Python converts
         return _dumps(_clean(value))
     return text if not any(part in text for part in _SUSPECT) else _dumps(_clean(value))
 

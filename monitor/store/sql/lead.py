@@ -1,8 +1,8 @@
-"""Which of several servers does a job: the one that holds the job's advisory lock in PostgreSQL.
+"""Decides which of several servers does a job: the one that holds the job's advisory lock in PostgreSQL.
 
-The locks are held by a transaction on a connection of their own, which runs nothing else. When its process dies, the
-database ends the transaction, and the next server to ask gets the lock. A transaction, not a session, holds them, since
-a pooler may give every transaction another session.
+The locks are held by a transaction on a dedicated connection. When its process dies, the database ends the transaction,
+and the next server to ask gets the lock. They belong to a transaction rather than a session because a pooler may give
+each transaction another session.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from monitor.store.sql.connect import make_engine, translated
 _TRY: Final = text("SELECT pg_try_advisory_xact_lock(:key)")
 _STILL: Final = text("SELECT 1")
 _SETTINGS: Final = (
-    "SET LOCAL idle_in_transaction_session_timeout = 0",  # the transaction is idle by purpose
-    "SET LOCAL tcp_keepalives_idle = 4",  # a machine that lost its power never says that it is gone
+    "SET LOCAL idle_in_transaction_session_timeout = 0",  # the transaction is idle on purpose
+    "SET LOCAL tcp_keepalives_idle = 4",  # a machine that loses power never closes its connection
     "SET LOCAL tcp_keepalives_interval = 1",
     "SET LOCAL tcp_keepalives_count = 3",
 )
 
 
 class Leader:
-    """The jobs that this process leads. On SQLite, which has one server, it leads all of them.
+    """The jobs that this process leads. SQLite has only one server, which leads all of them.
 
     Args:
         url: the database.
@@ -43,10 +43,10 @@ class Leader:
         self._leads: set[str] = set()
 
     def leads(self, job: str) -> bool:
-        """Become, or stay, the one that does a job; False where another server does it.
+        """Become, or stay, the leader of a job. False if another server is.
 
         Raises:
-            StoreError: the database does not answer; whoever does the job now, this process does not.
+            StoreError: the database does not answer. Whoever does the job now, this process does not.
         """
         if self._alone:
             return True
@@ -63,7 +63,7 @@ class Leader:
             return job in self._leads
 
     def close(self) -> None:
-        """Let others lead."""
+        """Give up all jobs."""
         with self._lock:
             self._drop()
             if self._engine is not None:

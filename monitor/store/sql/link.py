@@ -1,10 +1,12 @@
-"""What a write transaction speaks through: statements compiled once, run on the driver's own cursor.
+"""The connection of a write transaction: statements that are compiled once and run directly on the driver's cursor.
 
-SQLAlchemy writes the statements, for both databases from one definition, and converts the values. Running them through
-its connection would cost more than most of them take, so they are compiled once for each database and handed to the
-driver. On PostgreSQL they travel in a pipeline (`pipeline.py`): `tell` does not wait for an answer, `ask` waits when
-its answer is first read, so that a write of any number of statements waits for two answers, that of its
-reads and that of its commit. What an earlier statement failed with is raised by then, and nothing is committed.
+SQLAlchemy generates the statements for both databases from one definition, and converts the values. Executing them
+through its connection would cost more than most of them take, so they are compiled once per database and passed to the
+driver.
+
+On PostgreSQL they are pipelined (`pipeline.py`). `tell` does not wait for an answer; `ask` waits only when its answer
+is first read. So a write with any number of statements waits twice: for its reads and for its commit. An earlier
+statement's error is raised at these points, and nothing is committed then.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ class Statement:
     """A statement for both databases.
 
     Args:
-        clause: made with SQLAlchemy; or a function that makes it, given `sqlite` or `postgresql`. Every value is a
+        clause: an SQLAlchemy clause, or a function that builds one for `sqlite` or `postgresql`. Every value is a
             `bindparam`.
-        columns: for an insert, the columns that its rows have.
+        columns: for an insert, the columns of its rows.
     """
 
     def __init__(self, clause: ClauseElement | Callable[[str], ClauseElement], columns: Sequence[str] = ()) -> None:
@@ -41,7 +43,7 @@ class Statement:
         self._made: dict[str, Compiled] = {}
 
     def on(self, dialect: Dialect) -> Compiled:
-        """The statement as this database takes it."""
+        """The statement compiled for a database."""
         made = self._made.get(dialect.name)
         if made is None:
             clause = self._clause if isinstance(self._clause, ClauseElement) else self._clause(dialect.name)
@@ -50,7 +52,7 @@ class Statement:
 
 
 class Compiled:
-    """A statement's text for one database, and how its values go in and out."""
+    """A statement's text for one database, with the conversions of its values."""
 
     def __init__(self, clause: ClauseElement, dialect: Dialect, columns: list[str] | None) -> None:
         compiled: Any = clause.compile(dialect=dialect, column_keys=columns)
@@ -78,7 +80,7 @@ class Compiled:
         self.sent = self.text.encode()
 
     def bound(self, values: Values) -> list[Any]:
-        """Values as the driver takes them."""
+        """Values in the form that the driver expects."""
         constants = self._constants
         ready: list[Any] = [constants[name] if name in constants else values[name] for name in self._order]
         for i, convert in self._in:
@@ -99,12 +101,12 @@ class Compiled:
 
 
 def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
-    """What turns SQLite's value into Python's; floats come as they are."""
+    """The conversion from SQLite's value to Python's. Floats need none."""
     return None if isinstance(kind, Float) else kind.dialect_impl(dialect).result_processor(dialect, None)
 
 
 class Answer:
-    """The rows that a statement found; waited for when they are first read."""
+    """The rows of a query. Waits for them when they are first read."""
 
     def __init__(self, cursor: Any, made: Compiled) -> None:
         self._cursor, self._made = cursor, made
@@ -114,13 +116,13 @@ class Answer:
         return [self._made.row(found) for found in self._cursor.fetchall()]
 
     def first(self) -> Row | None:
-        """The first row, None where there is none."""
+        """The first row; None if there is none."""
         found = self._cursor.fetchone()
         return None if found is None else self._made.row(found)
 
 
 class Link:
-    """The connection of one write transaction; made by `linked`."""
+    """The connection of one write transaction. Created by `linked`."""
 
     def __init__(self, connection: Connection) -> None:
         self.dialect = connection.dialect
@@ -130,15 +132,15 @@ class Link:
         self._pipeline: Pipeline | None = None
         if self.dialect.name == "postgresql":
             self._pipeline = connection.info.get("pipeline") or Pipeline(self._raw)
-            connection.info["pipeline"] = self._pipeline  # what it has prepared lasts as long as the connection
+            connection.info["pipeline"] = self._pipeline  # kept: its prepared statements live as long as the connection
 
     def ask(self, statement: Statement, values: Values = _NOTHING) -> Answer:
-        """Run a statement that finds rows."""
+        """Run a statement that returns rows."""
         made = statement.on(self.dialect)
         return Answer(self._run(made, values), made)
 
     def tell(self, statement: Statement, *rows: Values) -> None:
-        """Run a statement that changes rows, once for each mapping of values."""
+        """Run a statement that changes rows, once per mapping of values."""
         made = statement.on(self.dialect)
         if self._pipeline is not None or len(rows) == 1:
             for row in rows:
@@ -148,7 +150,7 @@ class Link:
 
     @property
     def plain(self) -> Connection:
-        """The SQLAlchemy connection, for reads that are shared with readers; earlier statements are done by then."""
+        """The SQLAlchemy connection, for reads shared with readers. Earlier statements are finished first."""
         if self._pipeline is not None:
             self._pipeline.settle()
         return self._connection
@@ -164,7 +166,7 @@ class Link:
         return self._pipeline is None or self._pipeline.quiet
 
     def _forget(self) -> None:
-        """Close all answers: while the error is referenced, SQLite would hold its locks for an unread one."""
+        """Close all cursors. While the error is referenced, SQLite would hold its locks for an unread one."""
         for cursor in self._cursors:
             cursor.close()
 
@@ -182,9 +184,9 @@ class Link:
 
 @contextlib.contextmanager
 def linked(connection: Connection) -> Iterator[Link]:
-    """A transaction on a connection in which SQLAlchemy has begun one: on SQLite a real one, on PostgreSQL in name.
+    """A transaction on a connection in which SQLAlchemy has begun one: real on SQLite, nominal on PostgreSQL.
 
-    Psycopg waits for the answer to a BEGIN of its own; here BEGIN and COMMIT are statements like others.
+    Psycopg would wait for the answer to its own BEGIN; here BEGIN and COMMIT are pipelined like other statements.
     """
     link = Link(connection)
     try:
@@ -198,8 +200,8 @@ def linked(connection: Connection) -> Iterator[Link]:
         if not known and isinstance(error, Exception):
             with contextlib.suppress(driver.Error):
                 link._end(b"ROLLBACK")
-        if known or not link._quiet:  # the connection may be gone, or know statements that no longer hold
+        if known or not link._quiet:  # it may be broken, or miss prepared statements that `Pipeline` counts on
             connection.invalidate(error)
             if known and connection.dialect.is_disconnect(cast("Any", error), link._raw, None):
-                connection.engine.dispose()  # those in the pool are as dead
+                connection.engine.dispose()  # the pooled ones are just as dead
         raise

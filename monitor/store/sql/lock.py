@@ -1,12 +1,12 @@
-"""The lock for which the processes that write to one SQLite file queue.
+"""The lock on which the processes that write to one SQLite file queue.
 
-SQLite lets a writer that finds the file locked sleep, longer each time, up to 100 ms: whoever has waited longest looks
-least often, and may wait for seconds among many. The kernel wakes those who wait for a file lock as soon as it is
-given back. So a writer first takes a lock of this kind on a file next to the database. It is a courtesy, and SQLite's
-own lock remains the one that counts: where the file cannot be made, or a turn does not come in time, the writer goes
-on and meets SQLite's lock as before.
+SQLite's busy handler polls with growing delays, up to 100 ms. So the writer that has waited longest polls least often,
+and among many it may wait for seconds. Processes that wait for a file lock are woken at once. So a writer first takes
+such a lock, on a file next to the database. It is only a courtesy: SQLite's own lock still decides. If the file cannot
+be created, or the lock does not come in time, the writer continues with SQLite's lock alone.
 
-The lock is one that belongs to the process (POSIX `fcntl`): it goes when the process dies, and a fork inherits none.
+It is a POSIX `fcntl` lock, which belongs to the process: it is released when the process dies, and not inherited by a
+fork.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-with contextlib.suppress(ImportError):  # Windows has none
+with contextlib.suppress(ImportError):  # not on Windows
     import fcntl
 
 _LOCKS: Final = os.name == "posix"
 
 
 class Turns:
-    """The queue of one database; used by one thread of the process at a time.
+    """The queue of one database. Used by one thread of the process at a time.
 
     Args:
-        path: the lock file; made when it is first needed, never removed.
+        path: the lock file; created on first use, never removed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,10 +37,10 @@ class Turns:
 
     @contextlib.contextmanager
     def turn(self, patience_s: float) -> Iterator[None]:
-        """Wait for this process's turn, hold it, give it back.
+        """Wait for the lock, hold it, release it.
 
         Args:
-            patience_s: seconds to wait for it, at most.
+            patience_s: most seconds to wait.
         """
         held = self._take(patience_s)
         try:
@@ -51,7 +51,7 @@ class Turns:
                     fcntl.lockf(self._fd, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -70,16 +70,16 @@ class Turns:
         return True
 
     def _wait(self, patience_s: float) -> bool:
-        """Wait on a thread, as a wait for a lock has no time limit of its own."""
+        """Wait in a thread, because waiting for a lock has no timeout."""
         waiter = _Waiter(self._fd)
         if waiter.came(patience_s):
             return True
-        self._fd = -1  # the waiter closes it when its turn comes
+        self._fd = -1  # the waiter closes it once it has the lock
         return False
 
 
 class _Waiter:
-    """Waits for a lock while a caller wants it."""
+    """Waits for a lock as long as the caller wants it."""
 
     def __init__(self, fd: int) -> None:
         self._fd, self._left, self._here = fd, False, threading.Event()
@@ -87,7 +87,7 @@ class _Waiter:
         threading.Thread(target=self._lock, name="monitor-turn", daemon=True).start()
 
     def came(self, patience_s: float) -> bool:
-        """True where the lock came in time; otherwise it is given back as soon as it comes."""
+        """True if the lock came in time. Otherwise it is released as soon as it comes."""
         if not self._here.wait(patience_s):
             with self._either:
                 self._left = not self._here.is_set()

@@ -1,4 +1,4 @@
-"""What every table is made with: the MetaData of all, and the column that ties a row to its run."""
+"""What all tables share: their MetaData, and the column that ties a row to its run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ METADATA: Final = MetaData()
 
 
 def run_id() -> Column[str]:
-    """The first column of a table whose rows go with their run."""
+    """The first column of a table whose rows are deleted with their run."""
     parent = ForeignKey("monitor_runs.run_id", ondelete="CASCADE")
     return Column("run_id", String(32), parent, primary_key=True)

@@ -1,8 +1,8 @@
-"""Schema versions: Alembic without an ini file, under a lock, on SQLite and PostgreSQL.
+"""Schema migrations: Alembic without an ini file, under a lock, on SQLite and PostgreSQL.
 
-The version lives in a table of its own (`monitor_schema_version`), apart from MLflow's and everybody else's. On
-PostgreSQL migrations run under a transaction-level advisory lock, on SQLite in one transaction that holds the write
-lock, so that any number of processes may open a new database at once.
+The version has its own table (`monitor_schema_version`), separate from MLflow's. On PostgreSQL, migrations run under a
+transaction-level advisory lock; on SQLite, in one transaction that holds the write lock. So any number of processes may
+open a new database at once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def head() -> str:
 
 
 def current(url: str) -> str | None:
-    """The version of a database, None for one that has no schema of ours.
+    """The version of a database; None if it has no schema of ours.
 
     Raises:
         StoreError: the database cannot be reached.
@@ -44,7 +44,7 @@ def current(url: str) -> str | None:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring a database up to a version; one that is there already is left alone.
+    """Migrate a database up to a version. One that is already there is left alone.
 
     Raises:
         StoreError: no such version, or the database refused.
@@ -54,7 +54,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Take a database back to a version, `base` for an empty one; what the newer version added is lost.
+    """Migrate a database down to a version; `base` removes everything. What newer versions added is lost.
 
     Raises:
         StoreError: no such version, or the database refused.
@@ -72,7 +72,7 @@ def create(engine: Engine) -> None:
 
 
 def known() -> set[str]:
-    """The versions that this code can migrate from and to."""
+    """The versions that this code can migrate between."""
     return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
@@ -102,7 +102,7 @@ def _lock(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
     else:
-        # A writing statement that changes nothing: it takes the write lock, and waits for it.
+        # A write that changes nothing: it waits for the write lock and takes it.
         connection.exec_driver_sql("PRAGMA user_version = 0")
 
 

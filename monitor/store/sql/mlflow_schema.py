@@ -1,7 +1,7 @@
-"""MLflow's tables as this code reads and writes them: the columns it needs, in a MetaData that creates nothing.
+"""MLflow's tables: the columns that this code reads and writes, in a MetaData that creates nothing.
 
-MLflow makes and migrates them (`mlflow/store/tracking/dbmodels/models.py`); which releases have them in this shape is
-what `pyproject.toml` says of MLflow's version.
+MLflow creates and migrates them (`mlflow/store/tracking/dbmodels/models.py`). The versions of MLflow with this schema
+are those that `pyproject.toml` allows.
 """
 
 from __future__ import annotations
@@ -81,14 +81,14 @@ LATEST: Final = Table(
 TIED: Final = Table(
     "monitor_runs", MetaData(), Column("run_id", String, primary_key=True), Column("mlflow_run", String)
 )
-"""Our one column that exists only next to MLflow's tables: a run's id again, where MLflow has the run too.
+"""Our only column that exists only next to MLflow's tables: a run's id again, if MLflow has the run too.
 
-It refers to `runs`, so that a run that MLflow permanently deletes, also by `mlflow gc`, takes its points along.
+It references `runs`, so that a run that MLflow permanently deletes, also by `mlflow gc`, takes its points along.
 """
 
 
 def tied(bind: Engine | Connection) -> bool:
-    """True where our runs refer to MLflow's."""
+    """True if our runs reference MLflow's."""
     inspector = inspect(bind)
     if not inspector.has_table(MLFLOW_RUNS.name):
         return False

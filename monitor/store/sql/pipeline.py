@@ -1,9 +1,9 @@
-"""Statements to PostgreSQL that do not wait for each other's answers, on libpq's pipeline itself.
+"""Pipelined statements to PostgreSQL, directly on libpq's pipeline mode.
 
-Psycopg has pipelines too, but hands each statement to the kernel by itself, asks the kernel for answers after each, and
-looks up every value's type anew; for a write of ten small statements that takes longer than the server does. Here the
-statements between two waits leave in one piece, and values are packed by the types of the columns, in PostgreSQL's
-binary format. Psycopg opens the connection, owns it, and names the errors.
+Psycopg has pipelines too, but it sends each statement separately, polls for answers after each, and looks up the type
+of every value anew. For a write of ten small statements that takes longer than the server does. Here all statements
+between two waits are sent together, and values are packed by column type, in PostgreSQL's binary format. Psycopg opens
+and owns the connection, and names the errors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 PREPARED: Final = 200
-"""Statements that a connection keeps prepared, at most."""
+"""Most statements that a connection keeps prepared."""
 
 Pack = Callable[[Any], bytes]
 Unpack = Callable[[bytes], object]
@@ -39,7 +39,7 @@ _PACKS: Final[Sequence[tuple[type[TypeEngine[Any]], int, Pack]]] = (
     (String, 25, str.encode),
     (LargeBinary, 17, bytes),
 )
-"""A column's type, the server's number for it, and how a value is packed; the first that fits."""
+"""(column type, type OID, packing function); the first match is used."""
 _UNPACKS: Final[Mapping[int, Unpack]] = {
     16: lambda data: data == b"\1",
     17: bytes,
@@ -50,11 +50,11 @@ _UNPACKS: Final[Mapping[int, Unpack]] = {
     701: lambda data: _FLOAT8.unpack(data)[0],
     1043: bytes.decode,
 }
-"""How an answer's value is unpacked, by the server's number for its type."""
+"""Type OID -> function that unpacks a value."""
 
 
 def packing(kind: TypeEngine[Any]) -> tuple[int, Pack]:
-    """The server's number for a column's type, and what packs a value of it."""
+    """The type OID of a column, and the function that packs its values."""
     for known, oid, pack in _PACKS:
         if isinstance(kind, known):
             return oid, pack
@@ -62,7 +62,7 @@ def packing(kind: TypeEngine[Any]) -> tuple[int, Pack]:
 
 
 class Call:
-    """A statement on its way, and its rows once they have come."""
+    """A statement that was sent, and its rows once they arrive."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -70,7 +70,7 @@ class Call:
         self._at = 0
 
     def fetchall(self) -> list[list[object]]:
-        """The rows that are left, waited for."""
+        """The remaining rows; waits for them."""
         result = self._arrived()
         unpacks = [_UNPACKS[result.ftype(i)] for i in range(result.nfields)]
         found = [_row(result, i, unpacks) for i in range(self._at, result.ntuples)]
@@ -78,7 +78,7 @@ class Call:
         return found
 
     def fetchone(self) -> list[object] | None:
-        """The next row, waited for; None where there is none."""
+        """The next row, waiting for it; None if there is none."""
         result = self._arrived()
         if self._at >= result.ntuples:
             return None
@@ -86,7 +86,7 @@ class Call:
         return _row(result, self._at - 1, [_UNPACKS[result.ftype(i)] for i in range(result.nfields)])
 
     def take(self, result: PGresult) -> None:
-        """Keep what the server answered."""
+        """Store the server's answer."""
         self._result = result
 
     def _arrived(self) -> PGresult:
@@ -101,7 +101,7 @@ def _row(result: PGresult, i: int, unpacks: Sequence[Unpack]) -> list[object]:
 
 
 class Pipeline:
-    """What one connection has under way; used by one thread at a time.
+    """The pipeline of one connection. Used by one thread at a time.
 
     Args:
         raw: psycopg's connection, outside of any transaction of its own.
@@ -113,17 +113,17 @@ class Pipeline:
         self._runs: dict[bytes, int] = {}
         self._names: dict[bytes, bytes] = {}
         self._open = False
-        from psycopg.pq import ExecStatus  # here once, as a write takes some twenty answers
+        from psycopg.pq import ExecStatus  # imported once: a write receives some twenty answers
 
         self._failed = {ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED}
 
     @property
     def quiet(self) -> bool:
-        """True where nothing is under way, so that psycopg may use the connection."""
+        """True if nothing is pending, so that psycopg may use the connection."""
         return not self._open
 
     def send(self, text: bytes, oids: Sequence[int] = (), values: Sequence[bytes | None] = ()) -> Call:
-        """Send a statement, or rather have it ready to be sent with the others."""
+        """Queue a statement, to be sent together with others."""
         if not self._open:
             self._pg.enter_pipeline_mode()
             self._open = True
@@ -136,7 +136,7 @@ class Pipeline:
         return self._expect(Call(self))
 
     def catch_up(self) -> None:
-        """Wait for the answers to all that was sent; the one wait of all statements since the last.
+        """Flush the queue and wait for all answers: one wait for all statements since the last.
 
         Raises:
             psycopg.Error: a statement failed.
@@ -147,7 +147,7 @@ class Pipeline:
             self._receive()
 
     def settle(self) -> None:
-        """Receive all answers, and leave the connection to psycopg.
+        """Receive all answers and leave pipeline mode, so that psycopg can use the connection.
 
         Raises:
             psycopg.Error: a statement failed.
@@ -163,7 +163,7 @@ class Pipeline:
         self._open = False
 
     def _name(self, text: bytes, oids: Sequence[int]) -> bytes | None:
-        """The name under which the connection has the statement prepared; None where it has not."""
+        """The name of the statement if the connection has it prepared; else None."""
         name = self._names.get(text)
         if name is not None:
             return name
@@ -183,17 +183,17 @@ class Pipeline:
     def _flush(self) -> None:
         while self._pg.flush():
             if self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE) & selectors.EVENT_READ:
-                self._pg.consume_input()  # the server may wait until its answers are taken
+                self._pg.consume_input()  # the server may block until its answers are read
 
     def _receive(self) -> None:
-        """Take the next answer, and give it to its statement."""
+        """Read the next answer and hand it to its statement."""
         result = self._result()
         if result is None or result.status in self._failed:
             self._raise(result)
         call = self._under_way.popleft()
         if call is not None:
             call.take(result)
-            self._result()  # None, which ends the answers to one statement
+            self._result()  # None: the end of this statement's answers
 
     def _raise(self, result: PGresult | None) -> NoReturn:
         from psycopg import OperationalError, errors

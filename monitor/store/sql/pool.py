@@ -1,7 +1,7 @@
-"""The connections of one process to PostgreSQL: few, shared by reads and writes, and returned when unused.
+"""The PostgreSQL connections of one process: few, shared by reads and writes, and closed when idle.
 
-A server counts its connections, and so may a role. A process that keeps idle ones starves the others, and one that
-keeps some for reads alone starves its own writes.
+Servers and roles have connection limits. A process that keeps idle connections starves the others, and one that
+reserves some for reads starves its own writes.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     import psycopg
 
 CONNECTIONS: Final = 10
-"""Connections of a process, at most: seven workers and the process above them stay below PostgreSQL's usual 100."""
+"""Most connections per process. Seven workers and their parent stay below PostgreSQL's default limit of 100."""
 READS: Final = CONNECTIONS - 3
-"""Reads under way at a time, at most, so that long ones leave connections to the writes."""
+"""Most concurrent reads, so that long ones leave connections for writes."""
 WAIT_S: Final = 10.0
-"""Seconds to wait for a connection."""
+"""Most seconds to wait for a connection."""
 IDLE_S: Final = 10.0
 """Seconds after which an unused connection is closed."""
 _AGAIN_S: Final = 0.1
-"""Seconds between two tries where the server has no connection left; one of ours may come back before."""
+"""Seconds between attempts while the server has no connection left. One of ours may come back earlier."""
 _SINCE: Final = "idle since"
 _FULL: Final = ("too many connections", "too many clients", "connection slots")
-"""What PostgreSQL and poolers say; an error of connecting comes without a code."""
+"""Error texts of PostgreSQL and poolers; connection errors have no code."""
 
 
 class Pool(QueuePool):
-    """A queue of connections that closes those that stay idle."""
+    """A connection queue that closes idle connections."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -58,7 +58,7 @@ class Pool(QueuePool):
                 self._timer.start()
 
     def _give_back(self) -> None:
-        """Close what has been idle for long; come back while there is more."""
+        """Close connections that have been idle for long. Runs again while there are others."""
         fresh, now = [], time.monotonic()
         while True:
             try:
@@ -79,11 +79,11 @@ class Pool(QueuePool):
 
 
 def connect(engine: Engine) -> Connection:
-    """A connection out of the engine's pool; where the server has none left, the next of ours that comes back.
+    """A connection from the engine's pool. If the server has none left, waits for one of ours to come back.
 
     Raises:
         DBAPIError: the server cannot be reached, or has had no connection left for `WAIT_S`.
-        TimeoutError: SQLAlchemy's; all connections of the pool were in use for as long.
+        TimeoutError: SQLAlchemy's; all pooled connections were in use for as long.
     """
     end = time.monotonic() + WAIT_S
     while True:
@@ -96,10 +96,10 @@ def connect(engine: Engine) -> Connection:
 
 
 def check_alive(connection: object, _: ConnectionPoolEntry, __: PoolProxiedConnection) -> None:
-    """Have a connection replaced that the server has closed meanwhile; SQLAlchemy calls it when one is taken.
+    """Replace a connection that the server has closed. SQLAlchemy calls it at every checkout.
 
-    A server that closes a connection says so, and so does the kernel when it dies: there is something to read where
-    nothing was asked. To look costs a microsecond, where a question to every server would cost a round trip.
+    A server that closes a connection announces it, and so does the kernel if the server dies: there is something to
+    read although nothing was asked. This check takes a microsecond; a test query would cost a round trip.
     """
     raw = cast("psycopg.Connection[Any]", connection)
     try:

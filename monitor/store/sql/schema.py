@@ -1,9 +1,9 @@
-"""The tables, in a MetaData of their own; `migrations/` makes them, a test holds both equal.
+"""The tables. `migrations/` creates them; a test checks that both agree.
 
 The primary key of every table that grows starts with the run, so that a distributed PostgreSQL can place rows by it,
-and a run's rows go with the run (`ON DELETE CASCADE`). The names start with `monitor_`, so that the tables can live
-next to MLflow's in one database. Ids within a run are handed out from counters in the run's row, which the writer has
-locked anyway: no sequence, no `max()`. The tables of alerts are in `alert_tables.py`.
+and a run's rows are deleted with it (`ON DELETE CASCADE`). All names start with `monitor_`, so the tables can share a
+database with MLflow's. Ids within a run come from counters in the run's row, which the writer has locked anyway: no
+sequence, no `max()`. The tables for alerts are in `alert_tables.py`.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ VERSION_TABLE: Final = "monitor_schema_version"
 CHUNK_PARTITIONS: Final = 16
 """Hash partitions of the chunk table on PostgreSQL."""
 MAX_KEY: Final = 250
-"""Characters of a metric name, as MLflow has it."""
+"""Most characters in a metric name, as in MLflow."""
 
 
 class Packed(LargeBinary):
-    """Bytes that are not copied when read: `bytes` from SQLite, a view of the answer from PostgreSQL."""
+    """Bytes that are not copied when read: `bytes` from SQLite, a view of the response from PostgreSQL."""
 
     cache_ok = True
 
     def result_processor(self, dialect: object, coltype: object) -> None:
-        """Take what the driver gives."""
+        """Return what the driver returns."""
 
 
 RUNS: Final = Table(
@@ -72,19 +72,19 @@ RUNS: Final = Table(
     Column("verdict", String(64), nullable=False),
     Column("action", String(16), nullable=False),
     Column("stop_requested", String(250)),
-    Column("stop_request", Integer),  # the open one of monitor_stops
-    Column("stop_state", String(16)),  # how far that is
-    Column("stop_step", BigInteger),  # would have been stopped there
+    Column("stop_request", Integer),  # id of the open row in monitor_stops
+    Column("stop_state", String(16)),  # its state
+    Column("stop_step", BigInteger),  # where the run would have been stopped
     Column("planned_steps", BigInteger),
     Column("stop_count", Integer, nullable=False, server_default="0"),  # counter that ids are taken from
-    Column("version", BigInteger, nullable=False),  # one more with every change that a reader can see
+    Column("version", BigInteger, nullable=False),  # grows with every change that a reader can see
     Column("train_last", Double),  # of the judged series, so that the list sorts without a join
     Column("train_best", Double),
     Column("train_best_step", BigInteger),
     Column("val_last", Double),
     Column("val_best", Double),
     Column("val_best_step", BigInteger),
-    Column("goal_rises", Boolean),  # when things go well; NULL without a goal
+    Column("goal_rises", Boolean),  # as training improves; NULL without a goal
     Column("goal_last", Double),
     Column("goal_best", Double),
     Column("goal_best_step", BigInteger),
@@ -102,12 +102,13 @@ RUNS: Final = Table(
     Column("warnings", JSON(none_as_null=True), nullable=False),
     Column("tags", JSON(none_as_null=True), nullable=False),
     Column("loss", JSON(none_as_null=True)),
-    Column("stop_modes", JSON(none_as_null=True)),  # what the loop said of obeying
-    Column("roles", JSON(none_as_null=True)),  # what the user said of the series' names
-    Column("reading", JSON(none_as_null=True)),  # what was decided of them
+    Column("stop_modes", JSON(none_as_null=True)),  # the modes that the loop was started with
+    Column("roles", JSON(none_as_null=True)),  # what the user said about the series' names
+    Column("reading", JSON(none_as_null=True)),  # the roles that were read from them
     Column("config", JSON(none_as_null=True), nullable=False),
     Column("capture", JSON(none_as_null=True)),
-    # Rarely changed columns alone: it answers counts and pages by itself, and PostgreSQL's updates leave it as it is.
+    # Only columns that rarely change: the index alone answers counts and pages, and PostgreSQL's updates need not touch
+    # it.
     Index("monitor_runs_created", "deleted_ms", "created_ms", "run_id", "project", "status", "verdict"),
     Index("monitor_runs_project", "project", "deleted_ms", "created_ms"),
     Index(
@@ -153,7 +154,7 @@ SERIES: Final = Table(
     Column("series", Integer, primary_key=True),
     Column("key", String(MAX_KEY), nullable=False),
     Column("role", String(16), nullable=False),
-    Column("judged", Boolean, nullable=False),  # the first series of a judged role
+    Column("judged", Boolean, nullable=False),  # the one series of its role that is judged
     Column("attempt", Integer, nullable=False),  # the newest attempt that logged points
     Column("cut_step", BigInteger, nullable=False),  # that attempt's lowest step: hides older attempts' from there
     Column("attempts", Integer, nullable=False),  # 1 while only one attempt has logged points, else more
@@ -173,7 +174,7 @@ SERIES: Final = Table(
     Column("max_step", BigInteger),
     Column("last_time_ms", BigInteger),
     Column("sparkline", LargeBinary, nullable=False),
-    Column("thinned", BigInteger, nullable=False, server_default="0"),  # points of the curve that were left out
+    Column("thinned", BigInteger, nullable=False, server_default="0"),  # points removed by downsampling
     UniqueConstraint("run_id", "key", name="monitor_series_key"),
 )
 
@@ -203,7 +204,7 @@ CHUNKS: Final = Table(
     Column("last", Double),  # and at the highest
     Column("last_finite_step", BigInteger),
     Column("sketch_n", Integer, nullable=False),  # buckets of the sketch, 0 where there is none
-    Column("sketch", Packed),  # before the points: SQLite reads a row from its beginning to what is asked for
+    Column("sketch", Packed),  # before the points: SQLite reads a row from its start up to the wanted column
     Column("steps", Packed, nullable=False),
     Column("vals", Packed, nullable=False),
     Column("times", Packed, nullable=False),
@@ -231,7 +232,7 @@ SPANS: Final = Table(
     Column("sketch_n", Integer, nullable=False),  # buckets of the sketch, 0 where there is none
     Column("sketch", Packed),
 )
-"""What a curve reads of very long series: sketches of many chunks; see spans.py."""
+"""Sketches of many chunks, from which curves of very long series are drawn; see spans.py."""
 
 FINDINGS: Final = Table(
     "monitor_findings",
@@ -286,7 +287,7 @@ STOPS: Final = Table(
     Column("patience_best", Double),
     Index("monitor_stops_finished", "finished_ms"),
 )
-"""The stops of a run: asked for, or advised and obeyed."""
+"""The stops of a run: requested, or advised and obeyed."""
 
 EVENTS: Final = Table(
     "monitor_events",
@@ -337,7 +338,7 @@ VIEWS: Final = Table(
     Column("query", Text, nullable=False),
     Column("saved_ms", BigInteger, nullable=False),
 )
-"""Views of the dashboard that were saved under a name; they belong to no run."""
+"""Saved views of the dashboard. Belongs to no run."""
 
 EXPORTS: Final = Table(
     "monitor_exports",
@@ -354,11 +355,13 @@ EXPORTED_POINTS: Final = Table(
     run_id(),
     Column("target", String(64), primary_key=True),
     Column("series", Integer, primary_key=True),
-    Column("points", BigInteger, nullable=False),  # so many are there, in order of arrival, hidden ones included
-    Column("next_seq", BigInteger, nullable=False),  # the series' own when the last of them was sent; 0 before that
-    Column("thinned", BigInteger, nullable=False),  # the series' own then: once it changes, the count starts again
+    Column("points", BigInteger, nullable=False),  # how many the mirror has, in order of arrival, hidden ones included
+    # the series' `next_seq` when the last of them was sent; 0 before that
+    Column("next_seq", BigInteger, nullable=False),
+    # the series' `thinned` at that time: if it changes, the count starts again
+    Column("thinned", BigInteger, nullable=False),
 )
-"""How far the mirror of each series is."""
+"""How far each series is mirrored."""
 
 TOKENS: Final = Table(
     "monitor_tokens",
@@ -373,7 +376,7 @@ TOKENS: Final = Table(
     Column("revoked_ms", BigInteger),
     Column("used_ms", BigInteger),
 )
-"""Who may use the server. A row stays when its token is revoked: a server that ever had tokens asks for one."""
+"""Who may use the server. Rows of revoked tokens stay: a server that ever had tokens requires one."""
 
 AUDIT: Final = Table(
     "monitor_audit",

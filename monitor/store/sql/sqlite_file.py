@@ -1,8 +1,8 @@
-"""The file of a SQLite store: made for its owner alone, opened while it is the same file, and its statements' clock.
+"""The file of a SQLite store: created for its owner only, watched for replacement, with a time limit on statements.
 
-SQLite keeps writing to a file that was deleted or replaced: what is committed there is lost with the process. So the
-file's place is looked at before anything is acknowledged. The files next to it (`-wal`, `-shm`) are checked as well:
-what was committed last lies in the first, and two processes with different second ones do not see each other's locks.
+SQLite keeps writing to a file that was deleted or replaced: what is committed there is lost with the process. So before
+anything is acknowledged, the path is checked. The files next to it are checked as well: `-wal` holds the last commits,
+and two processes with different `-shm` files do not see each other's locks.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from monitor.errors import StoreError
 
 BESIDE: Final = ("-wal", "-shm")
 _INSTRUCTIONS: Final = 200_000
-"""Instructions of SQLite's between two looks at the clock: a few milliseconds."""
+"""SQLite instructions between two looks at the clock: a few milliseconds."""
 
 Identity = tuple[int, int]
 
 
 class SqliteFile:
-    """One database file, as the connections of one engine have it open.
+    """One database file, as the connections of one engine have opened it.
 
     Args:
         path: absolute.
@@ -42,11 +42,11 @@ class SqliteFile:
         self._lock = threading.Lock()
 
     def connect(self, busy_s: float, statement_s: float | None) -> sqlite3.Connection:
-        """A connection to the file; the first one makes the file where there is none.
+        """A connection to the file. The first one creates the file if it is missing.
 
         Args:
             busy_s: seconds to wait for SQLite's locks.
-            statement_s: seconds that a statement may take; None for any time.
+            statement_s: most seconds per statement; None for no limit.
 
         Raises:
             StoreError: the file is not the one that was opened first.
@@ -64,21 +64,21 @@ class SqliteFile:
         return connection
 
     def check(self) -> None:
-        """See whether the file that is open is still the one at its place.
+        """Check that the open file is still the one at its path.
 
         Raises:
-            StoreError: it was deleted, moved away or replaced.
+            StoreError: it was deleted, moved or replaced.
         """
         if _identity(self._path) != self._opened:
             raise self._gone(self._path)
 
     def check_commit(self, connection: _Connection) -> None:
-        """See whether a connection's commits can be found again: `check`, and the same for the files next to it.
+        """Check that a connection's commits are in the files that others will open: `check`, plus the files next to it.
 
-        As long as a connection is open, SQLite itself neither removes nor replaces these.
+        While a connection is open, SQLite itself neither removes nor replaces these.
 
         Raises:
-            StoreError: one of them was deleted, moved away or replaced.
+            StoreError: one of them was deleted, moved or replaced.
         """
         self.check()
         found = [_identity(path) for path in self._beside]
@@ -95,7 +95,7 @@ class SqliteFile:
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that knows its file, and ends statements that take too long."""
+    """A connection that knows its file, and aborts statements that take too long."""
 
     file: SqliteFile
     beside: list[Identity | None] | None = None
@@ -103,7 +103,7 @@ class _Connection(sqlite3.Connection):
     statement_s = math.inf
 
     def limit(self, file: SqliteFile, statement_s: float | None) -> None:
-        """Set the file, and the seconds that a statement may take."""
+        """Set the file, and the most seconds per statement."""
         self.file = file
         if statement_s is not None:
             self.statement_s = statement_s
@@ -111,25 +111,25 @@ class _Connection(sqlite3.Connection):
 
 
 def start_clock(connection: Connection, *_: object) -> None:
-    """A statement begins, SQLAlchemy says; those of a write have any time, as all others wait for it anyway."""
+    """SQLAlchemy starts a statement. Statements of a write have no limit: the others wait for it anyway."""
     raw, writes = _raw(connection), connection.get_execution_options().get("write", False)
     raw.deadline = math.inf if writes else time.monotonic() + raw.statement_s
 
 
 def check_read(connection: Connection) -> None:
-    """Refuse to read a file that is no longer at its place; costs one look at the file system.
+    """Refuse to read a file that is no longer at its path. Costs one `stat`.
 
     Raises:
-        StoreError: it was deleted, moved away or replaced.
+        StoreError: it was deleted, moved or replaced.
     """
     _raw(connection).file.check()
 
 
 def check_written(connection: Connection) -> None:
-    """Refuse to acknowledge what was committed into files that are no longer at their places.
+    """Refuse to acknowledge a commit to files that are no longer at their paths.
 
     Raises:
-        StoreError: one was deleted, moved away or replaced.
+        StoreError: one was deleted, moved or replaced.
     """
     raw = _raw(connection)
     raw.file.check_commit(raw)
@@ -140,9 +140,12 @@ def _raw(connection: Connection) -> _Connection:
 
 
 def _create(path: Path) -> None:
-    """Make the file, and folders on its way, for their owner alone; SQLite gives the files next to it the same mode."""
+    """Create the file and missing folders, accessible only by the owner.
+
+    SQLite gives the files next to it the same mode.
+    """
     missing = [folder for folder in path.parents if not folder.exists()]
-    with contextlib.suppress(OSError):  # SQLite says what is wrong when it opens the file
+    with contextlib.suppress(OSError):  # SQLite reports the error when it opens the file
         for folder in reversed(missing):
             folder.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))

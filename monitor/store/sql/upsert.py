@@ -1,4 +1,4 @@
-"""Inserts that a row may be in the way of, which each database spells its own way."""
+"""Inserts that may conflict with an existing row; each database has its own syntax."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sqlalchemy.sql import Insert
 
 @functools.lru_cache(maxsize=64)
 def upsert(table: Table, dialect: str) -> Insert:
-    """A statement that inserts a row, or brings the row of the same primary key up to date.
+    """A statement that inserts a row, or updates the row with the same primary key.
 
     Args:
-        table: one whose rows are given in full.
+        table: its rows must be given in full.
         dialect: `sqlite` or `postgresql`.
     """
     insert = _insert(table, dialect)
@@ -25,7 +25,7 @@ def upsert(table: Table, dialect: str) -> Insert:
 
 @functools.lru_cache(maxsize=64)
 def insert_once(table: Table, dialect: str) -> Insert:
-    """A statement that inserts a row, or does nothing where there is one of the same primary key."""
+    """A statement that inserts a row, or does nothing if the primary key exists."""
     return _insert(table, dialect).on_conflict_do_nothing()
 
 

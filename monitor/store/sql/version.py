@@ -1,7 +1,7 @@
-"""Which schema a database has, and whether this code can use it.
+"""Which schema version a database has, and whether this code can use it.
 
-Asked by every process that opens a store, of which few ever migrate one: so it is asked in plain SQL, and Alembic,
-whose import takes a tenth of a second, is loaded where there is something to migrate or to explain.
+Every process that opens a store checks this, and few ever migrate. So it uses plain SQL; Alembic, which takes a tenth
+of a second to import, is loaded only if there is something to migrate or explain.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from monitor.store.sql.connect import shown, translated
 from monitor.store.sql.schema import VERSION_TABLE
 
 NEWEST: Final = "0013"
-"""The version that this code uses, the newest in `migrations/`."""
+"""The version that this code uses: the newest in `migrations/`."""
 
 
 def version_of(connection: Connection) -> str | None:
-    """The version of a database, None for one that has no schema of ours."""
+    """The version of a database; None if it has no schema of ours."""
     if not connection.dialect.has_table(connection, VERSION_TABLE):
         return None
     found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
@@ -28,7 +28,7 @@ def version_of(connection: Connection) -> str | None:
 
 
 def refuse_missing(url: URL) -> None:
-    """Refuse a SQLite file that is not there: to connect to it would make it.
+    """Refuse a SQLite file that does not exist, since connecting would create it.
 
     Raises:
         SchemaMismatch: there is none.
@@ -39,7 +39,7 @@ def refuse_missing(url: URL) -> None:
 
 
 def prepare(engine: Engine, *, create: bool) -> None:
-    """Check a database's version; a new database is migrated if `create`.
+    """Check a database's version. A new database is migrated if `create`.
 
     Raises:
         SchemaMismatch: the database is older or newer than this code, or new and not to be created.
