@@ -123,3 +123,15 @@ def test_a_sure_rise_is_told_though_the_batches_are_too_noisy_to_show_a_fall() -
     train = 0.5 * np.exp(0.8 * rng.normal(size=800))
     found = diagnose(np.c_[np.arange(800), train], np.c_[n * 20, val])
     assert found.verdict == "overfitting"
+
+
+@pytest.mark.parametrize("first", [0.85, 0.95, 1.3])
+def test_one_easy_first_batch_does_not_make_a_fine_tuning_memorise(first: float) -> None:
+    t, at = np.arange(900), np.arange(75, 901, 75) - 1
+    train = np.where(t < 300, 1.1, np.where(t < 600, 0.7, 0.35)) * np.exp(
+        0.05 * np.random.default_rng(0).normal(size=900)
+    )
+    train[0] = first
+    val = np.array([1.05, 0.98, 0.97, 0.96, 0.99, 1.03, 1.07, 1.12, 1.17, 1.22, 1.27, 1.3])
+    found = diagnose(np.c_[t, train], np.c_[at, val])
+    assert found.verdict == "overfitting" and found.recommendation.first_stop_step is not None

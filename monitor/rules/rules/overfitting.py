@@ -18,8 +18,6 @@ from monitor.rules.sketch.noise import middle, second_differences
 
 _APART: Final = 0.3
 """Rise that needs no further fall of the training loss."""
-_BLIND: Final = 0.08
-"""Standard error, as a share of the level, at which the batches are too noisy to show whether training still falls."""
 GUESS: Final = 0.7
 """A training loss that begins above this, and so above ln 2, may begin at chance among several classes."""
 _FEW: Final = 8
@@ -55,7 +53,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=11,
+        version=12,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
@@ -118,10 +116,7 @@ class Overfitting:
 
 
 def _goes_on(val: View, train: View, fell: float) -> bool:
-    """Whether training continues, as far as its noise lets that be seen, or the rise is large.
-
-    Where the rise is large, training has at least not risen beyond its noise; where the noise would hide that it goes
-    on, it has not risen at all.
+    """Whether training continues, or the rise is large and training has not risen beyond its noise.
 
     Either loss shows that the model has learned, and so does a training loss of less than half the best validation
     loss, wherever it began.
@@ -131,11 +126,7 @@ def _goes_on(val: View, train: View, fell: float) -> bool:
     if not learned and train.level - train.base > 0.5 * (val.loss(val.low) - val.base):
         return False
     doubt = train.error(3)
-    return (
-        fell > max(2 * doubt, 0.02)
-        or (doubt > _BLIND and fell >= 0)
-        or (val.rise >= _APART and fell >= -max(doubt, 0.02))
-    )
+    return fell > max(2 * doubt, 0.02) or (val.rise >= _APART and fell >= -max(doubt, 0.02))
 
 
 def _sure(val: View, since: int) -> float:
@@ -168,7 +159,7 @@ def memorises(val: View, train: View) -> bool:
 
     One that begins far above training is on a scale of its own, a sum beside a mean: what counts is its own way down.
     """
-    untrained = train.curve.first
+    untrained = train.start  # one batch alone says little of where it began
     if untrained < GUESS or val.loss(val.low) < 0.95 * untrained:
         return False
     if val.curve.first > _SCALE * untrained and val.log(val.curve.first) - val.low > 4 * val.error(1):
