@@ -30,6 +30,8 @@ _NEUTRAL: Final = 0.12
 """Fall of the training loss, as a logarithm, that speaks neither for overfitting nor against it."""
 _FALL: Final = math.log(2)
 """Fall of the training loss, as a logarithm, beyond which more of it says no more: losses near zero fall by decades."""
+_EACH: Final = 1.75
+"""Standard errors that one evaluation can tell, however high it is: a leap of two may be gone with the next."""
 _STRAYS: Final = 0.2
 """Variance, in that of the noise, by which wandering noise strays a bucket: less than a random walk would."""
 
@@ -132,14 +134,15 @@ def _goes_on(val: View, train: View, fell: float) -> bool:
 def _sure(val: View, since: int) -> float:
     """How sure the rise since the best level is, in standard errors: of its size, and of its trend.
 
-    The size is the median of the later half, which one jump does not move. A best level at the very start is a single
-    value, elsewhere it is a median of three. Noise that wanders strays further the longer one waits.
+    The size is the median of the later half, which one jump does not move, and two evaluations tell only so much,
+    however high they are. A best level at the very start is a single value, elsewhere it is a median of three. Noise
+    that wanders strays further the longer one waits.
     """
     later = val.y[val.closed - (since + 1) // 2 :]
     noise = val.noise if val.closed >= _FEW else second_differences(val.y, turn=min(val.y))
     error = noise * math.sqrt(1 / len(later) + (1 / 3 if val.low_at else 1) + _STRAYS * val.wander * since)
     size = student((middle(later) - val.low) / max(error, 1e-12), val.closed)
-    return size + max(mann_kendall(np.array(val.y[val.low_at + 1 :]))[1], 0.0)
+    return min(size, _EACH * len(later)) + max(mann_kendall(np.array(val.y[val.low_at + 1 :]))[1], 0.0)
 
 
 def _meanwhile(fell: float) -> float:
