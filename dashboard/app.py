@@ -21,7 +21,7 @@ if sys.path[:1] != [_ROOT]:
 import streamlit as st  # noqa: E402  # the path comes first
 from starlette.middleware import Middleware  # noqa: E402  # as above
 
-from dashboard import assets, downloads, sessions, signing  # noqa: E402  # as above
+from dashboard import assets, downloads, news, sessions, signing  # noqa: E402  # as above
 from dashboard.door import Door  # noqa: E402  # as above
 from dashboard.navigation import PAGES, moved  # noqa: E402  # as above
 from dashboard.shell import Shell  # noqa: E402  # as above
@@ -55,6 +55,6 @@ app = st.App(
             early=lambda path: assets.early(charts=any(page.path == path and page.charts for page in PAGES)),
         ),
     ],
-    routes=[*assets.routes(), *downloads.routes(), *sessions.routes(), *signing.routes()],
+    routes=[*assets.routes(), *downloads.routes(), *news.routes(), *sessions.routes(), *signing.routes()],
     on_script_error=explain,
 )

@@ -44,6 +44,8 @@ _NOBODY: Final = Caller(name="", access=Access.VIEWER)
 NEEDY_S: Final = 4.0
 """Seconds for which the number of runs that need attention is cached."""
 SPARK_POINTS: Final = 40
+AWAY: Final = "The server does not answer."
+TRIES: Final = "This page tries again and continues when it is back."
 _ASKS: Final = re.compile(r"[=<>~]|\bin\s*\(|\border\s+by\b", re.IGNORECASE)
 """Matches text that is a query rather than part of a name."""
 _SORTS: Final = re.compile(r"\border\s+by\b", re.IGNORECASE)
@@ -104,7 +106,7 @@ def explain(error: MonitorError) -> tuple[str, str]:
 
 
 _EXPLAINED: Final[tuple[tuple[type[MonitorError], str, str], ...]] = (
-    (ServerUnreachable, "The server does not answer.", "This page tries again and continues when it is back."),
+    (ServerUnreachable, AWAY, TRIES),
     (Forbidden, "Your token may not do this.", ""),
     (Unauthorized, "You are not signed in.", "Reload the page to sign in with a token that the server knows."),
     (StoreBusy, "The database is busy.", "This page tries again by itself."),

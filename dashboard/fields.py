@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from monitor.domain import Extremes, RunInfo
+from monitor.domain import Extremes, RunInfo, repeats
 from monitor.domain.formats import plain
 
 Value = str | int | float | bool | None
@@ -22,6 +22,8 @@ Metrics = Mapping[str, Extremes]
 
 _PART: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^.]+')
 _WORD: Final = re.compile(r"[^\W\d]\w*")
+SETTING: Final = "setting"
+"""What runs that differ only in their seed have in common: they can be grouped by it."""
 WHAT: Final = ("last", "min", "max")
 """What a column can show of a metric."""
 _OF_RUN: Final[Mapping[str, Callable[[RunInfo], Value]]] = {
@@ -73,6 +75,8 @@ def label(field: str) -> str:
     >>> label('metric."val/acc".max'), label("config.optim.lr"), label("val.best")
     ('val/acc max', 'optim.lr', 'val.best')
     """
+    if field == SETTING:
+        return "all but the seed"
     first, *rest = parts(field) or ("",)
     if first == "metric" and len(rest) > 1:
         return f"{'.'.join(rest[:-1])} {rest[-1]}"
@@ -80,9 +84,9 @@ def label(field: str) -> str:
 
 
 def usable(field: str) -> bool:
-    """True for a field that `value` knows."""
+    """True for a field that `value` or `grouped` knows."""
     found = parts(field)
-    if field in _OF_RUN:
+    if field in _OF_RUN or field == SETTING:
         return True
     if not found or len(found) < 2:
         return False
@@ -159,6 +163,10 @@ def spread(values: Iterable[Value]) -> Spread | None:
     return Spread(len(numbers), statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else None)
 
 
+LISTED: Final = 100
+"""Runs that a query names one by one, at most, so that it fits an address."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunsOf:
     """The runs that share the value of a field."""
@@ -166,9 +174,19 @@ class RunsOf:
     value: Value
     runs: tuple[RunInfo, ...]
 
+    def condition(self, field: str) -> str:
+        """The query that finds them."""
+        if field != SETTING:
+            return condition(field, self.value)
+        return f"id in ({', '.join(json.dumps(run.id) for run in self.runs[:LISTED])})"
+
 
 def grouped(runs: Iterable[RunInfo], metrics: Mapping[str, Metrics], field: str) -> tuple[RunsOf, ...]:
     """The runs by the value of a field; numbers in their order, then texts, then those without a value."""
+    if field == SETTING:
+        found_settings = repeats.settings(list(runs))
+        names = repeats.titles(found_settings, {run.id: run.name for each in found_settings for run in each})
+        return tuple(RunsOf(name, each) for name, each in zip(names, found_settings, strict=True))
     found: dict[Value, list[RunInfo]] = {}
     for run in runs:
         key = value(run, metrics.get(run.id, {}), field)

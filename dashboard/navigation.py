@@ -20,6 +20,7 @@ class PageOf:
         path: the last part of its address, "" for the front page.
         hidden: True where another page leads to it.
         charts: True where it has a large chart.
+        still: True if it needs the server and does not refresh by itself.
     """
 
     script: str
@@ -27,6 +28,7 @@ class PageOf:
     path: str
     hidden: bool = False
     charts: bool = False
+    still: bool = False
 
 
 PAGES: Final = (
@@ -34,10 +36,10 @@ PAGES: Final = (
     PageOf("run_list.py", "Runs", "runs"),
     PageOf("run_page.py", "Run", "run", hidden=True, charts=True),
     PageOf("comparison.py", "Compare", "compare", charts=True),
-    PageOf("rules_page.py", "Rules", "rules", charts=True),
+    PageOf("rules_page.py", "Rules", "rules", charts=True, still=True),
     PageOf("losses_page.py", "Losses", "losses", charts=True),
     PageOf("alerts.py", "Alerts", "alerts"),
-    PageOf("settings_page.py", "Settings", "settings"),
+    PageOf("settings_page.py", "Settings", "settings", still=True),
 )
 """In the order of the navigation."""
 MOVED: Final = {"attention": ""}

@@ -13,13 +13,19 @@ import streamlit as st
 
 from dashboard import sessions
 from monitor import Api
-from monitor.errors import MonitorError, RunNotFound, WireError
+from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, WireError
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 LOOK_S: Final = 0.4
 """Seconds between two looks at whether anything has changed."""
+SHARED: Final = 16
+"""Results of one name that are kept for other sessions."""
+COSTLY_S: Final = 0.05
+"""A value that took this many seconds to read is not read again after every change."""
+REST: Final = 5.0
+"""Such a value is kept for this many times as long as reading it took, which bounds the cost of a busy store."""
 FRESH_S: Final = 15.0
 """Seconds after which a value is read anew where nothing has changed: some depend on the time."""
 
@@ -32,11 +38,15 @@ class Reading(Generic[T]):
         value: None where nothing could ever be read.
         read_ms: when the value was read, milliseconds since the epoch.
         error: what the last try said; None where it worked.
+        at_s: when it was read, by `time.monotonic`.
+        rests_s: seconds before it is read again.
     """
 
     value: T | None
     read_ms: int
     error: MonitorError | None = None
+    at_s: float = 0.0
+    rests_s: float = 0.0
 
 
 class Kept(Generic[K, T]):
@@ -109,20 +119,27 @@ def reader(token: str | None) -> Api:
 def keep(name: str, read: Callable[[], T]) -> Reading[T]:
     """Read a value, once for all readers with the same token while nothing has changed in the store.
 
-    Where the server does not answer, the last value of this session is given back with the error.
+    If the server does not answer, returns the last value of this session with the error. If a value that is read again
+    equals the one before, the old object is returned, so what was made from it stays valid.
 
     Args:
         name: what is read, with everything that it depends on.
         read: reads it; a `RunNotFound` passes through, since waiting does not mend it.
     """
     kept: dict[str, Reading[T]] = st.session_state.setdefault("_kept", {})
-    place = (sessions.token(), name)
+    token = sessions.token()
+    place = (token, name)
     try:
-        mark = _mark()
+        acted_s = float(st.session_state.get("_acted", 0.0))
+        now = _stored(token, since_s=acted_s)
         known = _shared().known(place)
-        if known is None or not mark or known[0] != mark or now_ms() - known[1].read_ms > 1000 * FRESH_S:
-            known = (mark, Reading(read(), now_ms()))
+        rests = known is not None and acted_s < known[1].at_s > time.monotonic() - known[1].rests_s
+        old = known is None or now_ms() - known[1].read_ms > 1000 * FRESH_S
+        if known is None or old or (known[0] != now and not rests):
+            known = (now, _read(read, known[1] if known else None))
             _shared().keep(place, known)
+        elif known[0] != now:
+            st.session_state["_late"] = True
         kept[name] = known[1]
     except RunNotFound:
         raise
@@ -132,47 +149,127 @@ def keep(name: str, read: Callable[[], T]) -> Reading[T]:
     return kept[name]
 
 
+def _read(read: Callable[[], T], known: Reading[T] | None) -> Reading[T]:
+    start = time.monotonic()
+    value = read()
+    end = time.monotonic()
+    if known is not None and known.value == value:
+        value = known.value
+    return Reading(value, now_ms(), at_s=end, rests_s=REST * (end - start) if end - start > COSTLY_S else 0.0)
+
+
 @st.cache_resource(show_spinner=False)
 def _shared() -> Kept[tuple[str | None, str], tuple[str, Reading[Any]]]:
     return Kept(64)
 
 
+def late() -> bool:
+    """Whether any value since the last call was outdated, but too costly to be read again yet."""
+    return bool(st.session_state.pop("_late", False))
+
+
 def acted() -> None:
-    """The reader is about to change something: what this session reads next is read anew."""
-    st.session_state["_acted"] = True
+    """The user is about to change something: this session shows nothing that was read before."""
+    st.session_state["_acted"] = time.monotonic()
 
 
-def _mark() -> str:
-    """The mark of what is stored, as it was at most `LOOK_S` ago; "" where the server has none."""
-    token, now = sessions.token(), time.monotonic()
-    known = _marks().known(token)
-    if st.session_state.pop("_acted", False) or known is None or now - known[0] > LOOK_S:
-        try:
-            known = (now, api().change_mark())
-        except WireError:  # an older server
-            known = (now, "")
-        _marks().keep(token, known)
+def mark(token: str | None, run: str = "") -> str:
+    """A text that differs after every change; at most `LOOK_S` old.
+
+    Args:
+        token: the caller's token.
+        run: id or name of a run, to learn of its changes only; "" for any change.
+    """
+    try:
+        stored = _stored(token)
+        if not run:
+            return stored
+        place = (token, run)
+        known = _versions().known(place)
+        if known is None or known[0] != stored:
+            known = (stored, str(reader(token).run(run).info.version))
+            _versions().keep(place, known)
+    except MonitorError as error:
+        return type(error).__name__
     return known[1]
 
 
+def away() -> bool:
+    """Whether the server does not answer, or did not less than `LOOK_S` ago."""
+    try:
+        _stored(sessions.token())
+    except ServerUnreachable:
+        return True
+    except MonitorError:
+        return False
+    return False
+
+
+def known_mark(token: str | None, run: str = "") -> str | None:
+    """The same if nothing has to be read for it, else None."""
+    found = _marks().known(token)
+    if found is None or time.monotonic() - found[0] > LOOK_S or isinstance(found[1], MonitorError):
+        return None
+    known = (found[1], found[1]) if not run else _versions().known((token, run))
+    return known[1] if known is not None and known[0] == found[1] else None
+
+
+def _stored(token: str | None, since_s: float = 0.0) -> str:
+    """The mark of the store.
+
+    Args:
+        token: the caller's token.
+        since_s: by `time.monotonic`; one that was read before is read again.
+
+    Raises:
+        MonitorError: the server did not answer, now or less than `LOOK_S` ago.
+    """
+    found = _marks().known(token)
+    if found is None or found[0] <= since_s or time.monotonic() - found[0] > LOOK_S:
+        try:
+            answer: str | MonitorError = reader(token).change_mark()
+        except WireError:  # an older server has none
+            answer = str(now_ms() // 1000)
+        except MonitorError as error:
+            answer = error
+        found = (time.monotonic(), answer)
+        _marks().keep(token, found)
+    if isinstance(found[1], MonitorError):
+        raise found[1].with_traceback(None)
+    return found[1]
+
+
 @st.cache_resource(show_spinner=False)
-def _marks() -> Kept[str | None, tuple[float, str]]:
+def _marks() -> Kept[str | None, tuple[float, str | MonitorError]]:
     return Kept(256)
 
 
+@st.cache_resource(show_spinner=False)
+def _versions() -> Kept[tuple[str | None, str], tuple[str, str]]:
+    return Kept(1024)
+
+
 def once(name: str, made_of: tuple[object, ...], make: Callable[[], T]) -> T:
-    """What this session made last, where it was made of the same things; a page that stands still is not drawn anew.
+    """What this session, or another one, has already made of the same things; it must not be changed afterwards.
 
     Args:
-        name: under which the session keeps it.
+        name: under which it is kept.
         made_of: all that it depends on; what is no plain value has to be the very same object.
         make: makes it.
     """
     kept: dict[str, tuple[tuple[object, ...], T]] = st.session_state.setdefault("_made", {})
     known = kept.get(name)
     if known is None or not _same(known[0], made_of):
-        known = kept[name] = (made_of, make())
+        recent = _recent().known(name) or ()
+        known = next((each for each in recent if _same(each[0], made_of)), None) or (made_of, make())
+        kept[name] = known
+        _recent().keep(name, (known, *(each for each in recent if each is not known))[:SHARED])
     return known[1]
+
+
+@st.cache_resource(show_spinner=False)
+def _recent() -> Kept[str, tuple[tuple[tuple[object, ...], Any], ...]]:
+    return Kept(64)
 
 
 def _same(left: object, right: object) -> bool:

@@ -25,7 +25,7 @@ def zone() -> tzinfo:
         return UTC
 
 
-def look(x_axis: XAxis, scale: str, *, revision: str, quantity: str = "loss") -> Look:
+def look(x_axis: XAxis, scale: str, *, revision: str, quantity: str = "loss", unit: str = "step") -> Look:
     """How this reader looks at a chart.
 
     Args:
@@ -33,6 +33,7 @@ def look(x_axis: XAxis, scale: str, *, revision: str, quantity: str = "loss") ->
         scale: "auto", "linear" or "log".
         revision: the reader's zoom is kept as long as this does not change.
         quantity: what the y axis shows, "loss" or "skill".
+        unit: what the run's steps count, "step" or "epoch".
     """
     offset = datetime.now(zone()).utcoffset()
     return Look(
@@ -41,5 +42,6 @@ def look(x_axis: XAxis, scale: str, *, revision: str, quantity: str = "loss") ->
         scale=scale,
         revision=revision,
         quantity=quantity,
+        unit=unit,
         offset_ms=int(offset.total_seconds() * 1000) if offset else 0,
     )

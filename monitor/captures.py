@@ -43,7 +43,7 @@ def captures(value: object) -> tuple[str, ...]:
         value = [name if on else f"no-{name}" for name, on in value.items()]
         return _chosen([*CAPTURES, *value])
     if not isinstance(value, Iterable):
-        raise ValueError(f"{value!r} is no choice of captures")
+        raise ValueError(f"{value!r} is not a choice of captures")
     names = [str(name) for name in value]
     without = all(name.startswith("no-") for name in names)
     return _chosen([*CAPTURES, *names] if names and without else names)
@@ -55,7 +55,7 @@ def _chosen(names: Iterable[str]) -> tuple[str, ...]:
         kind = name.removeprefix("no-")
         if kind not in CAPTURES:
             near = difflib.get_close_matches(kind, CAPTURES, n=1)
-            raise ValueError(f"{kind!r} is no capture; " + (f"did you mean {near[0]!r}?" if near else _KNOWN))
+            raise ValueError(f"{kind!r} is not a capture; " + (f"did you mean {near[0]!r}?" if near else _KNOWN))
         (on.discard if name != kind else on.add)(kind)
     return tuple(name for name in CAPTURES if name in on)
 

@@ -137,7 +137,7 @@ def _strict() -> type[yaml.SafeLoader]:
             seen: set[object] = set()
             for key, _ in node.value:
                 if key.value in seen and key.value != "<<":
-                    problem = f"the key {key.value!r} is there twice"
+                    problem = f"the key {key.value!r} appears twice"
                     raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
                 seen.add(key.value)
             return super().construct_mapping(node, deep)

@@ -218,12 +218,14 @@ class RunNotFound(MonitorError, LookupError):
     Args:
         run_id: what was asked for.
         deleted: True if the search was among deleted runs.
+        several: what is wrong if several runs match, with their ids; "" if none does.
     """
 
-    def __init__(self, run_id: str, *, deleted: bool = False) -> None:
+    def __init__(self, run_id: str, *, deleted: bool = False, several: str = "") -> None:
         kind, command = ("deleted run", "deleted") if deleted else ("run", "ls")
-        super().__init__(f"no {kind} {run_id!r}; `monitor runs {command}` lists them")
-        self.run_id = run_id
+        missing = f"no {kind} {run_id!r}; `monitor runs {command}` lists them"
+        super().__init__(f"{kind} {run_id!r}: {several}" if several else missing)
+        self.run_id, self.several = run_id, several
 
 
 class AlertNotFound(MonitorError, LookupError):
@@ -256,7 +258,7 @@ class MediaNotFound(MonitorError, LookupError):
     """The run has no image, table or histogram of this id, or no longer keeps it."""
 
     def __init__(self, run_id: str, media_id: int) -> None:
-        super().__init__(f"run {run_id} has no media {media_id}, or keeps it no longer; `media()` lists what it has")
+        super().__init__(f"run {run_id} has no media {media_id}, or no longer keeps it; `media()` lists what it has")
         self.run_id = run_id
         self.media_id = media_id
 
@@ -293,6 +295,7 @@ class Forbidden(Unauthorized):
 
     def __init__(self, problem: str) -> None:
         super().__init__("the server", problem)
+        # In place of the base class's message.
         self.args = (problem,)
 
 
@@ -325,6 +328,7 @@ class ServerFailed(ServerUnreachable):
 
     def __init__(self, server: str, problem: str) -> None:
         super().__init__(server, problem)
+        # In place of the base class's message.
         self.args = (f"the server at {server} failed ({problem}); its log says why",)
 
 

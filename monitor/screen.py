@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import sys
@@ -79,6 +80,21 @@ def fail(message: str, status: int = 2, *, lines: bool = False) -> NoReturn:
     """
     err.print(f"[bold red]error:[/] {escape(message, lines=lines)}", soft_wrap=not err.is_terminal)
     sys.exit(status)
+
+
+def refuse_typo(what: str, value: str | None, known: Sequence[str], *, complete: bool = False) -> None:
+    """Refuse a value that is close to one that there is; one that is close to none may be right.
+
+    Args:
+        what: a project, a status or a verdict.
+        value: what was given; None: nothing.
+        known: what there is.
+        complete: there can be nothing else, so any other value is refused.
+    """
+    near = difflib.get_close_matches(value or "", known, n=1)
+    if value and value not in known and (near or complete):
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        fail(f"no {what} is called {value!r}; {hint}")
 
 
 def emit(data: object, text: object, as_json: bool) -> None:

@@ -118,7 +118,7 @@ class Settings(BaseSettings):
 
     retention_days: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
-        description='Days to keep ended runs, by project, "*" for projects not named; default: for ever.',
+        description='Days to keep ended runs, by project, "*" for projects not named; default: forever.',
     )
     purge_days: float = Field(default=7.0, ge=0, description="Days for which a deleted run can be restored.")
     downsample_days: dict[str, Annotated[float, Field(ge=0)]] = Field(
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
 
     stop: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
-        description="What becomes of an advice to stop: `off`, `advise`, `alert`, `stop`; or a table by rule.",
+        description="What happens when a rule advises to stop: `off`, `advise`, `alert`, `stop`; or a table by rule.",
     )
     cost_per_hour: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,

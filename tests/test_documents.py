@@ -65,7 +65,7 @@ def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("a.yaml", "a: 1\nb: 2\na: 3\n", "line 3, column 1: the key 'a' is there twice"),
+        ("a.yaml", "a: 1\nb: 2\na: 3\n", "line 3, column 1: the key 'a' appears twice"),
         ("a.yaml", "a: [1\n", "line 2"),
         ("a.toml", "a = \n", "line 1"),
     ],

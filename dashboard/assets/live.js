@@ -95,6 +95,14 @@ export default function ({ data, parentElement, setStateValue }) {
   }
   Idiomorph.morph(root, data.html, MORPHING);
   settle(root, data);
+  const ask = (act, arg, at = arg) => {
+    root.__act = { act, arg, at, n: `${Date.now()} ${Math.random()}`, session: data.session };
+    setStateValue("act", root.__act);
+    settle(root, data);
+  };
+  const move = (from, onto) => {
+    if (from && onto && from !== onto) ask("move", JSON.stringify([from, onto].map((title) => title.dataset.move)));
+  };
   const act = (button) => {
     const typed = (name) => root.querySelector(`[name="${name}"]`)?.value ?? "";
     const { field, fields } = button.dataset;
@@ -104,10 +112,16 @@ export default function ({ data, parentElement, setStateValue }) {
     const listed = fields && JSON.stringify(fields.split(" ").map(typed));
     const arg = "form" in button.dataset ? JSON.stringify(form) : listed ?? (field ? typed(field) : at);
     if (button.dataset.closes) root.__open.delete(button.dataset.closes);
-    root.__act = { act: button.dataset.act, arg, at, n: `${Date.now()} ${Math.random()}`, session: data.session };
-    setStateValue("act", root.__act);
-    settle(root, data);
+    ask(button.dataset.act, arg, at);
   };
+  const title = (event) => event.target.closest?.("[data-move]");
+  root.ondragstart = (event) => { root.__dragged = title(event); };
+  root.ondragover = (event) => { if (root.__dragged && title(event)) event.preventDefault(); };
+  root.ondrop = (event) => {
+    event.preventDefault();
+    move(root.__dragged, title(event));
+  };
+  root.ondragend = () => { root.__dragged = null; };
   root.onclick = (event) => {
     const hit = event.target.closest("a[data-go], [data-act], [data-tick], [data-opens], [data-untick], [data-copy], [data-all]");
     if (!hit || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
@@ -132,6 +146,12 @@ export default function ({ data, parentElement, setStateValue }) {
     } else act(hit);
   };
   root.onkeydown = (event) => {
+    const beside = { ArrowLeft: "previousElementSibling", ArrowRight: "nextElementSibling" }[event.key];
+    if (event.shiftKey && beside && title(event)) {
+      event.preventDefault();
+      const onto = title(event)[beside];
+      if (onto?.dataset.move) move(title(event), onto);
+    }
     const panel = event.target.closest("[data-panel], .lm-form");
     if (panel && event.key === "Enter" && event.target.nodeName === "INPUT") panel.querySelector("[data-act]")?.click();
     if (panel?.dataset.panel && event.key === "Escape") {

@@ -1,6 +1,8 @@
 // A Plotly chart that is changed in place, so that zoom, hover and legend outlive every refresh; `dashboard/plot.py` is
 // its other half and says why `st.plotly_chart` does not do.
 
+import { picture, place } from "./labels.js";
+
 const load = (url) => (window.__monitorPlotly ??= new Promise((done, failed) => {
   const script = document.createElement("script");
   script.src = url;
@@ -112,11 +114,11 @@ function shareCursor(box, Plotly) {
   addEventListener("lm-cursor", box.__hear);
 }
 
-// A button besides Plotly's own, which saves PNG.
-const saveSvg = (Plotly) => ({
-  name: "Download as SVG", icon: Plotly.Icons.disk, attr: "svg",
-  click: (chart) => Plotly.downloadImage(chart, { format: "svg", filename: "chart", width: chart.clientWidth, height: chart.clientHeight }),
-});
+// Buttons that save the chart as it is seen; Plotly's own would leave the labels where they covered each other.
+const saving = (Plotly) => ["png", "svg"].map((format) => ({
+  name: `Download as ${format.toUpperCase()}`, icon: format === "png" ? Plotly.Icons.camera : Plotly.Icons.disk, attr: format,
+  click: (chart) => Plotly.downloadImage(picture(chart), { format, filename: "chart", width: chart.clientWidth, height: chart.clientHeight }),
+}));
 
 export default function ({ data, parentElement, setStateValue }) {
   let box = parentElement.querySelector(":scope > .lm-plot");
@@ -124,18 +126,24 @@ export default function ({ data, parentElement, setStateValue }) {
     box = document.createElement("div");
     box.className = "lm-plot";
     box.setAttribute("role", "figure");
+    box.__watch = new ResizeObserver(() => {  // Plotly itself looks at the window's size alone
+      if (!box.__draw || !box.clientWidth || box.clientWidth === box.__width) return;
+      box.__width = box.clientWidth;
+      window.Plotly.Plots.resize(box).then(() => box.__draw(), () => {});
+    });
+    box.__watch.observe(box);
     parentElement.appendChild(box);
   }
   const height = JSON.parse(data.figure).layout.height;
   box.style.height = `${height}px`;
   box.setAttribute("aria-label", data.alt);
   box.__tell = setStateValue;
-  const config = { displaylogo: false, responsive: true, displayModeBar: data.bar && box.clientWidth >= NARROW ? "hover" : false,
+  const config = { displaylogo: false, responsive: false, displayModeBar: data.bar && box.clientWidth >= NARROW ? "hover" : false,
     showSendToCloud: false, doubleClick: "autosize",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
+    modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
   load(data.plotly).then((Plotly) => {
     if (!box.isConnected) return;
-    config.modeBarButtonsToAdd = [saveSvg(Plotly)];
+    config.modeBarButtonsToAdd = saving(Plotly);
     box.__draw = () => {
       const figure = JSON.parse(data.figure);
       delete figure.layout.height;
@@ -154,15 +162,18 @@ export default function ({ data, parentElement, setStateValue }) {
       if (box.__zoom) Object.assign(figure.layout.xaxis, { range: box.__zoom.x, autorange: false });
       const found = fit(box, figure);
       Plotly.react(box, figure.data, figure.layout, config);
+      box.__width = box.clientWidth;
+      place(box);
       badge(box, found?.outside);
     };
     box.__draw();
     if (!box.__heard) {
       box.__heard = true;
+      box.on("plotly_afterplot", () => place(box));
       box.on("plotly_relayout", (event) => zoomed(box, event, () => box.__draw()));
       shareCursor(box, Plotly);
     }
     box.dataset.drawn = "yes";
   }).catch((error) => { box.textContent = error.message; });
-  return () => setTimeout(() => { if (!box.isConnected) { removeEventListener("lm-cursor", box.__hear); window.Plotly?.purge(box); } }, 0);
+  return () => setTimeout(() => { if (!box.isConnected) { removeEventListener("lm-cursor", box.__hear); box.__watch.disconnect(); window.Plotly?.purge(box); } }, 0);
 }

@@ -19,7 +19,7 @@ AUTO_LOG_RATIO: Final = 200.0
 """`scale="auto"` turns to a logarithmic axis where the largest finite value is this many times the smallest."""
 HEIGHT: Final = 440
 """Height of the large chart in pixels, without lanes."""
-X_TITLES: Final = {"step": "step", "epoch": "epoch", "wall_time": "time", "relative": "since the start"}
+X_TITLES: Final = {"epoch": "epoch", "wall_time": "time", "relative": "since the start"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ class Look:
         revision: Plotly keeps the reader's zoom as long as this does not change.
         offset_ms: the reader's time zone, added to wall times, since Plotly draws times as they are.
         quantity: what the y axis shows, "loss" or "skill".
+        unit: what the run's steps count, "step" or "epoch".
     """
 
     palette: Palette
@@ -41,6 +42,7 @@ class Look:
     revision: str = ""
     offset_ms: int = 0
     quantity: str = "loss"
+    unit: str = "step"
 
 
 def resolve_scale(curves: Sequence[Curve], scale: str) -> str:
@@ -93,7 +95,7 @@ def canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Cu
         curves: what will be drawn; ticks and units are chosen for them.
     """
     colours = look.palette
-    x_title = X_TITLES[look.x_axis]
+    x_title = X_TITLES.get(look.x_axis, look.unit)
     if look.x_axis == "relative":
         x_title += f" ({relative_unit(curves)[0]})"
     axis = {"gridcolor": colours.grid, "linecolor": colours.grid, "zeroline": False, "tickfont": {"size": 12}}
@@ -117,19 +119,14 @@ def canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Cu
             | ({"type": "date"} if look.x_axis == "wall_time" else {"tickformat": ",.12~r", "hoverformat": ",.12~r"}),
             "yaxis": axis
             | {"type": scale, "title": {"text": y_title, "font": title_font}, "tickformat": "~g"}
-            | (_log_ticks(curves) if scale == "log" else {}),
+            | (log_ticks(np.concatenate([c.y for c in curves])) if scale == "log" else {}),
             "yaxis2": {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False},
         }
     )
 
 
-def _log_ticks(curves: Sequence[Curve]) -> Spec:
+def log_ticks(values: NDArray[np.float64]) -> Spec:
     """A tick at 1, 2 and 5 within a few decades, one a decade within more, and Plotly's choice beyond."""
-    decades = _decades(curves)
+    shown = values[np.isfinite(values) & (values > 0)]
+    decades = float(np.log10(shown.max()) - np.log10(shown.min())) if len(shown) else 0.0
     return {} if decades > 12 else {"dtick": 1 if decades > 2 else "D2"}
-
-
-def _decades(curves: Sequence[Curve]) -> float:
-    """How many powers of ten the positive values span."""
-    values = np.concatenate([c.y[np.isfinite(c.y) & (c.y > 0)] for c in curves])
-    return float(np.log10(values.max()) - np.log10(values.min())) if len(values) else 0.0

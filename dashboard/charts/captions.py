@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitor.domain import Curve, Recommendation
-from monitor.domain.formats import count, number, step
+from monitor.domain.formats import count, number, position
 
 
 def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]
     return tuple(said)
 
 
-def forecast_caption(rec: Recommendation) -> tuple[str, ...]:
+def forecast_caption(rec: Recommendation, unit: str = "step") -> tuple[str, ...]:
     """The forecast in words, nothing where there is none.
 
     >>> told = Forecast(steps=45, from_step=90, level=1, expected=0.8, low=0.6, high=1, gain=0, gain_low=0, gain_high=0,
@@ -50,5 +50,5 @@ def forecast_caption(rec: Recommendation) -> tuple[str, ...]:
     if told is None:
         return ()
     between = f"{number(told.low, 3)} and {number(told.high, 3)}"
-    at = step(math.ceil(told.from_step + told.steps))
-    return (f"forecast: {number(told.expected, 3)} at step {at}, 90% between {between}",)
+    at = position(unit, math.ceil(told.from_step + told.steps))
+    return (f"forecast: {number(told.expected, 3)} at {at}, 90% between {between}",)

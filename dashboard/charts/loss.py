@@ -104,18 +104,18 @@ def loss_figure(
     place = _placer(story, look, curves)
     xs = [c.x for c in curves if np.isfinite(c.x).any()]
     span = Span(*(place_x(float(x), look, curves) for x in _ends(xs)))
-    add_references(figure, within(story.references, losses), scale, colours)
-    labels = add_findings(figure, on_curve(story.findings, story.verdict), place, span, colours)
-    add_stop(figure, story.recommendation, place, span, labels, colours)
+    add_findings(figure, on_curve(story.findings, story.verdict), place, span, colours)
+    add_stop(figure, story.recommendation, place, span, colours)
     if losses:
-        add_best(figure, story.recommendation, place, span, scale, colours)
+        add_best(figure, story.recommendation, place, span, scale, look)
     if goal is not None:
         _goal(figure, goal, curves, story, place, span, look, "y4" if losses else "y", scale)
-    add_checkpoints(figure, story.checkpoints, place, colours)
+    add_checkpoints(figure, story.checkpoints, place, look)
     milestones.add_drops(figure, [(place_x(x, look, curves), old, new) for x, old, new in story.drops], colours)
-    milestones.add_attempts(figure, story.attempts, place, colours)
+    milestones.add_attempts(figure, story.attempts, place, look)
     judged = colours.train if val is None else colours.val
     add_forecast(figure, story.recommendation, place, scale, judged)
+    add_references(figure, within(story.references, losses), scale, colours)
     _end_axis(figure, curves, look)
     rules = lanes(story.findings, story.recommendation.pending)
     regimes = milestones.told(story.regimes) if losses else ()
@@ -150,7 +150,7 @@ def _goal(
     add_curve(figure, curve, name, look.palette.lines[2], look, scale, peers=curves, yaxis=yaxis)
     rec = story.recommendation
     best = replace(rec, best_step=rec.best_goal_step, best_val_loss=rec.best_goal)
-    add_best(figure, best, place, span, scale, look.palette, yaxis=yaxis)
+    add_best(figure, best, place, span, scale, look, yaxis=yaxis)
 
 
 def _ends(xs: Sequence[NDArray[np.float64]]) -> tuple[float, float]:

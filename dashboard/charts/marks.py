@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dashboard import words
+from dashboard.charts.axes import Look
 from dashboard.charts.figure import Figure
 from dashboard.theme import Palette, rgba
 from monitor.domain import Checkpoint, Finding, FindingState, Pending, Recommendation, Severity, most_telling
-from monitor.domain.formats import number, step
+from monitor.domain.formats import number, position, step
 
 Place = Callable[[float | None], float | None]
 
@@ -56,7 +57,7 @@ def lanes(findings: Sequence[Finding], pending: Sequence[Pending] = ()) -> tuple
     return tuple(dict.fromkeys([*found, *(p.rule for p in pending)]))[:MAX_LANES]
 
 
-def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: Span, colours: Palette) -> int:
+def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: Span, colours: Palette) -> None:
     """A dashed line at each finding's onset with its name, a thin one where it fired; a band where it is critical.
 
     Args:
@@ -65,11 +66,7 @@ def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: S
         place: x of a step.
         span: of the curves; a finding that still fires ends with them.
         colours: of the mode.
-
-    Returns:
-        How many findings got a label; labels stand in rows below each other.
     """
-    labelled = 0
     for finding in drawn:
         onset, fired = place(finding.onset_step), place(finding.fired_step)
         if onset is None or fired is None:
@@ -79,9 +76,7 @@ def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: S
             _band(figure, onset, max(onset, span.last), finding, colour)
         _line(figure, onset, colour, dash="dash", width=1.6)
         _line(figure, fired, colour, dash="solid", width=1.0)
-        _label(figure, onset, span, labelled, _text(finding), colour, colours)
-        labelled += 1
-    return labelled
+        _label(figure, onset, span, _text(finding), colour, colours)
 
 
 def add_lanes(
@@ -147,11 +142,11 @@ def add_forecast(figure: Figure, rec: Recommendation, place: Place, scale: str, 
 
 
 def add_best(
-    figure: Figure, rec: Recommendation, place: Place, span: Span, scale: str, colours: Palette, *, yaxis: str = "y"
+    figure: Figure, rec: Recommendation, place: Place, span: Span, scale: str, look: Look, *, yaxis: str = "y"
 ) -> None:
     """A star at the best value, with its step; at the bottom of the frame if a log axis cannot show it."""
-    x, loss = place(rec.best_step), rec.best_val_loss
-    if x is None or loss is None or not math.isfinite(loss):
+    x, loss, at, colours = place(rec.best_step), rec.best_val_loss, rec.best_step, look.palette
+    if x is None or loss is None or at is None or not math.isfinite(loss):
         return
     off_axis = scale == "log" and loss <= 0
     figure.scatter(
@@ -173,13 +168,13 @@ def add_best(
         yanchor="bottom",
         xanchor="right" if span.share(x) > 0.85 else "left" if span.share(x) < 0.15 else "center",
         yshift=10,
-        text=f"best {number(loss)} · step {step(rec.best_step)}",
+        text=f"best {number(loss)} · {position(look.unit, at)}",
         font={"size": 12, "color": colours.good},
         bgcolor=rgba(colours.background, 0.85),
     )
 
 
-def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, row: int, colours: Palette) -> None:
+def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, colours: Palette) -> None:
     """A line where a stop was first advised, labelled if the advice was withdrawn later."""
     x = place(rec.first_stop_step)
     if x is None:
@@ -187,10 +182,10 @@ def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, row:
     withdrawn = ", withdrawn" if rec.stop_step is None else ""
     _line(figure, x, colours.text, dash="dot", width=1.4)
     text = f"■ stop advised · {step(rec.first_stop_step)}{withdrawn}"
-    _label(figure, x, span, row, text, colours.text, colours)
+    _label(figure, x, span, text, colours.text, colours)
 
 
-def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Place, colours: Palette) -> None:
+def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Place, look: Look) -> None:
     """A tick at the bottom of the frame for every checkpoint, with its path as hover text."""
     placed = [(x, c) for c in checkpoints if (x := place(float(c.step))) is not None]
     if placed:
@@ -200,8 +195,8 @@ def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Pl
             yaxis="y2",
             mode="markers",
             name="checkpoint",
-            marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": colours.muted}},
-            customdata=[f"step {step(c.step)} · {c.path}" for _, c in placed],
+            marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": look.palette.muted}},
+            customdata=[f"{position(look.unit, c.step)} · {c.path}" for _, c in placed],
             hovertemplate="checkpoint, %{customdata}<extra></extra>",
             cliponaxis=False,
         )
@@ -270,12 +265,12 @@ def _line(figure: Figure, x: float, colour: str, *, dash: str, width: float) -> 
     )
 
 
-def _label(figure: Figure, x: float, span: Span, row: int, text: str, colour: str, colours: Palette) -> None:
-    """The finding's name at its onset, a row lower for each, on the side where there is room."""
+def _label(figure: Figure, x: float, span: Span, text: str, colour: str, colours: Palette) -> None:
+    """A name at the head of a line, on the side where there is room; `labels.js` keeps labels apart."""
     right = span.share(x) > 0.5
     figure.note(
         x=x,
-        y=1 - 0.065 * row,
+        y=1,
         xref="x",
         yref="y domain",
         yanchor="top",

@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 
+from dashboard.charts.axes import Look
 from dashboard.charts.figure import Figure
 from dashboard.charts.marks import Place
 from dashboard.theme import Palette, rgba
 from monitor.domain import Curve, Regime
-from monitor.domain.formats import number, step
+from monitor.domain.formats import number, position
 
 DROP: Final = 0.6
 """A learning rate that falls to this share of a level that it held counts as a drop."""
@@ -53,22 +54,23 @@ def add_drops(figure: Figure, drops: Sequence[tuple[float, float, float]], colou
               [f"learning rate {number(old)} → {number(new)}" for _, old, new in drops])  # fmt: skip
 
 
-def add_attempts(figure: Figure, starts: Sequence[tuple[int, int]], place: Place, colours: Palette) -> None:
+def add_attempts(figure: Figure, starts: Sequence[tuple[int, int]], place: Place, look: Look) -> None:
     """A thin line at the start of each attempt after the first, where the run was resumed.
 
     Args:
         figure: drawn on in place.
         starts: number of the attempt and its first step.
         place: x of a step.
-        colours: of the mode.
+        look: colours, and what steps count.
     """
+    muted = look.palette.muted
     placed = [(x, n, at) for n, at in starts[:MOST] if (x := place(float(at))) is not None]
     for x, _, _ in placed:
-        line = {"color": colours.muted, "dash": "dashdot", "width": 1}
+        line = {"color": muted, "dash": "dashdot", "width": 1}
         figure.shape(type="line", x0=x, x1=x, y0=0, y1=1, xref="x", yref="y domain", line=line, name="attempt")
     if placed:
-        _head(figure, [x for x, _, _ in placed], "resumed", "triangle-right-open", colours.muted,
-              [f"attempt {n} began at step {step(at)}" for _, n, at in placed])  # fmt: skip
+        _head(figure, [x for x, _, _ in placed], "resumed", "triangle-right-open", muted,
+              [f"attempt {n} began at {position(look.unit, at)}" for _, n, at in placed])  # fmt: skip
 
 
 def _head(figure: Figure, xs: Sequence[float], name: str, symbol: str, colour: str, said: Sequence[str]) -> None:
@@ -96,4 +98,4 @@ def add_course(figure: Figure, regimes: Sequence[Regime], place: Place, row: int
         figure.shape(type="rect", x0=left, x1=right, y0=-row - 0.34, y1=-row + 0.34, xref="x", yref="y3",
                      line={"width": 0}, fillcolor=rgba(colour, strength), name="course")  # fmt: skip
         figure.note(x=(left + right) / 2, y=-row, xref="x", yref="y3", text=regime.kind,
-                    font={"size": 10, "color": colours.text}, name=f"{right - left:g}")  # fmt: skip
+                    font={"size": 10, "color": colours.text}, name=f"width {right - left:g}")  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Final, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.charts.axes import HEIGHT, Look, canvas
+from dashboard.charts.axes import HEIGHT, Look, canvas, log_ticks
 from dashboard.charts.figure import Figure, Spec
 from dashboard.charts.grid import Line
 from dashboard.fields import Value
@@ -57,16 +57,10 @@ def scatter_figure(
     figure = canvas("", look, "linear", y_title, [])
     figure.update(height=HEIGHT, hovermode="closest", margin={"t": 20}, showlegend=len({g for *_, g in kept}) > 1)
     numeric = all(_number(x) for _, x, _, _ in kept)
-    kind = "category" if not numeric else "log" if _wide([float(x) for _, x, _, _ in kept if _number(x)]) else "linear"
-    figure.update(
-        xaxis={
-            "type": kind,
-            "title": {"text": x_title, "font": {"size": 12, "color": look.palette.muted}},
-            "tickformat": None,
-            "hoverformat": None,
-        }
-    )
-    figure.update(yaxis={"type": "log" if _wide([y for _, _, y, _ in kept]) else "linear"})
+    xs = _values_axis([float(x) for _, x, _, _ in kept if _number(x)]) if numeric else {"type": "category"}
+    title = {"text": x_title, "font": {"size": 12, "color": look.palette.muted}}
+    figure.update(xaxis={"title": title, "tickformat": None, "hoverformat": None, **xs})
+    figure.update(yaxis=_values_axis([y for _, _, y, _ in kept]))
     for i, group in enumerate(dict.fromkeys(g for *_, g in kept)):
         some = [each for each in kept if each[3] == group]
         figure.scatter(
@@ -77,6 +71,13 @@ def scatter_figure(
             hovertemplate="%{customdata}<extra></extra>",
         )  # fmt: skip
     return figure
+
+
+def _values_axis(values: Sequence[float]) -> Spec:
+    """A logarithmic axis where the values range widely, else a linear one; its numbers carry no SI prefix."""
+    if _wide(values):
+        return {"type": "log", "tickformat": "~g", **log_ticks(np.array(values))}
+    return {"type": "linear", "tickformat": "~g"}
 
 
 _SYMBOLS: Final = ("circle", "diamond", "square", "triangle-up", "cross", "star", "hexagon", "triangle-down")

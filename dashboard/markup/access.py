@@ -11,7 +11,7 @@ from markupsafe import Markup
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill
 from monitor.domain import AuditEntry, Caller, TokenInfo
-from monitor.domain.formats import NOTHING, ago, clock
+from monitor.domain.formats import NOTHING, ago, clock, number
 from monitor.domain.rules_version import RULES_SET
 
 _PAGE: Final = "access"
@@ -69,6 +69,18 @@ def retention(kept: Mapping[str, tuple[float | None, float | None]], purge_days:
     rows = [(name, _days(keep, "forever"), _days(thin, "never")) for name, (keep, thin) in sorted(kept.items())]
     table = pieces.table(("Project", "Runs are kept", "Curves are downsampled"), rows)
     return table + pieces.quiet(f"A deleted run can be restored for {purge_days:g} days.")
+
+
+def costs(currency: str, prices: Mapping[str, Mapping[str, float]]) -> Markup:
+    """What an hour of each card costs, by project; what a stop saves is counted in it."""
+    rows = [
+        (name, "the machine" if card == "*" else card, f"{number(price)} {currency}")
+        for name, own in sorted(prices.items())
+        for card, price in sorted(own.items())
+    ]
+    if not rows:
+        return pieces.quiet("No prices are set, so savings are told in hours. Set cost_per_hour in monitor.toml.")
+    return pieces.table(("Project", "Card", "An hour costs"), rows, numeric=(2,))
 
 
 def health(info: Mapping[str, object]) -> Markup:

@@ -52,23 +52,32 @@ def labels(runs: Sequence[RunInfo]) -> tuple[str, ...]:
     return tuple(run.name if names[run.name] == 1 else f"{run.name} {run.id[:6]}" for run in runs)
 
 
-def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[str, str]] | None = None) -> Markup:
+def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[str, str]] | None = None,
+    order: str = "",
+) -> Markup:  # fmt: skip
     """How each run stands: verdict, last and best values; the best of them is marked, or it says why none is.
 
     Args:
         seen: the runs.
         now_ms: milliseconds since the epoch.
         lines: by run id the colour and the dash of its line in the chart, which is drawn before its name.
+        order: as `pieces.table` takes it.
     """
     found = skill.standing(seen)
     scored = any(skill.comparable(s.info) for s in seen)
-    rows = []
+    rows: list[tuple[pieces.Cell, ...]] = []
+    values: list[tuple[object, ...]] = []
     for label, snapshot in zip(labels([s.info for s in seen]), seen, strict=True):
         run, train, val = snapshot.info, snapshot.judged(Role.TRAIN), snapshot.judged(Role.VAL)
+        best = run.recommendation.best_val_loss
+        values.append(
+            (label, str(run.status), run.verdict, run.last_step, train and train.last, val and val.last, best,
+             run.recommendation.best_step, *([skill.of_run(run)] if scored else []), run.took_ms(now_ms))
+        )  # fmt: skip
         rows.append(
             (_name(run, label, (lines or {}).get(run.id)), pieces.status(run.status), pieces.verdict(run),
              step(run.last_step), number(train.last if train else None), number(val.last if val else None),
-             fill(_PAGE, "best", value=run.recommendation.best_val_loss, leads=run.id == found.best),
+             fill(_PAGE, "best", value=best, leads=run.id == found.best),
              step(run.recommendation.best_step), *([pieces.score(run)] if scored else []),
              duration(run.took_ms(now_ms)))
         )  # fmt: skip
@@ -78,7 +87,8 @@ def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[
     runs = [s.info for s in seen]
     noise = repeats.sentences(runs, dict(zip([run.id for run in runs], labels(runs), strict=True)))
     said += fill(_PAGE, "seeds", said=noise) if noise else Markup("")
-    return pieces.heading("Results") + pieces.table(heads, rows, numeric=range(3, len(heads))) + said
+    table = pieces.table(heads, rows, numeric=range(3, len(heads)), values=values, order=order)
+    return pieces.heading("Results") + table + said
 
 
 def _named(why: str, seen: Sequence[RunSnapshot]) -> str:
@@ -132,6 +142,11 @@ def _by_run(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], kept:
 
 def _value(config: Mapping[str, object], key: str, limit: int = 120) -> pieces.Cell:
     return pieces.shown(config[key], limit=limit) if key in config else pieces.dim("not set")
+
+
+def queried(runs: int, query: str) -> Markup:
+    """How many runs a query leads to, above what is drawn of them."""
+    return fill(_PAGE, "queried", runs=runs, query=query)
 
 
 def found(said: str) -> Markup:

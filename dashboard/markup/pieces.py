@@ -21,7 +21,7 @@ from monitor.domain import (
     RunStatus,
     Severity,
 )
-from monitor.domain.formats import NOTHING, number, plain, step
+from monitor.domain.formats import NOTHING, number, plain, position, step
 
 Cell = str | Markup
 """Text, which is escaped, or HTML."""
@@ -142,28 +142,29 @@ def sparkline(train: Sequence[float], val: Sequence[float], *, width: int = 132,
     return fill(_PIECES, "sparkline", lines=lines, said=said, width=width, height=height)
 
 
-def banner(rec: Recommendation, *, live: bool, tone: str = "") -> Markup:
+def banner(rec: Recommendation, *, live: bool, tone: str = "", unit: str = "step") -> Markup:
     """The recommendation with its reason and what it rests on; of a run that is over it is told in the past.
 
     Args:
         rec: the recommendation.
         live: whether the run may go on.
         tone: "none" where "no reason to stop" is not good news, since the run failed or is too young to be judged.
+        unit: what the run's steps count, "step" or "epoch".
     """
     facts = []
     if rec.best_step is not None:
-        facts.append(("best step", step(rec.best_step), "best-step"))
+        facts.append((f"best {unit}", step(rec.best_step), "best-step"))
         facts.append(("loss there", number(rec.best_val_loss), "best-loss"))
     if rec.best_goal is not None:
         facts.append((f"best {rec.goal}", number(rec.best_goal), "best-goal"))
-        facts.append(("at step", step(rec.best_goal_step), "best-goal-step"))
+        facts.append((f"at {unit}", step(rec.best_goal_step), "best-goal-step"))
     if rec.stop_step is not None:
-        facts.append(("stop advised since", f"step {step(rec.stop_step)}", "stop-step"))
+        facts.append(("stop advised since", position(unit, rec.stop_step), "stop-step"))
     elif rec.first_stop_step is not None:
-        facts.append(("stop advised, then withdrawn", f"step {step(rec.first_stop_step)}", "stop-step"))
+        facts.append(("stop advised, then withdrawn", position(unit, rec.first_stop_step), "stop-step"))
     if rec.confidence is not None:
         facts.append(("confidence", f"{rec.confidence:.0%}", "confidence"))
-    facts += _outlook(rec.forecast)
+    facts += _outlook(rec.forecast, unit)
     notes = [rec.patience.explanation] if rec.patience else []
     if live:
         notes += [pending.explanation for pending in rec.pending if pending.severity is not Severity.INFO][:2]
@@ -180,12 +181,12 @@ def not_judged(said: str, reason: str) -> Markup:
     return fill(_PIECES, "banner", reason=reason, tone="none", mark="…", said=said, facts=(), notes=(), over=False)
 
 
-def _outlook(forecast: Forecast | None) -> list[tuple[str, str, str]]:
+def _outlook(forecast: Forecast | None, unit: str) -> list[tuple[str, str, str]]:
     """What continuing would bring, as label, value and test id: the expected loss with its interval."""
     if forecast is None:
         return []
     expected = f"{number(forecast.expected, 3)} ({number(forecast.low, 2)} to {number(forecast.high, 2)})"
-    return [(f"in {step(math.ceil(forecast.steps))} more steps", expected, "forecast")]
+    return [(f"in {step(math.ceil(forecast.steps))} more {unit}s", expected, "forecast")]
 
 
 def pending_table(pending: Sequence[Pending]) -> Markup:
@@ -235,6 +236,8 @@ def table(
     css: str = "",
     numeric: Sequence[int] = (),
     matrix: bool = False,
+    values: Sequence[Sequence[object]] = (),
+    order: str = "",
 ) -> Markup:
     """A table.
 
@@ -244,8 +247,32 @@ def table(
         css: extra classes.
         numeric: indices of columns that are set to the right.
         matrix: the columns are read against each other, so the rows stay rows on a narrow screen.
+        values: what each cell is sorted by; a click on a title then asks for `sort`. None of them: as they are.
+        order: the title of the column that the rows are sorted by, after "-" for the largest first.
     """
-    return fill(_PIECES, "table", head=head, rows=list(rows), css=css, numeric=set(numeric), matrix=matrix)
+    shown, by = list(rows), order.removeprefix("-")
+    if values and by in head:
+        at = list(head).index(by)
+        shown = [shown[i] for i in _ordered([row[at] for row in values], falling=order != by)]
+    return fill(
+        _PIECES, "table", head=head, rows=shown, css=css, numeric=set(numeric), matrix=matrix, sorts=bool(values),
+        order=order,
+    )  # fmt: skip
+
+
+def _ordered(values: Sequence[object], *, falling: bool) -> list[int]:
+    """Places of values in their order: numbers before texts, what is missing or NaN last either way.
+
+    >>> _ordered([2, None, 1, "a"], falling=False), _ordered([2, None, 1, "a"], falling=True)
+    ([2, 0, 3, 1], [3, 0, 2, 1])
+    """
+
+    def rank(i: int) -> tuple[bool, float, str]:
+        value = values[i]
+        return (False, value, "") if isinstance(value, int | float) else (True, 0.0, str(value).casefold())
+
+    known = [i for i, v in enumerate(values) if v is not None and not (isinstance(v, float) and math.isnan(v))]
+    return [*sorted(known, key=rank, reverse=falling), *(i for i in range(len(values)) if i not in set(known))]
 
 
 def notice(kind: str, title: str, body: str, *, testid: str = "notice") -> Markup:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 
@@ -33,12 +34,16 @@ _NOTHING: Final = Markup("")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table: its title, what a click on it sorts by, the classes of its cells, its hover text."""
+    """A column of the table: its title, what a click on it sorts by, the classes of its cells, its hover text.
+
+    One with a name, by which the address names it, can be moved.
+    """
 
     title: str
     sorts: str = ""
     css: str = ""
     help: str = ""
+    name: str = ""
 
     def next(self, order: str) -> str:
         """The order after a click: again turns it round; what is new or large comes first, and names from A to Z."""
@@ -92,6 +97,8 @@ def title_of(column: str) -> str:
     if column in COLUMNS:
         return {"best_step": "Step of the best loss"}.get(column, COLUMNS[column].title)
     first, *_ = fields.parts(column) or ("",)
+    if column == fields.SETTING:
+        return fields.label(column).capitalize()
     return inert(fields.label(column) if first == "metric" else f"{first} {fields.label(column)}")
 
 
@@ -115,8 +122,9 @@ def keeping_line(keep_days: float | None, thin_days: float | None) -> Markup:
 
 
 def bar(
-    picked: Sequence[str], total: int, *, most: int, problem: str = "", said: str = "", edits: bool = True
-) -> Markup:
+    picked: Sequence[str], total: int, *, most: int, problem: str = "", said: str = "", undo: bool = False,
+    edits: bool = True, columns: Sequence[str] = (),
+) -> Markup:  # fmt: skip
     """What can be done with the runs that are ticked, and what was done last.
 
     Args:
@@ -124,11 +132,17 @@ def bar(
         total: runs that the filters leave.
         most: runs that can be ticked at once.
         problem: why the last request was not done, or not for all.
-        said: what was done, where it can be taken back.
+        said: what was done.
+        undo: whether it can be taken back.
         edits: whether the reader may change runs.
+        columns: what an export has of the ticked runs.
     """
     query = [("run", run_id) for run_id in picked]
-    return fill(_LIST, "bar", picked=query, total=total, most=most, problem=problem, said=said, edits=edits)
+    export = urlencode([*query, *(("cols", column) for column in columns)])
+    return fill(
+        _LIST, "bar", picked=query, total=total, most=most, problem=problem, said=said, undo=undo, edits=edits,
+        export=export,
+    )  # fmt: skip
 
 
 def runs_table(
@@ -177,8 +191,21 @@ def _has(page: RunPage, column: str) -> bool:
 
 def _column(name: str) -> Column:
     if name in COLUMNS:
-        return COLUMNS[name]
-    return Column(inert(fields.label(name)), name, "lm-num" if not name.startswith("tags.") else "")
+        return replace(COLUMNS[name], name=name)
+    return Column(inert(fields.label(name)), name, "lm-num" if not name.startswith("tags.") else "", name=name)
+
+
+def moved(columns: Sequence[str], name: str, onto: str) -> list[str]:
+    """The columns after one was dropped onto another, whose place it takes.
+
+    >>> moved(["a", "b", "c"], "a", "c"), moved(["a", "b", "c"], "c", "a"), moved(["a"], "x", "a")
+    (['b', 'c', 'a'], ['c', 'a', 'b'], ['a'])
+    """
+    if name not in columns or onto not in columns:
+        return list(columns)
+    rest = [each for each in columns if each != name]
+    rest.insert(list(columns).index(onto), name)
+    return rest
 
 
 def _cell(page: RunPage, run: RunInfo, column: str, now_ms: int) -> pieces.Cell:
@@ -238,7 +265,7 @@ _MEASURED: Final = ("gap", "half_life")
 
 
 def groups_table(
-    found: Sequence[fields.RunsOf], page: RunPage, field: str, chosen: Sequence[str], query: str
+    found: Sequence[fields.RunsOf], page: RunPage, field: str, chosen: Sequence[str], query: str, order: str = ""
 ) -> Markup:
     """A row for each value of a field, with mean ± standard deviation over its runs.
 
@@ -248,23 +275,28 @@ def groups_table(
         field: what they are grouped by.
         chosen: further fields, of which the numeric ones are shown.
         query: what the list was asked for.
+        order: as `pieces.table` takes it.
     """
     extra = [name for name in chosen if (name not in COLUMNS or name in _MEASURED) and name != field]
     numeric = [name for name in extra if any(_number(page, run, name) is not None for run in page.items)]
     aimed = any(run.goal_best is not None for run in page.items)
     shown = [("best loss", "val.best"), *([("goal", "goal")] if aimed else [])]
     shown += [(COLUMNS[n].title if n in COLUMNS else inert(fields.label(n)), n) for n in numeric]
-    rows = []
+    rows: list[tuple[pieces.Cell, ...]] = []
+    values: list[tuple[object, ...]] = []
     for group in found:
         spreads = [fields.spread(_number(page, run, name) for run in group.runs) for _, name in shown]
-        asked = fields.both(query, fields.condition(field, group.value))
+        asked, best = fields.both(query, group.condition(field)), _best_of(group.runs)
+        means = [each and each.mean for each in spreads]
+        values.append((group.value, len(group.runs), *means, best and best.name, None))
         rows.append((
             fill(_LIST, "group_link", value=plain(group.value) if group.value is not None else "no value", query=asked),
             f"{len(group.runs):,}", *(_spread(each, len(group.runs)) for each in spreads),
-            _best_of(group.runs), fill(_LIST, "group_compare", query=asked),
+            pieces.run_link(best.id, best.name) if best else pieces.dim(NOTHING),
+            fill(_LIST, "group_compare", query=asked),
         ))  # fmt: skip
     heads = (inert(fields.label(field)), "runs", *(name for name, _ in shown), "best run", "")
-    return pieces.table(heads, rows, numeric=range(1, 2 + len(shown)))
+    return pieces.table(heads, rows, numeric=range(1, 2 + len(shown)), values=values, order=order)
 
 
 def _number(page: RunPage, run: RunInfo, name: str) -> fields.Value:
@@ -279,15 +311,14 @@ def _spread(found: fields.Spread | None, runs: int) -> pieces.Cell:
     return fill(_LIST, "spread", mean=found.mean, sd=found.sd, count=found.count, runs=runs)
 
 
-def _best_of(runs: Sequence[RunInfo]) -> pieces.Cell:
+def _best_of(runs: Sequence[RunInfo]) -> RunInfo | None:
     """The run with the lowest best loss; that with the best goal where none has a loss, or the losses are not one."""
     scored = [run for run in runs if run.recommendation.best_val_loss is not None]
     aimed = [run for run in runs if run.goal_best is not None]
     for among in (scored, aimed):
         for measure in repeats.measures(among)[:1]:
-            best = (max if measure.rises else min)(among, key=measure.of)
-            return pieces.run_link(best.id, best.name)
-    return pieces.dim(NOTHING)
+            return (max if measure.rises else min)(among, key=measure.of)
+    return None
 
 
 def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int) -> Markup:
@@ -298,7 +329,8 @@ def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int
         (run.name, run.project, *deletion(at, days, now_ms), fill(_LIST, "restore", run=run))
         for run, at in found
     ]  # fmt: skip
-    return pieces.table(("run", "project", "deleted", "restorable for", ""), rows)
+    every = fill(_LIST, "restore_all", runs=[run.id for run, _ in found]) if len(found) > 1 else Markup("")
+    return every + pieces.table(("run", "project", "deleted", "restorable for", ""), rows)
 
 
 def export_link(query: str) -> Markup:

@@ -30,7 +30,7 @@ from monitor.domain import (
     folded,
     most_telling,
 )
-from monitor.domain.formats import NOTHING, ago, clock, duration, number, step
+from monitor.domain.formats import NOTHING, ago, clock, duration, number, position, step
 from monitor.roles import Role
 
 _ROLE_WORDS: Final = {
@@ -77,7 +77,7 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
     run = seen.info
     train, val = seen.judged(Role.TRAIN), seen.judged(Role.VAL)
     found: list[tuple[str, pieces.Cell]] = [
-        ("last step", fill(_PAGE, "last_step", run=run)),
+        (f"last {seen.progress.unit}", fill(_PAGE, "last_step", run=run, unit=seen.progress.unit)),
         *((name, number(of.last)) for name, of in (("train", train), ("validation", val)) if of is not None),
     ]
     if skill.comparable(run):
@@ -129,7 +129,7 @@ def advice(seen: RunSnapshot) -> Markup:
         return pieces.not_judged("Not judged", run.recommendation.reason)
     bad = run.status is RunStatus.FAILED or (run.status.over and words.severity_of(run.verdict) != "good")
     tone = "none" if bad or run.verdict == "too_early" else ""
-    banner = pieces.banner(run.recommendation, live=not run.status.over, tone=tone)
+    banner = pieces.banner(run.recommendation, live=not run.status.over, tone=tone, unit=seen.progress.unit)
     return joined([banner, fill(_PAGE, "saving", said=_saving(seen))])
 
 
@@ -137,7 +137,7 @@ def _saving(seen: RunSnapshot) -> str:
     """What a stop saves, where one is advised, and what the run would have been stopped for."""
     run, said = seen.info, []
     if run.stop_step is not None:
-        said.append(f"Would have stopped at step {step(run.stop_step)}.")
+        said.append(f"Would have stopped at {position(seen.progress.unit, run.stop_step)}.")
     saves = seen.saving is not None and (seen.saving.hours is not None or seen.saving.checkpoint is not None)
     if seen.saving is not None and saves and run.status.live and run.recommendation.action is Action.STOP:
         said.append(seen.saving.sentence)
@@ -153,6 +153,22 @@ def controls(run: RunInfo, problem: str = "") -> Markup:
     """
     stops = run.status.live and not run.stop_requested
     return fill(_PAGE, "controls", run=run, problem=problem, stops=stops)
+
+
+def several(ref: str, runs: Sequence[RunInfo], now_ms: int) -> Markup:
+    """The page of a link that several runs match: a list to choose from."""
+    rows = [
+        (
+            pieces.run_link(run.id, run.name),
+            run.project,
+            code(run.id[:8]),
+            pieces.status(run.status),
+            ago(run.created_ms, now_ms),
+        )
+        for run in runs
+    ]
+    said = notice("info", f"Several runs match {ref}.", "Choose one.", testid="several")
+    return said + (table(("run", "project", "id", "status", "started"), rows) if rows else _NOTHING)
 
 
 def gone(run: RunInfo, days: float) -> Markup:
@@ -208,10 +224,12 @@ def course(seen: RunSnapshot) -> Markup:
 
 def describe(seen: RunSnapshot) -> str:
     """The chart in a sentence, for those who cannot see it."""
-    found = "; ".join(f"{words.label(f.rule)} from step {step(f.onset_step)}" for f in most_telling(seen.findings)[:4])
+    unit = seen.progress.unit
+    told = most_telling(seen.findings)[:4]
+    found = "; ".join(f"{words.label(f.rule)} from {position(unit, f.onset_step)}" for f in told)
     goal, losses = seen.judged(Role.GOAL), seen.judged(Role.TRAIN) or seen.judged(Role.VAL)
     drawn = " and ".join([*(["train and validation loss"] if losses else []), *([goal.key] if goal else [])])
-    return f"{drawn[:1].upper()}{drawn[1:]} up to step {step(seen.info.last_step)}. {found or 'No findings'}."
+    return f"{drawn[:1].upper()}{drawn[1:]} up to {unit} {step(seen.info.last_step)}. {found or 'No findings'}."
 
 
 def no_curves(seen: RunSnapshot) -> Markup:
@@ -290,7 +308,7 @@ def series(seen: RunSnapshot) -> Markup:
              step(s.last_step), number(s.last), fill(_PAGE, "extreme", value=s.min, at=s.min_step),
              fill(_PAGE, "extreme", value=s.max, at=s.max_step), bad or NOTHING)
         )  # fmt: skip
-    heads = ("series", "taken for", "points", "last step", "last", "lowest", "highest", "not finite")
+    heads = ("series", "taken for", "points", f"last {seen.progress.unit}", "last", "lowest", "highest", "not finite")
     return table(heads, rows, numeric=(2, 3, 4, 5, 6, 7))
 
 

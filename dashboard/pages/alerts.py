@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import answers, data, live, readings, viewer, words
+from dashboard import answers, data, live, news, readings, viewer, words
 from dashboard.markup import alerts, pieces
 from dashboard.markup.templates import joined
 from monitor.domain import AlertPage, Severity
@@ -33,8 +33,8 @@ def page() -> None:
     )
     filters = _filters() if tab in TABS[:4] else {}
     with head:
-        st.fragment(_head, run_every=REFRESH_S)()
-    st.fragment(_body, run_every=REFRESH_S)(tab, filters)
+        news.refreshed(_head, every_s=REFRESH_S)()
+    news.refreshed(_body, every_s=REFRESH_S)(tab, filters)
 
 
 def _head() -> None:

@@ -8,7 +8,7 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import answers, data, live, readings, viewer
+from dashboard import answers, data, live, news, readings, viewer
 from dashboard.markup import attention, pieces
 from dashboard.markup.templates import joined
 from dashboard.pages import run_list
@@ -25,7 +25,7 @@ _ANSWERS: Final = {"ack": answers.acknowledge, "silence": answers.silence}
 def page() -> None:
     """Draw the page; it refreshes by itself."""
     viewer.title("Attention")
-    st.fragment(_attention, run_every=REFRESH_S)()
+    news.refreshed(_attention, every_s=REFRESH_S)()
 
 
 def _attention() -> None:

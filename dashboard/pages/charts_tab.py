@@ -72,13 +72,15 @@ def _lines(
     """The lines of the panels in view, read in one request; of a zoom that part alone."""
     by_key = {s.key: s for s in series}
     lo, hi = (curve_x(x, look, looking.curves) for x in looking.span) if looking.span else (None, None)
-    wanted = [(seen.info, key, _weight(by_key[key], looking.smoothing)) for key in keys]
+    known = {} if looking.span else {curve.key: curve for curve in looking.curves}  # a long one costs most of a page
+    wanted = [(seen.info, key, _weight(by_key[key], looking.smoothing)) for key in keys if key not in known]
     read = data.curves(wanted, x=looking.x_axis, width=data.SMALL_WIDTH, lo=lo, hi=hi) if wanted else ()
+    found = known | {curve.key: curve for curve in read}
     colours = {Role.TRAIN: look.palette.train, Role.VAL: look.palette.val, Role.GOAL: look.palette.lines[2]}
     every = list(looking.curves) or list(read)
     return {
-        key: [grid.line_of(curve, colours.get(by_key[key].role, look.palette.info), look, peers=every)]
-        for key, curve in zip(keys, read, strict=True)
+        key: [grid.line_of(found[key], colours.get(by_key[key].role, look.palette.info), look, peers=every)]
+        for key in keys
     }
 
 

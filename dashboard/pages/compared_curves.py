@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -64,9 +65,9 @@ def show(seen: list[RunSnapshot], group: str | None) -> None:
 
 
 def _counters(seen: Sequence[RunSnapshot]) -> tuple[str, ...]:
-    """Series that every run has and that count what was seen, such as tokens."""
-    keys = [{s.key for s in each.series if _COUNTER.search(s.key) and (s.min or 0) >= 0} for each in seen]
-    return tuple(sorted(set.intersection(*keys)))[:4] if keys else ()
+    """Series that count what was seen, such as tokens: those that most runs have, if at least two do."""
+    keys = Counter(s.key for each in seen for s in each.series if _COUNTER.search(s.key) and (s.min or 0) >= 0)
+    return tuple(key for key, runs in sorted(keys.items(), key=lambda kn: (-kn[1], kn[0])) if runs > 1)[:4]
 
 
 def _overlay(
@@ -95,6 +96,8 @@ def _panels(
     """A panel a metric: a line a run, or a band a group of runs."""
     x_axis: XAxis = across if across in _ACROSS else "step"
     look = viewer.look(x_axis, scale, revision="")
+    drawable = [s for s in seen if across == x_axis or any(each.key == across for each in s.series)]
+    without, seen = len(seen) - len(drawable), drawable
     names, of_run = _lines_of(seen, group)
     lines: dict[str, list[Line]] = {}
     made = []
@@ -112,7 +115,8 @@ def _panels(
     view = panels.View(x_axis=x_axis if across == x_axis else across, finding=False, pinning=False)
     panels.show([section], lines, view, key=PANELS)
     said = "mean ± standard deviation of the runs of each group" if group is not None else "a line a run"
-    live.html(pieces.caption((said, count(len(seen), "run"))), key="caption")
+    left = (f"{count(without, 'run')} without {inert(across)} left out",) if without else ()
+    live.html(pieces.caption((said, count(len(seen), "run"), *left)), key="caption")
 
 
 def _lines_of(seen: Sequence[RunSnapshot], group: str | None) -> tuple[list[str], list[int]]:

@@ -31,13 +31,10 @@ def scatter(seen: list[RunSnapshot], group: str | None) -> None:
     with st.container(horizontal=True, gap="medium"):
         x = _choose("Horizontal", "sx", [*configs, "last_step", *results], configs[0] if configs else "last_step")
         y = _choose("Vertical", "sy", results, results[0])
+    groups = fields.grouped(runs, metrics, group) if group is not None else ()
+    named = {run.id: plain(each.value) for each in groups for run in each.runs}
     values = [
-        (
-            run.name,
-            fields.value(run, metrics[run.id], x),
-            fields.value(run, metrics[run.id], y),
-            "" if group is None else plain(fields.value(run, metrics[run.id], group)),
-        )
+        (run.name, fields.value(run, metrics[run.id], x), fields.value(run, metrics[run.id], y), named.get(run.id, ""))
         for run in runs
     ]
     look = viewer.look("step", "auto", revision=f"{x} {y}")
@@ -108,9 +105,9 @@ def _runs(seen: Sequence[RunSnapshot]) -> tuple[list[RunInfo], dict[str, dict[st
 
 
 def _varying(runs: Sequence[RunInfo], metrics: dict[str, dict[str, Extremes]]) -> list[str]:
-    """The configuration's fields whose value is not the same in all runs."""
-    found = fields.config_fields(runs)
-    return [f for f in found if len({plain(fields.value(run, metrics[run.id], f)) for run in runs}) > 1]
+    """The configuration's fields of which runs have more than one value; a run without any does not count."""
+    known = {f: [fields.value(run, metrics[run.id], f) for run in runs] for f in fields.config_fields(runs)}
+    return [f for f, values in known.items() if len({plain(v) for v in values if v is not None}) > 1]
 
 
 def _results(seen: Sequence[RunSnapshot]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import address, data, fields, live, readings, viewer
+from dashboard import address, data, fields, live, news, readings, viewer
 from dashboard.charts import overlay
 from dashboard.markup import comparison, pieces
 from dashboard.pages import compared_curves, compared_values, run_actions
@@ -38,21 +38,23 @@ def page() -> None:
             label_visibility="collapsed",
         )  # fmt: skip
     many = len(refs) > comparison.MANY
-    st.fragment(_comparison, run_every=SLOW_REFRESH_S if many else REFRESH_S)(refs, view or _VIEWS[0])
+    news.refreshed(_comparison, every_s=SLOW_REFRESH_S if many else REFRESH_S)(refs, view or _VIEWS[0])
 
 
 def _pick() -> tuple[str, ...]:
     """The runs that are compared: those that were chosen, then those that a query finds; both are kept in the URL."""
     wanted = list(dict.fromkeys(st.query_params.get_all("run")))
     query = st.query_params.get("query", "").strip()
-    by_query = _found(query) if query else ()
+    by_query = _found(query, "query") if query else ()
+    if by_query:
+        live.html(comparison.queried(len(by_query), query), key="queried")
     many = len(wanted) + len(by_query) > comparison.MANY or bool(query)
     with st.expander("Choose runs") if many else st.container():
-        query = st.text_input(
+        st.text_input(
             "Compare all that a query finds", key="query", bind="query-params",
             placeholder='Compare all that a query finds, such as project = "vision" and val.best < 0.3',
             label_visibility="collapsed",
-        ).strip()  # fmt: skip
+        )  # fmt: skip
         search = st.text_input(
             "Find runs", key="find", bind="query-params",
             placeholder="Find runs by name, id or a query such as val.best < 0.3", label_visibility="collapsed",
@@ -61,12 +63,12 @@ def _pick() -> tuple[str, ...]:
     if chosen != wanted:
         st.query_params["run"] = chosen
     st.session_state["_from_url"] = list(chosen)
-    return tuple(dict.fromkeys([*chosen, *(run.id for run in (_found(query) if query else ()))]))
+    return tuple(dict.fromkeys([*chosen, *(run.id for run in by_query)]))
 
 
 def _chosen(wanted: list[str], search: str) -> list[str]:
     """The runs that were chosen one by one."""
-    found = _found(search)
+    found = _found(search, "search")
     names = {run.id: inert(f"{run.name} · {run.project}") for run in found}
     known: dict[str, str] = st.session_state.setdefault("_names", {})
     known |= names
@@ -87,17 +89,19 @@ def _chosen(wanted: list[str], search: str) -> list[str]:
     return chosen
 
 
-def _found(search: str) -> tuple[RunInfo, ...]:
-    """The newest runs, or those that a search finds."""
+def _found(search: str, field: str) -> tuple[RunInfo, ...]:
+    """The newest runs, or those that a search in a field finds."""
     reading = readings.keep(
         f"candidates {search}", lambda: data.runs_page(RunQuery(search=search or None, limit=FOUND))
     )
     if reading.error is not None:
-        live.html(pieces.notice("warning", *data.explain(reading.error), testid="unreachable"), key="unreachable")
+        live.html(
+            pieces.notice("warning", *data.explain(reading.error), testid="unreachable"), key=f"unreachable {field}"
+        )
     page = reading.value
     if page is not None and search and page.total > len(page.items):
         said = f"The first {len(page.items)} of {count(page.total, 'run')} that are found."
-        live.html(comparison.found(said), key=f"found {search}")
+        live.html(comparison.found(said), key=f"found {field}")
     return page.items if page is not None else ()
 
 
@@ -144,7 +148,8 @@ def _curves(seen: list[RunSnapshot], group: str | None) -> None:
     compared_curves.show(seen, group)
     colours = viewer.look("step", "auto", revision="").palette
     lines = {s.info.id: overlay.line_of(i, colours) for i, s in enumerate(seen)}
-    body = comparison.results(seen, readings.now_ms(), lines if group is None else None)
+    shown = lines if group is None else None
+    body = comparison.results(seen, readings.now_ms(), shown, address.ranked("tables"))
     live.html(body + comparison.differences([s.info for s in seen]), key="tables")
 
 

@@ -72,7 +72,7 @@ def _draw(
     seen: RunSnapshot, looking: Looking, scale: str, y_axis: str, zoom: Zoom, *, ahead: bool
 ) -> tuple[Curve, ...]:
     """The chart and what it says; its curves, which say the unit of relative times."""
-    look = viewer.look(looking.x_axis, scale, revision=zoom.revision, quantity=y_axis)
+    look = viewer.look(looking.x_axis, scale, revision=zoom.revision, quantity=y_axis, unit=seen.progress.unit)
     made_of = (seen, looking.x_axis, looking.smoothing, looking.span, looking.ignoring, scale, y_axis, ahead,
                zoom.revision, zoom.asked, look.palette, look.offset_ms)  # fmt: skip
     try:
@@ -107,7 +107,8 @@ def _drawn(
         notes = (*notes, *skill.limit(figure, losses))
     figure.update(meta={"window": zoom.asked, "ignoring": looking.ignoring})
     said = captions([(_NAMES[role], c) for role, c in drawn.items()], axes.resolve_scale(losses, scale))
-    said = (*said, *(captions([goal], "linear") if goal else ()), *notes, *forecast_caption(story.recommendation))
+    said = (*said, *(captions([goal], "linear") if goal else ()), *notes)
+    said = (*said, *forecast_caption(story.recommendation, look.unit))
     return figure, run_page.caption(losses, story.references, seen, said), tuple(curves.values())
 
 
@@ -165,7 +166,7 @@ def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool, bool]:
 
     Skill is offered where the run's loss has one, the forecast where there is one, and drawn unasked while a run lives.
     """
-    scored, live_run = skill.comparable(seen.info), seen.info.status.live
+    scored, live_run, unit = skill.comparable(seen.info), seen.info.status.live, seen.progress.unit
     ahead = False
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         smoothing = st.slider(
@@ -181,8 +182,8 @@ def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool, bool]:
                 help=skill.MEANING,
             )  # fmt: skip
         x_axis = st.segmented_control(
-            "Across", AXES, default="step", required=True, format_func=_ACROSS.__getitem__, key="x",
-            bind="query-params",
+            "Across", [axis for axis in AXES if axis != unit or axis == "step"], default="step", required=True, key="x",
+            bind="query-params", format_func=(_ACROSS | {"step": unit}).__getitem__,
         )  # fmt: skip
         if seen.info.recommendation.forecast and x_axis == "step" and y_axis == "loss":
             ahead = st.toggle("Forecast", value=live_run, key="forecast", bind="query-params", help=_FORECAST)

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from dashboard import data, live, sessions, signing, viewer
+from dashboard import data, live, news, readings, sessions, signing, viewer
 from dashboard.assets import LOGO, STYLE_SHEET
-from dashboard.markup import access
+from dashboard.markup import access, pieces
 from dashboard.navigation import PAGES
 
 st.set_page_config(page_icon=str(LOGO), layout="wide", initial_sidebar_state="collapsed")
@@ -42,5 +42,11 @@ if data.me() is None:
         leads=f"{sessions.path('signin/provider')}?place={quote(place)}",
     )
     live.html(html, key="sign-in")
+elif any(page.still and page.path == chosen.url_path for page in PAGES) and readings.away():
+    viewer.title(chosen.title)
+    live.html(
+        pieces.head(chosen.title) + pieces.notice("warning", data.AWAY, data.TRIES, testid="unreachable"), key="away"
+    )
+    news.awaited()
 else:
     chosen.run()

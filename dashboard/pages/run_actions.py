@@ -22,7 +22,7 @@ from monitor.errors import MonitorError
 
 MOST: Final = 10_000
 """Runs that can be ticked at once."""
-GROUPS: Final = ("group", "project", "status", "verdict")
+GROUPS: Final = (fields.SETTING, "group", "project", "status", "verdict")
 """Fields of every run that runs are grouped by; besides there are those of configurations and tags."""
 _PORTION: Final = 1000
 _RUNS: Final = "runs"
@@ -36,30 +36,30 @@ class Done:
         picked: what is ticked then.
         push: names the ticks that the browser takes over; "" where its own stand.
         problem: what could not be done, and why.
-        said: what was deleted last, which can be taken back.
+        said: what was done last.
+        undo: whether that can be taken back.
     """
 
     picked: list[str]
     push: str = ""
     problem: str = ""
     said: str = ""
+    undo: bool = False
 
 
 def act(asked: live.Act | None, filters: RunQuery, picked: list[str]) -> Done:
     """Do what the reader asked for with the ticked runs."""
     state = st.session_state
     if asked is not None and asked.act in _ACTIONS:
-        left, problem = _ACTIONS[asked.act](asked.arg, filters, picked)
-        state["_bulk_problem"] = problem
+        state["_undoable"] = [] if asked.act != "undo" else state.get("_undoable", [])
+        left, state["_bulk_problem"], state["_bulk_said"] = _ACTIONS[asked.act](asked.arg, filters, picked)
         if left is not None:
             state["_picked"], state["_push"] = left, f"{asked.act} {readings.now_ms()}"
     elif asked is not None:
         state["_bulk_problem"] = ""
-    undone = state.get("_undo") or []
-    said = f"{count(len(undone), 'run')} deleted." if undone else ""
     return Done(
-        picked=list(state.get("_picked", picked)), push=state.get("_push", ""), said=said,
-        problem=state.get("_bulk_problem", ""),
+        picked=list(state.get("_picked", picked)), push=state.get("_push", ""), said=state.get("_bulk_said", ""),
+        problem=state.get("_bulk_problem", ""), undo=bool(state.get("_undoable")),
     )  # fmt: skip
 
 
@@ -71,11 +71,15 @@ def _each(run_ids: Sequence[str], change: Callable[[str], object]) -> tuple[list
             change(run_id)
         except MonitorError as error:
             left.append(run_id)
-            first = first or " ".join(data.explain(error))
+            first = first or str(error)
     return left, f"{count(len(left), 'run')} left as they were: {first}" if left else ""
 
 
-def _all(_: str, filters: RunQuery, picked: list[str]) -> tuple[list[str] | None, str]:
+_Outcome = tuple[list[str] | None, str, str]
+"""What is ticked then, None where nothing changes; what could not be done, and why; what was done."""
+
+
+def _all(_: str, filters: RunQuery, picked: list[str]) -> _Outcome:
     """Tick every run that the filters leave."""
     found: list[str] = []
     try:
@@ -85,33 +89,48 @@ def _all(_: str, filters: RunQuery, picked: list[str]) -> tuple[list[str] | None
             if len(page.items) < _PORTION:
                 break
     except MonitorError as error:
-        return None, " ".join(data.explain(error))
-    return list(dict.fromkeys([*picked, *found[:MOST]])), ""
+        return None, str(error), ""
+    return list(dict.fromkeys([*picked, *found[:MOST]])), "", ""
 
 
-def _tag(arg: str, _: RunQuery, picked: list[str]) -> tuple[list[str] | None, str]:
-    name, value = (str(each) for each in json.loads(arg))
-    if not name.strip():
-        return None, "a tag needs a name"
+def _tag(arg: str, _: RunQuery, picked: list[str]) -> _Outcome:
+    name, value = (str(each).strip() for each in json.loads(arg))
+    if not name:
+        return None, "a tag needs a name", ""
     left, problem = _each(picked, lambda run_id: readings.api().run(run_id).edit(tags={name: value}))
-    return (left if problem else None), problem
+    return left or None, problem, _said(len(picked) - len(left), f"tagged {name}{'=' if value else ''}{value}")
 
 
-def _stop(_: str, __: RunQuery, picked: list[str]) -> tuple[list[str] | None, str]:
-    left, problem = _each(picked, lambda run_id: readings.api().run(run_id).request_stop("dashboard"))
-    return left, problem
+def _stop(_: str, __: RunQuery, picked: list[str]) -> _Outcome:
+    ended = []
+
+    def ask(run_id: str) -> None:
+        view = readings.api().run(run_id)
+        if view.info.status.over:
+            ended.append(run_id)
+        else:
+            view.request_stop("dashboard")
+
+    left, problem = _each(picked, ask)
+    said = _said(len(picked) - len(left) - len(ended), "asked to stop")
+    return left, problem, " ".join(filter(None, (said, _said(len(ended), "had ended already"))))
 
 
-def _delete(_: str, __: RunQuery, picked: list[str]) -> tuple[list[str] | None, str]:
+def _delete(_: str, __: RunQuery, picked: list[str]) -> _Outcome:
     left, problem = _each(picked, lambda run_id: readings.api().delete(run_id))
-    st.session_state["_undo"] = [run_id for run_id in picked if run_id not in left]
-    return left, problem
+    gone = st.session_state["_undoable"] = [run_id for run_id in picked if run_id not in left]
+    return left, problem, _said(len(gone), "deleted")
 
 
-def _undo(_: str, __: RunQuery, ___: list[str]) -> tuple[list[str] | None, str]:
-    left, problem = _each(st.session_state.get("_undo", []), lambda run_id: readings.api().restore(run_id))
-    st.session_state["_undo"] = left
-    return None, problem
+def _undo(_: str, __: RunQuery, ___: list[str]) -> _Outcome:
+    gone = st.session_state.get("_undoable", [])
+    left, problem = _each(gone, lambda run_id: readings.api().restore(run_id))
+    st.session_state["_undoable"] = left
+    return None, problem, _said(len(gone) - len(left), "restored")
+
+
+def _said(runs: int, done: str) -> str:
+    return f"{count(runs, 'run')} {done}." if runs else ""
 
 
 _ACTIONS: Final = {"all": _all, "tag": _tag, "stop": _stop, "delete": _delete, "undo": _undo}
@@ -158,13 +177,22 @@ def export(filters: RunQuery, columns: Sequence[str]) -> None:
     live.html(run_list.export_link(urlencode(query)), key="export")
 
 
-def deleted_runs() -> None:
-    """The deleted runs, each with a button that restores it."""
+def deleted_runs(filters: RunQuery) -> None:
+    """The deleted runs of the chosen project whose names have the text of the search in them; all can be restored."""
     asked, problem = live.heard("deleted"), ""
     if asked is not None and asked.act == "restore":
-        _, problem = _each([asked.arg], lambda run_id: readings.api().restore(run_id))
+        _, problem = _each(asked.arg.split(), lambda run_id: readings.api().restore(run_id))
     reading = readings.keep("deleted", lambda: (readings.api().deleted(), readings.api().purge_days()))
     body = pieces.notice("critical", "Not restored.", problem) if problem else pieces.quiet("")
     if reading.value is not None:
-        body += run_list.deleted_table(*reading.value, readings.now_ms())
+        found, days = reading.value
+        typed = (filters.search or "").casefold()
+        shown = [
+            (run, at) for run, at in found
+            if filters.project in (None, run.project) and (typed in run.name.casefold() or run.id.startswith(typed))
+        ]  # fmt: skip
+        if found and not shown:
+            body += pieces.quiet("No deleted run matches these filters.")
+        else:
+            body += run_list.deleted_table(shown, days, readings.now_ms())
     live.html(body, key="deleted")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,11 +11,11 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import address, data, fields, live, readings, viewer, words
+from dashboard import address, data, fields, live, news, readings, viewer, words
 from dashboard.data import Overview
 from dashboard.markup import pieces, run_list
 from dashboard.pages import run_actions
-from monitor.domain import Access, RunPage, RunQuery, RunStatus
+from monitor.domain import Access, RunInfo, RunPage, RunQuery, RunStatus
 from monitor.domain.formats import count
 from monitor.errors import MonitorError, WireError
 from monitor.rules import RULE_NAMES
@@ -29,6 +30,8 @@ DELETED: Final = "deleted"
 """The status that stands for runs that were deleted and can be restored."""
 GROUPED: Final = 1000
 """Runs that are grouped, the newest ones."""
+KINDS: Final = 6
+"""Groups of runs whose metrics are offered as columns."""
 _VERDICTS: Final = ("healthy", "too_early", "not_judged", *RULE_NAMES)
 
 
@@ -38,18 +41,23 @@ def page() -> None:
     head = st.container()
     with st.container(key="filters"):
         filters = _filter_row()
-    with head:
-        st.fragment(_overview, run_every=REFRESH_S)(filters.project)
+    _rows(filters)
+    with head:  # last, since counting the runs that need a person takes longest
+        news.refreshed(_overview, every_s=REFRESH_S)(filters.project)
+
+
+def _rows(filters: RunQuery) -> None:
+    """The list with what shapes it, or the deleted runs."""
     if filters.status == DELETED:
-        st.fragment(run_actions.deleted_runs, run_every=REFRESH_S)()
+        news.refreshed(run_actions.deleted_runs, every_s=REFRESH_S)(filters)
         return
     with st.container(key="shape", horizontal=True, vertical_alignment="center", gap="small"):
         columns, group = _shape(filters)
     filters = replace(filters, metrics=fields.series_of(columns))
     if group is not None:
-        st.fragment(_groups, run_every=SLOW_REFRESH_S)(filters, columns, group)
+        news.refreshed(_groups, every_s=SLOW_REFRESH_S)(filters, columns, group)
     else:
-        st.fragment(_list, run_every=REFRESH_S)(filters, columns)
+        news.refreshed(_list, every_s=REFRESH_S)(filters, columns)
 
 
 def _filter_row() -> RunQuery:
@@ -114,7 +122,7 @@ def _shape(filters: RunQuery) -> tuple[tuple[str, ...], str | None]:
     )
     runs = seen.value.items if seen.value is not None else ()
     configs, tags = fields.config_fields(runs), fields.tag_fields(runs)
-    metrics = data.series_keys(runs[0]) if runs else ()
+    metrics = _metrics(runs)
     wanted = [name for name in st.query_params.get_all("cols") if name in run_list.COLUMNS or fields.usable(name)]
     options = [*run_list.COLUMNS, *(fields.named("metric", key, what) for key in metrics for what in fields.WHAT),
                *configs, *tags]  # fmt: skip
@@ -139,6 +147,13 @@ def _shape(filters: RunQuery) -> tuple[tuple[str, ...], str | None]:
     run_actions.views()
     run_actions.export(filters, chosen)
     return tuple(chosen) or run_list.USUAL, group
+
+
+def _metrics(runs: Sequence[RunInfo]) -> tuple[str, ...]:
+    """The names of the series of some runs: of the newest run of each group and project that has logged anything."""
+    kinds = {(run.project, run.group): run for run in reversed(runs) if run.last_step is not None}
+    newest = sorted(kinds.values(), key=lambda run: -run.created_ms)[:KINDS]
+    return tuple(dict.fromkeys(key for run in newest for key in data.series_keys(run)))
 
 
 def _projects() -> tuple[str, ...]:
@@ -170,6 +185,9 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
     if asked is not None and asked.act == "sort":
         st.query_params["sort"] = asked.arg
         st.rerun()
+    if asked is not None and asked.act == "move":
+        st.query_params["cols"] = run_list.moved(columns, *json.loads(asked.arg))
+        st.rerun()
     state = st.session_state
     picked = state["_picked"] = live.ticked("runs", state.get("_picked", []), state.get("_push", ""))
     done = run_actions.act(asked, filters, picked)
@@ -197,7 +215,10 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
     narrowed = replace(filters, project=None, query=None).filters and found.items
     said = run_list.matches(found.total) if narrowed else Markup("")
     edits = data.may(Access.EDITOR)
-    bar = run_list.bar(picked, found.total, most=run_actions.MOST, problem=done.problem, said=done.said, edits=edits)
+    bar = run_list.bar(
+        picked, found.total, most=run_actions.MOST, problem=done.problem, said=done.said, undo=done.undo, edits=edits,
+        columns=columns,
+    )  # fmt: skip
     live.html(bar + said + table, key="runs", ticks=picked, push=done.push)
     _pages(filters, found, wanted.offset // data.PAGE_SIZE + 1)
 
@@ -225,7 +246,9 @@ def _groups(filters: RunQuery, columns: tuple[str, ...], group: str) -> None:
     said = f"{count(found.total, 'run')} in {count(len(groups), 'group')}, mean ± standard deviation over the runs"
     if found.total > len(found.items):
         said = f"The newest {len(found.items):,} of {said}"
-    table = run_list.groups_table(groups, found, group, columns, run_actions.as_query(filters))
+    table = run_list.groups_table(
+        groups, found, group, columns, run_actions.as_query(filters), address.ranked("groups")
+    )
     live.html(pieces.quiet(said) + table, key="groups")
 
 

@@ -7,25 +7,25 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, readings, viewer
+from dashboard import data, live, news, readings, viewer
 from dashboard.markup import pieces, run_page
 from dashboard.markup.pieces import notice
 from dashboard.pages import charts_tab, loss_chart, media_tab, parts_tab, run_tabs
 from dashboard.pages.loss_chart import Looking
-from dashboard.readings import Reading
 from dashboard.viewer import zone
-from monitor.domain import Access, RunInfo, RunSnapshot
+from monitor.domain import Access, RunInfo, RunQuery, RunSnapshot
 from monitor.domain.formats import clock
 from monitor.errors import MonitorError, RunNotFound
 from monitor.roles import Role
 
-LIVE_REFRESH_S: Final = 1.0
-QUIET_REFRESH_S: Final = 5.0
+REFRESH_S: Final = 0.5
 _CHARTS: Final = "Charts"
-_DRAWN: Final = (_CHARTS, "Findings", "Parts", "System")
+_DRAWN: Final = (_CHARTS, "Parts", "System")
 """Tabs that are looked at together with the large chart, which stands above them; it stands below the others."""
 _FORMER: Final = {"More series": _CHARTS, "Tags": "Notes"}
 """Tabs of older versions by what they are now, so that a link to one still works."""
+_NAMED: Final = 50
+"""Runs of one name that are listed."""
 _BACK: Final = pieces.link("runs", (), "← All runs")
 
 
@@ -36,20 +36,17 @@ def page() -> None:
         viewer.title("Run")
         live.html(notice("info", "No run is named.", "Pick one from the list.") + _BACK, key="nothing")
         return
-    known: Reading[RunSnapshot] | None = st.session_state.get("_kept", {}).get(f"run {ref}")
-    alive = known is None or known.value is None or known.value.info.status.live
-    st.session_state["_alive"] = alive
-    st.fragment(_run, run_every=LIVE_REFRESH_S if alive else QUIET_REFRESH_S)(ref)
+    news.refreshed(_run, every_s=REFRESH_S, run=ref)(ref)
 
 
-def _run(ref: str) -> None:
-    """Everything on the page."""
+def _run(ref: str) -> str:
+    """Everything on the page; the mark of what it shows."""
     charts_tab.zoomed()
     try:
         reading = readings.keep(f"run {ref}", lambda: data.snapshot(ref))
     except RunNotFound as error:
         _missing(ref, error)
-        return
+        return type(error).__name__
     seen: RunSnapshot | None = reading.value
     if reading.error is not None:
         title, body = data.explain(reading.error)
@@ -58,16 +55,14 @@ def _run(ref: str) -> None:
     if seen is None:
         if reading.error is None:
             st.skeleton(height=400)
-        return
-    if seen.info.status.live != st.session_state.get("_alive"):
-        st.rerun()
+        return "" if reading.error is None else type(reading.error).__name__
     taken, problem = _act(seen.info)
     if taken:
         try:
             seen = readings.keep(f"run {ref}", lambda: data.snapshot(ref)).value or seen
         except RunNotFound as error:
             _missing(ref, error)
-            return
+            return type(error).__name__
     viewer.title(seen.info.name)
     _head(seen, problem, stale=reading.error is not None)
     with st.container(key="run_facts"):
@@ -83,6 +78,7 @@ def _run(ref: str) -> None:
         with st.container(key="run_tabs"):
             bodies[chosen](Looking())
         loss_chart.show(seen, key="chart_below")
+    return str(seen.info.version) if reading.error is None else type(reading.error).__name__
 
 
 def _head(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
@@ -100,6 +96,12 @@ def _head(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
 def _missing(ref: str, error: RunNotFound) -> None:
     """A run that is not here: one that was deleted can be restored."""
     viewer.title("Not here")
+    if error.several:
+        named = readings.keep(
+            f"named {ref}", lambda: readings.api().runs_page(RunQuery(search=ref, limit=_NAMED))
+        ).value
+        live.html(run_page.several(ref, () if named is None else named.items, readings.now_ms()) + _BACK, key="several")
+        return
     asked = live.heard("gone")
     if asked is not None and asked.act == "restore":
         try:
@@ -110,7 +112,8 @@ def _missing(ref: str, error: RunNotFound) -> None:
             st.rerun()
     reading = readings.keep(f"deleted {ref}", lambda: (data.deleted(ref), readings.api().purge_days()))
     run, days = reading.value or (None, 0.0)
-    gone = notice("warning", "This run is not here.", str(error), testid="missing")
+    why = "It was purged, or the link is of another server, or its id or name is not written in full."
+    gone = notice("warning", "This run is not here.", f"No run has the id or name {ref!r}. {why}", testid="missing")
     live.html((run_page.gone(run, days) if run is not None else gone) + _BACK, key="gone")
 
 

@@ -1,4 +1,4 @@
-"""Settings: who is signed in, the tokens, the audit log, how long runs are kept, and how the server is."""
+"""Settings: who is signed in, the tokens, the audit log, how long runs are kept, what hours cost, how the server is."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def page() -> None:
             pieces.notice("info", problem, "Sign in with another token to see them.", testid="no-admin"), key="no"
         )
     _retention()
+    _costs()
     _health()
 
 
@@ -94,6 +95,13 @@ def _retention() -> None:
     reading = readings.keep("retention", lambda: (readings.api().keeping(), readings.api().purge_days()))
     if reading.value is not None:
         live.html(access.retention(*reading.value), key="retention")
+
+
+def _costs() -> None:
+    live.html(pieces.heading("Costs"), key="costs-head")
+    reading = readings.keep("costs", readings.api().costs)
+    if reading.value is not None:
+        live.html(access.costs(*reading.value), key="costs")
 
 
 def _health() -> None:

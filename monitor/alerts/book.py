@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Shelf(Protocol):
-    """What the book needs of the store."""
+    """The part of the store that the book uses."""
 
     def channel_settings(self) -> Sequence[tuple[str, Mapping[str, object], bytes]]:
         """The stored channels: name, settings, encrypted secrets."""
@@ -33,11 +33,11 @@ class Shelf(Protocol):
         ...
 
     def remove_channel(self, name: str, key: str | None, *, now_ms: int, by: Caller) -> bool:
-        """Remove a channel, by its name and by what the store knows it by."""
+        """Remove a channel by its name and its key in the store."""
         ...
 
     def note_channel_test(self, name: str, *, now_ms: int, by: Caller) -> None:
-        """Write down who has a channel sent a message that nothing called for."""
+        """Record in the audit log who sent a test message."""
         ...
 
 
@@ -46,9 +46,9 @@ class Entry:
     """A channel of the book.
 
     Attributes:
-        channel: None where it cannot be opened.
-        settings: what may be shown of it.
-        stored: added through the API, so that it can be removed there.
+        channel: None if it cannot be opened.
+        settings: the part that may be shown.
+        stored: whether it was added through the API, and can be removed there.
         problem: why it cannot be opened.
     """
 
@@ -59,7 +59,7 @@ class Entry:
     problem: str | None = None
 
     def wants(self, project: str) -> bool:
-        """Whether it is about a project."""
+        """Whether it takes messages about a project."""
         route: Route = getattr(self.channel, "route", Route())
         return route.wants(project)
 
@@ -107,7 +107,7 @@ class Book:
         self._opened: dict[str, tuple[object, Entry]] = {}
 
     def stored(self) -> tuple[Entry, ...]:
-        """The channels that were added through the API; one that cannot be opened says why. Opened once."""
+        """The channels added through the API, each opened once; one that cannot be opened says why."""
         rows = {name: (settings, sealed) for name, settings, sealed in self._shelf.channel_settings()}
         self._opened = {name: kept for name, kept in self._opened.items() if name in rows}
         for name, row in rows.items():
@@ -120,7 +120,7 @@ class Book:
         return (*fixed_channels(self._settings), *self.stored())
 
     def key_of(self, name: str) -> str:
-        """What the store knows a channel by.
+        """The store's key of a channel.
 
         Raises:
             AlertNotFound: no channel that can be opened has this name.
@@ -166,7 +166,7 @@ class Book:
         self._shelf.remove_channel(name, None if key in elsewhere else key, now_ms=now_ms, by=by)
 
     def test(self, name: str, *, now_ms: int, by: Caller) -> None:
-        """Send a channel a message that says that it works.
+        """Send a channel a test message.
 
         Raises:
             AlertNotFound: no channel has this name.

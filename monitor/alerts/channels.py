@@ -1,4 +1,4 @@
-"""Where alerts go: one seam, Apprise behind it, and a channel in memory for tests and for people who embed this."""
+"""Where alerts go: the `Channel` protocol, Apprise behind it, and a channel in memory for tests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from monitor.domain import Alert, Severity
 from monitor.errors import DeliveryFailed, SettingsError
 
 EVERYTHING: Final = Route()
-"""What a channel takes that says nothing else."""
+"""The route of a channel without one of its own."""
 
 
 class Channel(Protocol):
-    """Somewhere that an alert can be sent.
+    """A destination of alerts.
 
     Attributes:
         name: what log lines and errors call it; holds no password and no token.
@@ -28,11 +28,11 @@ class Channel(Protocol):
 
     @property
     def name(self) -> str:
-        """What log lines and errors call it."""
+        """Its name in log lines and errors."""
         ...
 
     def send(self, alert: Alert) -> None:
-        """Hand the alert over; return once the receiver took it.
+        """Send an alert; return once the receiver has taken it.
 
         Args:
             alert: what the server sends is a `Message`.
@@ -44,7 +44,7 @@ class Channel(Protocol):
 
 
 class MemoryChannel:
-    """Keeps the alerts it is sent.
+    """Keeps the alerts it is sent, in memory.
 
     Attributes:
         sent: in the order in which they came.
@@ -99,7 +99,7 @@ class AppriseChannel:
         self._apprise.add(service)
 
     def send(self, alert: Alert) -> None:
-        """Send title and body; a resolved alert goes out as a success, a critical one as a failure.
+        """Send title and body; resolved alerts are sent as success, critical ones as failure.
 
         Raises:
             DeliveryFailed: the service did not take it; what Apprise logged is in the message.
@@ -125,7 +125,7 @@ class AppriseChannel:
             raise DeliveryFailed(self.name, said)
 
     def _picture(self, alert: Alert) -> object:
-        """The picture of a message as an attachment; None where there is none, or the service takes none."""
+        """The picture as an attachment; None if there is none or the service takes none."""
         picture = alert.picture if isinstance(alert, Message) else None
         if picture is None or not getattr(self._service, "attachment_support", False):
             return None
@@ -137,7 +137,7 @@ class AppriseChannel:
         return found
 
     def _add_fields(self, alert: Alert) -> None:
-        """Have a webhook's body say what it is about; fields that the URL asks for itself stay."""
+        """Add the message's fields to a webhook's body; fields from the URL are kept."""
         if isinstance(alert, Message) and self._service.__class__.__name__ == "NotifyJSON":
             self._service.payload_extras = body_fields(alert) | self._extras
 
@@ -146,7 +146,7 @@ _BODIES: Final = {"text": as_text, "markdown": as_markdown, "html": as_html}
 
 
 def _form(service: object) -> str:
-    """The form of text that a service shows best: its first choice, or what its URL asks for."""
+    """The text format of a service: the one its URL asks for, else its preferred one."""
     found = getattr(service, "_format_override", None) or getattr(service, "notify_format", "text")
     first = next(iter(found)) if isinstance(found, tuple | list) else found
     form = str(getattr(first, "value", first))
@@ -157,7 +157,7 @@ _NOTIFY_TYPE: Final = {Severity.CRITICAL: "failure", Severity.WARNING: "warning"
 
 
 def open_urls(urls: Sequence[str], *, private: Private = "named") -> tuple[Channel, ...]:
-    """One channel a URL, so that one that is down does not make the others repeat themselves.
+    """Open one channel for each URL, so that one that is down does not make the others repeat messages.
 
     Args:
         private: which addresses that are not public they may reach.
@@ -169,13 +169,13 @@ def open_urls(urls: Sequence[str], *, private: Private = "named") -> tuple[Chann
 
 
 def key_of(channel: Channel) -> str:
-    """What the store knows a channel by: its `key` where it has one, else its name; at most 64 characters."""
+    """The store's key of a channel: its `key` if it has one, else its name; at most 64 characters."""
     return str(getattr(channel, "key", channel.name))[:64]
 
 
 @contextlib.contextmanager
 def _heard(policy: Policy) -> Iterator[list[str]]:
-    """What Apprise warns of while it sends by a policy; other channels send at the same time."""
+    """Collect what Apprise warns of under a policy; other channels may be sending meanwhile."""
     lines: list[str] = []
 
     class Listener(logging.Handler):

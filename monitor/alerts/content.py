@@ -1,6 +1,6 @@
-"""A message as text, as Markdown and as HTML: the sentence, what to do, and where to answer.
+"""Renders a message as plain text, Markdown and HTML.
 
-Everything that a user wrote is escaped for the form it is in, and made inert, so that it calls nobody.
+Text from users is escaped for each form and made inert, so that it mentions nobody.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MARKED: Final = re.compile(r"([\\\\`*_\[\]<>~|#])")
 _LINKS: Final = {"run": "Open the run", "acknowledge": "Acknowledge", "silence": "Silence"}
 _COLOURS: Final = {"critical": "#b3261e", "warning": "#9a6700", "info": "#1a7f37"}
 PICTURE: Final = "curve.png"
-"""What the picture is called where it is attached."""
+"""File name of the attached picture."""
 
 
 def as_text(alert: Alert) -> str:
@@ -38,7 +38,7 @@ def as_markdown(alert: Alert) -> str:
 
 
 def as_html(alert: Alert) -> str:
-    """The body as a piece of HTML, for e-mail: plain elements with inline styles, which is all that readers show."""
+    """The body as an HTML fragment for e-mail: plain elements with inline styles, which mail clients support."""
     message = alert if isinstance(alert, Message) else None
     lines = [*_body(alert).splitlines(), *(_facts(message) if message else ())]
     colour = _COLOURS["info"] if alert.state == "resolved" else _COLOURS[str(alert.severity)]
@@ -54,7 +54,7 @@ def as_html(alert: Alert) -> str:
 
 
 def _body(alert: Alert) -> str:
-    """What the alert says; where it has a title alone, whose it is: services refuse a message without text."""
+    """The alert's text, or its run if it has none: services refuse a message without text."""
     return alert.body if alert.body.strip() else f"Run {alert.run_name} of project {alert.project}."
 
 
@@ -71,7 +71,7 @@ def _facts(message: Message) -> list[str]:
         )
         lines.append(f"Best {name}: {number(value)} at step {step(at)}{saved}.")
     if facts.action:
-        reason = "" if facts.reason in message.body else facts.reason  # said above
+        reason = "" if facts.reason in message.body else facts.reason  # already in the body
         lines.append(f"Recommendation: {facts.action}. {reason}".rstrip())
     if facts.then:
         lines.append(facts.then)

@@ -1,8 +1,8 @@
-"""What Apprise may do over HTTP: no redirect, no address that was not meant, no endless answer.
+"""Limits what Apprise does over HTTP: no redirects, no unintended addresses, no endless responses.
 
-Apprise's plugins post with the `requests` library, which follows a redirect anywhere, reads an answer of any length,
-and waits for as long as a receiver sends a byte now and then. Here its modules get, in place of that library, one that
-does not. The library itself stays as it is for everybody else in the process.
+Apprise's plugins use the `requests` library, which follows redirects anywhere, reads responses of any size, and waits
+for as long as a receiver trickles bytes. Its modules get a guarded substitute instead; the library itself is unchanged
+for the rest of the process.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     import requests
 
 Private = Literal["named", "always", "never"]
-"""Which addresses that are not public a channel may reach: those that its URL names, all, or none."""
+"""Which non-public addresses a channel may reach: those named in its URL, all, or none."""
 
 ANSWER: Final = 2**20
-"""Bytes of an answer that are read, at most."""
+"""Most bytes of a response that are read."""
 WITHIN_S: Final = 30.0
-"""Seconds that one request may take, from the connection to the end of the answer."""
+"""Most seconds that a request may take, from connecting to the end of the response."""
 TIMEOUT_S: Final = 10.0
-"""Seconds to wait for a connection, and for the next byte, where a plugin does not say."""
+"""Seconds to wait for a connection and for each byte, unless the plugin sets its own."""
 _PUBLIC_6: Final = ipaddress.IPv6Network("2000::/3")
-"""Public IPv6 addresses are in here; `is_global` also takes what nobody has assigned, such as `fec0::1`."""
+"""The public IPv6 addresses; `is_global` also accepts unassigned ones such as `fec0::1`."""
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-"""IPv6 addresses whose last four bytes are the IPv4 address that a gateway connects to."""
+"""IPv6 addresses that embed an IPv4 address in their last four bytes."""
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @dataclass(slots=True)
 class Policy:
-    """What a channel may reach.
+    """Which addresses a channel may reach.
 
     Attributes:
         private: see `Private`.
-        named: the hosts that its URL names.
-        timers: what ends the connections under way.
-        refused: why the last connection was refused, or failed; None where it was neither.
+        named: the hosts in its URL.
+        timers: end open connections that take too long.
+        refused: why the last connection was refused or failed, if it was.
         answered: what the last answer says where it refuses a message; None where it does not.
     """
 
@@ -56,11 +56,11 @@ class Policy:
     answered: str | None = None
 
     def problem(self, host: str, address: str) -> str | None:
-        """Why a connection may not be used; None where it may.
+        """Why a connection may not be used; None if it may.
 
         Args:
-            host: what was connected to, as the plugin wrote it.
-            address: what answered, a numeric address.
+            host: as the plugin wrote it.
+            address: the numeric address that was connected to.
         """
         found = _inner(ipaddress.ip_address(address.partition("%")[0]))
         if found.is_global and not found.is_multicast and (found.version == 4 or found in _PUBLIC_6):
@@ -76,13 +76,13 @@ _policy: ContextVar[Policy] = ContextVar("policy")
 
 
 def current() -> Policy | None:
-    """The policy that requests follow here."""
+    """The policy in force in this context."""
     return _policy.get(None)
 
 
 @contextlib.contextmanager
 def guarded(policy: Policy) -> Iterator[None]:
-    """Have the requests of this thread follow a policy; others follow the default."""
+    """Apply a policy to the requests of this thread."""
     policy.refused = policy.answered = None
     before = _policy.set(policy)
     try:
@@ -95,7 +95,7 @@ def guarded(policy: Policy) -> Iterator[None]:
 
 
 def guard_apprise() -> None:
-    """Give every module of Apprise that posts the guarded library; again for those that were loaded since."""
+    """Substitute the guarded library in all Apprise modules loaded so far."""
     import requests
 
     ours = library()
@@ -105,7 +105,7 @@ def guard_apprise() -> None:
 
 
 def _inner(address: _Address) -> _Address:
-    """The IPv4 address that an IPv6 address leads to, where it does; else the address itself."""
+    """The IPv4 address embedded in an IPv6 address, if any; else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:
@@ -114,7 +114,7 @@ def _inner(address: _Address) -> _Address:
 
 
 def _says_where(host: str) -> bool:
-    """True for a numeric address and for this machine; other names point wherever their DNS says."""
+    """True for numeric addresses and localhost; any other name points wherever its DNS says."""
     host = host.strip("[]").lower()
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -135,7 +135,7 @@ _REASONS: Final = {
 
 
 def reason(error: BaseException) -> str:
-    """Why a request failed, in words that never hold its address, whose path may be a secret."""
+    """Why a request failed, without its URL, whose path may be a secret."""
     found: object = error
     while found is not None:
         said = _REASONS.get(type(found).__name__)
@@ -147,7 +147,7 @@ def reason(error: BaseException) -> str:
 
 
 def refusal(status: int) -> str | None:
-    """Why an answer with this status means that a message was not taken, and the fix; None where it was.
+    """Why a response with this status means failure, with the fix; None for success.
 
     >>> refusal(204), refusal(500), refusal(302)
     (None, 'it answered 500', 'it answered 302, a redirect, which is not followed; give the address that it leads to')
@@ -164,7 +164,7 @@ _made: list[ModuleType] = []
 
 
 def library() -> ModuleType:
-    """`requests`, whose functions send through a guarded session; made once."""
+    """A substitute for `requests` that sends through a guarded session; made once."""
     import requests
 
     if _made:
@@ -191,7 +191,7 @@ def _session_class(requests: Any) -> Any:
     adapter = _adapter_class(requests)
 
     class Session(requests.Session):  # type: ignore[misc]  # a library without types
-        """Follows no redirect, and reads no more than `ANSWER`."""
+        """Follows no redirects and reads at most `ANSWER` bytes."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -199,7 +199,7 @@ def _session_class(requests: Any) -> Any:
             self.mount("https://", adapter())
 
         def request(self, method: str, url: str, **options: Any) -> Any:
-            """Send a request; an answer that is a redirect is the answer."""
+            """Send a request; a redirect is returned as the response."""
             timeout = options.get("timeout") or TIMEOUT_S
             options |= {"allow_redirects": False, "timeout": timeout, "stream": True}
             policy = _policy.get(None)
@@ -264,7 +264,7 @@ def _adapter_class(requests: Any) -> Any:
         ConnectionCls = Secure
 
     class Adapter(requests.adapters.HTTPAdapter):  # type: ignore[misc]  # a library without types
-        """Looks at who answers; behind a proxy of the environment that is the proxy, who decides."""
+        """Checks the peer's address. Behind a proxy, the peer is the proxy, which decides."""
 
         def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
             self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **options)

@@ -1,4 +1,4 @@
-"""Who sends to a channel: the worker that holds it, for as long as it says again and again that it is there."""
+"""The lease on a channel: one worker at a time sends to it, for as long as it renews the lease."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.domain.clocks import LEASE_MS
 from monitor.errors import StoreError
 
 BEAT_S: Final = 2.0
-"""Seconds after which a worker says again that it is there; a third of a lease, so that one may get lost."""
+"""Seconds between renewals; a third of the lease, so that one may fail."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,21 +22,21 @@ class Holding(Protocol):
     """What a hold needs of the store."""
 
     def hold_channel(self, channel: str, holder: str) -> bool:
-        """Become the one who sends to a channel, or stay it for another while."""
+        """Acquire the lease of a channel, or renew it."""
         ...
 
     def release_channel(self, channel: str, holder: str) -> None:
-        """Let others send to it."""
+        """Give the lease back."""
         ...
 
 
 class Hold:
-    """A channel that is held, for as long as the store has said.
+    """The lease of one worker on one channel.
 
     Args:
-        store: where the lease is.
-        channel: the store's name of it.
-        holder: a name that no other worker has.
+        store: holds the lease.
+        channel: the store's key of the channel.
+        holder: a unique name of the worker.
     """
 
     def __init__(self, store: Holding, channel: str, holder: str) -> None:
@@ -45,18 +45,18 @@ class Hold:
 
     @property
     def lasts(self) -> bool:
-        """False once another worker may have the channel, as after a halt of this process: send nothing more then."""
+        """False once the lease may have expired, as after this process was suspended: send nothing more then."""
         return time.monotonic() < self._until_s
 
     def extend(self) -> bool:
-        """Have it last for another lease; False where another worker has the channel."""
+        """Renew the lease; False if another worker has it."""
         asked_s = time.monotonic()
         mine = self._store.hold_channel(self._channel, self._holder)
         self._until_s = asked_s + LEASE_MS / 1000 if mine else 0.0
         return mine
 
     def keep(self, done: threading.Event) -> None:
-        """Extend it until that is done."""
+        """Renew the lease until the event is set."""
         while not done.wait(BEAT_S):
             try:
                 if not self.extend():
@@ -68,12 +68,12 @@ class Hold:
 
 @contextlib.contextmanager
 def held(store: Holding, channel: str, holder: str) -> Iterator[Hold | None]:
-    """Hold a channel, however long its receiver takes.
+    """Hold a channel for as long as its receiver takes.
 
-    The lease is short, so that another server takes over soon after this one dies. A thread extends it meanwhile.
+    The lease is short, so that another server takes over soon if this one dies. A thread renews it meanwhile.
 
     Yields:
-        None where another worker holds the channel.
+        None if another worker holds the channel.
     """
     hold = Hold(store, channel, holder)
     if not hold.extend():
@@ -86,5 +86,5 @@ def held(store: Holding, channel: str, holder: str) -> Iterator[Hold | None]:
         yield hold
     finally:
         done.set()
-        thread.join()  # else its last beat could come after the release, and keep the others out for a lease
+        thread.join()  # a renewal after the release would lock the others out for a whole lease
         store.release_channel(channel, holder)

@@ -1,4 +1,4 @@
-"""From changes of findings, and of a run's status, to alerts; pure.
+"""Turns changes of findings and of a run's status into alerts. Pure.
 
 Findings of severity `info` are good news or context and stay on the run's page. Each message about one finding carries
 the same `dedup_key`, so that a receiver can fold `resolved` into the `firing` it belongs to, as Alertmanager's
@@ -14,7 +14,7 @@ from monitor.domain import Alert, Finding, FindingState, RunInfo, RunStatus, Sev
 from monitor.domain.formats import duration, plain, step
 
 EVIDENCE_SHOWN: Final = 12
-"""Numbers of a finding that a message holds, at most; the run's page has them all."""
+"""Most numbers of a finding in a message; the run's page has them all."""
 
 _STATUS_SEVERITY: Final = {
     RunStatus.LOST: Severity.CRITICAL,
@@ -22,7 +22,7 @@ _STATUS_SEVERITY: Final = {
     RunStatus.STALLED: Severity.WARNING,
 }
 ALERTED: Final = frozenset(_STATUS_SEVERITY)
-"""The statuses that people are alerted of."""
+"""The statuses that raise an alert."""
 
 
 def alerts_for(run: RunInfo, changes: Sequence[Finding], *, now_ms: int) -> tuple[Alert, ...]:
@@ -76,7 +76,7 @@ def status_alert(run: RunInfo, status: RunStatus, *, now_ms: int) -> Alert:
 
 
 def finished_alert(run: RunInfo, status: RunStatus, *, now_ms: int) -> Alert:
-    """The news that a run ended as it should; sent to the channels that ask for it.
+    """The news that a run finished or was stopped, for channels that ask for it.
 
     Args:
         run: the run as it was before its end.
@@ -156,7 +156,7 @@ def _status_lines(run: RunInfo, status: RunStatus, now_ms: int) -> list[str]:
         ]
     if status is RunStatus.FAILED:
         return [
-            f"It ended with an exception {at}: {run.error or 'no message was recorded'}",
+            f"It ended with an exception {at}: {run.error}" if run.error else f"It failed {at}, without a message.",
             'What to do: mend the cause, then continue from the last checkpoint with resume="allow".',
         ]
     return [f"It was {run.status}; now it is {status}, {at}."]

@@ -1,8 +1,8 @@
-"""What a channel is sent: due alerts, folded so that a storm is one message; pure.
+"""Groups due alerts into messages, so that a storm is one message. Pure.
 
-- What a flapping finding did between two messages is one message with a count. After two messages about the same rule
-  of the same run the next waits for `HOLD_MS`, then for four times as long, and so on.
-- The same news of many runs is one message. Lost or stalled runs are reported once no more of them come.
+- Changes of a flapping finding become one message with a count. After two messages about a rule of a run the next waits
+  for `HOLD_MS`, then four times as long, and so on.
+- The same news about many runs is one message. Lost and stalled runs are reported once no more of them come.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from monitor.domain import Alert, Delivery, Saving, Severity, alert_id, headline
 from monitor.domain.clocks import is_past
 
 HOLD_MS: Final = 5 * 60_000
-"""How long after its second message a rule of a run that keeps on changing is quiet; four times as long after each."""
+"""How long a flapping alert is quiet after its second message; four times as long after each further one."""
 LONGEST_HOLD_MS: Final = 12 * 3_600_000
-"""But not longer than this."""
+"""Longest quiet time of a flapping alert."""
 WINDOW_MS: Final = 24 * 3_600_000
-"""How far back messages about an alert count."""
+"""Messages older than this do not count as flapping."""
 BURST: Final = 2
-"""Messages about one alert that are sent at once: that it fired, and that it resolved."""
+"""Messages about an alert that are never held back: the first firing and the first resolution."""
 GROUP_FROM: Final = 5
-"""Messages of the same news that become one."""
+"""So many messages with the same news become one."""
 QUIET_MS: Final = 5_000
-"""Runs are lost together: the message waits until no further run was lost for so long."""
+"""Runs are lost together: the message waits until no further one was lost for this long."""
 PATIENCE_MS: Final = 60_000
-"""But not longer than this."""
+"""Longest wait for further lost runs."""
 NAMED: Final = 5
-"""Runs, or alerts, that a message about many names."""
+"""Runs or alerts that a grouped message lists by name."""
 _TOGETHER: Final = ("lost", "stalled")
 _BAIT: Final = re.compile(r"(?<![\w@])@(?=\w)|<(?=[!@#&/a-zA-Z])")
 _ZERO_WIDTH: Final = "\u200b"
@@ -42,15 +42,15 @@ Row = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Alert):
-    """An alert as it is sent; it may stand for many.
+    """An alert as it is sent; it may stand for several.
 
     Attributes:
-        id: the same whenever this alert is sent again, so that a receiver can drop duplicates.
-        count: alerts that it stands for.
-        run_ids: the runs that it is about, the first hundred.
+        id: the same on every delivery, so that a receiver can drop duplicates.
+        count: alerts in the message.
+        run_ids: the runs concerned, at most 100.
         link: the run's page; None without a dashboard.
-        facts: what a person needs to act; None where the message is about several runs, or of a resolution.
-        picture: the curve as a PNG, the onset marked; None where there is none.
+        facts: what a person needs to act; None for several runs and for resolutions.
+        picture: the curve as a PNG with the onset marked, if there is one.
     """
 
     id: str
@@ -62,14 +62,14 @@ class Message(Alert):
 
     @property
     def alert_id(self) -> str | None:
-        """The id of the alert that it is about; None where it is about several, or about none."""
+        """The id of the alert; None if the message is about several, or about none."""
         if (self.count > 1 and len(self.run_ids) > 1) or self.kind in ("finished", "digest", "test"):
             return None
         return alert_id(self.run_id, self.key[:250])
 
     @property
     def links(self) -> dict[str, str]:
-        """Pages of the dashboard: the run, and where its alert is answered; opening one acts on nothing."""
+        """Pages of the dashboard: the run, and where to answer the alert. Opening a link changes nothing."""
         if self.link is None:
             return {}
         base, found = self.link.rsplit("/", 1)[0], {"run": self.link}
@@ -86,12 +86,13 @@ class Facts:
     """What a person needs to act on a message.
 
     Attributes:
-        onset_step: where the trouble begins; None where it has no place in the curve.
-        best: the name of what is best by, such as "validation loss"; with its value and step.
-        checkpoint: the saved file whose step is nearest to the best one, and that step.
-        action: continue, stop or investigate, with the reason.
-        then: what becomes of an advice to stop that does not reach the loop; empty where it does.
-        saves: what a stop now saves; None where that is not advised or not known.
+        onset_step: where the trouble begins, if it has a place in the curve.
+        best: the best series' name, such as "validation loss", with its value and step.
+        checkpoint: the saved file nearest to the best step, and its step.
+        action: continue, stop or investigate.
+        reason: for the action.
+        then: what happens to advice to stop that does not reach the loop; empty if it does.
+        saves: what a stop now saves, if one is advised and the saving is known.
     """
 
     onset_step: float | None = None
@@ -105,10 +106,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A message, and the rows of the outbox that are done with once it was taken.
+    """A message, and the outbox rows that it settles.
 
     Attributes:
-        tries: failed tries so far.
+        tries: failed attempts so far.
     """
 
     message: Message
@@ -122,13 +123,13 @@ def plan(
     now_ms: int,
     link: Callable[[str], str | None] = lambda _: None,
 ) -> list[Planned]:
-    """The messages to send now; alerts that are in none of them wait.
+    """The messages to send now; alerts in none of them wait.
 
     Args:
-        due: the alerts that the channel has not taken, the oldest first.
-        told: what it was sent about the runs of these: `dedup_key`, when, and the state that the message gave.
+        due: the alerts that the channel has not taken, oldest first.
+        told: what it was sent about the same runs: `dedup_key`, time, state.
         now_ms: milliseconds since the epoch.
-        link: the address of a run's page by the run's id.
+        link: gives the URL of a run's page.
     """
     lately: dict[str, set[int]] = {}
     for key, taken_ms, _ in told:
@@ -154,7 +155,7 @@ def plan(
 
 
 def inert(text: str) -> str:
-    """A text in which no chat service finds a mention or a hidden link: anyone can choose the name of a run.
+    """Text in which no chat service finds a mention or a hidden link: anyone can choose a run's name.
 
     >>> inert("@everyone <!channel> <@U123> acc@5 a@b.c x < y") == (
     ...     "@\u200beveryone <\u200b!channel> <\u200b@\u200bU123> acc@5 a@b.c x < y"
@@ -165,7 +166,7 @@ def inert(text: str) -> str:
 
 
 def body_fields(message: Message) -> dict[str, object]:
-    """What a webhook is sent besides title and text."""
+    """The fields of a webhook besides title and text."""
     facts = message.facts or Facts()
     best = facts.best or (None, None, None)
     return {
@@ -192,7 +193,7 @@ def body_fields(message: Message) -> dict[str, object]:
 
 
 def _held(sent: set[int], now_ms: int) -> bool:
-    """Whether an alert that was told of at these times is quiet for now."""
+    """Whether an alert that was sent at these times is held back now."""
     if len(sent) < BURST:
         return False
     hold_ms: int = min(HOLD_MS * 4 ** (len(sent) - BURST), LONGEST_HOLD_MS)
@@ -200,7 +201,7 @@ def _held(sent: set[int], now_ms: int) -> bool:
 
 
 def _news(alert: Alert) -> tuple[str, str, str]:
-    """What many runs may have in common; runs of all projects are lost together, findings are grouped by project."""
+    """The grouping key: lost and stalled runs across projects, findings within a project."""
     if alert.kind == "alert":
         return (alert.kind, alert.run_id, "")
     return (alert.kind, alert.state, "" if alert.kind in _TOGETHER else alert.project)
@@ -227,7 +228,7 @@ def _of_one(found: Sequence[Delivery], link: Callable[[str], str | None]) -> Mes
     message = _message(first, last, run_ids=(last.run_id,), count=len(found), link=link(last.run_id))
     states = [row.alert.state for row in found]
     fired, resolved = states.count("firing"), states.count("resolved")
-    if len(found) == 1 or (not resolved and last.kind != "alert"):  # one that fires, and was told of anew
+    if len(found) == 1 or (not resolved and last.kind != "alert"):  # it fired, and was repeated
         return message
     times = f"It fired {fired} and was resolved {resolved} times" if resolved else f"It fired {fired} times"
     body = f"{last.body}\n{times} since {_clock(first.alert.created_ms)}."
@@ -235,7 +236,7 @@ def _of_one(found: Sequence[Delivery], link: Callable[[str], str | None]) -> Mes
 
 
 def _named(alert: Alert) -> Alert:
-    """An alert whose text says of which run it is; that of a loop's own alert says what the loop said."""
+    """The alert with its run in the text; what a loop raises itself need not name it."""
     if alert.kind != "alert" or not alert.body.strip():
         return replace(alert, title=headline(alert))
     return replace(alert, title=headline(alert), body=f"{alert.body}\nRun {alert.run_id} of project {alert.project}.")
@@ -277,5 +278,5 @@ def _of_many(members: Sequence[Sequence[Delivery]], link: Callable[[str], str | 
 
 
 def _clock(time_ms: int) -> str:
-    """The time of day where the server is: "03:10"."""
+    """The server's local time of day: "03:10"."""
     return datetime.fromtimestamp(time_ms / 1000).astimezone().strftime("%H:%M")

@@ -1,4 +1,4 @@
-"""Which messages a channel is sent, which it is not, and which wait: level, projects, silences, inhibition; pure."""
+"""Decides which due messages a channel is sent, which are skipped, and which wait. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from monitor.errors import SettingsError
 from monitor.rules.registry import spec_of
 
 AGAIN_MS: Final = 10_000
-"""How long a silenced message waits until it is looked at again: the silence may be taken back."""
+"""A silenced message is checked again after this long, as the silence may be lifted."""
 SETTLE_MS: Final = 10 * 60_000
-"""How long the warning of a rule, or that a run stalls, waits: most that pass by themselves pass within it."""
+"""Warnings of rules and of stalled runs wait this long before they are sent: most pass by themselves meanwhile."""
+HEARD_MS: Final = 5 * 60_000
+"""A threshold that a rule explains is checked again after this long."""
 _LOUD: Final = frozenset({"spike", "oscillation", "rising_part", "goal_decline", "goal_unstable"})
 INHIBITS: Final[Mapping[str, frozenset[str]]] = {
     "nan": _LOUD
@@ -27,7 +29,7 @@ INHIBITS: Final[Mapping[str, frozenset[str]]] = {
     "overfitting": frozenset({"goal_plateau", "stagnation"}),
     "lost": frozenset({"stalled"}),
 }
-"""By rule, those of the same run about which nothing is sent while it fires: it says more about the same trouble."""
+"""While the first fires, nothing is sent about the others on the same run: it says more about the same trouble."""
 
 _RANK: Final = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
 _QUIET: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\s*-\s*([01]\d|2[0-3]):([0-5]\d)")
@@ -38,7 +40,7 @@ class Quiet:
     """Hours of the day in which only critical messages are sent.
 
     Attributes:
-        start, end: minutes since midnight; a period may pass midnight.
+        start, end: minutes since midnight; the period may span midnight.
     """
 
     start: int
@@ -49,7 +51,7 @@ class Quiet:
         """Read `22:00-07:00`.
 
         Raises:
-            SettingsError: it is something else.
+            SettingsError: it has another form.
 
         >>> Quiet.parse("22:00-07:00")
         Quiet(start=1320, end=420)
@@ -61,7 +63,7 @@ class Quiet:
         return cls(60 * hours[0] + hours[1], 60 * hours[2] + hours[3])
 
     def until(self, now_ms: int, zone: tzinfo) -> int | None:
-        """When the quiet period ends that a moment is in, milliseconds since the epoch; None where it is in none."""
+        """When the current quiet period ends, in milliseconds since the epoch; None outside of quiet hours."""
         now = datetime.fromtimestamp(now_ms / 1000, zone)
         minute = 60 * now.hour + now.minute
         within = self.start <= minute < self.end if self.start < self.end else not self.end <= minute < self.start
@@ -69,21 +71,21 @@ class Quiet:
             return None
         day = now.date() + timedelta(days=int(self.start > self.end and minute >= self.start))
         end = datetime(day.year, day.month, day.day, self.end // 60, self.end % 60, tzinfo=zone)
-        return max(int(end.timestamp() * 1000), now_ms + 60_000)  # a clock that is set back at night
+        return max(int(end.timestamp() * 1000), now_ms + 60_000)  # at the end of daylight saving time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What a channel wants.
+    """What a channel takes.
 
     Attributes:
-        projects: globs, one of which a run's project must match.
-        level: the least severity that is sent.
-        finished: also that runs ended as they should.
-        resolved: also that alerts were resolved; None: only critical ones.
+        projects: globs; the run's project must match one.
+        level: lowest severity that is sent.
+        finished: whether finished and stopped runs are reported.
+        resolved: whether resolutions are sent; None for those of critical alerts only.
         quiet: hours in which only critical messages are sent.
-        digest: when to send a summary, as five fields of cron; None for never.
-        only_digest: send nothing else.
+        digest: when to send a summary, as a cron expression of five fields; None for never.
+        only_digest: whether nothing else is sent.
         zone: the time zone of `quiet` and `digest`.
     """
 
@@ -97,18 +99,18 @@ class Route:
     zone: tzinfo = UTC
 
     def wants(self, project: str) -> bool:
-        """Whether it is about a project."""
+        """Whether the channel takes messages about a project."""
         return any(fnmatchcase(project, glob) for glob in self.projects)
 
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """What becomes of the messages that are due to a channel.
+    """What to do with the messages due to a channel.
 
     Attributes:
-        send: to be sent now.
-        skip: not to be sent, each with the reason.
-        wait: to be looked at again, each with the time.
+        send: to send now.
+        skip: not to send, each with the reason.
+        wait: to check again, each with the time.
     """
 
     send: list[Delivery] = field(default_factory=list)
@@ -124,22 +126,25 @@ def sort(
     route: Route,
     now_ms: int,
 ) -> Sorted:
-    """Decide what becomes of due messages.
+    """Decide what to do with due messages.
 
     Args:
-        due: messages that the channel has not taken, the oldest first.
-        told: what the channel was sent about the runs of these, the oldest first: `dedup_key`, when, state.
-        standing: the alerts of these runs as they are now.
+        due: messages that the channel has not taken, oldest first.
+        told: what the channel was sent about the same runs, oldest first: `dedup_key`, time, state.
+        standing: the current alerts of these runs.
         silences: those in force.
-        route: what the channel wants.
+        route: what the channel takes.
         now_ms: milliseconds since the epoch.
     """
     done = Sorted()
     by_id = {info.id: info for info in standing}
     firing: dict[str, set[str]] = {}
+    loud: dict[str, set[str]] = {}
     for info in standing:
         if info.state is not AlertState.RESOLVED:
             firing.setdefault(info.run_id, set()).add(info.rule)
+            if info.severity is Severity.CRITICAL and spec_of(info.rule) is not None:
+                loud.setdefault(info.run_id, set()).add(f"{info.run_id}:{info.rule}")
     last_told = {family(key): (state, when_ms if is_past(when_ms, now_ms) else 0) for key, when_ms, state in told}
     families: dict[str, list[Delivery]] = {}
     for each in due:
@@ -148,7 +153,8 @@ def sort(
             done.skip.append((each, reason))
         else:
             families.setdefault(family(each.alert.dedup_key), []).append(each)
-    for name, members in families.items():
+    sent = {name for name, (state, _) in last_told.items() if state == "firing"}
+    for name, members in sorted(families.items(), key=lambda one: one[1][-1].alert.kind == "threshold"):
         last = members[-1].alert
         stands = by_id.get(alert_id(last.run_id, last.key[:250]))
         state, told_ms = last_told.get(name, (None, 0))
@@ -158,15 +164,18 @@ def sort(
             done.skip.extend((each, reason) for each in members)
             continue
         until = _until(members[-1], stands, silences, route, now_ms)
+        if until is None and last.judged and last.state == "firing" and sent & loud.get(last.run_id, set()):
+            until = now_ms + HEARD_MS
         if until is None:
             done.send.extend(members)
+            sent.add(name)
         else:
             done.wait.extend((each, until) for each in members)
     return done
 
 
 def family(dedup_key: str) -> str:
-    """What all messages about one alert of a run share."""
+    """The key that all messages about one alert of a run share."""
     return f"{dedup_key.partition(':')[0]}:{alert_key(dedup_key)}"
 
 
@@ -187,7 +196,7 @@ def _unwanted(delivery: Delivery, route: Route) -> str | None:
 
 
 def _settled(members: Sequence[Delivery], told: str | None, told_ms: int, info: AlertInfo | None) -> str | None:
-    """Why messages about one alert need not be sent, by how it stands now and what was sent before, and when."""
+    """Why messages about an alert need not be sent, given its current state and what was sent before."""
     last = members[-1].alert
     if info is not None and info.resolution == RUN_DELETED:
         return RUN_DELETED
@@ -195,7 +204,7 @@ def _settled(members: Sequence[Delivery], told: str | None, told_ms: int, info: 
         return None if told == "firing" else "resolved before it was sent"
     over = info is not None and info.state is AlertState.RESOLVED and (info.resolved_ms or 0) >= last.created_ms
     if info is not None and over and (info.resolution is None or last.severity is not Severity.CRITICAL):
-        return "resolved before it was sent"  # while it waited, after which no resolution was due
+        return "resolved before it was sent"  # it passed while it waited
     if info is not None and info.acked_ms is not None and info.acked_ms >= last.created_ms:
         return f"acknowledged by {info.acked_by}"
     since_ms = info.fired_ms if info is not None else None
@@ -205,12 +214,12 @@ def _settled(members: Sequence[Delivery], told: str | None, told_ms: int, info: 
 
 
 def _of_finding(alert: Alert) -> bool:
-    """Whether it says that a finding fired; not that it still fires, or that a stop is advised for it."""
+    """Whether it reports a new finding, not a repetition and not an advised stop."""
     return spec_of(alert.kind) is not None and alert.dedup_key.rpartition(":")[2].isdecimal()
 
 
 def _over(alert: Alert, info: AlertInfo | None) -> str | None:
-    """Why nobody needs to act on what is over when it fires: until it happens again."""
+    """Why a passing trouble such as a spike is not worth a message until it happens again."""
     spec = spec_of(alert.kind)
     if spec is None or not spec.passing or info is None or info.count > 1 or alert.severity is Severity.CRITICAL:
         return None
@@ -218,7 +227,7 @@ def _over(alert: Alert, info: AlertInfo | None) -> str | None:
 
 
 def _inhibited(kind: str, firing: Collection[str]) -> str | None:
-    """Why nothing is sent about an alert, by the rules that fire on its run."""
+    """Why a firing rule of the same run makes a message redundant; None if none does."""
     by = next((rule for rule in sorted(firing) if kind in INHIBITS.get(rule, ())), None)
     return None if by is None else f"inhibited by {by}"
 

@@ -1,4 +1,4 @@
-"""A channel as people describe it, in `monitor.toml` or through the API: read strictly, shown without secrets."""
+"""Reads the description of a channel from `monitor.toml` or the API: strictly, and shown without secrets."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ KEYS: Final = (
     "only_digest", "zone",
 )  # fmt: skip
 SECRETS: Final = ("url", "secret")
-"""What is encrypted where it is stored, and never shown."""
+"""Keys that are stored encrypted and never shown."""
 _CRON: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _MONTHS: Final = ["-", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS: Final = ["sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-"""By cron's number: Sunday is 0 and 7."""
+"""Indexed by cron's day numbers: Sunday is 0 and 7."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """A channel that is described.
+    """The description of a channel.
 
     Attributes:
-        settings: what may be shown, as it was written.
-        url, secret: what may not; `secret` makes it a signed webhook.
-        stored: added through the API, not in the settings.
+        settings: the part that may be shown, as written.
+        url, secret: never shown; `secret` makes it a signed webhook.
+        stored: whether it was added through the API.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Spec:
     stored: bool = False
 
     def open(self, private: Private) -> Channel:
-        """The channel.
+        """Open the channel.
 
         Raises:
             SettingsError: its URL cannot be used.
@@ -64,12 +64,12 @@ class Spec:
 
 
 def read(name: str, data: object, *, stored: bool = False) -> Spec:
-    """A channel from its table.
+    """Read a channel's table.
 
     Args:
-        name: what it is called.
-        data: the table: `url` or `url_env`, perhaps `secret` or `secret_env`, and what is sent.
-        stored: it was added through the API, where nothing is read from the server's environment.
+        name: of the channel.
+        data: `url` or `url_env`, optionally `secret` or `secret_env`, and the route.
+        stored: whether it was added through the API, which may not read the server's environment.
 
     Raises:
         SettingsError: names the key, and what to write.
@@ -156,7 +156,7 @@ def _digest(place: str, text: object) -> str | None:
 
 
 def _numbers(text: str, place: int) -> list[int]:
-    """The numbers that a field of cron stands for; none where it is not one.
+    """The numbers that a cron field stands for; empty if it is malformed.
 
     >>> _numbers("1-5", 4), _numbers("fri-sun,*/3", 4), _numbers("5-1", 4), _numbers("9-17/4", 1)
     ([1, 2, 3, 4, 5], [5, 6, 7, 0, 3, 6], [], [9, 13, 17])

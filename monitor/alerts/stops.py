@@ -1,7 +1,7 @@
-"""The alert of a rule that advises a stop where the loop itself is not told; pure.
+"""The alert for advice to stop that does not reach the loop. Pure.
 
-A stop may be advised before the finding of its rule is certain, or long after it was reported. It is reported as an
-alert of that rule, so that one trouble is one alert: what answers, silences or inhibits the rule holds for it too.
+A stop may be advised before its rule's finding is certain, or long after that was reported. It is reported as an alert
+of that rule, so that one trouble is one alert: acknowledging, silencing or inhibiting the rule applies to it too.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def stop_alert(run: RunInfo, advice: Recommendation, *, now_ms: int) -> Alert:
 
 
 def no_stop_alert(run: RunInfo, rule: str, *, now_ms: int) -> Alert:
-    """The message that this no longer holds, though the rule never became certain."""
+    """The message that a stop is no longer advised, though the rule never fired."""
     title = f"{rule.replace('_', ' ')} no longer likely at step {step(run.last_step)}"
     return _alert(run, rule, "resolved", title, f"A stop is no longer advised. {run.recommendation.reason}", now_ms)
 
 
 def what_becomes_of(run: RunInfo, modes: Mapping[str, str]) -> str:
-    """What the loop does with an advice to stop, and what a person can do; empty where the advice reaches the loop.
+    """What happens to advice to stop, and what a person can do; empty if the advice reaches the loop.
 
     Args:
         run: with its recommendation.

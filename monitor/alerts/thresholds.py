@@ -1,4 +1,4 @@
-"""Alerts by expression: `val/loss > 2 for 3 evals`, `grad_norm > 100`, `goal < best * 0.9`; pure.
+"""Alerts by expression: `val/loss > 2 for 3 evals`, `grad_norm > 100`, `goal < best * 0.9`. Pure.
 
 An expression is parsed by Python's own parser and made of a short list of nodes, each checked; nothing is evaluated as
 Python. `a/b` is the metric of that name; a name with other signs stands in quotes, as do both metrics of a quotient.
@@ -11,7 +11,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -21,13 +21,13 @@ from monitor.domain.formats import number, step
 from monitor.errors import SettingsError
 
 LONGEST: Final = 200
-"""Characters of an expression, at most."""
+"""Most characters of an expression."""
 BEST: Final = "best"
 """The best value so far of the one metric that the expression is about."""
 Values = Mapping[str, float]
 Value = Callable[[Values], float]
 State = dict[str, object]
-"""What a threshold remembers of a run: `values`, `best`, `held`, `cleared`, `firing`; plain data."""
+"""The state of a threshold for a run: `values`, `best`, `held`, `cleared`, `firing`; plain data."""
 
 _FOR: Final = re.compile(r"\s+for\s+(\d+)\s+(?:evals?|points?|checks?|times?)\s*$")
 _COMPARE: Final = {
@@ -58,7 +58,7 @@ class Threshold:
     projects: tuple[str, ...] = ("*",)
 
     def watches(self, project: str) -> bool:
-        """Whether it is about the runs of a project."""
+        """Whether it applies to a project."""
         return any(fnmatchcase(project, glob) for glob in self.projects)
 
     def see(self, state: State, name: str, value: float, *, rising: bool | None) -> str | None:
@@ -99,7 +99,7 @@ class Threshold:
 
 
 def parse(when: str) -> Threshold:
-    """An expression as a threshold.
+    """Parse an expression.
 
     Raises:
         ValueError: says what cannot be read and where, counted from 1.
@@ -143,11 +143,14 @@ def read(tables: Sequence[object]) -> tuple[Threshold, ...]:
     return tuple(_read(f"thresholds[{i}]", table) for i, table in enumerate(tables, start=1))
 
 
-def alert_of(threshold: Threshold, run: RunInfo, state: str, name: str, value: float, at: float, now_ms: int) -> Alert:
+def alert_of(
+    threshold: Threshold, run: RunInfo, state: str, name: str, value: float, at: float, now_ms: int, *, judged: bool
+) -> Alert:
     """The alert for a threshold that fires or is resolved.
 
     Args:
         name, value, at: the metric, its value and the step that decided.
+        judged: whether the rules judge all its metrics too.
     """
     what = (
         f"{threshold.when} resolved at step {step(at)}"
@@ -156,7 +159,7 @@ def alert_of(threshold: Threshold, run: RunInfo, state: str, name: str, value: f
     )
     firing = f"{name} is {number(value)} at step {step(at)}; the threshold is {threshold.when}."
     over = f"{name} is {number(value)} at step {step(at)}; {threshold.when} no longer holds."
-    return Alert.of(
+    found = Alert.of(
         run,
         kind="threshold",
         state=state,
@@ -167,6 +170,7 @@ def alert_of(threshold: Threshold, run: RunInfo, state: str, name: str, value: f
         created_ms=now_ms,
         dedup_key=f"{run.id}:threshold:{threshold.when}",
     )
+    return replace(found, judged=judged)
 
 
 def _read(place: str, table: object) -> Threshold:
@@ -191,7 +195,7 @@ def _read(place: str, table: object) -> Threshold:
 
 
 class _Known(dict[str, float]):
-    """Values by name; one that is not known is NaN, of which nothing holds."""
+    """Values by name; unknown ones are NaN, for which every comparison is false."""
 
     def __missing__(self, name: str) -> float:
         return math.nan

@@ -1,4 +1,4 @@
-"""Secrets of channels at rest: encrypted with a key from the environment, by `cryptography`'s Fernet."""
+"""Encrypts the secrets of channels at rest (Fernet), with a key from the environment."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
 NEW_KEY: Final = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-"""Command that prints a key."""
+"""Prints a new key."""
 
 
 def seal(key: str | None, secrets: Mapping[str, str]) -> bytes:
     """Encrypt secrets.
 
     Raises:
-        SettingsError: there is no key, or it is not one.
+        SettingsError: the key is missing or malformed.
     """
     return _fernet(key).encrypt(json.dumps(dict(secrets)).encode())
 
@@ -28,7 +28,7 @@ def unseal(key: str | None, sealed: bytes) -> dict[str, str]:
     """The secrets that `seal` encrypted.
 
     Raises:
-        SettingsError: there is no key, or another one than they were encrypted with.
+        SettingsError: the key is missing or not the one they were encrypted with.
     """
     from cryptography.fernet import InvalidToken
 

@@ -1,4 +1,4 @@
-"""A webhook whose receiver can tell that a message is ours: HMAC-SHA256 over the time and the body."""
+"""A signed webhook: HMAC-SHA256 over the timestamp and the body."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ VERSION: Final = "1.0"
 SIGNATURE: Final = "Monitor-Signature"
 TIMESTAMP: Final = "Monitor-Timestamp"
 LEAST_SECRET: Final = 16
-"""Characters of a secret, at least."""
+"""Fewest characters of a secret."""
 
 
 class WebhookChannel:
-    """Posts JSON to an address, signed with a secret that the receiver knows too.
+    """Posts JSON to a URL, signed with a secret shared with the receiver.
 
     Args:
         url: `https://…` or `http://…`.
@@ -89,7 +89,7 @@ class WebhookChannel:
 
 
 def _host_of(url: str) -> str | None:
-    """The host of a web address; None where it is none that can be asked."""
+    """The host of a URL; None if it cannot be requested."""
     import requests
 
     try:
@@ -107,7 +107,7 @@ def signature(secret: bytes, timestamp: str, body: bytes) -> str:
 
 
 def body_of(alert: Alert) -> dict[str, object]:
-    """What a signed webhook is sent."""
+    """The JSON body of a signed webhook."""
     kind = (
         "success"
         if alert.state == "resolved"

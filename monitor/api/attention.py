@@ -72,13 +72,13 @@ def get_ledger(
     return json_response(found.to_dict())
 
 
-@router.get("/runs/{ref}/saving", responses={200: {"model": Saving}})
+@router.get("/runs/{ref:name}/saving", responses={200: {"model": Saving}})
 def get_saving(served: Served, caller: Viewer, ref: str) -> Response:
     """What stopping the run now would save, with all numbers behind it."""
     return json_response(insight.saving_of(served.store, served.settings, _id(served, caller, ref)).to_dict())
 
 
-@router.get("/runs/{ref}/explain", responses={200: {"model": ExplanationModel}})
+@router.get("/runs/{ref:name}/explain", responses={200: {"model": ExplanationModel}})
 def get_explanation(served: Served, caller: Viewer, ref: str) -> Response:
     """Goal, verdict, evidence, best step and differences from the best run; `text` is a summary of under 500 tokens."""
     run_id = _id(served, caller, ref)
@@ -107,7 +107,7 @@ async def get_wait(
             return json_response({"runs": run_ids, "outcomes": [each.to_dict() for each in found]})
 
 
-@router.get("/runs/{ref}/events", responses={200: {"model": list[Event] | HappeningsModel}})
+@router.get("/runs/{ref:name}/events", responses={200: {"model": list[Event] | HappeningsModel}})
 async def get_events(
     request: Request,
     served: Served,

@@ -48,7 +48,7 @@ AT_ONCE: Final = 500
 _SERIES: Final = "Each as the run's whole id, a slash, and the series: `<run id>/train/loss`."
 
 
-@router.get("/runs/{ref}/curve", responses={200: {"model": CurveModel}})
+@router.get("/runs/{ref:name}/curve", responses={200: {"model": CurveModel}})
 def get_curve(
     served: Served,
     caller: Viewer,
@@ -93,7 +93,7 @@ def get_curves(
     return json_response({"curves": [wire.curve_to_json(curve) for curve in found]})
 
 
-@router.get("/runs/{ref}/positions", responses={200: {"model": PositionsModel}})
+@router.get("/runs/{ref:name}/positions", responses={200: {"model": PositionsModel}})
 def get_positions(
     served: Served,
     caller: Viewer,
@@ -108,7 +108,7 @@ def get_positions(
 
 
 @router.get(
-    "/runs/{ref}/history",
+    "/runs/{ref:name}/history",
     responses={
         200: {
             "model": HistoryModel,

@@ -251,6 +251,7 @@ class ProjectModel(BaseModel):
     runs: int
     keep_days: float | None = Field(description="Days that a run is kept after its end; null: for ever.")
     thin_days: float | None = Field(description="Days after a run's end until its curves are downsampled; null: never.")
+    cost_per_hour: dict[str, float] = Field(description="Prices of an hour, by words of a card's name; * of a machine.")
 
 
 class ProjectsModel(BaseModel):
@@ -258,6 +259,7 @@ class ProjectsModel(BaseModel):
 
     projects: list[ProjectModel]
     purge_days: float = Field(description="Days for which a deleted run can be restored.")
+    cost_currency: str = Field(description="What prices are counted in.")
 
 
 class AlertsModel(BaseModel):

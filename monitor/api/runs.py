@@ -57,37 +57,37 @@ def list_runs(served: Served, caller: Viewer, wanted: Annotated[RunParameters, Q
     )
 
 
-@router.get("/runs/{ref}/snapshot", responses={200: {"model": SnapshotModel}})
+@router.get("/runs/{ref:name}/snapshot", responses={200: {"model": SnapshotModel}})
 def get_snapshot(served: Served, caller: Viewer, ref: str) -> Response:
     """Everything that the run page shows except points and events, read at one moment."""
     return json_response(insight.snapshot(served.store, served.settings, ref, within=caller.project).to_dict())
 
 
-@router.get("/runs/{ref}/series", responses={200: {"model": list[SeriesInfo]}})
+@router.get("/runs/{ref:name}/series", responses={200: {"model": list[SeriesInfo]}})
 def get_series(served: Served, caller: Viewer, ref: str) -> Response:
     """The run's series with their counts, last values and extremes."""
     return json_response([series.to_dict() for series in served.store.series(_id(served, caller, ref))])
 
 
-@router.get("/runs/{ref}/findings", responses={200: {"model": list[Finding]}})
+@router.get("/runs/{ref:name}/findings", responses={200: {"model": list[Finding]}})
 def get_findings(served: Served, caller: Viewer, ref: str) -> Response:
     """What the rules found, firing and resolved."""
     return json_response([finding.to_dict() for finding in served.store.findings(_id(served, caller, ref))])
 
 
-@router.get("/runs/{ref}/diagnosis", responses={200: {"model": Diagnosis}})
+@router.get("/runs/{ref:name}/diagnosis", responses={200: {"model": Diagnosis}})
 def get_diagnosis(served: Served, caller: Viewer, ref: str) -> Response:
     """The full diagnosis, as printed by `monitor diagnose --json`."""
     return json_response(served.store.diagnosis(_id(served, caller, ref)).to_dict())
 
 
-@router.get("/runs/{ref}/checkpoints", responses={200: {"model": list[Checkpoint]}})
+@router.get("/runs/{ref:name}/checkpoints", responses={200: {"model": list[Checkpoint]}})
 def get_checkpoints(served: Served, caller: Viewer, ref: str) -> Response:
     """The files that the loop saved."""
     return json_response([checkpoint.to_dict() for checkpoint in served.store.checkpoints(_id(served, caller, ref))])
 
 
-@router.get("/runs/{ref}/output", responses={200: {"model": list[Output]}})
+@router.get("/runs/{ref:name}/output", responses={200: {"model": list[Output]}})
 def get_output(
     served: Served,
     caller: Viewer,
@@ -101,7 +101,7 @@ def get_output(
     return json_response([piece.to_dict() for piece in found])
 
 
-@router.get("/runs/{ref}/media", responses={200: {"model": list[Media]}})
+@router.get("/runs/{ref:name}/media", responses={200: {"model": list[Media]}})
 def get_media(
     served: Served, caller: Viewer, ref: str, key: Annotated[str | None, Query(max_length=250)] = None
 ) -> Response:
@@ -110,7 +110,7 @@ def get_media(
 
 
 @router.get(
-    "/runs/{ref}/media/{media_id}",
+    "/runs/{ref:name}/media/{media_id}",
     responses={200: {"content": {mime: {} for mime in (JSON, *SIGNATURES)}, "description": "The content."}},
 )
 def get_media_content(
@@ -121,13 +121,13 @@ def get_media_content(
     return Response(content, media_type=mime, headers={"X-Content-Type-Options": "nosniff"})
 
 
-@router.get("/runs/{ref}/stops", responses={200: {"model": list[Stop]}})
+@router.get("/runs/{ref:name}/stops", responses={200: {"model": list[Stop]}})
 def get_stops(served: Served, caller: Viewer, ref: str) -> Response:
     """The stops of a run, requested or advised, each with its progress."""
     return json_response([stop.to_dict() for stop in served.store.stops(_id(served, caller, ref))])
 
 
-@router.post("/runs/{ref}/stop", responses={200: {"model": StopModel}, **documented(409)})
+@router.post("/runs/{ref:name}/stop", responses={200: {"model": StopModel}, **documented(409)})
 async def post_stop(served: Served, caller: Editor, ref: str, wanted: StopRequest) -> Response:
     """Request that the loop stop. It receives the request with the reply to its next batch or heartbeat."""
 
@@ -137,7 +137,7 @@ async def post_stop(served: Served, caller: Editor, ref: str, wanted: StopReques
     return await _stopping(served, caller, ref, ask)
 
 
-@router.delete("/runs/{ref}/stop", responses={200: {"model": StopModel}, **documented(409)})
+@router.delete("/runs/{ref:name}/stop", responses={200: {"model": StopModel}, **documented(409)})
 async def withdraw_stop(served: Served, caller: Editor, ref: str, who: Who = "api") -> Response:
     """Withdraw a stop request that the loop has not received yet."""
 
@@ -187,13 +187,19 @@ async def patch_run(served: Served, caller: Editor, run_id: str, wanted: EditReq
 
 @router.get("/projects", responses={200: {"model": ProjectsModel}})
 def get_projects(served: Served, caller: Viewer) -> Response:
-    """All projects with their number of runs and their retention."""
-    policy = Policy.of(served.settings)
+    """All projects with their number of runs, their retention and their prices."""
+    policy, currency = Policy.of(served.settings), served.settings.cost_currency
     projects = [
-        {"name": name, "runs": runs, "keep_days": policy.kept_for(name), "thin_days": policy.thinned_after(name)}
+        {
+            "name": name,
+            "runs": runs,
+            "keep_days": policy.kept_for(name),
+            "thin_days": policy.thinned_after(name),
+            "cost_per_hour": served.settings.prices_of(name),
+        }
         for name, runs in served.store.projects(within=caller.project)
     ]
-    return json_response({"projects": projects, "purge_days": policy.purge_days})
+    return json_response({"projects": projects, "purge_days": policy.purge_days, "cost_currency": currency})
 
 
 @router.get("/runs/{ref:name}", responses={200: {"model": RunModel}})

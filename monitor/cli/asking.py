@@ -72,9 +72,8 @@ def _id(api: Api, ref: str) -> str:
 
 def _said(found: Outcome) -> str:
     name = escape(f"{found.project}/{found.name}")
-    what = f"[bold]{escape(found.what)}[/]" if found.what is not None else f"{found.status} without it"
-    state = f"{found.status}, {escape(found.verdict)}. {escape(found.why)}"
-    return f"{name} [dim]{escape(found.run_id[:8])}[/]: {what}; {state}"
+    what = f"{found.status} without it" if found.what is None else f"[bold]{escape(found.what)}[/]; {found.status}"
+    return f"{name} [dim]{escape(found.run_id[:8])}[/]: {what}, {escape(found.verdict)}. {escape(found.why)}"
 
 
 def _status(found: Sequence[Outcome]) -> int:

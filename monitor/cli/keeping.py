@@ -12,7 +12,7 @@ import typer
 from monitor import settings as settings_
 from monitor.cli.database import own_database
 from monitor.domain.formats import deletion, number
-from monitor.screen import ago, emit, err, escape, fail, out
+from monitor.screen import ago, emit, err, escape, fail, out, refuse_typo
 
 if TYPE_CHECKING:
     from monitor.reader.api import Api
@@ -125,6 +125,7 @@ def gc(
             err.print(f"downsampled {escape(run_id)}: {kept:,} of {kept + left_out:,} points kept")
 
     with Store.open(own_database(url, "monitor gc"), create=False) as store:
+        refuse_typo("project", project, [name for name, _ in store.projects()])
         done = keep(store, policy, _now(), project=project, dry_run=dry_run, thinned=say)
     thinned: list[dict[str, object]] = [
         {"run_id": run_id} if dry_run else {"run_id": run_id, "kept": kept, "of": kept + left_out}

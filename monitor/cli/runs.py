@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import typer
 from rich.table import Table
@@ -12,10 +11,7 @@ from rich.text import Text
 
 from monitor.domain import SET_ASIDE, Action, RunInfo, RunStatus
 from monitor.domain.formats import NOTHING, number, step
-from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, err, escape, fail, out  # fmt: skip
-
-if TYPE_CHECKING:
-    from monitor.reader.api import Api
+from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, err, escape, out, refuse_typo  # fmt: skip
 
 _SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
 _COLUMNS = (
@@ -60,11 +56,15 @@ def ls(
     from monitor.reader.api import Api
 
     with Api(server) as api:
+        refuse_typo("status", status, [str(each) for each in RunStatus], complete=True)
         page = api.runs_page(
             project=project, status=status, verdict=verdict, search=search, query=query, order=order, limit=limit
         )
         if not page.items:
-            _refuse_typos(api, project, status, verdict)
+            from monitor.rules import RULE_NAMES
+
+            refuse_typo("verdict", verdict, ["healthy", "too_early", "not_judged", *RULE_NAMES])
+            refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
     if json:
         emit({"total": page.total, "runs": [run.to_dict() for run in page.items]}, "", True)
         return
@@ -75,22 +75,6 @@ def ls(
     out.print(_table(page.items))
     if page.total > len(page.items):
         out.print(f"[dim]{len(page.items)} of {page.total:,} runs; --limit shows more[/]")
-
-
-def _refuse_typos(api: Api, project: str | None, status: str | None, verdict: str | None) -> None:
-    """Report a filter value that does not exist, with the nearest one that does. Verdicts of custom rules pass."""
-    from monitor.rules import RULE_NAMES
-
-    given = (
-        ("status", status, [str(each) for each in RunStatus]),
-        ("verdict", verdict, ["healthy", "too_early", "not_judged", *RULE_NAMES]),
-        ("project", project, [name for name, _ in api.projects()] if project else []),
-    )
-    for what, value, known in given:
-        near = difflib.get_close_matches(value or "", known, n=1)
-        if value and value not in known and (near or what == "status"):
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            fail(f"no {what} is called {value!r}; {hint}")
 
 
 def _table(runs: Sequence[RunInfo]) -> Table:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from json import dumps
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -54,6 +56,7 @@ def watch(
     pattern: str = PATTERN,
     server: str = typer.Option(None, help="Server to store in; default MONITOR_SERVER_URL, else the embedded store."),
     once: bool = typer.Option(False, "--once", help="Check once, print one line per run, and exit."),
+    json: bool = typer.Option(False, "--json", help="Print as JSON: one line whenever something has changed."),
 ) -> None:
     """Follow running trainings without changing their code.
 
@@ -66,9 +69,9 @@ def watch(
     loaded = settings_.load(server_url=server)
     if path:
         said = said_for({"train": train, "val": val, "goal": goal, "step": step, "epoch": epoch})
-        _follow(path, loaded, project, pattern, said, once=once)
+        _follow(path, loaded, project, pattern, said, once=once, json=json)
     else:
-        _list(loaded, once=once)
+        _list(loaded, once=once, json=json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +90,23 @@ class Row:
     reason: str
     problem: str = ""
 
+    def to_dict(self) -> dict[str, object]:
+        """The row as JSON data, without its curve."""
+        from monitor.wire import jsonable
+
+        names = ("name", "status", "step", "share", "train", "val", "verdict", "action", "reason", "problem")
+        return {name: jsonable(getattr(self, name)) for name in names}
+
 
 def _follow(
-    paths: Sequence[str], settings: Settings, project: str | None, pattern: str | None, said: Said, *, once: bool
+    paths: Sequence[str],
+    settings: Settings,
+    project: str | None,
+    pattern: str | None,
+    said: Said,
+    *,
+    once: bool,
+    json: bool,
 ) -> None:
     from monitor.importers.watching import Watch
     from monitor.reader.api import Api
@@ -101,7 +118,7 @@ def _follow(
     try:
         with Api(settings=settings) as api:
             known: dict[str, RunInfo] = {}
-            _show(lambda: _step(found, api, known), _STEP_S, "no training found there yet", once=once)
+            _show(lambda: _step(found, api, known), _STEP_S, "no training found there yet", once=once, json=json)
     finally:
         sink.close()
 
@@ -157,7 +174,7 @@ def _share(step: float | None, config: object) -> float | None:
     return None
 
 
-def _list(settings: Settings, *, once: bool) -> None:
+def _list(settings: Settings, *, once: bool, json: bool) -> None:
     from monitor.reader.api import Api
 
     with Api(settings=settings) as api:
@@ -172,7 +189,7 @@ def _list(settings: Settings, *, once: bool) -> None:
             return rows
 
         none = "no run yet; `monitor run -- python train.py` or `monitor.init(...)` starts one"
-        _show(look, _LIST_S, none, once=once)
+        _show(look, _LIST_S, none, once=once, json=json)
 
 
 def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
@@ -185,8 +202,11 @@ def _of_store(run: RunInfo, curves: Mapping[str, Sequence[float]]) -> Row:
     )  # fmt: skip
 
 
-def _show(look: Callable[[], list[Row] | None], every_s: float, none: str, *, once: bool) -> None:
+def _show(look: Callable[[], list[Row] | None], every_s: float, none: str, *, once: bool, json: bool) -> None:
     """Show rows whenever they change: as a table updated in place, or as lines if there is no terminal."""
+    if json:
+        _stream(look, every_s, once=once)
+        return
     rows: list[Row] = []
     said: dict[str, str] = {}
     with _screen(live=out.is_terminal and not once) as draw:
@@ -207,6 +227,18 @@ def _show(look: Callable[[], list[Row] | None], every_s: float, none: str, *, on
                     out.print(none)
                 return
             time.sleep(every_s)
+
+
+def _stream(look: Callable[[], list[Row] | None], every_s: float, *, once: bool) -> None:
+    """Print rows whenever they change, as a line of JSON."""
+    while True:
+        found = look()
+        if found is not None or once:
+            sys.stdout.write(dumps({"runs": [row.to_dict() for row in found or ()]}, allow_nan=False) + "\n")
+            sys.stdout.flush()
+        if once:
+            return
+        time.sleep(every_s)
 
 
 @contextmanager

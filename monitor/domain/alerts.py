@@ -24,6 +24,7 @@ class Alert:
         kind: a rule's name, "lost", "stalled", "failed", "finished", "threshold", or "alert" for `run.alert()`.
         state: "firing" or "resolved".
         dedup_key: the same for every message about the same finding of the same run.
+        judged: True for a threshold on series that the rules judge too, so that a rule may say more about it.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class Alert:
     step: float | None
     created_ms: int
     dedup_key: str
+    judged: bool = False
 
     @classmethod
     def of(
@@ -323,6 +325,23 @@ class Delivery:
     delivered_ms: int | None = None
     error: str | None = None
     retried_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """What decides which messages a channel is sent.
+
+    Attributes:
+        due: messages that the channel has not taken, oldest first.
+        told: what it was sent lately about the same runs, oldest first: `dedup_key`, time, state.
+        standing: the current alerts of these runs; silences are not applied.
+        silences: those in force.
+    """
+
+    due: tuple[Delivery, ...] = ()
+    told: tuple[tuple[str, int, str], ...] = ()
+    standing: tuple[AlertInfo, ...] = ()
+    silences: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

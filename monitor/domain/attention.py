@@ -16,7 +16,7 @@ class Item:
     """An open run in the attention queue.
 
     Attributes:
-        kind: why: a rule's name, "lost" or "stalled".
+        kind: why: a rule's name, "lost", "stalled", "threshold", or "alert" for what the loop raised.
         sentence: what was seen, with the numbers.
         score: `severity * (1 + burn) * novelty`; the queue is sorted by it.
         severity: 1 for critical or advice to stop, 0.8 for lost, 0.5 for stalled, 0.4 for a warning.

@@ -125,7 +125,7 @@ def sentences(runs: Sequence[RunInfo], labels: Mapping[str, str]) -> tuple[str, 
     found = settings(runs)
     if not any(len(group) > 1 for group in found):
         return ()
-    names = _names(found, labels)
+    names = titles(found, labels)
     lines = [
         line
         for name, group in zip(names, found, strict=True)
@@ -135,7 +135,7 @@ def sentences(runs: Sequence[RunInfo], labels: Mapping[str, str]) -> tuple[str, 
     return (*lines, *_compared(names, found))
 
 
-def _names(found: Sequence[Sequence[RunInfo]], labels: Mapping[str, str]) -> list[str]:
+def titles(found: Sequence[Sequence[RunInfo]], labels: Mapping[str, str]) -> list[str]:
     """Names for the settings: by the entries in which they differ, else by their only or first run."""
     flat = [dict(leaves(group[0].config)) for group in found]
     keys = [key for key in dict.fromkeys(k for config in flat for k in config) if not _SEED.fullmatch(_plain(key))]

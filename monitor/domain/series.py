@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from monitor.domain.plain import make
 from monitor.roles import Role
@@ -32,6 +33,21 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    def __repr__(self) -> str:
+        ends = f" from step {self.steps[0]} to {self.steps[-1]}" if len(self) else ""
+        return f"<Points {len(self)}{ends}>"
+
+    def to_pandas(self) -> Any:
+        """The points as a `pandas.DataFrame` with `step`, `value`, `time` and, where they were logged, `epoch`.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        pandas = importlib.import_module("pandas")
+        times = pandas.to_datetime(self.times, unit="ms", utc=True)
+        columns = {"step": self.steps, "value": self.values, "time": times}
+        return pandas.DataFrame(columns if self.epochs is None else {**columns, "epoch": self.epochs})
 
     @classmethod
     def join(cls, parts: Sequence[Points]) -> Points:

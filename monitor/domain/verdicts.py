@@ -158,7 +158,7 @@ class Forecast:
     Attributes:
         steps: how far ahead it looks, from `from_step`, the end of the last bucket.
         level: the smoothed loss at `from_step`.
-        expected: the loss there; `low` to `high` is its 90% interval. None of them is below the loss's floor.
+        expected: the loss there; `low` to `high` is its 90% interval. None of them is below the loss' floor.
         gain: expected improvement over the best level so far, from `gain_low` to `gain_high`. Never below 0, because
             the best step can be kept.
         buckets_since_best: buckets of the curve's sketch that were closed since the lowest one.

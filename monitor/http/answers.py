@@ -73,7 +73,7 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         ),
         "run-exists": lambda: RunExists(run_id),
         "stop-refused": lambda: StopRefused(run_id, *_stop_refused(detail)),
-        "run-not-found": lambda: RunNotFound(run_id),
+        "run-not-found": lambda: RunNotFound(run_id, several=str(problem.get("several") or "")),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
         "media-not-found": lambda: MediaNotFound(run_id, int(str(problem["media_id"]))),
         "alert-not-found": lambda: AlertNotFound(
@@ -100,6 +100,10 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
     if kind and status < 500 and status not in _OF_THE_MOMENT:
         return WireError(field, detail.removeprefix(f"{field}: "))
     return _unreachable(server, status, detail)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _stop_refused(detail: str) -> tuple[str, str]:

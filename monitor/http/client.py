@@ -41,7 +41,7 @@ def connect(
             base_url=address, headers=headers, timeout=timeout, transport=transport, auth=credentials(server)
         )
     except (httpx.InvalidURL, ValueError) as error:
-        problem = "the token holds what no header can" if isinstance(error, UnicodeError) else str(error)
+        problem = "the token has characters that no header can carry" if isinstance(error, UnicodeError) else str(error)
         raise ServerUnreachable(address, problem) from None
 
 

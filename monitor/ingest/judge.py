@@ -80,6 +80,7 @@ def _fed(batch: Batch, states: Mapping[int, SeriesState], *, rises: bool = True)
     Args:
         rises: True if the goal should rise.
     """
+    # 255: not for the rules.
     codes = np.full(max(len(batch.keys), 1), 255, np.uint8)
     places = np.zeros(len(codes), np.uint16)
     names: dict[str, int] = {}

@@ -17,9 +17,9 @@ from monitor.domain.clocks import is_past
 from monitor.settings import Settings
 
 HEARTBEATS_MISSED: Final = 3
-"""Fewest missed heartbeats of the run's own interval: one may be late, two may be a slow network."""
+"""At least this many of the run's own heartbeats must be missing: one may be late, two may be a slow network."""
 STEPS_MISSED: Final = 10
-"""A stall lasts at least this many mean intervals between the run's points."""
+"""A run is stalled only after this many mean intervals between its points."""
 
 _log = logging.getLogger(__name__)
 

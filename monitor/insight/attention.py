@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor.domain import (
@@ -70,19 +70,18 @@ def attention(
 
 
 def _item(run: RunInfo, fleet: Fleet, settings: Settings, now_ms: int) -> Item | None:
-    facts = fleet.facts[run.id]
-    told = _told(run, fleet.findings.get(run.id, ()), now_ms)
+    facts, alerts = fleet.facts[run.id], fleet.alerts.get(run.id, ())
+    told = _told(run, fleet.findings.get(run.id, ()), alerts, now_ms)
     if told is None:
         return None
-    kind, severity, sentence, finding = told
     saved = saving(run, facts, settings, ())
     burn = 0.0 if run.status is RunStatus.LOST else burn_of(facts, saved, now_ms)
-    alert = next((each for each in fleet.alerts.get(run.id, ()) if each.rule == kind), None)
-    novelty = LEAST_NOVELTY if _answered(alert) else novelty_of(age_h(run, finding, saved, now_ms))
+    alert = told.alert or next((each for each in alerts if each.rule == told.kind), None)
+    novelty = LEAST_NOVELTY if _answered(alert) else novelty_of(age_h(run, told, saved, now_ms))
     # 1 + burn, so that a critical problem still counts in a run that costs nothing.
     return Item(
-        run=run, kind=kind, sentence=sentence, score=severity * (1 + burn) * novelty, severity=severity, burn=burn,
-        novelty=novelty, saving=saved, sparkline=fleet.sparklines.get(run.id, {}),
+        run=run, kind=told.kind, sentence=told.sentence, score=told.severity * (1 + burn) * novelty,
+        severity=told.severity, burn=burn, novelty=novelty, saving=saved, sparkline=fleet.sparklines.get(run.id, {}),
         alert=alert,
     )  # fmt: skip
 
@@ -92,26 +91,56 @@ def _answered(alert: AlertInfo | None) -> bool:
     return alert is not None and alert.state in (AlertState.ACKNOWLEDGED, AlertState.SILENCED)
 
 
-def _told(run: RunInfo, findings: tuple[Finding, ...], now_ms: int) -> tuple[str, float, str, Finding | None] | None:
-    """The most serious thing about a run: of its status, its recommendation and its findings."""
-    found: list[tuple[str, float, str, Finding | None]] = []
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is said of a run, and how bad it is.
+
+    Attributes:
+        finding: what it rests on, if that is a finding.
+        alert: what it rests on, if that is an alert of the loop or of a threshold.
+    """
+
+    kind: str
+    severity: float
+    sentence: str
+    finding: Finding | None = None
+    alert: AlertInfo | None = None
+
+
+def _told(run: RunInfo, findings: tuple[Finding, ...], alerts: tuple[AlertInfo, ...], now_ms: int) -> Told | None:
+    """The worst of a run's status, its advice, its findings, and the alerts that no rule raises."""
+    found: list[Told] = []
     serious = [each for each in most_telling(findings) if each.severity is not Severity.INFO]
     advice = run.recommendation
     if advice.action is Action.STOP:
         rule = next((each for each in serious if each.rule == advice.rule), None)
-        found.append((advice.rule or run.verdict, SEVERITY["critical"], run.headline or advice.reason, rule))
+        kind, sentence = advice.rule or run.verdict, run.headline or advice.reason
+        found.append(Told(kind, SEVERITY["critical"], sentence, rule))
     if serious:
         first = serious[0]
-        found.append((first.rule, SEVERITY[str(first.severity)], first.explanation, first))
+        found.append(Told(first.rule, SEVERITY[str(first.severity)], first.explanation, first))
     if run.status is RunStatus.LOST and now_ms - (run.heartbeat_ms or run.created_ms) > FORGET_MS:
         return None
     if run.status is RunStatus.LOST:
-        found.append(("lost", SEVERITY["lost"], f"Its heartbeat stopped {ago(run.heartbeat_ms, now_ms)}.", None))
+        found.append(Told("lost", SEVERITY["lost"], f"Its heartbeat stopped {ago(run.heartbeat_ms, now_ms)}."))
     if run.status is RunStatus.STALLED:
-        found.append(("stalled", SEVERITY["stalled"], f"No new step since {ago(run.last_point_ms, now_ms)}.", None))
+        found.append(Told("stalled", SEVERITY["stalled"], f"No new step since {ago(run.last_point_ms, now_ms)}."))
     if run.status is RunStatus.LOST and found:
         return found[-1]  # whatever else was wrong, the process is gone
-    return max(found, key=lambda each: each[1], default=None)
+    found += sorted(map(_raised, filter(_asks, alerts)), key=lambda each: _answered(each.alert))
+    return max(found, key=lambda each: each.severity, default=None)
+
+
+def _asks(alert: AlertInfo) -> bool:
+    """Whether it is an open alert of the loop or of a threshold, which no finding stands for."""
+    over = alert.state in (AlertState.RESOLVED, AlertState.PENDING)
+    return alert.rule in ("alert", "threshold") and not over and alert.severity is not Severity.INFO
+
+
+def _raised(alert: AlertInfo) -> Told:
+    first = next(iter(alert.body.splitlines()), "")
+    sentence = f"{alert.title}: {first}".removesuffix(": ") if alert.rule == "alert" else first
+    return Told(alert.rule, SEVERITY[str(alert.severity)], sentence, alert=alert)
 
 
 def burn_of(facts: Facts, saved: Saving, now_ms: int) -> float:
@@ -125,8 +154,11 @@ def burn_of(facts: Facts, saved: Saving, now_ms: int) -> float:
     return hours * saved.price_hour if saved.price_hour is not None else hours * max(1, saved.gpus)
 
 
-def age_h(run: RunInfo, finding: Finding | None, saved: Saving, now_ms: int) -> float:
-    """Age of the problem in hours: since the finding fired (by steps), or since the run was last heard of."""
+def age_h(run: RunInfo, told: Told, saved: Saving, now_ms: int) -> float:
+    """Age of the problem in hours: since the alert or finding fired, or since the run was last heard of."""
+    if told.alert is not None and told.alert.fired_ms is not None:
+        return max(0, now_ms - told.alert.fired_ms) / 3_600_000
+    finding = told.finding
     if finding is not None and run.last_step is not None and saved.seconds_per_step is not None:
         return max(0.0, run.last_step - finding.fired_step) * saved.seconds_per_step / 3600
     heard = run.heartbeat_ms if run.status is RunStatus.LOST else run.last_point_ms

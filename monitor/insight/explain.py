@@ -15,6 +15,7 @@ from monitor.domain import (
     RunInfo,
     RunQuery,
     RunSnapshot,
+    Severity,
     courses,
     most_telling,
     repeats,
@@ -93,7 +94,9 @@ def _goal(run: RunInfo) -> dict[str, Any] | None:
 
 
 def _next(findings: list[Any]) -> list[dict[str, str]]:
-    """What to try next and why: the advice of the firing rules."""
+    """What to try next, each with its reason: what the rules that fire advise, of good news only without a problem."""
+    problems = [each for each in findings if each.severity is not Severity.INFO]
+    findings = problems or findings
     return [{"try": f.advice, "because": f"{f.rule} since step {step(f.onset_step)}"}
             for f in findings if f.advice][:_FINDINGS]  # fmt: skip
 
@@ -182,10 +185,10 @@ def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[t
 def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
     """The explanation in few words. The least informative lines are dropped until it fits."""
     run, best, other = told["run"], told["best"], told["against_best"]
-    # In order of importance, because `_fitting` cuts at the end.
+    do = "" if seen.info.status.ended else f", do: {told['action']}"
     lines = [
         f"{run['project']}/{run['name']} ({run['id'][:8]}): {run['status']} at step {step(run['last_step'])}, verdict "
-        f"{told['verdict']}, do: {told['action']}.",
+        f"{told['verdict']}{do}.",
         told["reason"],
     ]
     if run["error"]:

@@ -27,7 +27,7 @@ def describe(store: Store, settings: Settings, message: Message) -> Message:
     if len(message.run_ids) != 1 or message.state != "firing":
         return message
     try:
-        run = store.snapshot(message.run_id)
+        run = store.outline(message.run_id)
     except RunNotFound:
         return message
     finding = _finding(message, run.findings)
@@ -35,7 +35,7 @@ def describe(store: Store, settings: Settings, message: Message) -> Message:
     advice = run.info.recommendation
     saved = best_checkpoint(advice, run.checkpoints)
     open_ = not run.info.status.ended  # otherwise it is too late to act on advice
-    told = open_ and (advice.action is not Action.CONTINUE or message.kind in ("lost", "stalled"))
+    told = open_ and advice.action is not Action.CONTINUE
     facts = Facts(
         onset_step=None if finding is None else finding.onset_step,
         best=best,

@@ -112,6 +112,7 @@ class Jobs:
         self._checked_ms = self._since_ms
         self._work: dict[str, Callable[[], None]] = {}
         self._threads: dict[str, threading.Thread] = {}
+        self._again: set[str] = set()
         self._beginning = threading.Lock()
         self._news, self._closed = threading.Event(), threading.Event()
         self._scheduler = BackgroundScheduler(timezone=UTC)
@@ -178,24 +179,38 @@ class Jobs:
             misfire_grace_time=None,
         )
 
-    def _begin(self, name: str) -> None:
-        """Run a job in its own daemon thread, unless it is still running.
+    def _begin(self, name: str, *, news: bool = False) -> None:
+        """Run a job in its own daemon thread, unless it is still running; if there is news, once more after that.
 
         Threads of the scheduler's pool would keep the process alive until every job ends, and a webhook may hang.
         """
         with self._beginning:
             running = self._threads.get(name)
-            if (running is None or not running.is_alive()) and name in self._work:
-                thread = threading.Thread(target=self._work[name], name=f"job-{name}", daemon=True)
+            if running is not None and running.is_alive():
+                if news:
+                    self._again.add(name)  # its last look may have been before
+            elif name in self._work:
+                thread = threading.Thread(target=self._run_through, args=(name,), name=f"job-{name}", daemon=True)
                 thread.start()
                 self._threads[name] = thread  # only once it runs, because `close` joins it
+
+    def _run_through(self, name: str) -> None:
+        """Run a job until no news has come while it ran."""
+        while True:
+            self._again.discard(name)
+            if (work := self._work.get(name)) is not None:
+                work()
+            with self._beginning:
+                if name not in self._again:
+                    self._threads.pop(name, None)
+                    return
 
     def _watch_outbox(self) -> None:
         """Deliver new alerts at once. Those of other processes wait for the interval."""
         while self._news.wait() and not self._closed.wait(GATHER_S):
             self._news.clear()
             for job in tuple(self._channels):
-                self._begin(job)
+                self._begin(job, news=True)
 
     def _watch_clock(self) -> None:
         """Reschedule all jobs when the clock is set back.
@@ -227,7 +242,7 @@ class Jobs:
             # A job that fails every two seconds for the same reason is one line in the log, not a flood.
             if not (before.failing and before.last_error == said):
                 known = isinstance(error, MonitorError)  # its message is enough, without a traceback
-                _log.error("job %s failed: %s; it is tried again", name, said, exc_info=not known)
+                _log.error("job %s failed: %s; it will be retried", name, said, exc_info=not known)
             after = replace(before, failures=before.failures + 1, failing=True, last_error=said)
         else:
             if before.failing:

@@ -23,13 +23,13 @@ _MOST_KEYS: Final = 1000
 
 _TEXTS: Final[dict[Counter, str]] = {
     "dropped": "%s: %s cannot be logged as a number and was left out",
-    "converted": "%s: %s was logged as another number than it was given as",
+    "converted": "%s: %s was stored as a different number",
     "quota": "%s: the journal is near its quota (%s); only some points are kept until the server takes them",
     "disk_full": "%s: the journal cannot grow (%s); points are dropped until there is room",
     "after_finish": "%s: log() was called on a run that is finished (%s); the points were left out",
-    "renamed": "%s is what %s is logged as: no store takes that name",
-    "shortened": "%s: %s is longer than what is kept, and was cut",
-    "mended": "%s: %s is not what a store takes, and was mended",
+    "renamed": "%s is the name that %s is stored under: it is not a valid name",
+    "shortened": "%s: %s is too long and was cut",
+    "mended": "%s: %s is not valid and was corrected",
     "disk": "%s: the disk of the journal refused a write (%s)",
 }
 

@@ -53,9 +53,9 @@ def document(data: Data, note: Note, what: str = "config") -> dict[str, object]:
         note("dropped", what, f"{shown(data)} cannot be read: {text(error)}", 1)
         return {}
     if copy.left_out:
-        note("shortened", what, f"entries beyond the bounds, the first of them {shown(copy.where)}", copy.left_out)
+        note("shortened", what, f"entries beyond the limits, the first of them {shown(copy.where)}", copy.left_out)
     if copy.mended:
-        note("mended", what, "entries that JSON or a database does not take as they are", copy.mended)
+        note("mended", what, "entries that JSON or a database cannot hold as they are", copy.mended)
     return found
 
 

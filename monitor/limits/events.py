@@ -65,7 +65,7 @@ def valid(kind: str, data: object, note: Note) -> dict[str, object] | None:
     make, fields = made
     try:
         for name in islice((name for name in data if fields and name not in fields), _STRANGE):
-            note("dropped", f"{kind}.{label(name)}", "is not a field of it", 1)
+            note("dropped", f"{kind}.{label(name)}", "is not one of its fields", 1)
         return make(data, note)
     except Exception as error:  # a user's mapping may raise anything
         note("dropped", kind, text(error), 1)

@@ -38,6 +38,7 @@ def text(value: object) -> str:
         found = f"<{type(value).__name__}>"
     if "\0" in found:
         found = found.replace("\0", "\ufffd")
+    # Halves of surrogate pairs cannot be encoded, and become escapes.
     return found if found.isascii() else found.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

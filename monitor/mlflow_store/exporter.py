@@ -260,7 +260,7 @@ class Exporter:
     def _name_refused(self, run: RunInfo, external: str, tags: Mapping[str, str], refused: Sequence[str]) -> None:
         names = dict.fromkeys([*filter(None, tags.get(REFUSED, "").split(", ")), *refused])
         self._server.log(external, tags={REFUSED: cut(", ".join(names), MAX_TAG)})
-        _log.warning("run %s (%s): MLflow does not take %s", run.id, run.name, ", ".join(refused)[:500])
+        _log.warning("run %s (%s): MLflow refused %s", run.id, run.name, ", ".join(refused)[:500])
 
     def _original(self, capture: Mapping[str, object]) -> Mapping[str, Any] | None:
         """The run of this MLflow that ours was imported from. It has the points, and needs only the verdict."""

@@ -61,7 +61,7 @@ class Rows:
                     except MlflowException as error:
                         if error.error_code == "TEMPORARILY_UNAVAILABLE":
                             raise
-                        _log.warning("run %s (%s) is not brought to MLflow's tables: %s", run.id, run.name, error)
+                        _log.warning("run %s (%s) was not written to MLflow's tables: %s", run.id, run.name, error)
                     store.exported(run.id, TARGET, run.version, run.id)
                     done += 1
                 if len(some) < PAGE:

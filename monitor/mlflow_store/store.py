@@ -184,7 +184,7 @@ class Store(SqlAlchemyStore):  # type: ignore[misc]  # MLflow has no types
         try:
             runs = self.ours.runs_of_experiment(int(experiment_id))
         except StoreError as error:
-            _log.warning("the monitor's pages do not follow experiment %s yet: %s", experiment_id, error)
+            _log.warning("experiment %s is not up to date on the monitor's pages: %s", experiment_id, error)
             return
         for run_id in runs:
             self._describe(run_id, restored=restored)

@@ -170,6 +170,10 @@ class Api(Questions, AlertsApi):
         """
         return self._source.keeping()
 
+    def costs(self) -> tuple[str, Mapping[str, Mapping[str, float]]]:
+        """What an hour costs: the currency, and by project the prices by words of a card's name; "*" of a machine."""
+        return self._source.costs()
+
     def delete(self, ref: str) -> RunInfo:
         """Delete a run: it disappears from all lists, and can be restored for `purge_days`.
 

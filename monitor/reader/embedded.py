@@ -172,15 +172,15 @@ class EmbeddedSource(EmbeddedAlerts):
         """The store. Reading never creates one."""
         with self._lock:
             if self._opened is None:
-                from monitor.store.opening import open_store
+                from monitor.store.opening import open_embedded
 
                 if self._settings.database_url is None and not self._settings.store_file.exists():
                     folder = self._settings.dir
                     if not next(path for path in (folder, *folder.parents) if path.exists()).is_dir():
                         self._settings.make_dir()  # raises if the folder cannot be used
-                    return cast("Store", _NoRuns())
+                    return cast("Store", _NoRuns())  # not kept: the first run may create the store at any time
                 try:
-                    self._opened = open_store(self._settings.store_url)
+                    self._opened = open_embedded(self._settings.store_url)
                 except StoreError:
                     if self._settings.database_url is None and not _writable(self._settings.store_file):
                         raise StoreError(_READ_ONLY.format(self._settings.store_file)) from None
@@ -310,6 +310,10 @@ class EmbeddedSource(EmbeddedAlerts):
 
         policy = Policy.of(self._settings)
         return {name: (policy.kept_for(name), policy.thinned_after(name)) for name, _ in self._store.projects()}
+
+    def costs(self) -> tuple[str, Mapping[str, Mapping[str, float]]]:
+        prices = {name: self._settings.prices_of(name) for name, _ in self._store.projects()}
+        return self._settings.cost_currency, prices
 
     def delete(self, run_id: str) -> None:
         self._store.delete(run_id, now_ms=_now(), by=self.me())

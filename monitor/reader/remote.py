@@ -295,6 +295,13 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         rows = [described(row) for row in listed(self._object("/projects")["projects"])]
         return {str(row["name"]): (row.get("keep_days"), row.get("thin_days")) for row in rows}
 
+    @_answered
+    def costs(self) -> tuple[str, Mapping[str, Mapping[str, float]]]:
+        found = self._object("/projects")  # an older server names no prices
+        rows = [described(row) for row in listed(found["projects"])]
+        prices = {str(row["name"]): described(row.get("cost_per_hour", {})) for row in rows}
+        return str(found.get("cost_currency", "")), prices
+
     def delete(self, run_id: str) -> None:
         self._ask("DELETE", f"/runs/{run_id}", run_id)
 
@@ -308,7 +315,7 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             return run_info(described(self._ask("POST", f"/deleted/{segment(ref)}/restore", ref)))
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or ref, deleted=True) from None
+            raise RunNotFound(error.run_id or ref, deleted=True, several=error.several) from None
 
     @_answered
     def change_mark(self) -> str:
@@ -333,8 +340,8 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         """Change something about a run."""
         try:
             return self._change(method, path, body)
-        except RunNotFound as error:  # it says so if several runs match
-            raise RunNotFound(error.run_id or ref) from None
+        except RunNotFound as error:
+            raise RunNotFound(error.run_id or ref, several=error.several) from None
 
     def _change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
         """Send a change, with the body as JSON."""
@@ -352,7 +359,7 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             data = self._get(path, query)
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or ref or path.split("/")[2]) from None
+            raise RunNotFound(error.run_id or ref or path.split("/")[2], several=error.several) from None
         if not isinstance(data, dict):
             raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
         return data
@@ -361,4 +368,4 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             return listed(self._get(f"/runs/{run_id}/{what}", query or {}))
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or run_id) from None
+            raise RunNotFound(error.run_id or run_id, several=error.several) from None

@@ -130,6 +130,7 @@ class RunView:
         Raises:
             SeriesNotFound: the run has no such series.
         """
+        # The store's steps have 64 bits: a larger one has no point, and a database would refuse it.
         known = [step for step in dict.fromkeys(steps) if -(2**63) <= step < 2**63]
         if not keys or not known:
             return (None,) * len(steps)

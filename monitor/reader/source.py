@@ -169,6 +169,10 @@ class Source(AlertSource, Protocol):
         """For each project, days until ended runs are deleted, and until they are downsampled; None: never."""
         ...
 
+    def costs(self) -> tuple[str, Mapping[str, Mapping[str, float]]]:
+        """The currency, and by project the prices of an hour, by words of a card's name; "*" of a machine."""
+        ...
+
     def delete(self, run_id: str) -> None:
         """Delete a run; it can be restored."""
         ...

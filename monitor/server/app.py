@@ -132,7 +132,7 @@ def note_rules(store: Store, engines: Engines) -> None:
                 )
             )
     except StoreError as error:
-        _log.warning("the rules of this start are not in the audit log: %s", error)
+        _log.warning("the rules were not recorded in the audit log: %s", error)
 
 
 def with_own_token(settings: Settings) -> Settings:

@@ -123,9 +123,7 @@ class Child:
             steady = now_s - self._started_s > STEADY_S
             self._wait_s = FIRST_WAIT_S if steady else min(self._wait_s * 2, LAST_WAIT_S)
             self._again_s = now_s if steady else now_s + self._wait_s
-            _log.warning(
-                "%s ended with status %s; it is started again (log: %s)", self.spec.name, status, self.spec.log
-            )
+            _log.warning("%s ended with status %s and is restarted (log: %s)", self.spec.name, status, self.spec.log)
         elif now_s >= self._again_s:
             self.start()
 

@@ -69,9 +69,10 @@ class Connections:
     def come(self, connection: Watched) -> bool:
         """Accept a connection. False if there is no room, and no idle one to close for it."""
         if len(self.all) >= self.most:
+            # The oldest that has not sent a request yet, else the oldest idle one.
             waiting = next(iter(self.heads or self.kept), None)
             if waiting is None:
-                self.tell("refused: all connections are at work")
+                self.tell("refused: all connections are busy")
                 return False
             self.tell("closed while idle, to make room for others")
             waiting.cut()
@@ -114,7 +115,7 @@ class Connections:
             if waits < left:
                 self.stalled[connection] = (now, waits)
             elif now - since >= STALL_S:
-                self.tell(f"closed: nothing of an answer taken for {STALL_S:g} s")
+                self.tell(f"closed: nothing of an answer read for {STALL_S:g} s")
                 connection.cut()
         for what in list(self._untold):
             self._say(what)
@@ -205,7 +206,7 @@ class Watched(HttpToolsProtocol):
         self.connections_.stalled.pop(self, None)
 
     def _unsupported_upgrade_warning(self) -> None:
-        self.connections_.tell("asked for another protocol than HTTP")
+        self.connections_.tell("asked for a protocol other than HTTP")
 
     def cut(self) -> None:
         """Close the connection at once."""

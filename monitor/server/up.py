@@ -62,6 +62,7 @@ def up(
         try:
             sock = stack.enter_context(bind_all(settings))
         except SettingsError:
+            # The port is taken, perhaps by a server of ours on the same store.
             there = running_there(settings, store_id(settings))
             if there is None:
                 raise

@@ -188,6 +188,7 @@ class Carrier:
         if type(error) is not self._error:
             self._error, self.failing = type(error), 0
         self.failing += 1
+        # While a batch is being bisected, a half that fails is split again at once.
         if patience is None or (self.failing < patience and (single or not self._suspect)):
             raise error
         if single and patience > 1:
@@ -200,6 +201,7 @@ class Carrier:
     def _halve(self, part: Range, error: Exception) -> None:
         if isinstance(error, BatchTooLarge):
             length = _length(part)
+            # The last size that worked, if it is larger than half of this one.
             self._most = self._worked if length / 2 < self._worked < length else length / 2
             self._steady = 0
         elif isinstance(error, ServerUnreachable) and not isinstance(error, ServerFailed):

@@ -244,7 +244,7 @@ class CourierShipment(Shipment):
 
     def fall_back(self) -> None:
         """Ship from a thread of this process, because no courier can be started."""
-        self.say("the process that ships the journal cannot be started; a thread of this one does it")
+        self.say("the process that ships the journal cannot be started; a thread of this process ships it")
         settings = self._destination.settings
         local = _Local(self, self._destination, settings.ship_interval_s, settings.heartbeat_s, joins=self._joins)
         local.start()

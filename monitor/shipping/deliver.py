@@ -38,8 +38,9 @@ It continues while anything is stored: the receiver may be slow and the backlog 
 """
 _AGAIN_S: Final = 2.0
 """Seconds between retries."""
-_NICE: Final = 10
-"""Niceness, so that the training goes first if cores are scarce."""
+_NICE: Final = 5
+"""Niceness, so that the training goes first if cores are scarce: it gets three times the weight. With ten times, points
+and alerts would wait for seconds behind data loaders. It does not apply to an embedded store; see `_load`."""
 
 
 class Delivery(Shipper):
@@ -133,8 +134,9 @@ def _load(*, embedded: bool) -> None:
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
-        if hasattr(os, "nice"):
-            # only now: on busy cores a nice process would need seconds to import, and the first point would wait
+        # Only now: on busy cores a nice process would need seconds to import, and the first point would wait. And not
+        # with an embedded store: a nice writer that busy cores hold up would make all others wait for its lock.
+        if hasattr(os, "nice") and not embedded:
             os.nice(_NICE)
 
 
@@ -142,6 +144,7 @@ def _orders(deliveries: Mapping[int, Delivery]) -> Iterator[Mapping[str, Any]]:
     """The parent's messages, until it is gone or has been silent for long."""
     held, parent, heard = b"", 0, monotonic()
     while True:
+        # On Windows select() takes no pipes, so the end of the input is the only sign there.
         if sys.platform != "win32" and not select.select([0], [], [], _LOOK_S)[0]:
             idle = not deliveries and monotonic() - heard > _IDLE_S
             if idle or (parent and os.getppid() != parent):

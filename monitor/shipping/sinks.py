@@ -61,12 +61,14 @@ class EmbeddedSink:
         from monitor.ingest import ingest, liveness
         from monitor.ingest.engines import open_engines
         from monitor.store import Store
+        from monitor.store.sql.connect import EMBEDDED_PATIENCE_S
 
         settings.make_dir()
         self._ingest = ingest
         self._clock = clock
         self._engines = open_engines(settings)
         self._store = Store.open(settings.store_url)
+        self._store.patience_s = EMBEDDED_PATIENCE_S
         # without a server, nobody else would report killed runs
         liveness.check(self._store, settings, clock(), quiet=True)
 

@@ -18,6 +18,7 @@ from monitor.domain import (
     DeadLetter,
     Delivery,
     Mark,
+    Outgoing,
     Severity,
     Silence,
 )
@@ -158,11 +159,6 @@ class Alerting(Database):
                 _audit_silence(connection, "silence.end", found, by, now_ms)
             return found
 
-    def standing(self, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
-        """All alerts of some runs that ever fired, in their current state. Silences are not considered."""
-        with self._read() as connection:
-            return alerts.standing(connection, run_ids)
-
     def alerts_of(self, run_id: str, now_ms: int) -> tuple[AlertInfo, ...]:
         """All alerts of a run that ever fired, with the silences in force, most recently changed first."""
         with self._read() as connection:
@@ -221,27 +217,35 @@ class Alerting(Database):
 
     def hold_channel(self, channel: str, holder: str) -> bool:
         """Take or renew the lease on sending to a channel, for `outbox.LEASE_MS`. False if another process holds it."""
-        with self._change() as connection:
+        with self._single() as connection:
             return outbox.hold(connection, channel, holder)
 
     def release_channel(self, channel: str, holder: str) -> None:
         """Give up the lease on a channel."""
-        with self._change() as connection:
+        with self._single() as connection:
             outbox.release(connection, channel, holder)
 
-    def due_deliveries(self, channel: str, now_ms: int, limit: int = 20_000) -> tuple[Delivery, ...]:
-        """Messages to send to a channel now, oldest first. `attempts` counts those of this channel."""
-        with self._read() as connection:
-            return outbox.due(connection, channel, now_ms, limit)
+    def is_due(self, channel: str, now_ms: int) -> bool:
+        """Whether there is anything to send to a channel now."""
+        with self._single(reads=True) as connection:
+            return bool(outbox.due(connection, channel, now_ms, 1))
 
-    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[outbox.Told, ...]:
-        """What a channel was sent about some runs since a time, oldest first."""
+    def outgoing(self, channel: str, now_ms: int, since_ms: int, limit: int = 20_000) -> Outgoing:
+        """What decides which messages a channel is sent, at one moment.
+
+        Args:
+            since_ms: how far back to look for what it was sent.
+            limit: messages, at most.
+        """
         with self._read() as connection:
-            return outbox.told(connection, channel, run_ids, since_ms)
+            due = outbox.due(connection, channel, now_ms, limit)
+            runs = {row.alert.run_id for row in due}
+            told, standing = outbox.told(connection, channel, runs, since_ms), alerts.standing(connection, runs)
+            return Outgoing(due=due, told=told, standing=standing, silences=alerts.silences(connection, now_ms))
 
     def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
         """Record that a channel took messages, by run and id."""
-        with self._change() as connection:
+        with self._single() if len(rows) == 1 else self._change() as connection:
             outbox.taken(connection, channel, rows, now_ms)
 
     def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:

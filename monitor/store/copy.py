@@ -115,6 +115,7 @@ def _copy_run(reading: Connection, destination: Engine, run_id: str) -> int:
     written = 0
     if there is None or tuple(there) != tuple(here):
         with destination.begin() as writing:
+            # The delete cascades to all tables of the run.
             writing.execute(RUNS.delete().where(RUNS.c.run_id == run_id))
             for table in _TABLES:
                 for rows in _portions(reading, table, run_id):
@@ -130,7 +131,7 @@ def _verify(reading: Connection, connection: Connection, table: Table, run_id: s
     here, there = _checksum(reading, table, run_id), _checksum(connection, table, run_id)
     if here != there:
         raise StoreError(
-            f"run {run_id}: {table.name} reads back otherwise in {shown(connection.engine.url)} "
+            f"run {run_id}: {table.name} reads back differently in {shown(connection.engine.url)} "
             f"({there[0]} rows, {here[0]} expected; checksum {there[1][:12]}, {here[1][:12]} expected); copy again"
         )
 

@@ -55,6 +55,8 @@ class Database:
         self._pid = os.getpid()
         self._leader = Leader(engine.url)
         self._mark = ChangeMark(engine.url, self._read)
+        self.patience_s = connecting.BUSY_TIMEOUT_S
+        """Seconds that a write to a SQLite file waits for other writers."""
         self.on_alerts: Callable[[], None] = lambda: None
         """Called after each commit that put messages into the outbox, in the writer's thread."""
 
@@ -107,8 +109,9 @@ class Database:
             StoreError: the database refused.
         """
         self._after_fork()
-        with translated(self._engine.url), self._one_writer() as patience_s, connect(self._linking) as connection:
-            self._hurry(connection, patience_s)
+        waited = translated(self._engine.url, self.patience_s)
+        with waited, self._one_writer() as left_s, connect(self._linking) as connection:
+            self._hurry(connection, left_s)
             with connection.begin(), linked(connection) as link:
                 transaction = self.transaction(link, run_id, now_ms, ahead)
                 yield transaction
@@ -132,19 +135,31 @@ class Database:
     def _change(self) -> Iterator[Connection]:
         self._after_fork()
         # SQLite uses the same connections as `write`, which take the write lock at once.
-        with translated(self._engine.url), self._one_writer() as patience_s:
+        with translated(self._engine.url, self.patience_s), self._one_writer() as left_s:
             engine = self._linking if self._sqlite else self._engine
             with connect(engine) as connection:
-                self._hurry(connection, patience_s)
+                self._hurry(connection, left_s)
                 with _undone(connection):
                     yield connection
                 self._is_kept(connection)
 
-    def _hurry(self, connection: Connection, patience_s: float) -> None:
+    @contextlib.contextmanager
+    def _single(self, *, reads: bool = False) -> Iterator[Connection]:
+        """For one statement: on PostgreSQL a transaction by itself, which takes one round trip in place of three."""
+        if self._sqlite:
+            with self._read() if reads else self._change() as connection:
+                yield connection
+            return
+        self._after_fork()
+        with translated(self._engine.url), connect(self._linking) as connection:
+            yield connection
+
+    def _hurry(self, connection: Connection, left_s: float) -> None:
         """Let a write to SQLite wait for the lock only as long as its remaining patience."""
-        # Most writes did not wait, so their connection's usual timeout is right and needs no pragma.
-        if self._sqlite and patience_s < 0.9 * connecting.BUSY_TIMEOUT_S:
-            connection.info[PATIENCE] = max(1, int(1000 * patience_s))
+        if self._sqlite:
+            # Most writes did not wait, so their connection's usual timeout is right and needs no pragma.
+            fresh = left_s > 0.9 * self.patience_s
+            connection.info[PATIENCE] = max(1, int(1000 * (self.patience_s if fresh else left_s)))
 
     def _is_kept(self, connection: Connection) -> None:
         """Refuse to acknowledge a commit to a file that has been deleted or replaced."""
@@ -173,13 +188,12 @@ class Database:
         Raises:
             StoreBusy: the writers before it took too long.
         """
-        patience_s = connecting.BUSY_TIMEOUT_S
         if self._turns is None:
-            yield patience_s
+            yield self.patience_s
             return
-        end = time.monotonic() + patience_s
-        if not self._writing.acquire(timeout=patience_s):
-            raise StoreBusy(self.url, patience_s)
+        end = time.monotonic() + self.patience_s
+        if not self._writing.acquire(timeout=self.patience_s):
+            raise StoreBusy(self.url, self.patience_s)
         try:
             with self._turns.turn(end - time.monotonic()):
                 yield end - time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monitor.store.sql.connect import EMBEDDED_PATIENCE_S
 from monitor.store.store import Store
 
 
@@ -17,3 +18,10 @@ def open_store(url: str, *, create: bool = True) -> Store:
 
     found.close()
     return MlflowStore.open(url, create=False)
+
+
+def open_embedded(url: str) -> Store:
+    """Open a database to work on without a server; as `open_store`, with more patience for other writers."""
+    found = open_store(url)
+    found.patience_s = EMBEDDED_PATIENCE_S
+    return found

@@ -213,6 +213,18 @@ class Reads(Database):
                 progress=progress,
             )
 
+    def outline(self, run_id: str) -> RunSnapshot:
+        """A run with its series, findings and checkpoints; `snapshot` also describes its curves, which takes longer.
+
+        Raises:
+            RunNotFound: no run has this id.
+        """
+        with self._read() as connection:
+            info = run_list.find_run(connection, run_id)
+            series = tuple(state.info() for state in _series(connection, info.id))
+            saved = facts.checkpoints(connection, [info.id])[info.id]
+            return RunSnapshot(info, series, _findings(connection, info.id), saved)
+
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         """What the engine found in a run, by number."""
         with self._read() as connection:

@@ -128,6 +128,7 @@ def _thin(
 ) -> list[tuple[str, int, int]]:
     if dry_run:
         found = store.thinnable(before_ms=before_ms, points=policy.thin_points, project=project)
+        # Without what this round would have deleted before.
         return [(run_id, 0, 0) for run_id in found if run_id not in gone]
     return list(store.thin(before_ms=before_ms, points=policy.thin_points, now_ms=now_ms, project=project))
 

@@ -155,7 +155,9 @@ class Store(Reads, Overview, Alerting, Tokens):
                 raise RunNotFound(run_id)
             stop = tx.open_stop()
             if stop is None:
-                raise StopRefused(run_id, "no stop is asked for", "there is nothing to withdraw")
+                status = tx.run.status
+                why = "no stop is asked for" if status.live else f"it is {status}"
+                raise StopRefused(run_id, why, "there is nothing to withdraw")
             if stop.state is not StopState.REQUESTED:
                 raise StopRefused(run_id, f"its loop has the stop already ({stop.state})", "it cannot be withdrawn")
             if by is not None:

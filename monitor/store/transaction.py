@@ -229,8 +229,11 @@ class Transaction(StoppedRun):
         Args:
             since: only from where this attempt, or a later one, begins.
         """
-        found = self._link.ask(_JUDGED, self._place).all()
-        return {str(row["role"]): self._curve(str(row["key"]), since) for row in found}
+        return {role: self._curve(key, since) for role, key in self.judged_keys().items()}
+
+    def judged_keys(self) -> dict[str, str]:
+        """The series that the engine judges, by role."""
+        return {str(row["role"]): str(row["key"]) for row in self._link.ask(_JUDGED, self._place).all()}
 
     def parts(self, since: int = 1) -> dict[str, Points]:
         """Like `judged`, for the parts of a composite loss, by series in order of first appearance."""

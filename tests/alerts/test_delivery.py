@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import threading
 from collections.abc import Collection, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts import AppriseChannel, Channel, Delivered, MemoryChannel, alerts_for, deliver, key_of
+from monitor.alerts import AppriseChannel, Channel, Delivered, MemoryChannel, Message, alerts_for, deliver, key_of
 from monitor.alerts.delivery import FAILURES, FIRST_RETRY_MS, GIVE_UP_MS, LAST_RETRY_MS, NEVER_MS, retry_ms
-from monitor.domain import Alert, AlertInfo, Delivery, Silence
+from monitor.domain import Alert, Delivery, Outgoing
 from monitor.errors import DeliveryFailed
 
 from .conftest import Webhook, a_finding, a_run
@@ -32,20 +33,20 @@ class ListOutbox:
     def release_channel(self, channel: str, holder: str) -> None:
         self.held.pop(channel)
 
-    def due_deliveries(self, channel: str, now_ms: int, limit: int = 5000) -> tuple[Delivery, ...]:
+    def is_due(self, channel: str, now_ms: int) -> bool:
+        return bool(self.due(channel, now_ms))
+
+    def outgoing(self, channel: str, now_ms: int, since_ms: int) -> Outgoing:
+        due = self.due(channel, now_ms)
+        runs = {row.alert.run_id for row in due}
+        taken = [(self.rows[i].alert, at) for (key, i), at in self.taken.items() if key == channel and at > since_ms]
+        told = tuple((alert.dedup_key, at, alert.state) for alert, at in taken if alert.run_id in runs)
+        return Outgoing(due=due, told=told)
+
+    def due(self, channel: str, now_ms: int) -> tuple[Delivery, ...]:
         waiting = [r for r in self.rows if r.delivered_ms is None and (channel, r.id) not in self.taken]
         found = [(r, *self.next_ms.get((channel, r.id), (0, 0))) for r in waiting]
-        return tuple(dataclasses.replace(r, attempts=n) for r, at, n in found if max(at, 0) <= now_ms)[:limit]
-
-    def told_lately(self, channel: str, run_ids: Collection[str], since_ms: int) -> tuple[tuple[str, int, str], ...]:
-        found = [(self.rows[i].alert, at) for (key, i), at in self.taken.items() if key == channel and at > since_ms]
-        return tuple((alert.dedup_key, at, alert.state) for alert, at in found if alert.run_id in run_ids)
-
-    def standing(self, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
-        return ()
-
-    def silences(self, now_ms: int | None = None) -> tuple[Silence, ...]:
-        return ()
+        return tuple(dataclasses.replace(r, attempts=n) for r, at, n in found if max(at, 0) <= now_ms)
 
     def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:
         self.delivered(channel, rows, now_ms)
@@ -197,3 +198,21 @@ def test_every_alert_reaches_every_channel_exactly_once_whatever_fails(failures:
 @given(attempts=st.integers(0, 10_000))
 def test_the_wait_grows_and_stays_bounded(attempts: int) -> None:
     assert FIRST_RETRY_MS <= retry_ms(attempts) <= retry_ms(attempts + 1) <= LAST_RETRY_MS
+
+
+def test_messages_are_prepared_ahead_and_sent_in_their_order() -> None:
+    alerts = [alerts_for(a_run(id=f"{n:032x}", project=f"p{n}"), [a_finding()], now_ms=1_000 + n)[0] for n in range(7)]
+    outbox, channel = ListOutbox(*alerts), MemoryChannel()
+    together = threading.Barrier(2, timeout=20)
+
+    def describe(message: Message) -> Message:
+        if message.project in ("p0", "p1"):
+            together.wait()
+        if message.project == "p2":
+            raise RuntimeError("what helps to act is not worth a message")
+        return dataclasses.replace(message, link="described")
+
+    assert deliver(outbox, channel, lambda: 2_000, describe=describe).sent == 7
+    assert [alert.project for alert in channel.sent] == [f"p{n}" for n in range(7)]
+    described = [alert.link for alert in channel.sent if isinstance(alert, Message)]
+    assert described == ["described", "described", None, *["described"] * 4]

@@ -93,6 +93,11 @@ def test_a_run_in_trouble_is_told_with_what_to_do(status: RunStatus, severity: S
     assert alert.step == 1150
 
 
+def test_a_run_that_said_it_failed_is_not_said_to_have_raised_anything() -> None:
+    body = status_alert(a_run(error=None), RunStatus.FAILED, now_ms=1_300_000).body
+    assert body.splitlines()[0] == "It failed at step 1,150, without a message."
+
+
 def test_a_lost_run_that_comes_back_resolves_its_alert() -> None:
     lost = status_alert(a_run(), RunStatus.LOST, now_ms=1_300_000)
 

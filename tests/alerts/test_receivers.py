@@ -22,10 +22,11 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
 from monitor._resources import ROOT
-from monitor.alerts import AppriseChannel, Facts, Message, WebhookChannel, alerts_for
+from monitor.alerts import AppriseChannel, Facts, Message, WebhookChannel, alerts_for, status_alert
+from monitor.alerts.content import as_text
 from monitor.alerts.messages import plan
 from monitor.alerts.specs import read
-from monitor.domain import Delivery, Saving
+from monitor.domain import Delivery, RunStatus, Saving
 from monitor.errors import DeliveryFailed, SettingsError
 from monitor.jobs.describing import describe
 from monitor.settings import load
@@ -308,6 +309,17 @@ def test_a_message_about_a_real_run_has_its_facts_and_a_picture(store: Store) ->
     colours = [colour for _, colour in image.convert("RGB").getcolors(1_000_000)]
     for wanted in ((9, 105, 218), (188, 76, 0), (179, 38, 30)):  # the curves, and where the trouble begins
         assert min(sum(abs(a - b) for a, b in zip(colour, wanted, strict=True)) for colour in colours) < 60
+
+
+def test_a_message_that_a_healthy_run_is_lost_recommends_nothing(store: Store) -> None:
+    feed = Feed(store)
+    feed.start(name="gone")
+    feed.log("train/loss", range(200), [2.0 * 0.99**s for s in range(200)])
+    alert = status_alert(store.run(feed.run_id), RunStatus.LOST, now_ms=feed.now_ms)
+    store.set_status(feed.run_id, RunStatus.LOST, now_ms=feed.now_ms, alert=alert)
+    (planned,) = plan([found for found in store.alerts() if found.alert.kind == "lost"], (), feed.now_ms + 60_000)
+    message = describe(store, load(), planned.message)
+    assert "Best train/loss" in as_text(message) and "Recommendation" not in as_text(message)
 
 
 @pytest.mark.parametrize("signed", [False, True])

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from monitor.alerts import alerts_for, status_alert
 from monitor.alerts.lifecycle import finished_alert
-from monitor.alerts.routes import INHIBITS, SETTLE_MS, Quiet, Route, sort
+from monitor.alerts.routes import HEARD_MS, INHIBITS, SETTLE_MS, Quiet, Route, sort
+from monitor.alerts.thresholds import alert_of, parse
 from monitor.domain import Alert, AlertInfo, AlertState, Delivery, FindingState, RunStatus, Severity, Silence, alert_id
 from monitor.rules import RULE_NAMES
 
@@ -108,6 +109,40 @@ def test_a_rule_that_says_more_inhibits_what_it_explains_on_the_same_run() -> No
     assert outcome(spike, standing=(stands(spike), over)) == ["send"]
     elsewhere = stands(nan, run_id="cd" * 16)
     assert outcome(spike, standing=(stands(spike), elsewhere)) == ["send"]
+
+
+def threshold(*, judged: bool = True, resolved: bool = False) -> Alert:
+    state = "resolved" if resolved else "firing"
+    return alert_of(parse("val/loss > 2"), a_run(), state, "val/loss", 2.1, 900, NOW, judged=judged)
+
+
+def test_a_threshold_waits_while_a_rule_that_was_sent_says_what_the_trouble_is() -> None:
+    line, nan = threshold(), finding("nan")
+    both = (stands(line, severity=Severity.WARNING), stands(nan))
+    assert outcome(line, nan, standing=both) == [NOW + HEARD_MS, "send"]
+    told = ((nan.dedup_key, NOW - 5, "firing"),)
+    assert outcome(line, told=told, standing=both) == [NOW + HEARD_MS]
+    assert outcome(line, told=told, standing=(both[0], stands(nan, state=AlertState.RESOLVED))) == ["send"]
+    over = stands(line, state=AlertState.RESOLVED, resolved_ms=NOW + 1)
+    assert outcome(line, told=told, standing=(over, both[1])) == ["resolved before it was sent"]
+
+
+def test_a_threshold_is_sent_where_no_message_of_a_rule_says_so() -> None:
+    line, nan, slow = threshold(), finding("nan"), finding("stagnation", severity=Severity.WARNING)
+    assert outcome(line, standing=(stands(line), stands(nan))) == ["send"]  # the channel was not told of the rule
+    settling = (stands(line), stands(slow, severity=Severity.WARNING))
+    assert outcome(line, slow, standing=settling) == ["send", NOW + SETTLE_MS]
+    told = ((nan.dedup_key, NOW - 5, "firing"),)
+    other = threshold(judged=False)  # of the temperature of a card, say
+    assert outcome(other, told=told, standing=(stands(other), stands(nan))) == ["send"]
+    elsewhere = stands(nan, run_id="cd" * 16)
+    assert outcome(line, told=told, standing=(stands(line), elsewhere)) == ["send"]
+
+
+def test_a_rule_is_sent_though_a_threshold_was_as_it_says_more() -> None:
+    line, nan = threshold(), finding("nan")
+    told = ((line.dedup_key, NOW - 5, "firing"),)
+    assert outcome(nan, told=told, standing=(stands(line), stands(nan))) == ["send"]
 
 
 def test_ten_thousand_runs_that_alert_at_once_are_sorted_soon() -> None:

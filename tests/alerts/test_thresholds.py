@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from monitor.alerts.thresholds import parse, read
 from monitor.errors import MonitorError, SettingsError
 from monitor.ingest.engines import Engines, open_engines
+from monitor.ingest.watched import thresholds_of, watch
 from monitor.settings import load
 from monitor.store import Store
-from tests.conftest import Feed
+from monitor.wire import Batch
+from tests.conftest import NOW_MS, Feed
 
 
 def fires(when: str, *points: tuple[str, float], rising: bool | None = None) -> list[str | None]:
@@ -125,6 +127,30 @@ def test_thresholds_of_a_run_are_kept_between_batches_and_raise_alerts(store: St
     feed.log("val/acc", range(4), [0.5, 0.9, 0.95, 0.7])
     told = [(d.alert.state, d.alert.step) for d in reversed(store.alerts()) if d.alert.kind == "threshold"]
     assert told == [("firing", 3.0), ("resolved", 7.0), ("firing", 3.0)]
+
+
+def test_a_batch_without_the_metrics_of_a_threshold_needs_no_further_read(store: Store) -> None:
+    engines = Engines(thresholds=read([{"when": "grad_norm > 100"}]))
+    feed = Feed(store)
+    feed.start()
+    with store.write(feed.run_id, NOW_MS) as tx:
+        watch(tx, thresholds_of(engines, tx), Batch(run_id=feed.run_id, writer="w", first=0, count=0), {})
+        assert not tx._cold
+
+
+def test_a_threshold_says_whether_the_rules_judge_its_metrics_too(store: Store) -> None:
+    tables = ({"when": "val/loss > 2"}, {"when": "goal < best * 0.9"}, {"when": "val/loss > 2 or gpu_temp > 90"})
+    feed = Feed(store, engine=open_engines(load(thresholds=tables)))  # type: ignore[arg-type]  # judges as well
+    feed.start()
+    feed.log("gpu_temp", [0], [95.0])
+    feed.log("val/acc", [0, 1], [0.9, 0.5])
+    feed.log("val/loss", [0], [3.0])
+    found = {d.alert.key: d.alert.judged for d in store.alerts() if d.alert.kind == "threshold"}
+    assert found == {
+        "threshold:val/loss > 2": True,
+        "threshold:goal < best * 0.9": True,
+        "threshold:val/loss > 2 or gpu_temp > 90": False,
+    }
 
 
 @given(cuts=st.lists(st.integers(1, 39), max_size=6), values=st.lists(st.floats(0, 4), min_size=40, max_size=40))

@@ -112,7 +112,7 @@ def test_projects_and_alerts_are_listed(api: Api, run: Batch) -> None:
     alerts = get(api, "/alerts", run="reader")
 
     assert isinstance(projects, dict)
-    reads = {"name": "reads", "runs": 1, "keep_days": None, "thin_days": None}
+    reads = {"name": "reads", "runs": 1, "keep_days": None, "thin_days": None, "cost_per_hour": {}}
     assert reads in projects["projects"]
     assert projects["purge_days"] == 7.0
     assert isinstance(told, dict)

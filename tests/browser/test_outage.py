@@ -50,3 +50,20 @@ def test_an_empty_store_welcomes_and_an_outage_is_told_calmly_and_passes(apart: 
 
         expect(page.get_by_test_id("unreachable")).to_have_count(0)
         expect(page.get_by_test_id("last-step")).to_have_text("step 8")
+
+
+def test_a_page_that_is_not_drawn_anew_by_itself_says_that_the_server_is_away_and_comes_back(
+    apart: Service, page: Page
+) -> None:
+    stop(apart.processes.pop())
+    for path in ("settings", "rules"):
+        page.goto(f"{apart.dashboard}/{path}")
+        expect(page.get_by_test_id("unreachable")).to_contain_text("does not answer")
+        expect(page.get_by_text("asks for no token")).to_have_count(0)
+    page.goto(f"{apart.dashboard}/settings")
+    expect(page.get_by_test_id("unreachable")).to_be_visible()
+    again = spawn(apart.folder, "up", "--json", "--no-dashboard", "--port", apart.api.rsplit(":", 1)[1])
+    apart.processes.append(again)
+    addresses(again)
+    expect(page.get_by_test_id("unreachable")).to_have_count(0)
+    expect(page.get_by_text("asks for no token")).to_be_visible()

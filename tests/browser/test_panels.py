@@ -152,11 +152,22 @@ def test_picked_runs_are_tagged_deleted_and_taken_back_and_a_view_is_saved(servi
         while len(api.runs('tags.batch = "one"')) < 3:
             assert time.monotonic() < deadline
             page.wait_for_timeout(100)
+    expect(page.get_by_test_id("bulk-done")).to_have_text("3 runs tagged batch=one.")
+    page.get_by_role("button", name="Ask to stop").click()
+    expect(page.get_by_test_id("bulk-done")).to_have_text("3 runs had ended already.")
+    page.get_by_role("checkbox", name="pick bulk-0 to compare").check()
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Export picked").click()
+    rows = taken.value.path().read_text().splitlines()
+    assert len(rows) == 2 and "bulk-0" in rows[1]
+    page.get_by_role("button", name="Pick all 3").click()
+    expect(page.get_by_test_id("compare-bar")).to_contain_text("3 runs picked")
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("button", name="Delete 3 runs").click()
     expect(page.get_by_test_id("bulk-done")).to_contain_text("3 runs deleted.")
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_test_id("run-row")).to_have_count(3)
+    expect(page.get_by_test_id("bulk-done")).to_have_text("3 runs restored.")
     page.get_by_role("button", name="Views").click()
     page.get_by_label("name of this view").fill("bulk ones")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -174,3 +185,57 @@ def test_an_address_that_no_page_has_is_answered_with_a_page_of_ours(service: Se
     expect(page).to_have_title("Not found · monitor")
     page.get_by_role("link").click()
     expect(page.get_by_test_id("fleet")).to_be_visible()
+
+
+def test_all_deleted_runs_that_the_filters_leave_are_restored_by_one_click(service: Service, page: Page) -> None:
+    with service.reader() as api:
+        for i in range(3):
+            with service.run(f"gone-{i}") as run:
+                run.log({"train/loss": 1.0}, step=0)
+            api.delete(run.id)
+    page.goto(f"{service.dashboard}/runs?status=deleted&q=nothing-like-it")
+    expect(page.get_by_text("No deleted run matches these filters.")).to_be_visible()
+    page.goto(f"{service.dashboard}/runs?status=deleted&q=gone-&project=browser")
+    page.get_by_role("button", name="Restore all 3 runs").click()
+    expect(page.get_by_text("No deleted run")).to_be_visible()
+    with service.reader() as api:
+        assert len(api.runs(search="gone-")) == 3
+
+
+def test_groups_and_results_are_sorted_by_a_click_and_the_address_keeps_it(service: Service, page: Page) -> None:
+    page.goto(f"{service.dashboard}/runs?by=config.width&q=config.width%20%3E%200")
+    page.get_by_role("button", name="runs", exact=True).click()
+    page.get_by_role("button", name="runs ↑").click()
+    page.wait_for_url(re.compile("rank=-runs"))
+    expect(page.get_by_role("columnheader", name="runs")).to_have_attribute("aria-sort", "descending")
+    page.goto(f"{service.dashboard}/compare?run=overfits&run=learns&rank=Run")
+    first = page.locator(".lm-table").first.locator("tbody tr").first
+    expect(first).to_contain_text("learns")
+    page.get_by_role("button", name="Run ↑").click()
+    expect(first).to_contain_text("overfits")
+
+
+def test_every_metric_of_every_kind_of_run_can_be_a_column(service: Service, page: Page) -> None:
+    with service.run("one kind", group="kind-one") as run:
+        run.log({"only_here/first": 1.0}, step=0)
+    with service.run("other kind", group="kind-other") as run:
+        run.log({"only_here/second": 1.0}, step=0)
+    with service.run("logs nothing"):
+        pass
+    page.goto(f"{service.dashboard}/runs")
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("combobox", name="Columns").fill("only_here")
+    for name in ("only_here/first max", "only_here/second max"):
+        expect(page.get_by_role("option", name=name)).to_be_visible()
+
+
+def test_a_column_is_moved_by_dragging_its_title_and_with_the_keyboard(service: Service, page: Page) -> None:
+    page.goto(f"{service.dashboard}/runs?sort=name&cols=status&cols=verdict&cols=last_step")
+    titles = page.locator(".lm-runs thead th")
+    expect(titles).to_contain_text(["Run", "Status", "Verdict", "Last step"])
+    titles.nth(4).drag_to(titles.nth(2))
+    expect(titles).to_contain_text(["Run", "Last step", "Status", "Verdict"])
+    page.get_by_role("button", name="Last step").press("Shift+ArrowRight")
+    expect(titles).to_contain_text(["Run", "Status", "Last step", "Verdict"])
+    page.reload()
+    expect(titles).to_contain_text(["Run", "Status", "Last step", "Verdict"])

@@ -52,7 +52,7 @@ def picture(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Page]
 @pytest.mark.parametrize(
     ("name", "path", "ready", "height"),
     [
-        ("runs", "/runs", "[data-testid=runs]", 470),
+        ("runs", "/runs", "[data-testid=runs]", 520),
         ("run", "/run?id=overfitting", ".lm-plot[data-drawn]", 1060),
         ("compare", "/compare", "[data-testid=compare-bar]", 900),
     ],

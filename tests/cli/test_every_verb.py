@@ -148,8 +148,8 @@ def log_hostile(run_id: str) -> None:
         run.finish("failed", f"{HOSTILE}\n{HOSTILE}")
 
 
-NO_JSON = {"run", "watch", "mcp"}
-"""They pass on what a command prints, draw a screen, and speak a protocol."""
+NO_JSON = {"run", "mcp"}
+"""They pass on what a command prints, and speak a protocol."""
 BY_WORDS = {"up", "dashboard", "demo", "rules test", "runs show", "runs output", "tokens create", "tokens revoke"}
 """Their JSON is described by words, or ends only with the command."""
 

@@ -63,7 +63,7 @@ def test_a_name_that_several_deleted_runs_have_is_none_to_restore_by(run):
         again.log({"train/loss": 1.0})
     call("runs", "rm", run.id)
     call("runs", "rm", again.id)
-    with pytest.raises(RunNotFound, match="several runs are called so"):
+    with pytest.raises(RunNotFound, match="several runs have this name"):
         call("runs", "restore", "baseline")
     assert names() == []
 
@@ -77,6 +77,8 @@ def test_gc_keeps_deleted_runs_for_their_days_and_removes_them_after(run):
 def test_gc_deletes_old_runs_when_asked_to(run):
     assert call("gc", "--older-than", "1")["deleted"] == []
     assert call("gc", "--older-than", "0", "--project", "other")["deleted"] == []
+    wrong = CliRunner().invoke(app, ["gc", "--older-than", "0", "--project", "visoin"])
+    assert wrong.exit_code == 2 and "no project is called 'visoin'; did you mean vision?" in wrong.output
     assert call("gc", "--older-than", "0")["deleted"] == [run.id]
 
 

@@ -115,7 +115,7 @@ def test_test_fails_with_what_was_expected_and_what_came(folder):
         (
             "verdict: overfitting",
             "verdict: nan\n      verdict: nan",
-            "line 10, column 7: the key 'verdict' is there twice",
+            "line 10, column 7: the key 'verdict' appears twice",
         ),
         ("cross_entropy(classes=10)", "cross_entropi(classes=10)", "cross_entropi"),
         ("overfitting: {rise: 3e-3}", "!!python/object/apply:os.getcwd []", "line 3"),

@@ -19,6 +19,7 @@ from monitor.reader.api import Api
 from monitor.rules import Engine
 from monitor.settings import Settings, load
 from monitor.store import Store
+from monitor.store.runs.alerts import standing
 from monitor.store.runs.outbox import NEVER_MS
 from tests.alerts.conftest import Webhook, a_finding, webhook  # noqa: F401  # a fixture
 from tests.api.conftest import served
@@ -213,7 +214,8 @@ def test_alerts_of_a_run_that_is_over_are_resolved_without_a_message(api: Api, f
     else:
         api.delete(feed.run_id)
         assert api.alerts().items == ()
-        assert {info.resolution for info in feed.store.standing([feed.run_id])} == {"the run was deleted"}
+        with feed.store._read() as connection:
+            assert {info.resolution for info in standing(connection, [feed.run_id])} == {"the run was deleted"}
         api.restore(feed.run_id)
         assert (only(api).state, only(api).resolution, only(api).resolved_ms) == ("firing", None, None)
         assert len(feed.store.alerts()) == messages
@@ -434,7 +436,7 @@ def test_a_name_that_several_runs_have_is_told_from_one_that_none_has(api: Api, 
     for _ in range(2):
         Feed(feed.store).start(name="twice")
     for ask in (api.run, api.explain, lambda ref: api.alerts(run=ref)):
-        with pytest.raises(RunNotFound, match="several runs are called so; give an id: "):
+        with pytest.raises(RunNotFound, match=r"^run 'twice': several runs have this name; give an id: "):
             ask("twice")
         with pytest.raises(RunNotFound, match="no run 'nobody';"):
             ask("nobody")

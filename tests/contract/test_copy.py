@@ -103,7 +103,7 @@ def test_a_row_that_reads_back_otherwise_is_found(full: Store, other_url: str) -
     with engine.begin() as connection:
         connection.execute(text("UPDATE monitor_chunks SET n = n + 1 WHERE run_id = :run"), {"run": "2" * 32})
     engine.dispose()
-    with pytest.raises(StoreError, match=r"run 2222.*monitor_chunks reads back otherwise"):
+    with pytest.raises(StoreError, match=r"run 2222.*monitor_chunks reads back differently"):
         copy(url_of(full), other_url)
 
 

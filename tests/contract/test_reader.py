@@ -50,7 +50,9 @@ def full(store: Store) -> Feed:
 def api(
     request: pytest.FixtureRequest, full: Feed, store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> Iterator[Api]:
-    settings = load(dir=str(tmp_path), database_url=store_url)
+    prices = {"cost_per_hour": {"A100": 2.0}}
+    settings = load(dir=str(tmp_path), database_url=store_url, cost_per_hour={"*": 0.5}, projects={"reads": prices},
+                    cost_currency="EUR")  # fmt: skip
     if request.param == "embedded":
         with Api(settings=settings) as found:
             yield found
@@ -155,6 +157,7 @@ def test_the_rest_of_a_run(api: Api, run: RunView) -> None:
     assert [event.kind for event in run.events()] == ["run", "run"]
     assert (run.checkpoints(), api.alerts().items) == ((), ())
     assert api.projects() == (("else", 1), ("reads", 1))
+    assert api.costs() == ("EUR", {"else": {"*": 0.5}, "reads": {"*": 0.5, "A100": 2.0}})
     assert api.keeping() == {"else": (None, None), "reads": (None, None)}
     run.request_stop("anna")
     assert run.refresh().stop_requested == "anna"
@@ -359,3 +362,12 @@ def test_the_rules_of_a_project_are_read_as_the_settings_say(store: Store, tmp_p
         assert api.rules("vision").settings["overfitting"].limits["rise"] == 0.2
         assert not api.rules("vision").settings["spike"].enabled
         assert api.rules("text").hash == api.rules().hash
+
+
+def test_a_run_is_named_with_its_project_in_every_question(api: Api, full: Feed) -> None:
+    ref = f"{full.store.run(full.run_id).project}/long"
+    assert api.run(ref).info.id == api.snapshot(ref).run.id == full.run_id
+    assert api.explain(ref)["run"]["id"] == full.run_id
+    assert api.events(ref).cursor
+    with pytest.raises(RunNotFound, match=r"^no run 'reads/nothere'; "):
+        api.snapshot("reads/nothere")

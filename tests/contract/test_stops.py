@@ -188,6 +188,9 @@ def test_a_request_is_taken_back_before_it_is_delivered(store: Store) -> None:
     assert (stop.state, stop.withdrawn_ms, stop.note) == (StopState.WITHDRAWN, NOW_MS + 1, "withdrawn by bob")
     reply = feed.beat()
     assert (reply.stop, reply.stop_requested) == (False, None)
+    feed.event("finish", status="finished", error=None)
+    with pytest.raises(StopRefused, match="it is finished; there is nothing to withdraw"):
+        store.withdraw_stop(feed.run_id, "ada", now_ms=NOW_MS + 2)
 
 
 def test_a_loop_that_stops_for_nobody_refuses(store: Store) -> None:

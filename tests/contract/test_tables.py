@@ -42,6 +42,15 @@ def test_runs_are_a_table(api: Api) -> None:
     assert api.runs("name = null").to_pandas().empty
 
 
+def test_the_points_of_a_series_are_a_table(api: Api) -> None:
+    points = api.run("one").history("val/loss")
+    frame = points.to_pandas()
+    assert list(frame["step"]) == list(range(30)) and frame["value"].iloc[-1] == 2 / 30
+    assert str(frame["time"].dt.tz) == "UTC" and "epoch" not in frame
+    assert repr(points) == "<Points 30 from step 0 to 29>"
+    assert len(api.run("one").history("val/loss", lo=99).to_pandas()) == 0
+
+
 def test_a_run_is_plotted(api: Api) -> None:
     figure = api.run("one").plot()
     assert [trace.name for trace in figure.data] == ["train/loss", "val/loss"]

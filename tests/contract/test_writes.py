@@ -112,7 +112,7 @@ def test_an_event_that_cannot_be_used_is_set_aside_and_the_rest_of_the_batch_is_
         ("alert", {"title": " "}, "mended: alert.title: ' '"),
         ("alert", {"title": "t", "severity": "bad"}, "mended: alert.severity: 'bad'"),
         ("checkpoint", {"step": 1}, "dropped: checkpoint: step 1, path ''"),
-        ("checkpoint", {"step": 1, "path": "p", "size": 3}, "dropped: checkpoint.size: is not a field of it"),
+        ("checkpoint", {"step": 1, "path": "p", "size": 3}, "dropped: checkpoint.size: is not one of its fields"),
         ("tags", {"": "x"}, "dropped: tags: a tag without a name"),
         ("loss", {"loss": 5}, "dropped: loss: 5 is not a mapping"),
         ("weights", {"step": 3, "weights": {"kl": "half"}}, "dropped: weights.kl: 'half'"),

@@ -212,6 +212,17 @@ def test_the_best_steps_label_is_placed_by_the_logarithm_on_a_log_axis() -> None
     assert figure.layout.annotations[0].y == pytest.approx(-2)
 
 
+def test_the_axis_and_the_marks_name_what_steps_count() -> None:
+    rec = Recommendation(best_step=1.0, best_val_loss=0.25)
+    story = Story(recommendation=rec, checkpoints=(Checkpoint(step=1, path="a", time_ms=0),))
+
+    figure = checked(loss.loss_figure(curve([1, 0.25]), None, story, replace(LOOK, unit="epoch")))
+
+    assert figure.layout.xaxis.title.text == "epoch"
+    assert "best 0.25 · epoch 1" in notes(figure)
+    assert trace(figure, "checkpoint").customdata == ("epoch 1 · a",)
+
+
 def test_a_best_loss_that_a_log_axis_cannot_show_is_marked_on_the_foot() -> None:
     rec = Recommendation(best_step=1.0, best_val_loss=-3.0)
 

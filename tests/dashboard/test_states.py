@@ -138,6 +138,13 @@ def test_a_run_that_is_not_there_and_a_page_without_one_say_so(show: Show) -> No
     assert "No run is named." in show("run")
 
 
+def test_a_link_that_several_runs_match_lists_them(embedded: Store, show: Show) -> None:
+    ids = [logged(embedded, "twin", [1.0]).run_id for _ in range(2)]
+    body = show("run", id="twin")
+    assert "Several runs match twin." in body
+    assert all(f"id={run_id}" in body for run_id in ids)
+
+
 def test_a_comparison_of_runs_with_and_without_points(embedded: Store, show: Show) -> None:
     one, two = logged(embedded, "one", [3.0, 2.0], config={"lr": 1}), logged(embedded, "two", [], config={"lr": 2})
     app = AppTest.from_file(str(MAIN), default_timeout=30).run()

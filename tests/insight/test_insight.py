@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from monitor import insight
 from monitor.domain import Checkpoint, RunInfo, RunStatus, StopState
 from monitor.errors import WireError
+from monitor.ingest.engines import open_engines
 from monitor.insight.attention import FORGET_MS
 from monitor.insight.economics import planned_steps, price_of, saving, seconds_per_step
 from monitor.insight.explain import MOST_TOKENS, tokens
@@ -247,6 +248,36 @@ def test_attention_explanation_and_events_say_how_an_alert_stands(store: Store, 
     assert [e.data["resolution"] for e in over.events if e.kind == "alert"] == ["the run finished"]
     assert insight.happened(store, ill.run_id, over.cursor, now_ms=now).events == ()
     assert other.run_id == first.run.id
+
+
+def test_attention_counts_what_the_loop_and_thresholds_raise(store: Store, settings) -> None:
+    feed = Feed(store, engine=open_engines(load(thresholds=({"when": "x > 1"},))))  # type: ignore[arg-type]  # judges as well
+    feed.start(name="watched")
+    feed.log("x", [3], [2.0])
+    (item,) = insight.attention(store, settings, now_ms=NOW_MS).items
+    assert (item.kind, item.severity, item.novelty) == ("threshold", 0.4, 1.0)
+    assert item.sentence == "x is 2 at step 3; the threshold is x > 1."
+    feed.event("alert", title="disk nearly full", body="3 GiB left", severity="critical")
+    (item,) = insight.attention(store, settings, now_ms=NOW_MS).items
+    assert (item.kind, item.severity, item.sentence) == ("alert", 1.0, "disk nearly full: 3 GiB left")
+    assert item.alert is not None
+    store.acknowledge(item.alert.id, "ada", "", now_ms=NOW_MS, by=LOCAL)
+    (item,) = insight.attention(store, settings, now_ms=NOW_MS).items
+    assert (item.kind, item.novelty) == ("alert", 0.05)
+    feed.event("alert", title="news", body="", severity="info")
+    feed.event("finish", status="finished", error=None)
+    assert insight.attention(store, settings, now_ms=NOW_MS).items == ()
+
+
+def test_an_explanation_of_a_run_in_trouble_advises_nothing_for_good_news(store: Store, settings) -> None:
+    feed = overfits(store, name="ill")
+    assert {each["because"].split()[0] for each in insight.explain(store, settings, "ill", now_ms=NOW_MS)["next"]} == {
+        "overfitting"
+    }
+    assert ", do: stop." in insight.explain(store, settings, "ill", now_ms=NOW_MS)["text"]
+    feed.event("finish", status="failed", error="CUDA out of memory")
+    text = insight.explain(store, settings, "ill", now_ms=NOW_MS)["text"]
+    assert "do:" not in text.splitlines()[0] and "Error: CUDA out of memory" in text
 
 
 def test_events_come_once_each_in_order_and_resume_by_their_cursor(store: Store) -> None:

@@ -376,3 +376,24 @@ def test_an_alert_is_sent_without_waiting_for_the_next_look(store: Store, tmp_pa
         assert sent.wait(20)
     finally:
         jobs.close()
+
+
+def test_news_that_comes_while_a_delivery_ends_is_looked_at_once_more(store: Store, settings: Settings) -> None:
+    jobs = Jobs(store, settings, channels=[MemoryChannel()])
+    ran, ends = threading.Semaphore(0), threading.Semaphore(0)
+
+    def deliver() -> None:
+        ran.release()
+        ends.acquire(timeout=20)
+
+    jobs._work["delivery"] = deliver
+    jobs._begin("delivery", news=True)
+    assert ran.acquire(timeout=20)
+    thread = jobs._threads["delivery"]
+    jobs._begin("delivery")
+    jobs._begin("delivery", news=True)
+    ends.release()
+    assert ran.acquire(timeout=20)
+    ends.release()
+    thread.join(20)
+    assert not thread.is_alive() and not ran.acquire(blocking=False)

@@ -75,3 +75,10 @@ def test_no_forecast_falls_through_the_floor(decade: float, noise: float, n: int
 def test_a_loss_below_zero_may_be_expected_to_fall_further() -> None:
     falling = foreseen(-np.arange(400) / 200 - 1)
     assert falling.expected < falling.level < 0
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=50, max_size=120))
+def test_the_interval_of_a_loss_that_is_never_negative_is_not_either(values: list[float]) -> None:
+    outlook = foreseen(np.array(values))
+    assert 0 <= outlook.low <= outlook.expected <= outlook.high
+    assert 0 <= outlook.gain_low <= outlook.gain <= outlook.gain_high

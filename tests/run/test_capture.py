@@ -66,7 +66,7 @@ def test_the_environment_and_the_file_switch_them_for_every_run(
     monkeypatch.setenv("MONITOR_CAPTURE", "no-command,no-system")
     assert load(dir=tmp_path).capture == ("git", "packages", "host", "gpus")
     monkeypatch.setenv("MONITOR_CAPTURE", "all, of it")
-    with pytest.raises(SettingsError, match=r"MONITOR_CAPTURE.*'all' is no capture"):
+    with pytest.raises(SettingsError, match=r"MONITOR_CAPTURE.*'all' is not a capture"):
         load(dir=tmp_path)
 
 
@@ -78,5 +78,5 @@ def test_init_switches_them_for_one_run(settings: Settings, sink: MemorySink, st
     with start(capture=False) as quiet:
         quiet.log({"x": 1.0})
     assert sink.events(quiet.id, "capture") == []
-    with pytest.raises(SettingsError, match="capture: 'gpu' is no capture; did you mean 'gpus'"):
+    with pytest.raises(SettingsError, match="capture: 'gpu' is not a capture; did you mean 'gpus'"):
         init("p", settings=settings, capture={"gpu": False})

@@ -106,6 +106,19 @@ def test_one_that_is_killed_is_replaced_and_nothing_is_lost_or_twice(fresh: None
     assert stored(embedded, run.id) == list(range(step))
 
 
+def test_it_yields_to_the_training_unless_others_wait_for_the_lock_that_it_holds(
+    fresh: None, embedded: Settings
+) -> None:
+    remote = embedded.model_copy(update={"server_url": "http://127.0.0.1:9", "finish_timeout_s": 0.0})
+    with init("p", settings=remote) as run:
+        until(lambda: courier.courier()._process is not None)
+        until(lambda: psutil.Process(pid_of(run)).nice() == min(19, os.nice(0) + deliver._NICE))
+    courier.close()
+    with init("p", settings=embedded) as run:
+        until(embedded.store_file.exists)  # by then it has made itself nice where it does
+        assert psutil.Process(pid_of(run)).nice() == os.nice(0)
+
+
 def test_where_none_can_be_started_a_thread_does_it_and_says_so(
     fresh: None, embedded: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

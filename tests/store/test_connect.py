@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from monitor.errors import StoreBusy, StoreError
 from monitor.store import Store
+from monitor.store.opening import open_embedded
 from monitor.store.sql import connect
 from monitor.store.sql.connect import is_network_file_system, parse_url
 from tests.conftest import NOW_MS, Feed
@@ -110,6 +112,21 @@ def test_a_database_that_stays_locked_is_busy(sqlite_url: str, monkeypatch: pyte
             Feed(store).start()
         other.execute("ROLLBACK")
         Feed(store).start()
+    other.close()
+
+
+def test_without_a_server_a_write_outlasts_the_patience_of_a_request(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store.open(sqlite_url).close()
+    monkeypatch.setattr(connect, "BUSY_TIMEOUT_S", 0.05)
+    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    waits = threading.Timer(0.5, lambda: other.execute("ROLLBACK"))
+    with open_embedded(sqlite_url) as store:
+        waits.start()
+        Feed(store).start()
+    waits.join()
     other.close()
 
 

@@ -22,7 +22,7 @@ def alerts(feed: Feed, *titles: str) -> list[tuple[str, int]]:
 
 
 def titles(store: Store, channel: str, now_ms: int = NOW_MS) -> list[str]:
-    return [d.alert.title for d in store.due_deliveries(channel, now_ms)]
+    return [d.alert.title for d in store.outgoing(channel, now_ms, 0).due]
 
 
 def test_each_channel_is_due_what_it_has_not_taken(feed: Feed) -> None:
@@ -46,7 +46,7 @@ def test_what_a_channel_refused_is_due_again_when_it_says(feed: Feed) -> None:
     (row,) = alerts(feed, "one")
     store.failed("a", [row], NOW_MS + 7, "no route")
     assert (titles(store, "a", NOW_MS + 6), titles(store, "b")) == ([], ["one"])
-    (again,) = store.due_deliveries("a", NOW_MS + 7)
+    (again,) = store.outgoing("a", NOW_MS + 7, 0).due
     assert (again.attempts, again.error) == (1, "no route")
     store.failed("a", [row], NEVER_MS, "too old")
     assert (titles(store, "a", NOW_MS + 10**9), titles(store, "b", NOW_MS + 10**9)) == ([], ["one"])
@@ -158,5 +158,7 @@ def test_many_alerts_are_taken_at_once(store: Store) -> None:
     store.delivered("a", rows, NOW_MS + 1)
     store.settle_deliveries(["a"], NOW_MS + 1)
     assert titles(store, "a") == []
-    assert len(store.told_lately("a", [feed.run_id for feed in feeds], NOW_MS)) == 400
-    assert store.told_lately("a", [feeds[0].run_id], NOW_MS + 1) == ()
+    for feed in feeds:
+        alerts(feed, "another")
+    assert len(store.outgoing("a", NOW_MS + 2, NOW_MS).told) == 400
+    assert store.outgoing("a", NOW_MS + 2, NOW_MS + 1).told == ()

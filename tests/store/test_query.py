@@ -127,7 +127,7 @@ def test_sorts_as_it_says_and_puts_runs_without_a_value_last(four: Store, query:
         ("status = running", 9, 'write "running" for a text'),
         ("status running", 7, "expected an operator"),
         ("status = ", 8, "the query ends here"),
-        ('status = "running', 9, "a text that does not end"),
+        ('status = "running', 9, "a text without its closing quote"),
         ("val.best < 3 %", 13, "'%' is not expected"),
         ("(val.best < 3", 13, "expected `)`"),
         ("val.best < 3)", 12, "expected `and`, `or`"),

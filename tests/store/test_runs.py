@@ -119,7 +119,7 @@ def test_a_file_name_that_several_runs_have_is_not_guessed(store: Store) -> None
         feed = Feed(store, run_id=i * 32)
         feed.start(name=f"run {i}")
         feed.event("capture", imported={"source": f"{i}/metrics.csv"})
-    with pytest.raises(RunNotFound, match="several runs were read from files called so"):
+    with pytest.raises(RunNotFound, match="several runs were read from files of this name"):
         store.run("metrics")
     assert store.run("b/metrics").name == "run b"
 

@@ -231,7 +231,7 @@ class _Scan:
 
     def _lose_pending(self, words: int) -> None:
         record = self.first + self.records
-        self.events.append(lost(record, 1, "a value had not come from its device", self.segment.head.created_ns))
+        self.events.append(lost(record, 1, "a value had not arrived from its device", self.segment.head.created_ns))
         self.records += 1
         self.lost += 1
         self.offset += 8 * words

@@ -71,6 +71,7 @@ class Block:
         if self.epochs is not None:
             words[:, 3] = self.epochs[start:end].view(np.uint64)
         words[:, layout.words - len(self.keys) :] = self.values[start:end].view(np.uint64)
+        # Kind and length go into the upper half of the first word, the checksum into the lower.
         words[:, 0] = (layout.kind | layout.words << 16) << 32
         words[:, 0] |= crc32(words.view("<u2").reshape(end - start, -1)[:, 2:])
         return words.tobytes()

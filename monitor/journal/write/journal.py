@@ -42,7 +42,7 @@ class Journal:
     Args:
         folder: the writer's folder; created if missing.
         run_id: 32 hex digits.
-        quota: most bytes on disk. Past nine tenths of it, points are downsampled.
+        quota: target for the bytes on disk, see `Supply`. Past nine tenths of it, points are downsampled.
         first_bytes: length of the first segment. Each further one doubles, up to 4 MiB.
 
     Attributes:

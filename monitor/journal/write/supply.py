@@ -1,7 +1,7 @@
 """Supplies a journal with segments: allocated ahead of time, within the quota, synced when full.
 
-Creating a segment takes milliseconds (blocks, page faults). The keeper's thread does it ahead of time, so that a loop
-that fills a segment continues in the next one at once.
+Creating a segment takes milliseconds (blocks, page faults). A background thread (`run.background.Keeper`) does it ahead
+of time, so that a loop that fills a segment continues in the next one at once.
 """
 
 from __future__ import annotations

@@ -66,22 +66,22 @@ def forecast(view: View) -> Forecast | None:
     y = np.clip((smooth - centre) / scale, -1.0, 1.0)
     noise = view.noise * view.height
     at, spread, weight = _predict(y, max(noise / scale, 1e-6))
-    expected = float(weight @ at)
-    deviation = math.sqrt(float(weight @ ((at - expected) ** 2 + spread**2)))
+    mean = float(weight @ at)
+    deviation = math.sqrt(float(weight @ ((at - mean) ** 2 + spread**2)))
     best, level = float(smooth.min()), float(smooth[-1])
-    foreseen, error = centre + scale * expected - level, scale * deviation
+    foreseen, error = centre + scale * mean - level, scale * deviation
     kept = foreseen**2 / (foreseen**2 + (DOUBT * error) ** 2)
     loss, half = level + kept * foreseen, math.hypot(WIDEN * 1.645 * error, (1 - kept) * foreseen)
-    # No loss falls through its floor: all that is told of the forecast comes from these.
-    best, level, loss, low, high = (max(each, view.zero) for each in (best, level, loss, loss - half, loss + half))
+    told = (best, level, loss, loss - half, loss + half)
+    best, level, expected, low, high = (max(each, view.zero) for each in told)  # no loss is below that
     return Forecast(
         steps=AHEAD * (view.step[-1] - view.curve.first_step),
         from_step=view.step[-1],
         level=level,
-        expected=loss,
+        expected=expected,
         low=low,
         high=high,
-        gain=max(best - loss, 0.0),
+        gain=max(best - expected, 0.0),
         gain_low=max(best - high, 0.0),
         gain_high=max(best - low, 0.0),
         buckets_since_best=k - 1 - view.low_at,

@@ -54,6 +54,7 @@ class Logged:
         """Convert our points to what a table of this database would return. SQLite loses the sign of a zero."""
         values, nan = as_mlflow(points.values)
         if connection is not None and connection.dialect.name == "sqlite":
+            # -0.0 + 0.0 is 0.0.
             values += 0.0
         return cls(points.steps, points.times, values, nan)
 

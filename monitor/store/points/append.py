@@ -128,6 +128,7 @@ def split(columns: Columns) -> dict[int, Points]:
     keys = columns.key
     if not len(keys):
         return {}
+    # A single series needs no sorting.
     if (keys == keys[0]).all():
         return {int(keys[0]): Points(columns.step, columns.value, columns.time_ms, columns.epoch)}
     order = np.argsort(keys, kind="stable")

@@ -223,7 +223,7 @@ class ChunkReader:
         found = {row["seq"]: row for row in self._connection.execute(_BLOBS[more], place).mappings()}
         if len(found) != len(rows):
             went = len(rows) - len(found)
-            raise StoreError(f"run {self._place['run']}: {went} chunks went while they were read")
+            raise StoreError(f"run {self._place['run']}: {went} chunks disappeared while they were read")
         return [found[row["seq"]] for row in rows]  # type: ignore[misc]  # keys are strings
 
     def _visible(self, points: Points, rows: Sequence[Overview]) -> Points:

@@ -76,6 +76,7 @@ class Average:
         self._sum = float(sums(np.array([n - 1]))[0])
         self._count += n
         with np.errstate(invalid="ignore", divide="ignore"):
+            # 1 - weight**count, without cancellation for weights close to 1.
             mass = -np.expm1(counts * math.log(w)) if w else np.sign(counts)
             return np.where(counts > 0, np.concatenate([np.empty(0), *found]) / mass, np.nan)
 

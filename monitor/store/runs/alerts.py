@@ -237,5 +237,5 @@ def _filtered(query: Select[Any], wanted: AlertQuery, within: str | None) -> Sel
 def _place(cursor: str) -> tuple[int, str]:
     at, _, last = cursor.partition("-")
     if not at.isdecimal() or len(at) > 18 or not last:
-        raise WireError("cursor", f"{cursor!r:.60} was given by no page of alerts; leave it out to start over")
+        raise WireError("cursor", f"{cursor!r:.60} is not the cursor of a page of alerts; leave it out to start over")
     return int(at), last

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, selec
 from monitor.domain import Checkpoint, RunInfo
 from monitor.store.runs import rows
 from monitor.store.runs.work import LIVE
-from monitor.store.sql.schema import CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
+from monitor.store.sql.schema import ALERTS, CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
 
 _STORED = RUNS.c.deleted_ms.is_(None)
 
@@ -100,14 +100,16 @@ def versions(connection: Connection, run_ids: Sequence[str]) -> dict[str, int]:
 
 
 def troubled(connection: Connection, project: str | None, most: int) -> tuple[RunInfo, ...]:
-    """Open runs that need attention because of their status, advice, or a firing finding, newest first."""
-    serious = exists().where(
-        FINDINGS.c.run_id == RUNS.c.run_id,
-        FINDINGS.c.state == "firing",
-        FINDINGS.c.severity.in_(("critical", "warning")),
+    """Open runs that need attention because of their status, advice, a firing finding or an alert, newest first."""
+    serious, raised = (
+        exists().where(
+            table.c.run_id == RUNS.c.run_id, table.c.state == "firing", table.c.severity.in_(("critical", "warning"))
+        )
+        for table in (FINDINGS, ALERTS)
     )
+    raised = raised.where(ALERTS.c.rule.in_(("alert", "threshold")))  # those of rules are findings
     where: list[ColumnElement[bool]] = [_STORED, RUNS.c.status.in_(LIVE)]
-    where.append(or_(RUNS.c.status != "running", RUNS.c.action != "continue", serious))
+    where.append(or_(RUNS.c.status != "running", RUNS.c.action != "continue", serious, raised))
     if project is not None:
         where.append(RUNS.c.project == project)
     query = select(*rows.INFO_COLUMNS).where(and_(*where)).order_by(RUNS.c.created_ms.desc()).limit(most)

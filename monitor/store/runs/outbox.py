@@ -6,17 +6,18 @@ gave it up. Only one worker at a time sends to a channel. If it dies, its lease 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, cast, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Insert, and_, bindparam, cast, func, or_, select
 
 from monitor.domain import DeadLetter, Delivery
 from monitor.domain.clocks import DIFFER_MS, LEASE_MS
 from monitor.store.runs import rows as from_rows
 from monitor.store.sql.schema import CHANNEL_SETTINGS, CHANNELS, DELIVERIES, OUTBOX, RUNS
-from monitor.store.sql.upsert import insert_once, upsert
+from monitor.store.sql.upsert import insert_into, insert_once, upsert
 
 LONGEST_WAIT_MS: Final = 20 * 60_000
 """Longest wait of a message until its next attempt. A longer one comes from a clock that was set back since."""
@@ -236,11 +237,19 @@ def _note(
     connection: Connection, channel: str, rows: Sequence[Place], values: Mapping[str, object], tries: int = 1
 ) -> None:
     # Sorted, so that two servers lock the rows in the same order.
-    places = [{"run": run, "number": number, "to": channel} for run, number in sorted(rows)]
     new = [
-        {"run_id": run, "id": number, "channel": channel, "attempts": 0, "next_ms": 0} for run, number in sorted(rows)
+        {"run_id": run, "id": number, "channel": channel, "attempts": tries, "next_ms": 0, **values}
+        for run, number in sorted(rows)
     ]
-    if rows:
-        connection.execute(insert_once(DELIVERIES, connection.dialect.name), new)
-        changed = {**values, "attempts": DELIVERIES.c.attempts + tries}
-        connection.execute(DELIVERIES.update().where(_ONE).values(changed), places)
+    if new:
+        noting = _noting(connection.dialect.name, tuple(values), tries)
+        connection.execute(noting, new[0] if len(new) == 1 else new)
+
+
+@functools.lru_cache(maxsize=16)
+def _noting(dialect: str, names: tuple[str, ...], tries: int) -> Insert:
+    """The statement that notes something of messages that a channel may or may not have been tried with before."""
+    insert = insert_into(DELIVERIES, dialect)
+    changed = {name: insert.excluded[name] for name in names}
+    again = {**changed, "attempts": DELIVERIES.c.attempts + tries}
+    return insert.on_conflict_do_update(index_elements=list(DELIVERIES.primary_key), set_=again)

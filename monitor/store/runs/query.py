@@ -114,13 +114,13 @@ class _Token:
 
 def _tokens(text: str) -> list[_Token]:
     if "\x00" in text:
-        raise QueryError(text, text.index("\x00"), "no text holds a NUL character")
+        raise QueryError(text, text.index("\x00"), "a query cannot hold a NUL character")
     found, at = [], 0
     while at < len(text.rstrip()):
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
             start = at + len(text[at:]) - len(text[at:].lstrip())
-            what = "a text that does not end" if text[start] in "\"'" else f"{text[start]!r} is not expected"
+            what = "a text without its closing quote" if text[start] in "\"'" else f"{text[start]!r} is not expected"
             raise QueryError(text, start, what + _hint(text[start]))
         found.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
         at = match.end()
@@ -191,7 +191,7 @@ class _Parser:
     def one(self) -> Node:
         self.depth += 1
         if self.depth > _MAX_DEPTH:
-            raise self.fail(f"more than {_MAX_DEPTH} conditions inside each other")
+            raise self.fail(f"more than {_MAX_DEPTH} nested conditions")
         try:
             if self.accept("not"):
                 return Not(self.one())

@@ -148,12 +148,12 @@ def find_run(connection: Connection, ref: str, *, deleted: bool = False, within:
         if found:
             ids = ", ".join(f"{row['run_id'][:8]} in {row['project']}" for row in found[:_NAMED])
             more = " and more" if len(found) > _NAMED else ""
-            raise RunNotFound(f"{ref} (several runs are called so; give an id: {ids}{more})", deleted=deleted)
+            raise RunNotFound(ref, deleted=deleted, several=f"several runs have this name; give an id: {ids}{more}")
     named = [row for row in _of_source(connection, ref, query) if ref]
     if len(named) == 1:
         return rows.run_info(named[0])
-    shown = f"{ref} (several runs were read from files called so; give an id)" if named else ref
-    raise RunNotFound(shown, deleted=deleted)
+    several = "several runs were read from files of this name; give an id" if named else ""
+    raise RunNotFound(ref, deleted=deleted, several=several)
 
 
 def _meant_by(ref: str) -> Iterator[ColumnElement[bool]]:

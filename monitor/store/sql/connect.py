@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 PAGE_SIZE: Final = 32 * 1024
 """Of a new SQLite file."""
 BUSY_TIMEOUT_S: Final = 10.0
-"""Most seconds that a write waits for other writers of a SQLite file, over all its waits."""
+"""Most seconds that a write waits for other writers of a SQLite file, over all its waits. In a server, whose client
+then tries again."""
+EMBEDDED_PATIENCE_S: Final = 60.0
+"""The same without a server, where nobody would try again: waiting loses nothing."""
 STATEMENT_S: Final = 30.0
 """Most seconds for one statement of a store. Migrations and copies may take longer."""
 PATIENCE: Final = "patience_ms"
@@ -158,8 +161,11 @@ def writing(engine: Engine) -> Engine:
 
 
 @contextlib.contextmanager
-def translated(url: URL) -> Iterator[None]:
+def translated(url: URL, patience_s: float | None = None) -> Iterator[None]:
     """Convert the driver's errors into ours.
+
+    Args:
+        patience_s: for how long SQLite's lock was waited for; None for the usual time.
 
     Raises:
         StoreBusy: SQLite stayed locked for the whole busy timeout, or no connection became free in time.
@@ -170,11 +176,11 @@ def translated(url: URL) -> Iterator[None]:
     except PoolTimeout:
         raise StoreBusy(shown(url), WAIT_S, "had no connection free") from None
     except DBAPIError as error:
-        raise _ours(url, error.orig or error) from error
+        raise _ours(url, error.orig or error, patience_s) from error
     except Exception as error:
         if not _of_driver(error):
             raise
-        raise _ours(url, error) from error
+        raise _ours(url, error, patience_s) from error
 
 
 def _of_driver(error: BaseException) -> bool:
@@ -182,10 +188,10 @@ def _of_driver(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) or (psycopg is not None and isinstance(error, psycopg.Error))
 
 
-def _ours(url: URL, error: BaseException) -> StoreError:
+def _ours(url: URL, error: BaseException, patience_s: float | None) -> StoreError:
     text = str(error).strip()
     if isinstance(error, sqlite3.OperationalError) and ("locked" in text or "busy" in text):
-        return StoreBusy(shown(url), BUSY_TIMEOUT_S)
+        return StoreBusy(shown(url), patience_s or BUSY_TIMEOUT_S)
     if text == "interrupted" or getattr(error, "sqlstate", None) == "57014":  # query_canceled
         return StoreError(f"database {shown(url)}: a statement took too long and was ended; ask for less at once")
     return StoreError(f"database {shown(url)}: {text.splitlines()[0] if text else type(error).__name__}")

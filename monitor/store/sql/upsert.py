@@ -17,7 +17,7 @@ def upsert(table: Table, dialect: str) -> Insert:
         table: its rows must be given in full.
         dialect: `sqlite` or `postgresql`.
     """
-    insert = _insert(table, dialect)
+    insert = insert_into(table, dialect)
     keys = [column.name for column in table.primary_key]
     others = {column.name: column for column in insert.excluded if column.name not in keys}
     return insert.on_conflict_do_update(index_elements=keys, set_=others)
@@ -26,8 +26,9 @@ def upsert(table: Table, dialect: str) -> Insert:
 @functools.lru_cache(maxsize=64)
 def insert_once(table: Table, dialect: str) -> Insert:
     """A statement that inserts a row, or does nothing if the primary key exists."""
-    return _insert(table, dialect).on_conflict_do_nothing()
+    return insert_into(table, dialect).on_conflict_do_nothing()
 
 
-def _insert(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+def insert_into(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """An insert of the dialect, which can say what to do on a conflict."""
     return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(table)

@@ -12,7 +12,8 @@ from typing import Final
 from sqlalchemy import URL, Connection, Engine, text
 
 from monitor.errors import SchemaMismatch
-from monitor.store.sql.connect import shown, translated
+from monitor.store.sql.connect import EMBEDDED_PATIENCE_S, shown, translated
+from monitor.store.sql.lock import Turns
 from monitor.store.sql.schema import VERSION_TABLE
 
 NEWEST: Final = "0013"
@@ -48,12 +49,27 @@ def prepare(engine: Engine, *, create: bool) -> None:
         found = version_of(connection)
     if found == NEWEST:
         return
+    if found is None and create:
+        _create(engine)
+        return
     from monitor.store.sql import migrate
 
-    if found is None and create:
-        migrate.create(engine)
-        return
     url = shown(engine.url)
     known = found is None or found in migrate.known()
     fix = f"monitor db upgrade --url {url}" if known else "pip install --upgrade lossmonitor"
     raise SchemaMismatch(url, found=found, wanted=NEWEST, command=fix)
+
+
+def _create(engine: Engine) -> None:
+    """Create the tables; processes that start at once over a new SQLite file queue, as making them may take long."""
+    from monitor.store.sql import migrate
+
+    if engine.dialect.name != "sqlite":
+        migrate.create(engine)
+        return
+    turns = Turns(Path(f"{engine.url.database}-turn"))
+    try:
+        with turns.turn(EMBEDDED_PATIENCE_S):
+            migrate.create(engine)
+    finally:
+        turns.close()

@@ -1,0 +1,43 @@
+"""An open page costs nothing while nothing happens."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import Service
+
+pytestmark = pytest.mark.browser
+
+
+def test_an_open_page_runs_no_script_while_nothing_changes_and_one_after_a_change(service: Service, page: Page) -> None:
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+    with service.run("quiet") as run, service.reader() as api:
+        run.log({"train/loss": 1.0}, step=1)
+        page.goto(f"{service.dashboard}/run?id={run.id}")
+        page.locator(".lm-plot[data-drawn=yes]").wait_for()
+        page.wait_for_timeout(2500)
+        sent.clear()
+        page.wait_for_timeout(3000)  # six questions of the browser
+        assert not sent
+        api.run(run.id).edit(name="renamed")
+        expect(page.get_by_test_id("run-name")).to_have_text("renamed")
+        assert sent
+
+
+def test_a_page_that_nobody_looks_at_asks_nothing(service: Service, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/news" in request.url else None)
+    page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => Boolean(window.away) })")
+    page.goto(service.dashboard)
+    page.get_by_test_id("fleet").wait_for()
+    with page.expect_request("**/news*"):
+        pass
+    page.evaluate("window.away = true")
+    page.wait_for_timeout(500)
+    asked.clear()
+    page.wait_for_timeout(4500)
+    assert not asked
+    with page.expect_request("**/news*"):
+        page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
