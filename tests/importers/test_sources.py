@@ -146,3 +146,10 @@ def test_what_is_not_a_regular_file_is_left_out_of_a_folder(tmp_path: Path) -> N
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(tmp_path / "socket.csv"))
     assert [Path(found.shown).name for found in sources(tmp_path)] == ["good.csv", "linked.csv"]
+
+
+def test_a_file_whose_name_is_not_text_is_a_run_with_an_id(tmp_path: Path) -> None:
+    with open(os.fsencode(tmp_path) + b"/\xff\n.csv", "w") as file:  # noqa: PTH123  # a path is text
+        file.write(CSV)
+    (run,) = runs(tmp_path).values()
+    assert len(run_id_of(run, None)) == 32
