@@ -1,4 +1,4 @@
-"""The rules engine: pure, streaming, and the same whatever the batching.
+"""The rules engine: pure and streaming; its results do not depend on how points are batched.
 
 Example:
     >>> from monitor.rules import diagnose

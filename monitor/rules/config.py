@@ -1,4 +1,4 @@
-"""Which rules run and with which numbers: from defaults, a mapping, or the `[rules]` table of `monitor.toml`.
+"""Which rules run, and their settings: from the defaults, a mapping, or the `[rules]` table of `monitor.toml`.
 
 Example:
     >>> config = RulesConfig.from_mapping({"overfitting": {"severity": "warning", "patience": 5, "unit": "evals"}})
@@ -31,12 +31,12 @@ class RuleSettings:
     """The effective settings of one rule.
 
     Attributes:
-        enabled: False leaves the rule out.
+        enabled: False switches the rule off.
         severity: of its findings.
-        warmup: the rule is silent before this many `unit`s, >= 0.
-        patience: for how many `unit`s its condition must hold before it fires, >= 0; None for the rule's own.
-        unit: what warmup and patience count: checks of the rule, the run's steps, its evaluations, or epochs (the
-            same as steps for a run that counts its steps in epochs).
+        warmup: the rule does not run before this many `unit`s, >= 0.
+        patience: how many `unit`s its condition must hold before it fires, >= 0; None for the rule's own.
+        unit: what warmup and patience count: checks of the rule, the run's steps, its evaluations, or epochs (the same
+            as steps if the run's steps are epochs).
         limits: the rule's thresholds by name.
     """
 
@@ -53,24 +53,24 @@ class RulesConfig:
     """Settings of every rule; `RulesConfig()` is the default configuration.
 
     Attributes:
-        overrides: what differs from the defaults, by rule name, as `from_mapping` was given it.
+        overrides: settings that differ from the defaults, by rule name, as passed to `from_mapping`.
     """
 
     overrides: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check every key and value, so that a configuration that exists is one that works."""
+        """Check every key and value, so that every instance is valid."""
         _ = self.settings
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> RulesConfig:
-        """The configuration that a mapping of rule name to settings describes.
+        """The configuration described by a mapping of rule name to settings.
 
         Args:
             data: `{"overfitting": {"enabled": True, "severity": "warning", "min_rise": 0.1}, "spike": False}`.
 
         Raises:
-            RulesError: a rule, key or value that cannot be used; names the nearest valid one.
+            RulesError: a rule, key or value is invalid; names the nearest valid one.
         """
         overrides: dict[str, Mapping[str, object]] = {}
         for name, value in data.items():
@@ -84,12 +84,12 @@ class RulesConfig:
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
-        """The rules that are enabled, in the order of the registry."""
+        """The enabled rules, in the order of the registry."""
         return tuple(rule for rule in all_rules() if self.settings[rule.spec.name].enabled)
 
     @cached_property
     def named(self) -> Mapping[str, Rule]:
-        """The rules that are enabled, by name."""
+        """The enabled rules, by name."""
         return {rule.spec.name: rule for rule in self.rules}
 
     @cached_property
@@ -103,7 +103,7 @@ class RulesConfig:
 
     @cached_property
     def hash(self) -> str:
-        """12 hex digits of the effective configuration: the same whichever way it was written."""
+        """12 hex digits of the effective configuration; the same however it was written."""
         effective = {
             name: [s.enabled, str(s.severity), s.warmup, s.patience, s.unit, dict(sorted(s.limits.items()))]
             for name, s in sorted(self.settings.items())
@@ -148,7 +148,7 @@ def _number(place: str, value: object, low: float, high: float) -> float:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What to write instead of a name that is not known."""
+    """What to write instead of an unknown name."""
     names = [str(item) for item in known]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"

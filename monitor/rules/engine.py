@@ -1,7 +1,7 @@
-"""The engine: takes points in, asks the rules whenever a bucket closes, hands out what fired or resolved.
+"""The engine takes in points, runs the rules whenever a bucket closes, and returns the findings that fired or resolved.
 
-Pure: no clock, no randomness, no I/O; a state handed in is never changed. The same points in any batching give the same
-changes at the same steps.
+It is pure: no clock, no randomness, no I/O, and a state passed to it is never modified. The same points give the same
+changes at the same steps, however they are batched.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ Roles = NDArray[np.uint8]
 Asked = tuple[str, Callable[[Features, Mapping[str, float], bool], Reading | None], Rule, RuleSettings]
 Foresight = Callable[[Features, Mapping[str, float], bool], Quiet]
 NAN_CHECKS: Final = 16
-"""Non-finite losses in a row after which nothing new can be learned from the next one."""
+"""After this many non-finite losses in a row, the next one tells nothing new, so the rules are not run for it."""
 ALONE: Final = 32
-"""Points taken one at a time after one that bulk cannot take."""
+"""Points taken one at a time, starting with one that cannot be taken in bulk, before bulk is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What came of a batch of points.
+    """The result of a batch of points.
 
     Attributes:
-        state: to be handed to the next `update`.
+        state: pass it to the next `update`.
         changes: findings that fired or resolved, in order.
         verdict, headline: as in `Diagnosis`.
         recommendation: after the last point of the batch.
@@ -69,10 +69,10 @@ class Update:
 
 
 class Engine:
-    """Rules bound to a configuration; holds no run's data, so that one engine serves any number of runs.
+    """Rules bound to a configuration. It holds no run's data, so one engine serves any number of runs.
 
     Args:
-        config: thresholds, severities, which rules run.
+        config: thresholds, severities, and which rules are enabled.
 
     Example:
         >>> import numpy as np
@@ -106,17 +106,17 @@ class Engine:
             )
 
     def of(self, project: str) -> Engine:  # noqa: ARG002  # one engine for all of them
-        """The engine that judges the runs of a project: this one, where there are no rules of projects."""
+        """The engine that judges a project's runs: this one, because it knows no rules of projects."""
         return self
 
     @property
     def default(self) -> Engine:
-        """The engine of every project that has no rules of its own: this one."""
+        """The engine for every project without rules of its own: this one."""
         return self
 
     @property
     def hashes(self) -> Mapping[str, str]:
-        """The hashes of the rules of projects that have their own: none."""
+        """Hashes of the rules of projects that have their own: empty."""
         return {}
 
     def start(
@@ -127,10 +127,10 @@ class Engine:
 
         Args:
             unit: what steps count, "step" or "epoch".
-            loss: what is known of the loss function: `chance_level` (or `chance`), `initial_level`, `floor`, `range`,
-                `reduction`, and the parts of a composite one.
-            config: the run's configuration, for the batch size, the accumulation steps and the tokens of an example.
-            aimed: whether the user named the goal.
+            loss: what is known about the loss function: `chance_level` (or `chance`), `initial_level`, `floor`,
+                `range`, `reduction`, and the parts of a composite loss.
+            config: the run's configuration; the batch size, the accumulation steps and the tokens per example are read.
+            aimed: whether the user named the goal explicitly.
         """
         known = loss or {}
         state = State(unit, _number(known, "chance", "chance_level"), _number(known, "floor"))
@@ -147,7 +147,7 @@ class Engine:
         return state
 
     def update(self, state: State, points: EnginePoints) -> Update:
-        """Take in points, in the order in which they were logged; `state` stays as it is."""
+        """Take in points in the order in which they were logged. `state` is not modified."""
         new = state.fork()
         changes: list[Finding] = []
         if not self._names.issuperset(new.slots):
@@ -168,11 +168,11 @@ class Engine:
         )
 
     def diagnosis(self, state: State, findings: Iterable[Finding]) -> Diagnosis:
-        """The whole judgement on a run.
+        """The full diagnosis of a run.
 
         Args:
             state: after its last point.
-            findings: every change handed out so far; of each number the latest counts.
+            findings: all changes returned so far; the latest one of each number counts.
         """
         latest = {finding.number: finding for finding in retold(findings)}
         verdict, run = verdict_of(state), Features(state, state.last_step)
@@ -187,7 +187,7 @@ class Engine:
         )
 
     def _losses(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
-        """Points of anything but the goal."""
+        """Take in points of all series except the goal."""
         if points.part is not None or state.parts is not None:
             self._with_parts(state, points, changes)
         elif len(points) == 1:
@@ -196,7 +196,7 @@ class Engine:
             self._take(state, points.role, points.step, points.value, changes)
 
     def _with_goal(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
-        """Points among which there are some of the goal: the others are taken in up to where a bucket of it closes."""
+        """Take in points that include the goal; the others are taken in up to each point that closes a goal bucket."""
         assert points.goal is not None
         name, rises = points.goal
         of_goal = points.role == ROLE_CODES[Role.GOAL]
@@ -216,14 +216,14 @@ class Engine:
         state.advice = None
 
     def _check_goal(self, state: State, step: float, changes: list[Finding]) -> None:
-        """Ask the rules that read the goal, after a bucket of it closed."""
+        """Run the rules that read the goal, after one of its buckets closed."""
         run = Features(state, step)
         state.said = None
         self._ask(self._asked[ROLE_CODES[Role.GOAL], True], run, state, changes)
         settle(state, run)
 
     def _with_parts(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
-        """Points among which there are parts: the curves take in theirs up to where a bucket of the parts closes."""
+        """Take in points that include parts; the curves take in theirs up to each point that closes a parts bucket."""
         if len(points) == 1:
             take_point(state, points, lambda: self._check_parts(state, changes))
             if points.role[0] < ROLE_CODES[Role.PART]:
@@ -234,7 +234,7 @@ class Engine:
         for stop in chain(take_rows(state, points), (len(points),)):
             until = int(np.searchsorted(curves, stop))
             at = curves[done:until]
-            ahead, state.parts = state.parts, shown  # the bucket that closes at `stop` is not known before it
+            ahead, state.parts = state.parts, shown  # rules run before `stop` must not see the bucket that closes there
             self._take(state, points.role[at], points.step[at], points.value[at], changes)
             done, state.parts = until, ahead
             if stop < len(points) and ahead is not None:
@@ -242,14 +242,14 @@ class Engine:
                 shown = ahead.fork()
 
     def _check_parts(self, state: State, changes: list[Finding]) -> None:
-        """Ask the rules that read the parts, after a row closed a bucket of them."""
+        """Run the rules that read the parts, after a row closed one of their buckets."""
         assert state.parts is not None
         run = Features(state, state.parts.step[-1])
         state.said = None
         self._ask(self._asked[ROLE_CODES[Role.PART], True], run, state, changes)
 
     def _take(self, state: State, roles: Roles, steps: Floats, values: Floats, changes: list[Finding]) -> None:
-        """Points of the curves: in bulk where they are finite and in order, one at a time around those that are not."""
+        """Take in points of the curves: in bulk while they are finite and in order, else one at a time."""
         steps, values = np.ascontiguousarray(steps, float), np.ascontiguousarray(values, float)
         at, n = 0, len(roles)
 
@@ -281,7 +281,7 @@ class Engine:
             at = stop
 
     def _one(self, state: State, role: int, step: float, value: float, changes: list[Finding]) -> None:
-        """One point of any role."""
+        """Take in one point of any role."""
         if role == LR:
             learning_rate(state, step, value)
             return
@@ -303,14 +303,14 @@ class Engine:
             self._check(state, role, closed == BUCKET, step, changes)
 
     def _calm(self, state: State, role: int) -> bool:
-        """Whether the rules need not be asked about the quarter that was completed."""
+        """Whether the completed quarter cannot change any answer, so that no rule needs to run."""
         state.said, quiet = None, self._quiet(state, role)
         return state.curves[role].quarters[-1] <= quiet.level and all(
             quiet.low <= curve.best and curve.top <= quiet.high for curve in state.curves[: VAL + 1]
         )
 
     def _quiet(self, state: State, role: int) -> Quiet:
-        """What the urgent rules need not be asked about until the next bucket of a series closes."""
+        """The bounds within which no urgent rule needs to run until the next bucket of a series closes."""
         xs, slots = tuple(curve.x for curve in state.curves), state.slots
         known = state.quiet.get(role)
         if known is not None and known[0] is slots and all(map(is_, known[1], xs)):
@@ -363,7 +363,7 @@ class Engine:
         state.last_step = step
 
     def _check(self, state: State, role: int, whole: bool, step: float, changes: list[Finding]) -> None:
-        """Ask the rules that read this series."""
+        """Run the rules that read this series."""
         run = Features(state, step)
         state.said = None
         before = len(changes)
@@ -372,7 +372,7 @@ class Engine:
             settle(state, run)
 
     def _ask(self, asked: tuple[Asked, ...], run: Features, state: State, changes: list[Finding]) -> None:
-        """Ask rules, and move on the findings of those whose answer is news."""
+        """Run rules, and advance the findings of those whose answer changes something."""
         for name, check, rule, settings in asked:
             if settings.warmup and warming(settings, run):
                 continue

@@ -1,6 +1,6 @@
-"""The life of a finding: pending until its evidence has lasted, firing, resolved when the evidence stays away.
+"""The life cycle of a finding: pending until its evidence has lasted, firing, resolved when the evidence stays away.
 
-A finding that resolves is handed out again with the same number; a condition that comes back is a new finding.
+A finding that resolves is returned again with the same number. A condition that returns opens a new finding.
 
 Source:
     Prometheus `rules/alerting.go`: `for`, `keep_firing_for`, and the state that restores after a restart.
@@ -23,11 +23,12 @@ from monitor.rules.rule import Reading, Rule, Spec
 from monitor.rules.sketch.state import FIRING, LIKELY, PENDING, Slot, State
 
 MOST: Final = 8
-"""Findings that are pending or firing at a time, besides those over parts: the state's size is bounded."""
+"""Most findings that are pending or firing at a time, not counting those over parts: it bounds the size of the
+state."""
 
 
 def warming(settings: RuleSettings, run: Features) -> bool:
-    """Whether a rule is silent yet."""
+    """Whether a rule is still in its warm-up."""
     return _elapsed(settings.unit, run, math.nan, run.train.closed + run.val.closed) < settings.warmup
 
 
@@ -35,13 +36,13 @@ def move(
     rule: Rule, settings: RuleSettings, run: Features, state: State, slot: Slot | None, reading: Reading | None,
     rules_hash: str, *, ended: bool = False,
 ) -> Finding | None:  # fmt: skip
-    """Move the finding of a rule on by its answer; `state.slots` is replaced where it changes.
+    """Advance a rule's finding by its answer; `state.slots` is replaced if it changes.
 
     Args:
-        ended: True where a finding is over at once that does not hold, since another one leaves it nothing to say.
+        ended: True if a finding that does not hold resolves at once, because another one supersedes it.
 
     Returns:
-        The finding that fired or resolved at this check, None where nothing was handed out.
+        The finding that fired or resolved at this check, or None.
     """
     name = rule.spec.name
     if reading is None or (reading.likely and settings.patience is not None):
@@ -56,7 +57,7 @@ def move(
 def _holding(
     rule: Rule, settings: RuleSettings, run: Features, state: State, now: tuple[Slot | None, Reading], rules_hash: str
 ) -> Finding | None:
-    """Move a finding that is not out on: likely, pending, or firing."""
+    """Advance a finding that is not firing yet: to likely, pending, or firing."""
     name, (slot, reading) = rule.spec.name, now
     if slot is None:
         if not room(state, rule.spec):
@@ -98,7 +99,7 @@ def _not_holding(
 def make_finding(
     rule: Rule, settings: RuleSettings, reading: Reading, slot: Slot, run: Features, rules_hash: str
 ) -> Finding:
-    """The finding that a slot stands for, with the evidence of this reading."""
+    """The finding of a slot, with the evidence of this reading."""
     explanation, advice = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), run.state.unit)
     schedule, sentence = told(rule.spec.explained_by, slot.onset, run)
     return Finding(
@@ -118,7 +119,10 @@ def make_finding(
 
 
 def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: str, rules_hash: str) -> Finding:
-    """The finding of a slot whose condition has gone: at a step, or at its own where a series that lags ended it."""
+    """The resolved finding of a slot.
+
+    It resolves at `step`, but never before it fired: the step may be lower if it is that of a series that lags behind.
+    """
     step = max(step, slot.fired)
     return Finding(
         rule=rule.spec.name,
@@ -137,11 +141,11 @@ def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: 
 
 
 def retold(changes: Iterable[Finding], known: Iterable[Finding] = ()) -> tuple[Finding, ...]:
-    """The changes, of which those that resolve a finding keep the sentence and the numbers of when it fired.
+    """The changes; those that resolve a finding keep the explanation and the evidence from when it fired.
 
     Args:
-        changes: in the order in which the engine handed them out.
-        known: what was handed out earlier; of each number the latest.
+        changes: in the order in which the engine returned them.
+        known: findings returned earlier, the latest one of each number.
     """
     latest, found = {finding.number: finding for finding in known}, []
     for change in changes:
@@ -155,12 +159,12 @@ def _retold(fired: Finding | None, change: Finding) -> Finding:
     if fired is None or fired.resolved_step is not None or change.resolved_step is None:
         return change
     at = formats.step(fired.fired_step)
-    said = f"Reported at {at}: {fired.explanation} {change.explanation}"  # its "now" was then
+    said = f"Reported at {at}: {fired.explanation} {change.explanation}"  # its "now" refers to that step
     return replace(change, evidence={**fired.evidence, **change.evidence}, explanation=said)
 
 
 def without(state: State, names: Collection[str], config: RulesConfig) -> list[Finding]:
-    """Take the findings of rules that are not among `names` any more out of a state; those that fired are resolved."""
+    """Remove the findings of rules that are no longer among `names` from a state; return those that fired, resolved."""
     gone = {name: slot for name, slot in state.slots.items() if name not in names}
     state.slots = {name: slot for name, slot in state.slots.items() if name in names}
     found = []
@@ -189,7 +193,7 @@ def without(state: State, names: Collection[str], config: RulesConfig) -> list[F
 
 
 def room(state: State, spec: Spec) -> bool:
-    """Whether a finding of this rule may be taken up; those over parts have room of their own."""
+    """Whether there is room for a finding of this rule. Findings over parts do not count towards the limit."""
     if spec.of_parts:
         return True
     others = [spec_of(name) for name in state.slots]
@@ -205,7 +209,7 @@ def _lasted(rule: Rule, settings: RuleSettings, run: Features, slot: Slot) -> bo
 
 
 def terms(rule: Rule, settings: RuleSettings, run: Features, slot: Slot) -> tuple[tuple[float, float, str], ...]:
-    """For how long the condition of a pending finding has held, for how long it must, and in which unit."""
+    """For each requirement: how long the condition of a pending finding has held, how long it must, and the unit."""
     if settings.patience is None:
         checks = (float(slot.checks), float(rule.spec.patience), "checks")
         if not rule.spec.hold:
@@ -215,7 +219,7 @@ def terms(rule: Rule, settings: RuleSettings, run: Features, slot: Slot) -> tupl
 
 
 def _elapsed(unit: str, run: Features, since: float, checks: float) -> float:
-    """How long it has been since `since` (NaN: since the start of the run), in a declared unit."""
+    """How much has passed since `since` (NaN: since the start of the run), in the given unit."""
     if unit == "checks":
         return checks
     start = run.state.first_step if math.isnan(since) else since
@@ -227,7 +231,7 @@ def _elapsed(unit: str, run: Features, since: float, checks: float) -> float:
 
 
 def _plain(value: float | int | str | bool | None) -> float | int | str | bool | None:
-    """Evidence as strict JSON allows it: what is not finite is a word."""
+    """Evidence as strict JSON allows it: non-finite numbers become words."""
     if isinstance(value, float):
         value = float(value)
         if not math.isfinite(value):

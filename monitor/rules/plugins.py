@@ -1,8 +1,8 @@
-"""Rules of installed packages: found by entry point, kept from harming the runs of others.
+"""Rules of installed packages: found by entry point, and isolated so that a broken rule harms no run.
 
-A rule that cannot be loaded is left out, named in the log and by `monitor rules ls`. One that raises while it is asked,
-or answers with something that is no answer, becomes a finding of its own name that says so: the points are stored and
-the other rules are asked as ever. See `docs/adding-a-rule.md`.
+A rule that cannot be loaded is left out and named in the log and by `monitor rules ls`. If a rule raises, or returns
+something that is not an answer, this becomes a finding under the rule's name: the points are stored, and the other
+rules run as usual. See `docs/adding-a-rule.md`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from monitor.rules.rule import Reading, Rule, Spec
 
 GROUP: Final = "monitor.rules"
 MAX_NAME: Final = 32
-"""Bytes of a rule's name, at most: it is part of the bounded state."""
+"""Most bytes of a rule's name, which is part of the bounded state."""
 RAISED: Final = "raised"
-"""Key of the evidence of a rule that failed: what it raised."""
+"""Key under which the evidence of a rule that failed holds what it raised."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenRule:
-    """An entry point that is no rule.
+    """An entry point that is not a valid rule.
 
     Attributes:
         name: of the entry point.
         value: the object it names, `package.module:attribute`.
-        package: the distribution that offers it, with its version; empty where it does not say.
+        package: the distribution that provides it, with its version; empty if unknown.
         problem: what is wrong, and what to do.
     """
 
@@ -48,25 +48,25 @@ class BrokenRule:
 
 
 class Guarded:
-    """An installed rule whose failures are findings, not errors of whoever asks."""
+    """An installed rule whose failures become findings instead of errors of the caller."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.spec: Spec = rule.spec
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """The rule's answer, or one that holds what it raised."""
+        """The rule's answer, or one whose evidence is what it raised."""
         try:
             reading = self.rule.check(run, limits, firing)
             if reading is None:
                 return None
             evidence = {str(key): _plain(value) for key, value in reading.evidence.items()}
             return Reading(float(reading.onset), evidence, bool(reading.sure), bool(reading.likely))
-        except Exception as error:  # whatever a stranger's code raises is what is reported
+        except Exception as error:  # foreign code may raise anything; all of it is reported
             return Reading(run.step, {RAISED: _short(error)}, sure=True)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The rule's sentences, or which rule of which class failed and how."""
+        """The rule's sentences, or which rule of which class failed, and how."""
         problem = reading.evidence.get(RAISED)
         if problem is None:
             try:
@@ -83,10 +83,10 @@ class Guarded:
 
 
 def installed(names: set[str]) -> tuple[list[Rule], list[BrokenRule]]:
-    """The rules of installed packages, by the name of their entry point, and what could not be loaded.
+    """The rules of installed packages, sorted by the name of their entry point, and those that could not be loaded.
 
     Args:
-        names: of the rules that there are already; a second rule of the same name is broken.
+        names: names in use, extended in place; a second rule of the same name counts as broken.
     """
     rules: list[Rule] = []
     broken: list[BrokenRule] = []
@@ -133,7 +133,7 @@ def _package(point: EntryPoint) -> str:
 
 
 def _short(error: Exception) -> str:
-    """The kind of an error and its first words."""
+    """The type of an error and the first 160 characters of its message."""
     text = " ".join(str(error).split())
     return (
         f"{type(error).__name__}: {text[:157] + '...' if len(text) > 160 else text}" if text else type(error).__name__
@@ -141,7 +141,7 @@ def _short(error: Exception) -> str:
 
 
 def _plain(value: object) -> float | int | str | bool | None:
-    """Evidence as a finding may hold it; numpy's numbers become Python's, what is no number its text."""
+    """Evidence as a finding may hold it: NumPy numbers become Python's, other objects become text."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     item = getattr(value, "item", None)

@@ -1,7 +1,7 @@
-"""The rules there are: the built-in ones, then those of installed packages.
+"""All rules: the built-in ones, then those of installed packages.
 
-A package offers rules under the entry point group `monitor.rules`; each entry point names an object that satisfies
-`monitor.rules.rule.Rule`, or a class that makes one without arguments (`monitor.rules.plugins`).
+A package provides rules under the entry point group `monitor.rules`. Each entry point names an object that satisfies
+`monitor.rules.rule.Rule`, or a class that creates one without arguments (`monitor.rules.plugins`).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ BUILT_IN: Final[tuple[Rule, ...]] = (
     GoalUnstable(),
 )
 RULE_NAMES: Final[tuple[str, ...]] = tuple(rule.spec.name for rule in BUILT_IN)
-"""The built-in rules, in the order in which they are asked."""
+"""The built-in rules, in the order in which they run."""
 
 
 @cache
@@ -79,17 +79,17 @@ def _specs() -> dict[str, Spec]:
 
 
 def all_rules() -> tuple[Rule, ...]:
-    """Built-in rules, then installed ones by name; installed ones that cannot be loaded are left out."""
+    """The built-in rules, then the installed ones by name, without those that cannot be loaded."""
     return _found()[0]
 
 
 def spec_of(name: str) -> Spec | None:
-    """The spec of a rule by its name; None where no such rule is installed."""
+    """The spec of a rule by its name; None if no such rule is installed."""
     return _specs().get(name)
 
 
 def rank_of(name: str) -> float:
-    """Place of a rule's finding among others, the lowest first; infinite where it is context only.
+    """Rank of a rule's finding among others, the lowest first; infinite if it only adds context.
 
     >>> rank_of("nan") < rank_of("overfitting") < rank_of("a removed rule") < rank_of("improving"), rank_of("low_start")
     (True, inf)
@@ -100,11 +100,11 @@ def rank_of(name: str) -> float:
 
 
 def broken_rules() -> tuple[BrokenRule, ...]:
-    """Installed rules that are left out, and why."""
+    """Installed rules that were left out, and why."""
     return _found()[1]
 
 
 def forget() -> None:
-    """Look for installed packages anew when next asked."""
+    """Clear the cache, so that the next call looks for installed packages again."""
     _found.cache_clear()
     _specs.cache_clear()

@@ -1,4 +1,4 @@
-"""`diagnose`: the streaming engine over curves that are already there."""
+"""`diagnose`: runs the streaming engine over complete curves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Series = ArrayLike | Sequence[tuple[float, float]]
 
 
 class LossSpec(Protocol):
-    """A specification of `monitor.losses`, or anything else that describes itself."""
+    """A specification from `monitor.losses`, or any other object with `to_dict`."""
 
     def to_dict(self) -> Mapping[str, object]:
         """The specification as plain data."""
@@ -44,28 +44,27 @@ def diagnose(
     goal_rises: bool = True,
     config: RulesConfig | None = None,
 ) -> Diagnosis:
-    """Replay the engine over whole curves, as if they were logged now.
+    """Replay complete curves through the engine, as if they were logged now.
 
-    Series are merged in the order of their steps, training before validation at the same step. A step that goes back
-    keeps its place in its own series: the curve was resumed there.
+    Series are merged by step, training before validation at the same step. A step that goes back keeps its place within
+    its series: the run was resumed there.
 
     Args:
-        train, val, grad_norm, lr: (n, 2) arrays or sequences of (step, value); or n values alone, whose steps are
-            their places from 0 on, or the index of a pandas Series. A DataFrame of one column is its Series, one of two
-            is steps and values. NaN and infinities as logged.
-        loss: the loss function, one of `monitor.losses` or a mapping with `chance_level` and `floor`.
-        parts: of a composite loss, by their names with or without `loss/`, as logged: before their weights.
-        weights: what each part is multiplied with in the total: a number, or (step, weight) wherever it changes;
-            1 where nothing is said.
-        run_config: the run's hyperparameters, of which the batch size and the like name a loss that is summed.
-        goal: the metric that the training is for, (n, 2) as the others; `goal_name` is what it is called in sentences,
-            `goal_rises` whether it rises when things go well.
+        train, val, grad_norm, lr: (n, 2) arrays or sequences of (step, value). Or n values alone, whose steps are 0 to
+            n - 1, or the index of a pandas Series. A DataFrame with one column is read as a Series, one with two as
+            steps and values. NaN and infinities as logged.
+        loss: the loss function: one of `monitor.losses`, or a mapping with `chance_level` and `floor`.
+        parts: the parts of a composite loss by name, with or without `loss/`, as logged: before weighting.
+        weights: the factor of each part in the total: a number, or (step, weight) at each change; 1 by default.
+        run_config: the run's hyperparameters. The batch size and the like help to recognise a loss that is summed.
+        goal: the metric that the training optimises for, (n, 2) as above. `goal_name` is its name in sentences,
+            `goal_rises` is True if higher is better.
         unit: what steps count, "step" or "epoch".
-        config: rules; the defaults where None.
+        config: settings of the rules; None for the defaults.
 
     Raises:
         LossError: `loss` is neither a specification nor a mapping.
-        RulesError: a series does not have the shape (n, 2), or holds something that is no number.
+        RulesError: a series does not have the shape (n, 2), or contains something that is not a number.
 
     Example:
         >>> curve = [(step, 1 / (1 + step / 50)) for step in range(200)]
@@ -83,7 +82,7 @@ def diagnose(
 
 
 def known_loss(loss: object) -> Mapping[str, object] | None:
-    """A loss function as the engine takes it.
+    """A loss function as the mapping that the engine reads.
 
     Raises:
         LossError: it is neither a specification nor a mapping.
@@ -99,9 +98,9 @@ def merge(
     parts: Mapping[str, Series] | None = None,
     weights: Mapping[str, Series | float] | None = None,
 ) -> EnginePoints:
-    """All series in one stream: attempt by attempt, by the highest step so far; ties in the order of the mapping.
+    """Merge all series into one stream: by attempt, then by the highest step so far; ties in the order of the mapping.
 
-    A weight comes before all else that is logged at its step, a part after the curves.
+    At the same step, weights come before everything else, and parts after the curves.
     """
     told = {_short(name): _weight(name, data) for name, data in (weights or {}).items()}
     terms = {_short(name): _array(f"part {name}", data) for name, data in (parts or {}).items()}
@@ -126,17 +125,17 @@ def _short(name: str) -> str:
 
 
 def _weight(name: str, data: Series | float) -> Floats:
-    """When a weight changes; one number holds from the start."""
+    """The changes of a weight as (step, weight), (n, 2). A single number holds from the start."""
     if isinstance(data, int | float) and not isinstance(data, bool):
         return np.array([[-math.inf, float(data)]])
     return _array(f"weight {name}", data)
 
 
 def _attempts(steps: Floats) -> tuple[Floats, Floats]:
-    """The number of restarts before each point, and the highest step so far since the last; arrays of shape (n,).
+    """For each point, the number of restarts before it, and the highest step since the last one; arrays (n,).
 
-    A restart is a step that goes back and is followed by two more below the highest before, in their order: one alone
-    is a straggler, and so are steps of several workers that come in any order.
+    A restart is a step that goes back and is followed by two more in ascending order, all below the highest step
+    before. A single step back is a straggler, and so are the unordered steps of several workers.
     """
     top = np.fmax.accumulate(steps)
     late = np.concatenate(([False], steps[1:] < top[:-1]))
@@ -168,7 +167,7 @@ def _array(role: str, data: Series) -> Floats:
 
 
 def _index(data: object, length: int) -> Floats:
-    """The steps of values that come without: a numeric index of pandas, else their places."""
+    """The steps of values that have none: a numeric pandas index, else 0 to n - 1."""
     index = getattr(data, "index", None)
     if index is not None and not callable(index):
         labels = np.asarray(index)

@@ -1,4 +1,4 @@
-"""What a rule is: a pure question about the features of a run, asked whenever a bucket of its series closes.
+"""The interface of a rule: a pure question about the features of a run, asked whenever a bucket of its series closes.
 
 Source:
     Prometheus alerting rules, for the life of a finding: pending until its evidence has lasted, firing, resolved.
@@ -19,7 +19,7 @@ Evidence = Mapping[str, float | int | str | bool | None]
 
 
 UNRANKED: Final = 85
-"""Rank of a rule that does not say: behind all built-in problems, before good news."""
+"""Default rank: below all built-in problems, above good news."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +27,8 @@ class Threshold:
     """One number of a rule that a project may change.
 
     Attributes:
-        default: what the engine uses unless told otherwise.
-        low, high: the values that make sense, both included.
+        default: used unless configured.
+        low, high: the allowed range, both ends included.
         doc: what it means, with its unit.
     """
 
@@ -39,20 +39,21 @@ class Threshold:
 
 
 def rows(default: float) -> Threshold:
-    """The rows of parts that a rule over them asks for."""
+    """The threshold `rows`: how many rows of parts a rule over parts needs."""
     return Threshold(default=default, low=8, high=1e9, doc="steps at which parts were logged, at least")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A rule's answer where its condition holds.
+    """A rule's answer when its condition holds.
 
     Attributes:
         onset: step at which the condition began, as far as the curve shows.
         evidence: the numbers against their thresholds.
-        sure: True where waiting would add nothing, so that patience is waived.
-        likely: True where the evidence does not suffice yet: the finding stays pending, and a rule whose firing advises
-            a stop advises it already. Not asked for where a project has set the rule's patience.
+        sure: True if waiting would add nothing; the rule's patience is then skipped.
+        likely: True if the condition is probable, but the evidence does not suffice to fire. The finding stays pending,
+            but a rule that advises a stop when it fires already advises it. If a project sets the rule's patience, such
+            a reading counts as none.
     """
 
     onset: float
@@ -63,24 +64,24 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What is fixed about a rule.
+    """The fixed properties of a rule.
 
     Attributes:
-        name: as in findings and in configuration.
-        version: >= 1; raise it when the same curve would be judged otherwise.
+        name: as in findings and in the configuration.
+        version: >= 1; raise it when the same curve would be judged differently.
         severity: of its findings, unless configured.
-        rank: place among the findings of a run, of which the lowest is its verdict; None for a rule that only adds
-            context and is never the verdict. Problems rank below 90, good news above.
+        rank: order among the findings of a run; the lowest rank gives the verdict. None for a rule that only adds
+            context and is never the verdict. Problems have ranks below 90, good news above.
         action: what a firing finding advises: stop, investigate, or continue.
-        reads_error: True where it reads the loss as an error, so that it says nothing of a game.
+        reads_error: True if it reads the loss as an error. Such a rule is not applied to a game.
         explained_by: the change of the learning rate that explains its findings: "rise", "drop" or "".
-        reads: the roles whose buckets make the engine ask.
-        urgent: ask at every quarter of a bucket, not only when one closes.
+        reads: the rule runs when a bucket of one of these roles closes.
+        urgent: True to run at every quarter of a bucket, not only when a bucket closes.
         patience: checks in a row for which the condition must hold before the finding fires, >= 1.
-        hold: share of the run so far for which the condition must hold as well, from 0 to 1.
+        hold: the condition must also hold for this share of the run so far, from 0 to 1.
         relief: checks in a row for which it must not hold before the finding resolves, >= 1.
-        counts: True where the evidence reads the state's counters too, which move with every point.
-        passing: True where what it finds is over by the time it fires: people are told once it happens again.
+        counts: True if the evidence also reads the state's counters, which change with every point.
+        passing: True if the event is over by the time the rule fires. People are notified only if it happens again.
         thresholds: by name.
     """
 
@@ -102,16 +103,16 @@ class Spec:
 
     @property
     def of_parts(self) -> bool:
-        """Whether it reads the parts of a composite loss, and nothing else."""
+        """Whether it reads only the parts of a composite loss."""
         return self.reads == (Role.PART,)
 
 
 class Quiet(NamedTuple):
-    """What an urgent rule needs not be asked about until a bucket closes: its answer stays what it is meanwhile.
+    """Bounds within which an urgent rule's answer cannot change before a bucket closes, so that it need not run.
 
     Attributes:
-        level: quarters whose centre is not above it.
-        low, high: where training and validation losses lie.
+        level: highest centre of a quarter.
+        low, high: range of the training and validation losses.
     """
 
     level: float = math.inf
@@ -120,17 +121,18 @@ class Quiet(NamedTuple):
 
 
 LOUD: Final = Quiet(-math.inf)
-"""A quarter may always change the answer."""
+"""Empty bounds: any quarter may change the answer."""
 
 
 @runtime_checkable
 class Foreseeing(Protocol):
-    """An urgent rule that can tell which quarters will not change its answer; any other is asked at all of them."""
+    """An urgent rule that can tell which quarters will not change its answer. Any other runs at every quarter."""
 
     def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
-        """By the closed buckets alone, what does not make the condition hold, or does not end it where it is `firing`.
+        """The bounds within which the condition cannot begin to hold (or end, if `firing`), from closed buckets alone.
 
-        Asked when no finding is out or pending, or where it is out and held when last asked.
+        Called when there is no finding of the rule, or when it is firing and the condition held at the last check.
+
         """
 
 
@@ -142,7 +144,7 @@ class Rule(Protocol):
         """Name, severity, series and thresholds."""
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Whether the condition holds now; `firing` lets a rule ask less of a finding that is out already."""
+        """Whether the condition holds now; `firing` is true while the finding is active: use looser limits then."""
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """A sentence with the numbers, and what to try next."""

@@ -1,8 +1,8 @@
-"""Points of several series in bulk: all that come before the next boundary of any of them, at once.
+"""Takes in points of several series in bulk: at once, all points before the next boundary of any series.
 
-A run logs training, validation, gradient norm and learning rate in turn, so that the points of one series are seldom
-neighbours. Between two boundaries nothing is asked and the series do not know of each other: each may take in its
-points on its own, and only how many training points came before each validation point has to be worked out.
+A run logs training loss, validation loss, gradient norm and learning rate in turn, so the points of one series are
+seldom adjacent. Between two boundaries no rule runs and the series are independent: each can take in its points on its
+own. Only the number of training points before each validation point must be computed across series.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 JUDGED: Final = (TRAIN, VAL, GRAD)
 MANY: Final = 8
-"""Points from which on bulk pays."""
+"""With at least this many points, bulk is faster."""
 AHEAD: Final = 8192
-"""Points that are looked at at a time."""
+"""Points processed at a time."""
 
 
 class Lane:
-    """The points of one series among those of all, and how many of them were taken in.
+    """The points of one series within a batch, and how many of them have been taken in.
 
     Attributes:
-        rows, steps, values: where they stand among all, and what they say; (n,), n >= 1.
-        low, high: lowest and highest value; NaN where there is one.
-        at: points taken in; at the point `until` something is completed, which stands at `event`.
-        done: what the last one taken in completed.
+        rows, steps, values: positions in the batch, steps and values; (n,), n >= 1.
+        low, high: lowest and highest value; NaN if any value is NaN.
+        at: points taken in.
+        until: number of points up to the next boundary; `event` is the row of the last of them.
+        done: what the last point taken in completed.
     """
 
     __slots__ = (
@@ -50,7 +51,7 @@ class Lane:
         self.n, self.at = len(rows), 0
 
     def enter(self, state: State) -> None:
-        """Make ready to take points in."""
+        """Prepare to take in points."""
         self.curve = state.curve(self.role)
         if self.low < -LIMIT or self.high > LIMIT:
             self.values = np.minimum(np.maximum(self.values, -LIMIT), LIMIT)
@@ -62,24 +63,24 @@ class Lane:
         self.segment = Segment(self.curve, self.values[self.at :], self.steps[self.at :], low)
 
     def next(self) -> Segment:
-        """The segment whose turn it is."""
+        """The current segment; a new one is begun if the last one is used up."""
         if self.segment.at == self.segment.n and self.at < self.n:
             self.segment.release()
             self._begin()
         return self.segment
 
     def aim(self, quiet: float, never: int) -> None:
-        """Look for the next boundary at which the rules are asked.
+        """Find the next boundary at which the rules run.
 
         Args:
-            quiet: the level up to which quarters need no asking.
-            never: the place of a boundary that lies beyond these points.
+            quiet: the level up to which quarters need no check.
+            never: the row that stands for a boundary beyond these points.
         """
         self.until = self.begin + self.segment.stop(quiet)
         self.event = int(self.rows[self.until - 1]) if self.until <= self.n else never
 
     def before(self, row: int) -> int:
-        """How many of the points stand before a row."""
+        """How many of the points come before a row."""
         if self.event == row - 1:
             return self.until
         if self.at == self.n or self.rows[self.at] >= row:
@@ -87,7 +88,7 @@ class Lane:
         return int(self.rows.searchsorted(row))
 
     def take(self, state: State, stop: int, waits: _Waits | None) -> None:
-        """Take in and count the points before `stop`, of which there is at least one."""
+        """Take in and count the points before `stop`; there must be at least one."""
         if not self.at:
             finite(state, self.role)
         if self.role == TRAIN:
@@ -103,7 +104,7 @@ class Lane:
 
 
 def lanes_of(roles: NDArray[np.uint8], steps: Floats, values: Floats) -> list[Lane]:
-    """The points of each series that has any; those of roles above LR are in none."""
+    """The points of each series that has any; roles above LR are ignored."""
     counts = np.bincount(roles, minlength=LR + 1).tolist()
     if max(counts) == len(roles):
         role = counts.index(len(roles))
@@ -117,7 +118,7 @@ def lanes_of(roles: NDArray[np.uint8], steps: Floats, values: Floats) -> list[La
 
 
 def in_order(state: State, lanes: list[Lane], n: int) -> int:
-    """How many of the first of `n` points can be taken in bulk: finite, and no series goes back in step."""
+    """How many of the first `n` points can be taken in bulk: all are finite, and no series' steps go back."""
     if sum(lane.n for lane in lanes) == n and all(_lane_in_order(state, lane) for lane in lanes):
         return n
     fine = np.zeros(n, bool)
@@ -144,7 +145,7 @@ def _lane_in_order(state: State, lane: Lane) -> bool:
 
 
 class _Waits:
-    """How long validation was waited for: training points that came before each validation point."""
+    """Waits for validation: the number of training points before each validation point."""
 
     def __init__(self, state: State, val: Lane, train: Rows | None) -> None:
         seen = np.full(val.n, state.train_seen)
@@ -157,7 +158,7 @@ class _Waits:
         self.longest = np.maximum.accumulate(np.maximum(waits, state.val_gap))
 
     def until(self, state: State, stop: int) -> None:
-        """Count the first `stop` validation points."""
+        """Count the first `stop` validation points into the state."""
         last = stop - 1
         state.val_seen = self.counted + stop
         state.val_gap, state.val_at = float(self.longest[last]), float(self.seen[last])
@@ -165,7 +166,7 @@ class _Waits:
 
 
 class _Rates:
-    """Learning rates, of which the last large change counts, as in `learning_rate`."""
+    """Learning rates of a batch; as in `learning_rate`, only the last large change is kept."""
 
     def __init__(self, state: State, lane: Lane) -> None:
         self.lane, self.at = lane, 0
@@ -175,7 +176,7 @@ class _Rates:
         state.lr = float(lane.values[-1])
 
     def until(self, state: State, row: int) -> None:
-        """Take in what stands before a row."""
+        """Take in the changes before a row."""
         lane = self.lane
         while self.at < len(self.changed) and lane.rows[self.changed[self.at]] < row:
             at = self.changed[self.at]
@@ -191,11 +192,11 @@ def take_in_order(
 
     Args:
         state: changed in place.
-        lanes: of these points, one at least; with the learning rate's last.
-        n: how many points there are.
-        closed: called at every boundary at which the rules are asked, when all points up to it are in, with the role,
-            what was completed (QUARTER or BUCKET) and the step of the point that completed it.
-        quiet: which quarters of the open bucket of a role need no asking.
+        lanes: of these points, at least one; the learning rate's is last.
+        n: number of points.
+        closed: called at every boundary at which the rules run, once all points up to it are taken in. Its arguments
+            are the role, what was completed (QUARTER or BUCKET), and the step of the point that completed it.
+        quiet: returns the bounds within which quarters of a role's open bucket need no check.
     """
     rates = _Rates(state, lanes[-1]) if lanes[-1].role == LR else None
     lanes = lanes if rates is None else lanes[:-1]
@@ -205,7 +206,7 @@ def take_in_order(
         state.first_step = float(min(lanes, key=_begin).steps[0])
     train, val = (next((lane for lane in lanes if lane.role == role), None) for role in (TRAIN, VAL))
     waits = None if val is None else _Waits(state, val, None if train is None else train.rows)
-    known = state.curves[: VAL + 1]  # what has come since the rules were last asked counts too
+    known = state.curves[: VAL + 1]  # includes what arrived since the last check
     low = min([curve.best for curve in known] + [lane.low for lane in (train, val) if lane is not None])
     high = max([curve.top for curve in known] + [lane.high for lane in (train, val) if lane is not None])
 
@@ -254,7 +255,7 @@ def _end(lane: Lane) -> int:
 
 
 def finite(state: State, role: int) -> None:
-    """A finite point ends a row of non-finite ones, and what was said because of them."""
+    """End a streak of non-finite losses, and discard the headline and the advice that it caused."""
     if (state.nan_train and role == TRAIN) or (state.nan_val and role == VAL):
         state.said = state.advice = None
     if role == TRAIN:
@@ -264,7 +265,7 @@ def finite(state: State, role: int) -> None:
 
 
 def learning_rate(state: State, step: float, value: float) -> None:
-    """Remember the last change of the learning rate by more than a fifth within one point."""
+    """Remember the last change of the learning rate by more than a fifth from one point to the next."""
     if not math.isfinite(value) or value < 0:
         return
     if value != state.lr and not abs(value - state.lr) <= 0.2 * state.lr:
