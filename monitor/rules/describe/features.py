@@ -1,13 +1,14 @@
-"""What the rules read: each series described once a check, as a practitioner reads it.
+"""The input of the rules: each series, described once per check as a practitioner reads it.
 
-A loss is read as shares of itself: `y` is its logarithm, above its floor (zero, where no other is known). So the scale
-of a loss does not matter and its floor does. A hundredth of what the loss has come down by is added, so that levels
-that are next to nothing beside the whole are next to nothing. A loss that goes below zero, and whose floor is not
-known, is measured from as far below its lowest as it is wide or large: some power is lost, no truth.
+A loss is read on a relative scale: `y` is the logarithm of its height above its floor (zero if no floor is known). So
+the scale of a loss does not matter, but its floor does. One hundredth of what the loss has come down by is added first,
+so that differences between levels that are tiny compared to the whole descent count as tiny. If a loss goes below zero
+and its floor is unknown, it is measured from further below: its lowest value minus its range, or minus its size if that
+is larger. This costs sensitivity, not correctness.
 
-Two yardsticks go with every judgement of size. Is it sure: against the noise of the buckets (`error`), and against
-what has come back before (`seen_before`). Is it material (`share`): the mean of its share of the level and its share of
-the way that the loss has come, so that neither an accident of the first value nor a level next to nothing decides.
+Every change is judged by two measures. Is it certain? It is compared with the noise of the buckets (`error`) and with
+rises that have recovered before (`seen_before`). Is it material (`share`)? That is the geometric mean of its share of
+the level and its share of the descent so far, so that neither a chance first value nor a level close to zero decides.
 
 Source:
     Noise from second differences: Gasser, Sroka, Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear
@@ -34,26 +35,27 @@ from monitor.rules.sketch.parts import Parts
 from monitor.rules.sketch.state import FIRING, GRAD, TRAIN, VAL, VIEWS, State
 
 SOFT: Final = 0.01
-"""Share of what a loss has come down by, below which its scale is linear."""
+"""Close to the floor, within this share of what the loss has come down by, the scale is linear."""
 WAY: Final = 0.9
-"""Quantile of the levels on the way down from which it is measured: the first transient is left out."""
+"""`reach` is measured from this quantile of the levels up to the lowest one, which leaves out the first transient."""
 WANDERS: Final = 16
-"""Buckets from which noise that differences miss can be told from the curve itself."""
+"""With at least this many buckets, noise that second differences miss can be told from the curve itself."""
 LEARNED: Final = 0.5
-"""A fall, as a logarithm, that is no wandering."""
+"""A fall by this much, as a logarithm, is more than a random walk."""
 _LONGER: Final = 8
-"""Times as long as a hump that came back a rise must last that is no such hump."""
+"""A rise that has lasted this many times as long as an earlier, recovered hump is not just another such hump."""
 _OPEN: Final = ("xs", "level", "now", "height")
-"""What a view reads of the open bucket too."""
+"""Attributes of a view that also depend on the open bucket."""
 
 
 class View:
-    """One series at a check. Losses are in `x`, their logarithms in `y`; both have an entry for each closed bucket.
+    """One series at a check. `x` holds losses, `y` their logarithms, one entry for each closed bucket.
 
     Attributes:
-        n: finite points seen; `size` of them are in a bucket.
-        closed: buckets that are complete.
-        step: last step of each.
+        n: finite points seen.
+        size: points of a bucket.
+        closed: number of closed buckets.
+        step: last step of each closed bucket.
     """
 
     def __init__(self, curve: Curve, floor: float = math.nan) -> None:
@@ -63,7 +65,7 @@ class View:
         self.closed = len(curve.x)
 
     def renew(self, curve: Curve) -> None:
-        """Go on with a later curve that has the same closed buckets."""
+        """Switch to a later curve that has the same closed buckets."""
         self.curve, self.n = curve, curve.n
         if self.quarters is not curve.quarters:
             self.quarters = curve.quarters
@@ -77,43 +79,44 @@ class View:
 
     @lazy
     def xs(self) -> list[float]:
-        """The centres, and the mean of the completed quarters of the open bucket."""
+        """The centres, then the mean of the completed quarters of the open bucket, if any."""
         quarters = self.quarters
         return [*self.centres, sum(quarters) / len(quarters)] if quarters else self.centres
 
     @lazy
     def lowest(self) -> float:
-        """Lowest centre of a closed bucket, of which there is one."""
+        """Lowest centre of a closed bucket; there must be one."""
         return min(self.centres)
 
     @lazy
     def highest(self) -> float:
-        """Highest value in a closed bucket; minus infinity where there is none."""
+        """Highest value in a closed bucket; minus infinity if there is none."""
         return float((self.x + np.array(self.curve.peak)).max()) if self.closed else -math.inf
 
     @lazy
     def start(self) -> float:
-        """Where the series began: its first value, or the first bucket where that is higher."""
+        """Where the series began: its first value, or its first bucket if that is higher."""
         return max(self.curve.first, self.centres[0]) if self.centres else self.curve.first
 
     @lazy
     def range(self) -> float:
-        """All that the series has come down by, its first transient included."""
+        """How far the series has come down in all, including its first transient."""
         return max(self.start - self.lowest, 0.0) if self.closed else 0.0
 
     @lazy
     def reach(self) -> float:
-        """What the series has come down by, from the level that a tenth of the way there lay above."""
+        """How far the series has come down from the level that a tenth of the buckets up to its lowest lie above."""
         if not self.closed:
             return 0.0
         at = self.centres.index(self.lowest)
         return sorted(self.centres[: at + 1])[int(WAY * at)] - self.lowest
 
     def share(self, low: float, high: float) -> float:
-        """How much a move between two losses matters: the geometric mean of its shares of the level and of the way.
+        """How much a rise between two losses matters: geometric mean of its shares of the level and of the descent.
 
-        Either is one at most: a move by a factor of e or more, or by the whole way: all that the loss has come down
-        by, or has yet to go where that is more. 0 for a move that is none.
+        Each share is at most 1. The share of the level is 1 for a factor of e or more. The share of the descent is 1
+        for a rise as large as all that the loss has come down by, or, if more, as high as `low` is above `base`. 0 if
+        `high` is not above `low`.
         """
         gap, height = high - low, max(low - self.base, 1e-300)
         if gap <= 0:
@@ -121,7 +124,7 @@ class View:
         return math.sqrt(min(math.log1p(gap / height), 1.0) * min(gap / max(self.range, height), 1.0))
 
     def move(self, height: float, share: float) -> float:
-        """The rise from a height, as a logarithm, that matters by so much: the inverse of `share`."""
+        """The rise from a height, as a logarithm, that has this share: the inverse of `share`."""
         least, way = 0.0, max(self.range, height)
         most = math.log1p(way / height) + 1.0
         for _ in range(24):
@@ -132,7 +135,7 @@ class View:
 
     @lazy
     def zero(self) -> float:
-        """What levels are measured from: the floor; zero where none is known, or far below a loss that is negative."""
+        """What levels are measured from: the floor; if unknown, zero, or a level well below a loss that is negative."""
         low = min(self.lowest, self.curve.first)
         if low >= self.floor:
             return self.floor
@@ -140,7 +143,7 @@ class View:
 
     @lazy
     def base(self) -> float:
-        """What `log` measures from: `zero`, and what makes the scale linear close to it."""
+        """What `log` measures from: `zero`, lowered so that the scale is linear close to it."""
         return self.zero - SOFT * self.reach
 
     def log(self, loss: float) -> float:
@@ -148,7 +151,7 @@ class View:
         return math.log(max(loss - self.base, 1e-300))
 
     def loss(self, y: float) -> float:
-        """The inverse of `log`; what is left of the rounding where it is zero is zero."""
+        """The inverse of `log`. A result that is only rounding error is zero."""
         found = math.exp(y) + self.base
         return found if abs(found) > max(1e-15 * abs(self.base), 1e-299) else 0.0
 
@@ -160,7 +163,7 @@ class View:
 
     @lazy
     def smooth(self) -> list[float]:
-        """Running median of three of `y`; the last two are that of the last three."""
+        """Running median of three of `y`; the last two entries are the median of the last three."""
         found: list[float] = smooth(np.array(self.y)).tolist()
         if len(found) > 3:
             found[-1] = found[-2]
@@ -168,22 +171,22 @@ class View:
 
     @lazy
     def noise(self) -> float:
-        """Noise of a bucket on the scale of `y`, over the later half."""
+        """Noise of a bucket on the scale of `y`, from the later half."""
         wander = around_mean(self.y) if self.closed >= WANDERS else 0.0
         return max(second_differences(self.y), wander)
 
     @lazy
     def wander(self) -> float:
-        """How much of the noise wanders: 0 where it is new at each bucket, 1 where it is a random walk's."""
+        """How much of the noise wanders: 0 if it is independent in each bucket, 1 if it is a random walk."""
         return wandering(self.y) if self.closed >= WANDERS else 0.0
 
     def error(self, h: int) -> float:
-        """Standard error of the mean of `h` buckets beside a median of three."""
+        """Standard error of the difference between a mean of `h` buckets and a median of three."""
         return self.noise * math.sqrt(1 / max(h, 1) + 1 / 3)
 
     @lazy
     def roughness(self) -> float:
-        """Noise of a single point, as a loss, from first differences inside the later buckets."""
+        """Noise of a single point, as a loss, from first differences within the later buckets."""
         noise = self.curve.noise
         return middle(noise[len(noise) // 2 :]) / 0.954 if noise else 0.0
 
@@ -194,28 +197,28 @@ class View:
 
     @lazy
     def low_at(self) -> int:
-        """Its index."""
+        """Index of the lowest smoothed level."""
         return self.smooth.index(self.low)
 
     @lazy
     def level(self) -> float:
-        """Where the series is now: the median of its last three levels, the open bucket's among them."""
+        """The current level: the median of the last three levels, including the open bucket's if it has one."""
         quarters = self.quarters
         return middle([*self.centres[-2:], sum(quarters) / len(quarters)] if quarters else self.centres[-3:])
 
     @lazy
     def now(self) -> float:
-        """The same on the scale of `y`."""
+        """The current level on the scale of `y`."""
         return self.log(self.level)
 
     @lazy
     def height(self) -> float:
-        """The level above what it is measured from: what a share of it is a share of."""
+        """The current level above `base`; shares of the level are shares of this."""
         return max(self.level - self.base, 1e-300)
 
     @property
     def rise(self) -> float:
-        """How far the series lies above its low, as a logarithm."""
+        """How far the series is above its low, as a logarithm."""
         return self.now - self.low
 
     @lazy
@@ -225,7 +228,7 @@ class View:
 
     @lazy
     def gain(self) -> float:
-        """How much lower the series is now than when its last fifth began, as a loss; negative where it is higher."""
+        """How much lower the series is now than when its last fifth began, as a loss; negative if it is higher."""
         at, x = self.fifth, self.centres
         if self.closed < 12:
             return (x[-3] - x[-1]) / 2 * (self.closed - 1 - at) if self.closed > 3 else 0.0
@@ -233,9 +236,9 @@ class View:
 
     @lazy
     def lately(self) -> Mapping[str, float]:
-        """What the last fifth brought, to be told: where the series is, where it was at a step, and the gain's share.
+        """Evidence about the last fifth: the level now, the level at an earlier step, and the gain as a share of that.
 
-        With few buckets the fifth is too short to be seen, and the last three are told.
+        With few buckets a fifth is too short to show anything; then the last three buckets are reported.
         """
         x = self.centres
         few = self.closed < 12
@@ -250,7 +253,7 @@ class View:
 
     @lazy
     def line(self) -> tuple[float, float]:
-        """The fall over the last fifth of a straight line through the last third of `y`, and its standard error."""
+        """The fall over the last fifth, by a straight line through the last third of `y`, and its standard error."""
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
@@ -266,14 +269,14 @@ class View:
         return self.smooth[min(bisect_right(self.step, step), self.closed - 1)]
 
     def reached(self, step: float) -> float:
-        """The level at a step, or the smoothed one where that is lower: where the series had come down to by then."""
+        """The level at a step, or the smoothed one if that is lower: where the series had come down to by then."""
         at = min(bisect_right(self.step, step), self.closed - 1)
         return min(self.smooth[at], self.y[at])
 
     def seen_before(self, rise: float, share: float = 0.75) -> bool:
-        """Whether a hump of this share of a rise from the low has come back before, at such levels: it says little.
+        """Whether a hump of at least this share of a rise from the low has recovered before, at similar levels.
 
-        Unless the rise has lasted several times as long.
+        Such a rise says little, unless it has lasted several times as long as the hump.
         """
         low, begin, enough, lasts = math.inf, -1, share * rise, (self.closed - self.low_at) / _LONGER
         for i, value in enumerate(self.smooth):
@@ -284,27 +287,27 @@ class View:
                 if low <= self.low + rise and i - begin >= lasts:
                     return True
                 low, begin = value, -1
-        # What a median of three does not see: single levels that jumped as high and came back, more than once.
+        # A median of three hides single levels that jumped as high and recovered; more than one of them counts too.
         y = self.y
         return lasts <= 1 and sum(b - max(a, c) >= enough for a, b, c in zip(y, y[1:], y[2:], strict=False)) > 1
 
     @lazy
     def learned(self) -> bool:
-        """Whether the way down is one: more than a third of the level, or straight beside noise that wanders."""
+        """Whether the series has truly come down: by over a third of its level, or straighter than noise wanders."""
         fall = self.smooth[0] - self.low
         if fall >= LEARNED:
             return True
         if fall < 3 * self.noise * math.sqrt(3 * self.wander * self.closed):
-            return False  # a random walk would have come as far
+            return False  # a random walk may come as far
         path = sum(abs(b - a) for a, b in pairwise(self.smooth[: self.low_at + 1]))
         return fall >= max(0.1, 10 * self.noise) and fall >= (0.7 + 1 / max(self.low_at, 4)) * path
 
 
 class Features:
-    """A run at a check: its views, and the facts of its state.
+    """A run at a check: views of its series, and what its state knows.
 
     Attributes:
-        state: counters and what is known of the loss function; not to be changed.
+        state: counters, and what is known about the loss function; read-only for rules.
         step: step of the point that closed the bucket.
     """
 
@@ -339,39 +342,39 @@ class Features:
 
     @lazy
     def goal(self) -> GoalView | None:
-        """The metric that the training is for; None where none was logged."""
+        """The metric that the training optimises for; None if none was logged."""
         return None if self.state.goal is None else GoalView(self.state.goal)
 
     @property
     def policy(self) -> bool:
-        """Whether the goal may wander: it is of a game, or what a policy earns."""
+        """Whether the goal may wander: the run is a game, or the goal is the return of a policy."""
         goal = self.state.goal
         return self.state.game or (goal is not None and not RETURNS.isdisjoint(words_of(goal.name)))
 
     @lazy
     def parts(self) -> Composition:
-        """The parts of a composite loss; none where none were logged."""
+        """The parts of a composite loss; empty if none were logged."""
         return Composition(self.state.parts or Parts())
 
     @property
     def by_epoch(self) -> bool:
-        """Whether a training point is a pass over the data: most of them were validated.
+        """Whether a training point covers a pass over the data: there are at most two per validation point.
 
-        What the steps are called says nothing: logs of epochs call them steps, and steps may count samples or tokens.
+        The unit does not tell: runs that log by epoch may call epochs steps, and steps may count samples or tokens.
         """
         return self.state.train_seen <= 2 * self.state.val_seen
 
     def fires(self, name: str) -> bool:
-        """Whether a rule's finding is out."""
+        """Whether a rule's finding is firing."""
         slot = self.state.slots.get(name)
         return slot is not None and slot.phase == FIRING
 
     @lazy
     def judged(self) -> View:
-        """The validation loss, or the training loss where none was logged."""
+        """The validation loss, or the training loss if no validation loss was logged."""
         return self.val if self.state.val_seen or not self.state.train_seen else self.train
 
     @lazy
     def descent(self) -> View:
-        """The training loss, or the validation loss where none was logged."""
+        """The training loss, or the validation loss if no training loss was logged."""
         return self.train if self.state.train_seen or not self.state.val_seen else self.val

@@ -1,7 +1,7 @@
-"""What the rules read of the goal: how far it has come, how far it is below its best, and how noisy it is.
+"""The goal as rules read it: how far it has improved, how far it is below its best, and how noisy it is.
 
-Unlike a loss, a goal has no scale of its own: an accuracy ends at 1, a reward anywhere. So all sizes are shares of the
-way that it has come since it began.
+Unlike a loss, a goal has no scale of its own: an accuracy ends at 1, a reward anywhere. So all changes are judged as
+shares of its improvement since the start.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from monitor.rules.sketch.lazy import lazy
 from monitor.rules.sketch.noise import around_mean, middle, second_differences
 
 LEAST = 0.02
-"""Share of its level that a goal has come at least: below it nothing was gained."""
+"""An improvement below this share of the goal's level counts as none."""
 
 
 class GoalView:
-    """The goal at a check; lower is better in `x` and in all that comes of it.
+    """The goal at a check; in `x` and everything derived from it, lower is better.
 
     Attributes:
         x: centres of the closed buckets.
         step: the last step of each.
-        closed: how many there are.
+        closed: number of closed buckets.
     """
 
     def __init__(self, goal: Goal) -> None:
@@ -52,23 +52,23 @@ class GoalView:
 
     @lazy
     def low_at(self) -> int:
-        """Its index."""
+        """Index of the best smoothed level."""
         return self.smooth.index(self.low)
 
     @lazy
     def way(self) -> float:
-        """How far it has come from where it began to its best level, and a little at least."""
+        """The improvement from the start to the best level; always a little more than zero."""
         began = max(self.smooth[0], self.curve.first) if self.closed else 0.0
         return max(began - self.low, LEAST * max(abs(self.low), abs(began)), 1e-12)
 
     @lazy
     def gained(self) -> bool:
-        """Whether it has come further than noise goes."""
+        """Whether it has improved by more than noise."""
         return self.smooth[0] - self.low > max(4 * self.noise, LEAST * max(abs(self.low), abs(self.smooth[0])))
 
     @lazy
     def improves(self) -> bool:
-        """Whether it still becomes better: its last quarter has brought more than noise, and more than a little."""
+        """Whether it is still improving: the last quarter has brought more than noise, and more than a little."""
         cut = self.closed - max(2, self.closed // 4)
         if cut < 2:
             return False
@@ -77,17 +77,17 @@ class GoalView:
 
     @lazy
     def level(self) -> float:
-        """Where it is now: the median of the last three levels."""
+        """The current level: the median of the last three levels."""
         return middle(self.x[-3:])
 
     @lazy
     def fall(self) -> float:
-        """How much worse it is than its best level."""
+        """How much worse it is now than its best level."""
         return self.level - self.low
 
     @lazy
     def recovered(self) -> float:
-        """The largest loss of ground that was made up for."""
+        """The largest decline that was recovered."""
         worst, low, since = 0.0, math.inf, 0.0
         for value in self.smooth:
             if value <= low:
@@ -98,6 +98,6 @@ class GoalView:
 
     @lazy
     def swing(self) -> float:
-        """The usual change from one point to the next, over the later half."""
+        """The typical change from one point to the next, over the later half."""
         noise = self.curve.noise
         return middle(noise[len(noise) // 2 :])

@@ -1,12 +1,13 @@
-"""How a run gets on, in numbers: the generalisation gap with its trend, and the rate at which the loss comes down.
+"""The progress of a run in numbers: the generalisation gap with its trend, and the rate at which the loss falls.
 
-The gap is read bucket by bucket: the validation loss of a bucket, minus the training loss at the same steps. Its trend
-is a straight line through the last third of them.
+The gap is computed bucket by bucket: the validation loss of a bucket, minus the training loss at the same steps. Its
+trend is a straight line through the last third of the buckets.
 
-The half-life is that of `heading + height * exp(-step / tau)`, ln 2 times tau, fitted by least squares to the later
-half of the buckets up to the lowest level; to all of them where the half agrees or does not tell. It is given only
-where the curve determines it: the time constants that fit about as well (an F-test, three standard errors) lie within
-a factor of three. So a straight line and noise have none.
+The half-life is ln 2 times the tau of `heading + height * exp(-step / tau)`. This curve is fitted by least squares to
+the later half of the buckets; or to all of them if the half agrees, or does not determine a tau. If the loss has risen,
+only the buckets up to its lowest level are used. The half-life is given only if the curve determines it: all time
+constants that fit about as well (an F-test, three standard errors) lie within a factor of three. So a straight line and
+pure noise have none.
 
 Source:
     Ratkowsky, Handbook of Nonlinear Regression Models (1990), for asymptotic regression; Seber, Wild, Nonlinear
@@ -26,35 +27,36 @@ from monitor.rules.describe.trend import student
 from monitor.rules.sketch.noise import Floats, middle
 
 LEAST: Final = 8
-"""Buckets that an exponential curve is fitted to, at least."""
+"""An exponential curve needs at least this many buckets."""
 SURE: Final = 3.0
-"""Standard errors from which on a gap changes, and by which the time constant is bounded."""
+"""Standard errors at which a trend of the gap, or a rise from the low, is certain; they also bound the time
+constant."""
 WAY: Final = 6.0
-"""Noises of a bucket that the first one must lie above the lowest: of some forty, the highest and lowest may be four
-apart by chance."""
+"""The first bucket must lie above the lowest by this many times the noise of a bucket. Among some forty buckets, the
+highest and the lowest may differ by four times the noise by chance."""
 MATERIAL: Final = 0.02
-"""Change of the gap over the last third, as a share of the validation loss, below which it is steady."""
+"""A gap that changes by less than this over the last third, as a share of the validation loss, is steady."""
 APART: Final = 3.0
-"""Factor between the time constants that fit about as well, above which none is given."""
+"""If the time constants that fit about as well differ by more than this factor, none is given."""
 _SOFT: Final = 0.005
-"""Share of the way by which the end is lowered, so that what is left of it has a logarithm."""
+"""The end is lowered by this share of the descent, so that what remains to it has a logarithm everywhere."""
 STEP: Final = 1.15
 """Factor between the rates that are tried first."""
 RATES: Final = np.geomspace(0.1, 0.1 * STEP**45, 46)
-"""Rates that are tried, in one over the length of the curve: up to 54."""
+"""Rates that are tried first, from 0.1 to 54, in units of 1 / length of the curve."""
 FINE: Final = np.geomspace(1 / STEP, STEP, 17)
-"""Factors around the best of them that are tried then; a parabola finds the best between these."""
+"""Factors around the best of them that are tried next. A parabola then interpolates between these."""
 
 
 def progress_of(run: Features) -> Progress:
-    """The gap and the rate; neither for a game, whose losses say nothing of how good the model is."""
+    """The gap and the rate; neither for a game, whose losses do not say how good the model is."""
     if run.state.game:
         return Progress()
     return Progress(gap=_gap(run.train, run.val), rate=_rate(run), unit=run.state.unit)
 
 
 def kept(run: Features) -> tuple[float | None, float | None]:
-    """What the list of runs shows of the progress, at half of its price: the gap now, and the half-life."""
+    """The progress shown in the run list, at half the cost: the current gap, and the half-life."""
     if run.state.game:
         return None, None
     gaps, fit = _gaps(run.train, run.val), _fit(run)
@@ -63,18 +65,18 @@ def kept(run: Features) -> tuple[float | None, float | None]:
 
 
 def middles(view: View) -> Floats:
-    """The step that each closed bucket stands for, the middle of its points; shape (closed,)."""
+    """The step of the middle of each closed bucket's points; shape (closed,)."""
     ends = np.array(view.step)
     begins = np.concatenate(([view.curve.first_step], ends[:-1]))
     inner = (view.size - 1) / (2 * view.size)
     found = ends - (ends - begins) * inner
-    if view.size > 1:  # the first bucket begins with a point, the others behind one
+    if view.size > 1:  # the first bucket begins at a point, the others after one
         found[0] = (begins[0] + ends[0]) / 2
     return found
 
 
 def _gaps(train: View, val: View) -> tuple[Floats, Floats, Floats] | None:
-    """Step, gap and training loss of each bucket of the validation loss."""
+    """Step, gap and training loss for each bucket of the validation loss."""
     if train.closed < 1 or val.closed < 3:
         return None
     steps = middles(val)
@@ -109,7 +111,7 @@ def _gap(train: View, val: View) -> Gap | None:
 
 
 class _Fit(NamedTuple):
-    """The judged loss with its buckets, whether it has risen from its lowest level, and the curve that fits it."""
+    """The judged loss with its buckets, whether it has risen from its lowest level, and the fitted curve."""
 
     view: View
     steps: Floats
@@ -123,12 +125,12 @@ def _fit(run: Features) -> _Fit | None:
     if view.closed < 4 or view.range <= 0:
         return None
     stop = view.low_at + 1
-    level = middle(view.centres[-3:])  # of closed buckets alone, so that it is the same in any batching
+    level = middle(view.centres[-3:])  # from closed buckets alone, so that batching does not matter
     risen = view.log(level) - view.low > SURE * view.error(3)
     steps, levels = middles(view), view.x
     low = view.loss(view.low)
     if view.centres[0] - low <= WAY * view.noise * max(level - view.base, 1e-300):
-        return None  # noise, no way
+        return None  # noise, not a descent
     fitted = _later_half(steps, levels, view.zero, stop if risen else view.closed)
     return _Fit(view, steps, low, risen, fitted)
 
@@ -153,7 +155,7 @@ def _rate(run: Features) -> Rate | None:
 
 
 class _Decay(NamedTuple):
-    """The curve that fits best, and the time constants between which those lie that fit about as well."""
+    """The best fit, and the least and the greatest of the time constants that fit about as well."""
 
     tau: float
     heading: float
@@ -162,7 +164,7 @@ class _Decay(NamedTuple):
 
 
 def _milestones(view: View, steps: Floats, smooth: Floats, end: float, fitted: _Decay | None) -> list[Milestone]:
-    """When each share of the way was done, between two levels on the scale of what is left; or will be, if foreseen."""
+    """When each share of the descent was reached, or will be if foreseen; interpolated on a log scale of the rest."""
     x = np.concatenate(([view.curve.first_step], steps))
     y = np.minimum.accumulate(np.concatenate(([view.start], smooth)))
     way, found = view.start - end, []
@@ -180,7 +182,7 @@ def _milestones(view: View, steps: Floats, smooth: Floats, end: float, fitted: _
 
 
 def _later_half(steps: Floats, levels: Floats, floor: float, stop: int) -> _Decay | None:
-    """The exponential curve of the later half; that of all where it agrees, or where the half does not tell."""
+    """The fit to the later half; or that to all buckets, if they agree or if the half does not determine one."""
     half, whole = (
         _decay(steps[begin:stop], levels[begin:stop], floor) if stop - begin >= LEAST else None
         for begin in (stop // 2, 0)
@@ -191,7 +193,7 @@ def _later_half(steps: Floats, levels: Floats, floor: float, stop: int) -> _Deca
 
 
 def _decay(steps: Floats, levels: Floats, floor: float) -> _Decay | None:
-    """The exponential curve that fits best and does not come to rest below the floor; None where none is determined."""
+    """The best exponential fit that does not end below the floor; None if the curve does not determine one."""
     span, n = float(steps[-1] - steps[0]), len(steps)
     if span <= 0 or float(np.ptp(levels)) <= 0:
         return None
@@ -218,13 +220,13 @@ def _decay(steps: Floats, levels: Floats, floor: float) -> _Decay | None:
 
 
 def _vertex(before: float, least: float, after: float) -> float:
-    """Where the parabola through three values has its lowest point, in steps from the middle one, the lowest."""
+    """The minimum of the parabola through three values, of which the middle is lowest, in steps from the middle."""
     bend = before - 2 * least + after
     return min(max(0.5 * (before - after) / bend, -1.0), 1.0) if bend > 0 else 0.0
 
 
 def _squares(t: Floats, levels: Floats, rates: Floats, floor: float) -> tuple[Floats, Floats]:
-    """What each rate leaves unexplained, and where its curve comes to rest; arrays of shape (rates,)."""
+    """The residual sum of squares of each rate, and the asymptote of its curve; arrays of shape (rates,)."""
     shapes = np.exp(-rates[:, None] * t)
     mean = shapes.mean(axis=1, keepdims=True)
     around, dy = shapes - mean, levels - levels.mean()
@@ -232,9 +234,9 @@ def _squares(t: Floats, levels: Floats, rates: Floats, floor: float) -> tuple[Fl
     height = np.maximum(around @ dy / size, 0.0)
     heading = levels.mean() - height * mean[:, 0]
     below = heading < floor
-    if below.any():  # through the floor
+    if below.any():  # these would end below the floor: fix their asymptote at it
         height = np.where(below, np.maximum(shapes @ (levels - floor) / (shapes**2).sum(axis=1), 0.0), height)
         heading = np.where(below, floor, heading)
         return ((levels - heading[:, None] - height[:, None] * shapes) ** 2).sum(axis=1), heading
-    # By Pythagoras: what is left of the sum of squares is what the curve does not take.
+    # By Pythagoras, the residual sum of squares is the total minus what the curve explains.
     return np.maximum(float(dy @ dy) - height**2 * size, 0.0), heading

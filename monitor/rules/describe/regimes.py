@@ -1,9 +1,9 @@
-"""What a curve did, told in regimes: it fell fast to here, slowly to there, and has been flat since.
+"""Splits a curve into regimes: it fell fast to here, slowly to there, and has been flat since.
 
-The best straight pieces through the buckets, on the scale of `features`, by dynamic programming: the sum of squares
-over the noise, and a price a piece that grows with the logarithm of the number of buckets, so that noise buys none. It
-is worked out when a diagnosis is asked for, not at every check: the rules ask their questions of the same scale and
-the same noise, and need no pieces.
+Dynamic programming finds the best straight pieces through the buckets, on the scale of `features`. The cost is the sum
+of squares in units of the noise, plus a price for each piece that grows with the logarithm of the number of buckets, so
+that noise does not pay for a piece. Regimes are computed when a diagnosis is requested, not at every check: the rules
+use the same scale and noise, but no pieces.
 
 Source:
     Bai, Perron, Computation and Analysis of Multiple Structural Change Models (J. Applied Econometrics, 2003), for the
@@ -26,34 +26,34 @@ from monitor.rules.describe.trend import student
 from monitor.rules.sketch.noise import Floats, middle
 
 PRICE: Final = 5.0
-"""Of one more piece, in units of the noise's variance, times the logarithm of the number of buckets."""
+"""Price of one more piece, in units of the noise's variance, per logarithm of the number of buckets."""
 LEAST: Final = 3
-"""Buckets of a piece, at least."""
+"""A piece has at least this many buckets."""
 MATERIAL: Final = 0.02
-"""Change of the level, as a logarithm, below which a piece is flat."""
+"""A piece whose level changes by less than this, as a logarithm, is flat."""
 SURE: Final = 3.0
-"""Standard errors of a straight line from which a piece goes somewhere though its ends are close in its noise."""
+"""A piece whose ends differ by little more than noise still has a trend if its slope has this many standard errors."""
 TURNS: Final = 3
-"""Turns of a piece that swings: to and fro, and back again."""
+"""A piece swings if it has at least this many turns: there, back, and there again."""
 SLOW: Final = 0.25
-"""Pace, as a share of the fastest, below which a fall is slow."""
+"""A fall is slow if its rate is below this share of the fastest one."""
 
 
 def regimes_of(run: Features) -> tuple[Regime, ...]:
-    """The regimes of the training loss, then those of the validation loss; none of one with fewer than four buckets."""
+    """The regimes of the training loss, then of the validation loss; a loss with fewer than four buckets has none."""
     return (*_regimes("training", run, run.train), *_regimes("validation", run, run.val))
 
 
 def _regimes(series: str, run: Features, view: View) -> Iterator[Regime]:
     if view.closed < LEAST + 1:
         return
-    y = np.array(view.smooth[:-1])  # the last is the one before it
+    y = np.array(view.smooth[:-1])  # the last entry repeats the one before it
     cuts = _cuts(y, max(view.noise, 0.1 * MATERIAL))
     fastest = max((y[a] - y[b - 1]) / (b - a) for a, b in pairwise(cuts))
     told: list[tuple[str, int, int]] = []
     for cut, b in pairwise(cuts):
         a, kind = cut, _kind(run, view, y, (cut, b), fastest)
-        while told and told[-1][0] == kind:  # two flat pieces at two levels are no flat one
+        while told and told[-1][0] == kind:  # merged, two flat pieces at different levels may not be flat
             a = told.pop()[1]
             kind = _kind(run, view, y, (a, b), fastest)
         told.append((kind, a, b))
@@ -66,7 +66,7 @@ def _regimes(series: str, run: Features, view: View) -> Iterator[Regime]:
 
 
 def _kind(run: Features, view: View, y: Floats, piece: tuple[int, int], fastest: float) -> str:
-    """What a piece is called: by its swings, by how far it goes, and how fast."""
+    """The kind of a piece: by its swings, by how far it goes, and how fast."""
     a, b = piece
     batches = of_batches(run, view)
     if turned(view, SWING, a, b, batches=batches) >= TURNS or jumps_inside(view, SWING, a, b, batches=batches):
@@ -80,7 +80,7 @@ def _kind(run: Features, view: View, y: Floats, piece: tuple[int, int], fastest:
 
 
 def _trend(y: list[float]) -> float:
-    """How sure the slope of a straight line is, in standard errors; below zero where it falls."""
+    """The slope of a straight line in standard errors; negative if it falls."""
     t = np.arange(len(y)) - (len(y) - 1) / 2
     slope = float(t @ y) / float(t @ t)
     rest = np.array(y) - np.mean(y) - slope * t
@@ -90,7 +90,7 @@ def _trend(y: list[float]) -> float:
 
 
 def _ends(kind: str, y: list[float], smooth: Floats) -> tuple[float, float]:
-    """The two levels that are told of a piece."""
+    """The two levels that are reported for a piece."""
     if kind == "swing":
         return min(y), max(y)
     if kind == "flat":
@@ -99,7 +99,7 @@ def _ends(kind: str, y: list[float], smooth: Floats) -> tuple[float, float]:
 
 
 def _cuts(y: Floats, noise: float) -> list[int]:
-    """Where the pieces begin, and the end of the last: for each end the best beginning of its last piece."""
+    """Where the pieces begin, and the end of the last one."""
     n = len(y)
     t = np.arange(n, dtype=float)
     sums = [np.concatenate(([0.0], np.cumsum(v))) for v in (np.ones(n), t, y, t * t, t * y, y * y)]

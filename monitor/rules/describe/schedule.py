@@ -1,9 +1,9 @@
-"""What the learning rate's schedule has to do with a finding, where the learning rate is logged.
+"""Explains findings by the schedule of the learning rate, if it is logged.
 
-A change is one of more than a fifth from one point to the next; the last one is remembered. A loss that falls after a
-drop falls because of it, one that goes up after a rise does so because of that: the finding says so, with the steps.
-A rate that has not stayed for a bucket where it fell to is still falling, as at the end of a cosine, and explains
-nothing.
+A change counts if the rate differs by more than a fifth from one point to the next; the last one is remembered. A loss
+that falls after a drop of the rate is explained by it, and so is a loss that goes up after a rise: the finding says so,
+with the steps. If the rate has not stayed at its new value for a bucket, it is still falling, as at the end of a cosine
+schedule, and explains nothing.
 
 Source:
     Loshchilov, Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts (ICLR 2017), for the jump after a restart.
@@ -18,7 +18,7 @@ from monitor.domain.formats import position
 from monitor.rules.describe.features import Features
 
 NEAR: Final = 0.1
-"""A rise explains what begins within this share of the run so far after it."""
+"""A rise of the rate explains what begins after it within this share of the run so far."""
 
 
 def restarted(run: Features, first: float, last: float) -> bool:
@@ -28,12 +28,12 @@ def restarted(run: Features, first: float, last: float) -> bool:
 
 
 def told(change: str, onset: float, run: Features) -> tuple[dict[str, float], str]:
-    """The evidence and the sentence that name a change of the learning rate; empty where none explains the finding.
+    """The evidence and the sentence that name a change of the learning rate; empty if none explains the finding.
 
     Args:
-        change: what explains such a finding, "rise" or "drop"; "" where nothing does.
+        change: the kind of change that explains such a finding, "rise" or "drop"; "" for none.
         onset: step at which the condition began.
-        run: at the check.
+        run: the run at the check.
     """
     state = run.state
     at, before, after = state.lr_changed, state.lr_before, state.lr_after

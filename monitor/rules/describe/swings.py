@@ -1,4 +1,4 @@
-"""Swings of a loss: turns from bucket to bucket, and jumps within the buckets; the rules and the regimes share them.
+"""Swings of a loss: turns from bucket to bucket, and jumps within buckets. Rules and regimes share them.
 
 Source:
     Turning points as in rainflow counting (ASTM E1049).
@@ -14,24 +14,24 @@ from monitor.rules.describe.trend import turns
 from monitor.rules.sketch.noise import middle
 
 SWING: Final = 0.3
-"""Share of the level and of the way that a swing is."""
+"""A swing is at least this share of the level and of the descent."""
 _DECADE: Final = math.log(10)
-"""A swing by this factor counts, whatever it is of the way."""
+"""A swing by a factor of ten counts, whatever its share of the descent."""
 _TAIL: Final = 1.5
-"""Times what Gaussian noise would leave that the highest point of a bucket lies above the rest, where it is a jump."""
+"""The highest point of a bucket is a jump if it exceeds the rest by this many times what Gaussian noise would reach."""
 _LEFT: Final = 6
-"""Times what batch noise leaves in a bucket that a swing must exceed."""
+"""A swing must exceed this many times the batch noise that remains in a bucket."""
 _MOST: Final = 0.25
-"""Share of all that was covered that a swing is at least: a small turn on a long way is none."""
+"""A swing is at least this share of the range of the levels: a small turn on a long descent does not count."""
 
 
 def of_batches(run: Features, view: View) -> bool:
-    """Whether a point is the loss of a batch: a training loss that is logged more often than the validation loss."""
+    """Whether a point is the loss of a batch: a training loss that is logged far more often than validation."""
     return view is run.train and view.size > 1 and run.state.train_seen > 2 * run.state.val_seen
 
 
 def turned(view: View, swing: float, begin: int, end: int, *, batches: bool) -> int:
-    """How often a loss turns round between two buckets, by a swing of this share, and by more than batch noise."""
+    """How often a loss turns between two buckets by a swing of this share that exceeds batch noise."""
     y = view.y[begin:end]
     left = _LEFT * _rough(view, begin, end) / math.sqrt(view.size) if batches else 0.0
     enough = min(view.move(math.exp(middle(y)), swing), _DECADE)
@@ -39,10 +39,10 @@ def turned(view: View, swing: float, begin: int, end: int, *, batches: bool) -> 
 
 
 def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: bool) -> bool:
-    """Whether a loss swings within the buckets: to a highest value far above the rest, or from point to point.
+    """Whether a loss swings within the buckets: up to a value far above the rest, or from point to point.
 
-    Far is above what noise leaves, by the size of the bucket: of some thousand points the highest lies well above the
-    rest in any run. The noise of batches is a share of their loss, so that it goes up further than down.
+    "Far" depends on the size of the bucket: among a thousand points, the highest lies well above the rest in any run.
+    Batch noise is proportional to the loss, so it reaches further up than down.
     """
     if view.size == 1:
         return False
@@ -53,13 +53,13 @@ def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: boo
         height = max(x[i] - view.base, 1e-300)
         up = math.log1p(peak[i] / height) if batches else peak[i] / height
         jumps.append(view.share(x[i], x[i] + peak[i]) if up > usual * noise[i] / height else 0.0)
-    if batches:  # what jumps from point to point is the batches, what moves slowly is the loss
+    if batches:  # jumps from point to point come from the batches, slow moves from the loss
         return middle(jumps) >= swing and _rough(view, begin, end) < 0.5
     rough = middle(noise[begin:end]) / 0.954
     return sorted(jumps)[len(jumps) * 3 // 4] >= swing or view.share(x[end - 1], x[end - 1] + rough) >= swing
 
 
 def _rough(view: View, begin: int, end: int) -> float:
-    """Noise of a point as a share of the level."""
+    """The typical noise of a point, as a share of the level."""
     heights = [math.exp(y) for y in view.y[begin:end]]
     return middle([a / b for a, b in zip(view.curve.noise[begin:end], heights, strict=True)]) / 0.954

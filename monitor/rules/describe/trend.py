@@ -1,4 +1,4 @@
-"""Trend and turns of a short sequence, and how sure a mean of a few values is.
+"""Trend and turns of a short sequence, and the certainty of a mean of few values.
 
 Source:
     Mann, Nonparametric tests against trend (Econometrica 1945); Kendall, Rank Correlation Methods (1975); Wallace,
@@ -23,7 +23,7 @@ def mann_kendall(x: Floats) -> tuple[float, float]:
         x: (n,), finite.
 
     Returns:
-        Both 0 for fewer than three values.
+        (tau, z); both are 0 for fewer than three values.
 
     >>> tau, z = mann_kendall(np.arange(5.0))
     >>> tau, round(z, 2)
@@ -45,7 +45,7 @@ def _pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def student(t: float, freedom: float) -> float:
-    """A Student's t as a standard normal deviate of the same tail, by Wallace's approximation.
+    """Student's t as the standard normal deviate with the same tail probability, by Wallace's approximation.
 
     >>> round(student(4.0, 6), 1), round(student(4.0, 1e6), 1), student(-1.0, 3)
     (2.7, 4.0, -1.0)
@@ -56,7 +56,7 @@ def student(t: float, freedom: float) -> float:
 
 
 def turns(x: list[float], swing: float) -> int:
-    """How often x turns round after having moved by `swing` or more.
+    """The number of alternating moves of x by `swing` or more.
 
     >>> turns([0, 5, 0, 5, 4.5, 5, 0], 2)
     4
