@@ -1,1 +1,1 @@
-"""The built-in rules, one a file: each a short question about the description of a run."""
+"""The built-in rules, one per file: each asks a short question about the features of a run."""

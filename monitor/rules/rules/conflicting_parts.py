@@ -17,16 +17,16 @@ from monitor.rules.rule import Reading, Spec, Threshold, rows
 from monitor.rules.sketch.noise import Floats
 
 _EVEN: Final = 1.5
-"""Factor between the weighted parts within which they count as equal, and no other weight is suggested."""
+"""Weighted parts that differ by less than this factor count as equal; no other weight is suggested then."""
 
 
 class ConflictingParts:
-    """When one of two parts goes down the other goes up, again and again, by more than the noise of batches.
+    """When one of two parts falls, the other one rises, again and again and by more than the noise of batches.
 
-    Read is the correlation of the changes from bucket to bucket, after the first quarter of the run, in which all come
-    down together. Batches that are hard for one part may be easy for another: that is noise, and turns at every bucket.
-    Only movements that last over buckets count (von Neumann's ratio), and only those of `swing` of the part's level.
-    Penalties work against the data by design and are not read.
+    The rule reads the correlation of the changes from bucket to bucket, without the first quarter of the run, where all
+    parts fall together. A batch that is hard for one part may be easy for another. That is noise, and it changes sign
+    at every bucket, so only movements that last over several buckets count (von Neumann's ratio), and only those of at
+    least `swing` of the part's level. Penalties work against the data by design and are not read.
 
     Source:
         Yu et al., Gradient Surgery for Multi-Task Learning (NeurIPS 2020); von Neumann, Distribution of the ratio of
@@ -51,7 +51,7 @@ class ConflictingParts:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the two move against each other."""
+        """Holds while two parts move against each other."""
         seen = run.parts
         begin = seen.k // 4
         if seen.n < limits["rows"] or seen.k - begin < 8:
@@ -96,7 +96,7 @@ class ConflictingParts:
 
 
 def _moves(x: Floats, limits: Mapping[str, float]) -> bool:
-    """Whether a part's buckets move, and not only jump around."""
+    """Whether a part's buckets move persistently, instead of only jumping around."""
     if not np.isfinite(x).all():
         return False
     spread = float(np.square(x - x.mean()).mean())

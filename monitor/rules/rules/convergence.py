@@ -14,24 +14,24 @@ from monitor.rules.rule import Reading, Spec, Threshold
 GAIN: Final = Threshold(default=0.008, low=0, high=1, doc="share of the level gained over the last fifth")
 WAY: Final = Threshold(default=0.03, low=0, high=1, doc="share of the way down gained over the last fifth")
 _PLAINLY: Final = 0.1
-"""Share of the level that is progress, whatever it is of the way."""
+"""A gain of this share of the level is progress, whatever its share of the descent."""
 _MAYBE: Final = 0.12
-"""Share of its whole way down that a flat loss may have covered in the last fifth, at a standard error more than it
-seems to have: well below the mean pace, so that a slow steady fall in noise is not flat."""
+"""A loss is flat only if its fall over the last fifth, plus one standard error, is at most this share of its whole
+descent. That is well below its average pace, so that a slow steady fall in noise is not called flat."""
 _LITTLE: Final = 0.03
-"""Share of the level that is no small gain, so that the sentence says why the loss is called flat."""
+"""A gain of at least this share of the level does not look small, so the sentence says why the loss is called flat."""
 
 
 class Convergence:
-    """The loss has come down, and over the last fifth of the run it does not fall any more.
+    """The loss has come down, and over the last fifth of the run it no longer falls.
 
-    It falls where a line through the last third goes down, surely, and the gain is `gain` of the level and `way` of
-    the way down, or a tenth of the level. A loss that lies above its low by more than its noise is not flat either.
-    Nor is one that may fall nearly as fast as it has on average, for all that the noise lets see: that is neither
-    flat nor improving. Once it has converged, either takes half as much again.
+    It is falling if a line through the last third certainly goes down and the gain exceeds `gain` of the level and
+    `way` of the descent, or a tenth of the level. A loss that is above its low by more than its noise is not flat
+    either. Nor is a loss that, within its noise, may still be falling nearly as fast as it has on average: it is
+    neither flat nor improving. While the finding fires, each of these limits is half as large again.
 
     Source:
-        The plateau criterion of learning-rate schedulers, made relative to the run's own way and length.
+        The plateau criterion of learning-rate schedulers, relative to the run's own descent and length.
     """
 
     spec = Spec(
@@ -51,7 +51,7 @@ class Convergence:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the gain is small."""
+        """Holds while the loss is flat."""
         view, state = run.judged, run.state
         if view.closed < 8 or (not state.val_seen and state.train_seen < limits["points"]):
             return None
@@ -59,7 +59,7 @@ class Convergence:
         ease = 1.5 if firing else 1.0
         if came < max(0.05, 4 * view.noise) or above_low(view, ease) or falls(view, limits, ease):
             return None
-        line, error = view.line  # a line that misses the curve, as one through a step, says nothing of the pace
+        line, error = view.line  # a line that fits badly, as through a step, does not tell the pace
         if error < max(2 * view.noise, 0.01) and line + error > ease * _MAYBE * min(came, 1.0):
             return None
         return Reading(view.step[view.fifth], view.lately)
@@ -75,12 +75,12 @@ class Convergence:
 
 
 def above_low(view: View, ease: float) -> bool:
-    """Whether the loss is above its lowest level by more than noise: what comes back from a rise is no progress."""
+    """Whether the loss is above its lowest level by more than noise: recovering from a rise is not progress."""
     return view.rise > ease * max(0.05, 3 * view.noise)
 
 
 def falls(view: View, limits: Mapping[str, float], ease: float) -> bool:
-    """Whether the loss still falls, surely and by a good share of its level and of its way."""
+    """Whether the loss still falls, certainly and by a good share of its level and of its descent."""
     enough = max(limits["gain"] * view.height, limits["way"] * view.reach)
     line, error = view.line
     return line > 2 * error and view.gain > ease * min(enough, _PLAINLY * view.height)

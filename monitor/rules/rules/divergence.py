@@ -1,4 +1,4 @@
-"""Rule `divergence`: the training loss goes up for good."""
+"""Rule `divergence`: the training loss rises and does not recover."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from monitor.rules.describe.trend import mann_kendall
 from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
 
 _HUGE: Final = 100
-"""Times all that a loss had covered from which it does not come back."""
+"""A loss that is above its lowest level by this many times all that it had covered does not come back."""
 _NEVER: Final = 3
-"""Times its first value that a loss must stay above it for that value to be its low, which is a single draw."""
+"""The first value is a single draw. It counts as the low only if the loss has stayed above this many times its
+value."""
 _FEW: Final = 6
-"""Buckets after which a rise need be only twice what it must be in the end: the sooner, the larger."""
+"""This many buckets after the low, a rise must be twice as large as much later on; the sooner, the larger."""
 _WARM: Final = 300
-"""The same in points, for a loss that has not come down before: it may warm up."""
+"""The same in points, for a loss that has not come down before: it may be warming up."""
 _WAVE: Final = 0.4
-"""Share of a rise that a hump must have had which came back, so that this may be the next wave, a larger one."""
+"""A rise is waited out if a hump of at least this share of it has recovered: it may be the next, larger wave."""
 
 
 class Divergence:
-    """The training loss lies above its low, surely and by a good share of both its level and its way, and stays there.
+    """The training loss is above its low, certainly and by a good share of its level and its descent, and stays there.
 
-    It stays where it keeps six tenths of the climb and does not fall from level to level, for a while. No while is
-    needed where it is three times as large as it must be and stays near its peak, where the climb is steady, where it
-    is an explosion, or not finite. A rise like one that has come back before is waited out, and soon after the low it
-    must be larger.
+    It stays if, for a while, it keeps six tenths of the climb and does not fall from level to level. The rule fires
+    without waiting if the rise is three times as large as required and stays near its peak, if the climb is steady, if
+    the loss explodes, or if it is not finite. A rise like one that has recovered before is waited out. Soon after the
+    low, the rise must be larger.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), exploding and oscillating loss.
@@ -75,9 +76,9 @@ class Divergence:
         return self._lost(run, view, limits, firing)
 
     def _lost(self, run: Features, view: View, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the rise since the low is there to stay, and is not what the weights of the parts added."""
+        """Holds while the rise since the low persists, and is not just what the weights of the parts added."""
         at, low = _low(view)
-        least = low  # what the rise is measured from; its shape is that of the curve, whatever the weights added
+        least = low  # base of the rise; its shape is read from the curve itself, whatever the weights added
         if at >= 0 and run.state.parts is not None:
             least = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
         rise, ease = view.now - least, 0.6 if firing else 1.0
@@ -102,13 +103,13 @@ class Divergence:
         return Reading(view.step[onset], evidence, sure=stays or (tau >= 0.6 and trend >= 3))
 
     def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
-        """Levels that are no explosion, where the last two buckets leave nothing lost whatever comes."""
+        """Levels that are not an explosion, if the last two buckets rule out a rise whatever comes next."""
         view = run.descent
         if firing or run.state.nan_train or view is not run.train:
             return LOUD
         if view.closed < 4:
             return Quiet()
-        rise = view.log(max(view.centres[-2:])) - _low(view)[1]  # the level is the median of these and another
+        rise = view.log(max(view.centres[-2:])) - _low(view)[1]  # the level is the median of these two and the next
         return LOUD if rise >= math.log1p(limits["rise"]) else Quiet(level=_burst(view))
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
@@ -129,7 +130,7 @@ class Divergence:
 
 
 def _low(view: View) -> tuple[int, float]:
-    """Index and level of the low; -1 and the first value, where the loss has never come back to it."""
+    """Index and level of the low; -1 and the first value if the loss has never come back to it."""
     first, lowest = view.curve.first - view.zero, view.lowest - view.zero
     if lowest > _NEVER * first and lowest - first > 2 * view.roughness:
         return -1, view.log(view.curve.first)
@@ -137,7 +138,7 @@ def _low(view: View) -> tuple[int, float]:
 
 
 def _falls(view: View, rise: float) -> bool:
-    """Whether it comes down from level to level, the last three at least, by a good part of the rise."""
+    """Whether at least the last three levels fall one after the other, by a good part of the rise."""
     xs = view.xs
     at = len(xs) - 1
     while at and xs[at - 1] > xs[at]:
@@ -146,12 +147,12 @@ def _falls(view: View, rise: float) -> bool:
 
 
 def _latest(view: View) -> list[float]:
-    """The finest levels that are known of the end."""
+    """The latest levels at the finest resolution: the last closed buckets, and the open bucket's quarters."""
     return [*view.centres[-3:], *view.quarters]
 
 
 def _blew(view: View) -> bool:
-    """Whether a value just before lies so far above all others that one that is not finite is no accident."""
+    """Whether a recent value is so far above all others that a non-finite one after it is not an accident."""
     return max(view.curve.top, view.curve.last) > _burst(view)
 
 

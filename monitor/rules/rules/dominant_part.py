@@ -1,4 +1,4 @@
-"""Rule `dominant_part`: one part of the loss is all that is learned, another one's gradient hardly counts."""
+"""Rule `dominant_part`: only one part of the loss is learned, and another one's gradient hardly counts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from monitor.rules.rule import Reading, Spec, Threshold, rows
 
 
 class DominantPart:
-    """One part holds nearly the whole loss and is learned, while another one is left where it began.
+    """One part makes up nearly the whole loss and is learned, while another one stays where it began.
 
-    Read are the parts that the model is for: a penalty is meant to be small, an auxiliary or adversarial term says
-    nothing by its size, and a part whose weight was taken back is meant to be off. `share` must have been reached in
-    every bucket of the later half of the run; the part left behind has come down by less than `behind` times what the
-    dominant one has, each as a share of where it began. A part that is small because it was learned dominates nobody.
+    The rule reads only the parts that the model is trained for: a penalty is meant to be small, the size of an
+    auxiliary or adversarial term means nothing, and a part whose weight was reduced to almost zero is meant to be off.
+    The dominant part must hold `share` in every bucket of the later half of the run. The part left behind must have
+    come down by less than `behind` times as much, each relative to where it began. So a part that is small because it
+    was learned is not left behind.
 
     Source:
         Chen et al., GradNorm (ICML 2018), for the imbalance of tasks; Kendall, Gal, Cipolla, Multi-task learning using

@@ -1,4 +1,4 @@
-"""Rule `goal_decline`: the goal was better before, and is not coming back."""
+"""Rule `goal_decline`: the goal was better before and is not recovering."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
 
 _OF_POLICIES = 0.5
-"""Share of the way that a reward loses before it is more than wandering."""
+"""A reward must lose at least this share of what it had gained, or it may just be wandering."""
 
 
 class GoalDecline:
-    """The metric that the training is for has lost a good part of what it had gained.
+    """The metric that the training optimises for has lost a good part of what it had gained.
 
-    The decline is surer than noise, larger than any that was made up for before, and larger than a share of the way.
-    What follows a policy wanders: there half of the way must be lost.
+    The decline must exceed the noise, be larger than any decline that recovered before, and larger than a share of the
+    gain. The return of a policy wanders, so it must lose half of its gain.
 
     Source:
         Early stopping on the validation metric: Prechelt, Early Stopping - But When? (1998), generalisation loss.
@@ -38,13 +38,13 @@ class GoalDecline:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the goal lies below its best."""
+        """Holds while the goal is well below its best."""
         goal = run.goal
         if goal is None or goal.closed < limits["checks"]:
             return None
         share = max(limits["share"], _OF_POLICIES) if run.policy else limits["share"]
         enough = max(share * goal.way, 4 * goal.noise, 1.33 * goal.recovered)
-        if not goal.gained:  # nothing was gained that could be lost: only a fall of the level itself counts
+        if not goal.gained:  # there is no gain to lose, so only a fall of the level itself counts
             enough = max(enough, share * abs(goal.level))
         if goal.fall <= enough * (0.7 if firing else 1.0):
             return None
@@ -58,7 +58,7 @@ class GoalDecline:
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The best value and the present one."""
+        """The best value and the current one."""
         e = reading.evidence
         best, now, lost = (float(e[name] or 0) for name in ("best", "now", "lost"))
         at = float(e["best_step"] or 0)

@@ -1,4 +1,4 @@
-"""Rule `goal_plateau`: the goal has stopped getting better, or never began to."""
+"""Rule `goal_plateau`: the goal has stopped improving, or never began to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 
 
 class GoalPlateau:
-    """Nothing was gained over the later half of the run.
+    """The goal has not improved over the later half of the run.
 
     Source:
         Keras `ReduceLROnPlateau` and `EarlyStopping`: no improvement over a patience, here a share of the run.
@@ -48,7 +48,7 @@ class GoalPlateau:
         return Reading(goal.step[cut - 1], evidence)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The level, and since when."""
+        """The level, and since when it has been there."""
         e = reading.evidence
         now, best, at = (float(e[name] or 0) for name in ("now", "best", "best_step"))
         if not e["gained"]:
@@ -57,7 +57,7 @@ class GoalPlateau:
                 "within its noise.",
                 "Check that the metric is computed on what the model puts out, and look at the loss and the data.",
             )
-        # One step is named: that of the best value, or from when on it rose within its noise only.
+        # Name one step only: that of the best value, or the one since which it has gained no more than its noise.
         if at <= reading.onset:
             said = f"has not become better since its best of {best:.4g} at {position(unit, at)}: {now:.4g} now."
         else:

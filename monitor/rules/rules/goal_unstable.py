@@ -12,9 +12,9 @@ from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 
 
 class GoalUnstable:
-    """The usual swing from one evaluation to the next is a good part of all that was gained.
+    """The typical swing from one evaluation to the next is a good part of everything gained so far.
 
-    A reward that wanders is no failure, so nothing is said where the run follows a policy or plays a game.
+    A reward that wanders is not a failure, so the rule is silent for policies and games.
 
     Source:
         Dodge et al., Fine-Tuning Pretrained Language Models: Weight Initializations, Data Orders, and Early Stopping
@@ -35,11 +35,11 @@ class GoalUnstable:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the swings are wide, and something was gained."""
+        """Holds while the swings are wide and something was gained."""
         goal = run.goal
         if goal is None or run.policy or goal.closed < limits["checks"]:
             return None
-        if goal.smooth[0] - goal.low <= 2 * goal.noise:  # nothing was gained: a plateau
+        if goal.smooth[0] - goal.low <= 2 * goal.noise:  # nothing was gained, so this is a plateau
             return None
         if goal.swing <= limits["swing"] * goal.way * (0.7 if firing else 1.0):
             return None
@@ -47,7 +47,7 @@ class GoalUnstable:
         return Reading(goal.step[goal.closed // 2], evidence)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The swing beside the gain."""
+        """The swing compared with the gain."""
         e = reading.evidence
         swing, way = float(e["swing"] or 0), float(e["way"] or 0)
         return (

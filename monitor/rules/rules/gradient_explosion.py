@@ -1,4 +1,4 @@
-"""Rule `gradient_explosion`: the gradient norm is far above what it has been."""
+"""Rule `gradient_explosion`: the gradient norm is far above its usual level."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
 
 
 class GradientExplosion:
-    """The gradient norm of the current bucket is a large multiple of its usual level.
+    """The gradient norm of the latest bucket is a large multiple of its usual level.
 
     Source:
         Pascanu, Mikolov, Bengio, On the difficulty of training recurrent neural networks (ICML 2013).
@@ -48,7 +48,7 @@ class GradientExplosion:
         )
 
     def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
-        """Norms that are below the limit one by one: so is their mean."""
+        """Quarters whose norms are below the limit: so is their mean."""
         view = run.grad
         if firing:
             return LOUD

@@ -1,4 +1,4 @@
-"""Rule `gradient_vanishing`: the gradient has all but gone while the loss is still high."""
+"""Rule `gradient_vanishing`: the gradient has almost disappeared while the loss is still high."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from monitor.rules.rule import Reading, Spec, Threshold
 class GradientVanishing:
     """The gradient norm fell to a tiny part of its first level, or was dead from the start, and the loss hardly moved.
 
-    A norm that falls with the loss is what training is for. A loss that has risen is a divergence, whatever the norm
-    does. What is dead depends on the loss: the norm is compared with the loss, or with its root where that
-    is smaller, as the gradient of a squared error grows with the error itself.
+    A norm that falls along with the loss is the aim of training. A loss that has risen is a divergence, whatever the
+    norm does. Whether a norm is dead depends on the loss: it is compared with the loss, or with its square root if that
+    is smaller, because the gradient of a squared error is proportional to the error itself.
 
     Source:
         Hochreiter (1991); Glorot, Bengio, Understanding the difficulty of training deep feedforward networks (2010).
@@ -39,7 +39,7 @@ class GradientVanishing:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the norm is tiny and the loss about where it began."""
+        """Holds while the norm is tiny and the loss is about where it began."""
         view, train = run.grad, run.train
         if view.closed < 6 or train.closed < 6:
             return None

@@ -1,4 +1,4 @@
-"""Rule `growing_penalty`: a penalty has outgrown what the model is for."""
+"""Rule `growing_penalty`: a penalty has outgrown the parts that the model is trained for."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from monitor.rules.sketch.noise import Floats, middle
 class GrowingPenalty:
     """A weighted penalty is larger than all data parts together, and has cost more than the data has gained.
 
-    A penalty is what its name says it is (l1, l2, weight_decay, kl, reg, entropy, penalty ...) or a KL term by the
-    loss's specification. That it is larger alone means nothing: the data part of a model that has learned is small. So
-    its rise since its low, beyond noise, must exceed what the data parts came down by in that time; or both together
-    must have grown by `rise` since they were lowest, whatever the data gained before.
+    A part is a penalty by its name (l1, l2, weight_decay, kl, reg, entropy, penalty ...), or if the loss's
+    specification says that it is a KL term. Being larger alone means nothing: a model that has learned has a small data
+    part. So the penalty's rise since its low, beyond noise, must exceed what the data parts came down by in that time.
+    Or both together must have grown by `rise` since they were lowest, whatever the data gained before.
 
     Source:
         Krogh, Hertz, A Simple Weight Decay Can Improve Generalization (NeurIPS 1991), for the balance of the two;
@@ -44,7 +44,7 @@ class GrowingPenalty:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the penalty is above the data and growing has not paid."""
+        """Holds while the penalty is larger than the data parts and its growth has not paid off."""
         seen = run.parts
         data = seen.data
         if not data or seen.n < limits["rows"] or seen.k < 6:
@@ -70,7 +70,7 @@ class GrowingPenalty:
 
     @staticmethod
     def _paid_for_nothing(x: Floats, gained: Floats, limits: Mapping[str, float]) -> int | None:
-        """From where on the penalty has cost more than the data gained: its low, or that of both; None: nowhere."""
+        """The bucket since which the penalty has cost more than the data gained: its low, or that of both, or None."""
         level, both = smooth(x), smooth(x + gained)
         own = int(level.argmin())
         joint = own + int(both[own:].argmin())

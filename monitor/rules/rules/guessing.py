@@ -1,4 +1,4 @@
-"""Whether a loss lies where guessing would put it: at the chance level of its function, or at ln(k) for k classes.
+"""Whether a loss is where guessing would put it: at the chance level of its function, or at ln(k) for k classes.
 
 Source:
     Karpathy, A Recipe for Training Neural Networks (2019): -log(1/k) is what a softmax that knows nothing scores.
@@ -14,12 +14,12 @@ from monitor.rules.rule import Evidence
 from monitor.rules.rules.initial_loss import formula_of
 
 _FEW: Final = 12
-"""Classes up to which every number is likely; beyond it, every level is near the logarithm of some number."""
+"""Any number of classes up to this is plausible. Beyond it, every level is near the logarithm of some number."""
 _USUAL: Final = (16, 20, 26, 32, 50, 64, 100, 128, 200, 256, 365, 500, 512, 1000, 1024, 10_000, 32_000, 50_257)
-"""Numbers of classes above `_FEW` that are named."""
+"""Common numbers of classes above `_FEW`; only these are named."""
 _LOGS: Final = tuple(math.log(classes) for classes in _USUAL)
 _LEVELS: Final = (0.6, 14.0)
-"""Losses that may be the logarithm of a number of classes."""
+"""Range of losses that may be the logarithm of a number of classes."""
 
 
 def could_guess(level: float, chance: float) -> bool:
@@ -27,18 +27,18 @@ def could_guess(level: float, chance: float) -> bool:
 
     Args:
         level: the loss.
-        chance: the chance level of the loss function, NaN where it is not known.
+        chance: the chance level of the loss function, NaN if unknown.
     """
     if not math.isnan(chance):
         return abs(level - chance) <= 0.05 * abs(chance)
     if not _LEVELS[0] < level < _LEVELS[1]:
         return False
-    below = max(2, math.floor(math.exp(level)))  # what guesses badly is a little worse than guessing
+    below = max(2, math.floor(math.exp(level)))  # a model that guesses badly is a little worse than chance
     return _off(level, _classes(level)) <= 0.015 * level or level <= 1.025 * math.log(below)
 
 
 def guessing(level: float, chance: float) -> dict[str, float | int]:
-    """What is known of guessing, where the level is that of it: `chance` of the loss, or `classes` that fit.
+    """Evidence of guessing if the level is that of guessing: the `chance` level of the loss, or fitting `classes`.
 
     >>> guessing(2.303, math.nan), guessing(4.606, math.nan), guessing(4.5, math.nan), guessing(0.7, 0.69)
     ({'classes': 10}, {'classes': 100}, {}, {'chance': 0.69})
@@ -54,7 +54,7 @@ def guessing(level: float, chance: float) -> dict[str, float | int]:
 
 
 def at_chance(evidence: Evidence) -> str:
-    """The sentence that says so; empty where the evidence has nothing of `guessing`."""
+    """The sentence that says so; empty if the evidence has nothing from `guessing`."""
     chance, classes = evidence.get("chance"), evidence.get("classes")
     if isinstance(chance, float):
         formula = formula_of(chance)

@@ -1,4 +1,4 @@
-"""Rule `impossible_loss`: a loss that no model can score, so the metric is wrong."""
+"""Rule `impossible_loss`: no model can have such a loss, so the metric is wrong."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from monitor.rules.sketch.state import State
 
 
 class ImpossibleLoss:
-    """A training or validation loss lies below the floor of the loss function, or above its ceiling.
+    """A training or validation loss is below the floor of the loss function, or above its ceiling.
 
-    That is a bug in the metric, or another loss than the run says. A thousandth of the chance level is allowed for
-    rounding, which is what bfloat16 has. A value that is not finite is left to `nan`.
+    Either the metric has a bug, or the loss is not the one that the run declares. A thousandth of the chance level is
+    allowed for rounding in bfloat16. Non-finite values are left to `nan`.
 
     Source:
         The floors and ceilings of `monitor.losses`, each derived in its class and tested against torch.
@@ -28,7 +28,7 @@ class ImpossibleLoss:
     spec = Spec(name="impossible_loss", severity=Severity.WARNING, rank=48, reads=(Role.TRAIN, Role.VAL), urgent=True)
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
-        """Holds once such a value was seen, and stays."""
+        """Holds from the first such value on."""
         floor, ceiling = run.state.floor, run.state.ceiling
         if math.isnan(floor) and math.isnan(ceiling):
             return None
@@ -43,7 +43,7 @@ class ImpossibleLoss:
         return None
 
     def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
-        """Losses between floor and ceiling, as all have been so far; any where one was not."""
+        """Losses between floor and ceiling if all have been so far; any loss once the finding fires."""
         if firing:
             return LOUD if self.check(run, limits, firing) is None else Quiet()
         floor, ceiling = (
@@ -66,7 +66,7 @@ class ImpossibleLoss:
 
 
 def _highest(view: View, state: State) -> tuple[float, float]:
-    """The highest value so far and the step of its bucket; minus infinity where nothing is too high."""
+    """The highest value so far and the step of its bucket; minus infinity if nothing is above the ceiling."""
     if math.isnan(state.ceiling):
         return -math.inf, math.nan
     curve = view.curve
@@ -77,7 +77,7 @@ def _highest(view: View, state: State) -> tuple[float, float]:
 
 
 def _impossible(state: State, name: str, value: float) -> Evidence | None:
-    """What says that a value is impossible; None where it is not."""
+    """The evidence that a value is impossible; None if it is possible."""
     levels = (None if math.isnan(level) else level for level in (state.floor, state.ceiling, state.chance))
     return _told(name, value, state.summed > 0, *levels)
 
@@ -90,7 +90,7 @@ def _told(name: str, value: float, summed: bool, *levels: float | None) -> Evide
 
 
 def _spec(evidence: Evidence) -> dict[str, object]:
-    """As much of the loss's specification as the evidence holds."""
+    """The part of the loss's specification that the evidence holds."""
     return {
         "name": f"The {evidence['series']} loss",
         "floor": evidence.get("floor"),

@@ -13,9 +13,9 @@ from monitor.rules.rules.convergence import GAIN, WAY, above_low, falls
 
 
 class Improving:
-    """Over the last fifth of the run the loss fell, surely and by a good share of its level and of its way.
+    """Over the last fifth of the run the loss fell, certainly and by a good share of its level and of its descent.
 
-    It must be at its lowest level: a loss that comes back from a rise makes no progress yet.
+    It must be at its lowest level: a loss that is recovering from a rise makes no progress yet.
 
     Source:
         The complement of `convergence`; a run that improves must not be stopped.
@@ -34,7 +34,7 @@ class Improving:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the gain is there."""
+        """Holds while the loss falls."""
         view = run.judged
         if view.closed < 8 or not falls(view, limits, 0.8 if firing else 1.0) or above_low(view, 1.0):
             return None

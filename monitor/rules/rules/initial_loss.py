@@ -1,4 +1,4 @@
-"""Rule `initial_loss`: the first loss is far above what a fresh network scores."""
+"""Rule `initial_loss`: the first loss is far above that of a fresh network."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _TERMS: Final = ("batch_size", "accumulation", "tokens")
 class InitialLoss:
     """The loss function's chance level is known, and training began far above it.
 
-    Where the ratio is within a factor of 1.2 of a number of the run's configuration (the batch size, the accumulation
-    steps, the tokens of an example, or a product of them), that is named: the loss is summed, or not divided. The level
-    that is expected is that of outputs of zero, where the loss's specification has one, else its chance level.
+    If the ratio is within a factor of 1.2 of a number from the run's configuration (the batch size, the accumulation
+    steps, the tokens per example, or a product of them), the finding names it: the loss is summed, or not divided. The
+    expected level is that of all-zero outputs if the loss's specification has one, else its chance level.
 
     Source:
         Karpathy, A Recipe for Training Neural Networks (2019): verify the loss at initialisation.
@@ -43,7 +43,7 @@ class InitialLoss:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
-        """Holds from the fourth training point on, and stays."""
+        """Holds permanently, from the fourth training point on."""
         known = first_loss(run)
         if known is None:
             return None
@@ -74,7 +74,7 @@ class InitialLoss:
 
 
 def first_loss(run: Features) -> tuple[Evidence, Start] | None:
-    """The first training loss beside what it is compared with, and what that says; None where too little is known."""
+    """The first training loss, what it is compared with, and the conclusion; None if too little is known."""
     state, view = run.state, run.train
     expected = state.chance if math.isnan(state.initial) else state.initial
     if math.isnan(expected) or (view.closed < 4 and view.size == 1):
@@ -93,7 +93,7 @@ def _first(first: float, expected: float, summed: bool, *terms: int | None) -> t
 
 
 def start_of(evidence: Evidence) -> Start:
-    """What `losses.check_initial` says of it."""
+    """The conclusion of `losses.check_initial` from this evidence."""
     terms = tuple((name, int(n)) for name in _TERMS if isinstance(n := evidence.get(name), int | float))
     return _start(float(evidence["first"] or 0), float(evidence["expected"] or 0), bool(evidence["summed"]), terms)
 
@@ -110,7 +110,7 @@ def _start(first: float, expected: float, summed: bool, terms: tuple[tuple[str, 
 
 
 def formula_of(level: float) -> str:
-    """A level as ln k, where it is one.
+    """The text "ln k" if a level is the logarithm of an integer k > 1, else "".
 
     >>> import math
     >>> formula_of(math.log(10)), formula_of(2.31)

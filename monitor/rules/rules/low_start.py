@@ -1,4 +1,4 @@
-"""Rule `low_start`: the first loss is far below what a fresh network scores."""
+"""Rule `low_start`: the first loss is far below that of a fresh network."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from monitor.rules.rules.initial_loss import first_loss, start_of
 class LowStart:
     """Training began far below the level of a fresh network: the model is pretrained, or the target leaks.
 
-    An output bias that starts at the frequencies of the targets does so too, where these are uneven. The first logged
-    value may also be an average over many steps. It is context, not an alarm, and never the verdict. Where the ratio
-    is one over a number of the run's configuration, the loss looks divided once too often.
+    There are other causes too: an output bias initialised to uneven frequencies of the targets, or a first value
+    that is an average over many steps. So this is context, not an alarm, and never the verdict. If the ratio is one
+    over a number from the run's configuration, the loss seems to be divided once too often.
 
     Source:
         Kaufman et al., Leakage in Data Mining (KDD 2011); Karpathy, A Recipe for Training Neural Networks (2019).
@@ -34,7 +34,7 @@ class LowStart:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
-        """Holds from the fourth training point on, and stays."""
+        """Holds permanently, from the fourth training point on."""
         known = first_loss(run)
         if known is None:
             return None

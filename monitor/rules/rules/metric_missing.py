@@ -1,4 +1,4 @@
-"""Rule `metric_missing`: validation stops arriving."""
+"""Rule `metric_missing`: validation losses stop arriving."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
 
 _LEAST: Final = 5
-"""Training points that are no wait."""
+"""Up to this many training points do not count as a wait."""
 
 
 class MetricMissing:
-    """The training loss goes on, and no validation loss has come for much longer than it used to take.
+    """The training loss continues, but no validation loss has arrived for much longer than usual.
 
-    What it used to take is the longest wait so far, the one for the first evaluation among them, so that rare
-    evaluations are not missed. A run that has never logged a validation loss misses none. It is never the verdict
-    where anything else can be said.
+    Usual is the longest wait so far, including the one for the first evaluation, so that rare evaluations are not
+    reported as missing. A run that has never logged a validation loss misses none. This is the verdict only if there is
+    nothing else to say.
 
     Source:
         Prometheus `absent()`.

@@ -14,8 +14,8 @@ from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
 class Nan:
     """A training or validation loss is NaN or infinite.
 
-    Fires at the first such point, on its exact step. Resolves when `recovery` finite points of the training loss (or of
-    the validation loss, where that is the one) have followed: mixed precision with a loss scaler skips such a step.
+    Fires at the first such point, at its exact step. It resolves after eight checks at which both losses are finite
+    again, since mixed precision with a loss scaler skips such a step.
 
     Example:
         >>> from monitor.rules import diagnose
@@ -44,7 +44,7 @@ class Nan:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the last point of either loss is not finite."""
+        """Holds while the latest point of either loss is not finite."""
         state = run.state
         if not state.nan_train and not state.nan_val:
             return None
@@ -61,7 +61,7 @@ class Nan:
         )
 
     def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:  # noqa: ARG002 - the protocol asks for it
-        """Finite losses."""
+        """All finite losses."""
         return LOUD if firing or run.state.nan_train or run.state.nan_val else Quiet()
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Rule `oscillation`: swings that are large against the progress and do not die out."""
+"""Rule `oscillation`: swings that are large compared to the progress and do not die out."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from monitor.rules.sketch.noise import middle
 
 _ADVICE: Final = "Lower the learning rate or decay it, use a larger batch, or average the weights."
 _LEARNED: Final = 0.05
-"""Share of its level by which a training loss that learns has come down."""
+"""A training loss that learns has come down by at least this share of its level."""
 
 
 class Oscillation:
-    """Over the second half of the run, and still in its last third, the loss turns round again and again.
+    """Over the second half of the run, and still in its last third, the loss swings up and down again and again.
 
-    A swing counts where it is a good share of the level and of the way, or a decade, a quarter of all that was covered
-    in that time, and more than batch noise leaves in a bucket. Swings that are shorter than a bucket show in its
-    highest point: they go on where that lies as far above the level, and beyond noise, in a quarter of the buckets.
+    A swing counts if it is a good share of the level and of the descent (or a factor of ten), a quarter of the range of
+    the levels in that time, and more than the batch noise that remains in a bucket. Swings shorter than a bucket show
+    in its highest point. They count if in a quarter of the buckets that point is as far above the level, and beyond
+    noise.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), oscillating loss; turning points as in rainflow counting (ASTM E1049).
@@ -48,7 +49,7 @@ class Oscillation:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while there are enough turns in either loss."""
+        """Holds while either loss turns often enough, or jumps within its buckets."""
         need = limits["turns"] - (1 if firing else 0)
         for name, view in (("validation", run.val), ("training", run.train)):
             few = name == "training" and not run.by_epoch and view.n < 100
@@ -78,5 +79,5 @@ class Oscillation:
 
 
 def _moved(train: View) -> bool:
-    """Whether training has learned anything: what does not learn has nothing to swing about."""
+    """Whether training has learned anything; the validation loss of a model that does not learn is not judged."""
     return not train.closed or train.smooth[0] - train.low > _LEARNED

@@ -1,4 +1,4 @@
-"""Rule `overfitting`: the validation loss turns up while the training loss goes on falling."""
+"""Rule `overfitting`: the validation loss turns up while the training loss continues to fall."""
 
 from __future__ import annotations
 
@@ -17,40 +17,42 @@ from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 from monitor.rules.sketch.noise import middle, second_differences
 
 _APART: Final = 0.3
-"""Rise that needs no further fall of the training loss."""
+"""A rise of the validation loss by this, as a logarithm, needs no further fall of the training loss."""
 GUESS: Final = 0.7
-"""A training loss that begins above this, and so above ln 2, may begin at chance among several classes."""
+"""A training loss that begins above this, and so above ln 2, may begin at the chance level of several classes."""
 _FEW: Final = 8
-"""Buckets below which the turn of the curve would be a good part of what its noise is measured by."""
+"""With fewer buckets, the turn of the curve itself would be a good part of the noise estimate."""
 _LATE: Final = 150
-"""Evaluations since the best one after which a validation loss that does not come down will not generalise late."""
+"""If the validation loss is not falling this many evaluations after its best one, late generalisation is ruled out."""
 _SCALE: Final = 1.5
-"""Times where training began from which a first validation loss is no loss of an untrained model on that scale."""
+"""If the first validation loss exceeds the first training loss by this factor, the two are on different scales."""
 _NEUTRAL: Final = 0.12
-"""Fall of the training loss, as a logarithm, that speaks neither for overfitting nor against it."""
+"""A fall of the training loss by this, as a logarithm, is evidence neither for overfitting nor against it."""
 _FALL: Final = math.log(2)
-"""Fall of the training loss, as a logarithm, beyond which more of it says no more: losses near zero fall by decades."""
+"""A larger fall of the training loss, as a logarithm, adds no evidence: losses near zero fall by factors of ten."""
 _EACH: Final = 1.75
-"""Standard errors that one evaluation can tell, however high it is: a leap of two may be gone with the next."""
+"""Most standard errors that one evaluation adds, however high it is: a leap of two may be gone with the next."""
 _STRAYS: Final = 0.2
-"""Variance, in that of the noise, by which wandering noise strays a bucket: less than a random walk would."""
+"""Variance that wandering noise adds per bucket, in units of the noise's variance; a random walk would add more."""
 
 
 class Overfitting:
-    """The validation loss lies above its best level, surely and by a good share of it, and training has not risen.
+    """The validation loss is above its best level, certainly and by a good share of it, and training has not risen.
 
-    Sure: the later half of the buckets since the best one lies above it, and goes up, by `z` standard errors in sum,
-    more for every tenfold of the evaluations; the noise rests on few of them at first, so the error is Student's. What
-    training has gained since the best one counts too: where it has halved its loss, less of a rise is needed, where it
-    has hardly fallen, more. The rise must not be falling again, and no hump like it may have come back that lasted an
-    eighth as long. With a lower `likely_z` a stop is advised on less: that saves steps, and costs what a wrong stop
-    would still have gained.
+    Certainty is measured in standard errors: how far the later half of the buckets since the best one is above it, plus
+    the significance of their upward trend. The sum must reach `z`, and more for every tenfold number of evaluations. At
+    first the noise is estimated from few evaluations, so Student's t is used. The fall of the training loss since the
+    best one counts too: if that loss has halved, a smaller rise suffices; if it has hardly fallen, a larger one is
+    needed. The rise must not be receding, and no similar hump that lasted an eighth as long may have recovered before.
+    With a lower `likely_z`, a stop is advised on less evidence. That saves steps, and costs what a run that was stopped
+    wrongly would still have gained.
 
-    A run whose validation loss has never been below where training began memorises, and may yet generalise, which
-    comes after training has reached its floor: that counts while training still gains, or once it has lasted for long.
+    A run whose validation loss has never been below where training began is memorising. It may still generalise, but
+    only after training has reached its floor. So the rule fires on such a run only while training still gains, or once
+    the rise has lasted long.
 
     Source:
-        Prechelt, Early Stopping - But When? (1998); Power et al., Grokking (2022), for generalisation that is late.
+        Prechelt, Early Stopping - But When? (1998); Power et al., Grokking (2022), for late generalisation.
     """
 
     spec = Spec(
@@ -83,7 +85,7 @@ class Overfitting:
         share = val.share(val.loss(val.low), val.level)
         best = val.step[val.low_at]
         fell = train.reached(best) - train.now
-        best = max(best, val.curve.best_step)  # it does not begin before the step that its sentence calls the best
+        best = max(best, val.curve.best_step)  # not before the step that the sentence calls the best
         z = _sure(val, since)
         evidence: Evidence = {
             "best_step": val.curve.best_step, "val_best": val.curve.best, "val_now": val.level,
@@ -118,10 +120,10 @@ class Overfitting:
 
 
 def _goes_on(val: View, train: View, fell: float) -> bool:
-    """Whether training continues, or the rise is large and training has not risen beyond its noise.
+    """Whether training still falls, or the rise is large and training has not risen beyond its noise.
 
-    Either loss shows that the model has learned, and so does a training loss of less than half the best validation
-    loss, wherever it began.
+    The model must have learned. Either loss can show that; so does a training loss below half the best validation loss,
+    wherever it began.
     """
     came = val.log(val.curve.first) - val.low
     learned = train.learned or came >= max(LEARNED, 4 * val.error(1))
@@ -132,11 +134,11 @@ def _goes_on(val: View, train: View, fell: float) -> bool:
 
 
 def _sure(val: View, since: int) -> float:
-    """How sure the rise since the best level is, in standard errors: of its size, and of its trend.
+    """How certain the rise since the best level is: its size plus its trend, both in standard errors.
 
-    The size is the median of the later half, which one jump does not move, and two evaluations tell only so much,
-    however high they are. A best level at the very start is a single value, elsewhere it is a median of three. Noise
-    that wanders strays further the longer one waits.
+    The size is taken from the median of the later half, which one jump does not move, and is limited for few
+    evaluations, however high they are. The best level is a single value at the very start, and a median of three
+    elsewhere. Wandering noise strays further the longer ago the best level was.
     """
     later = val.y[val.closed - (since + 1) // 2 :]
     noise = val.noise if val.closed >= _FEW else second_differences(val.y, turn=min(val.y))
@@ -146,10 +148,10 @@ def _sure(val: View, since: int) -> float:
 
 
 def _meanwhile(fell: float) -> float:
-    """What the fall of training since the best level, a logarithm, adds to how sure a rise is, in standard errors.
+    """The standard errors that the fall of training since the best level, a logarithm, adds to the certainty of a rise.
 
-    The further training has come without validation, the likelier it has done so at its expense: a practitioner
-    believes three evaluations where training has halved its loss, and ten where it has hardly moved.
+    The further training has come without validation, the more probable it is that this was at validation's expense: a
+    practitioner believes three evaluations if training has halved its loss, and ten if it has hardly moved.
 
     >>> [round(_meanwhile(math.log(times)), 1) for times in (10, 2, 1.2, 1.02)]
     [1.8, 1.8, 0.4, -1.8]
@@ -158,11 +160,12 @@ def _meanwhile(fell: float) -> float:
 
 
 def memorises(val: View, train: View) -> bool:
-    """Whether validation has never been below where training began, so that nothing has been generalised yet.
+    """Whether validation has never been below where training began, so that the model has not generalised yet.
 
-    One that begins far above training is on a scale of its own, a sum beside a mean: what counts is its own way down.
+    A validation loss that begins far above training has a different scale, such as a sum instead of a mean; then its
+    own descent counts.
     """
-    untrained = train.start  # one batch alone says little of where it began
+    untrained = train.start  # a single batch says little about where it began
     if untrained < GUESS or val.loss(val.low) < 0.95 * untrained:
         return False
     if val.curve.first > _SCALE * untrained and val.log(val.curve.first) - val.low > 4 * val.error(1):
@@ -175,7 +178,7 @@ def memorises(val: View, train: View) -> bool:
 
 
 def times(share: float) -> str:
-    """A share in percent; a large one as a factor.
+    """A share in percent; as a factor if it is large.
 
     >>> times(0.043), times(0.5), times(29.2), times(4e9)
     ('4.3%', '50%', '29 times', 'many times')

@@ -15,11 +15,11 @@ from monitor.rules.rule import Reading, Spec, Threshold
 
 
 class PartsSum:
-    """In the last buckets the total differs from the weighted parts by the same sign, beyond rounding.
+    """In all of the last buckets, the total differs from the weighted parts with the same sign and beyond rounding.
 
-    Only steps at which all parts and the total were logged are compared, and only while no part is beyond the eight
-    that are judged. Where one other weight of one part would make the sum right in every bucket, it is named. While
-    this holds, shares are shares of what was logged, not of the loss.
+    Only steps at which all parts and the total were logged are compared, and only if there are no more parts than the
+    eight that are judged. If changing the weight of a single part would make the sum right in every bucket, the finding
+    names it. While this holds, shares refer to the logged parts, not to the loss.
 
     Source:
         Ours; the tolerance is above what two parts in bfloat16 lose (8 bits, 0.4% each).
@@ -40,7 +40,7 @@ class PartsSum:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the difference is there."""
+        """Holds while the sum differs from the total."""
         seen, last = run.parts, int(limits["buckets"])
         if seen.k < last or seen.parts.beyond:
             return None
@@ -87,7 +87,7 @@ def _told(seen: Composition, name: str) -> float:
 
 
 def _one_weight(seen: Composition) -> tuple[str | None, float | None]:
-    """The part and its weight that alone would make the sum right, where exactly one would."""
+    """The one part whose weight alone would make the sum right, with that weight; (None, None) if not exactly one."""
     rows = np.isfinite(seen.gap) & np.isfinite(seen.raw).all(axis=1)
     if rows.sum() < 4:
         return None, None

@@ -15,10 +15,10 @@ from monitor.rules.sketch.noise import Floats, middle
 
 
 class RisingPart:
-    """A part that the model is for has risen from its low, steadily and beyond its noise, and the total fell meanwhile.
+    """A part that the model is trained for has risen from its low, steadily and beyond noise, while the total fell.
 
-    The total hides it: what one task loses, another one gains. Penalties rise as the weights grow, and a KL term as the
-    code fills: they are not read here, and neither is a part whose weight was taken back.
+    The total hides this: what one task loses, another one gains. Penalties rise as the weights grow, and a KL term as
+    the latent code fills, so they are not read here. Neither is a part whose weight was reduced to almost zero.
 
     Source:
         Yu et al., Gradient Surgery for Multi-Task Learning (NeurIPS 2020), for what conflicting tasks do; Mann (1945)
@@ -52,7 +52,7 @@ class RisingPart:
         worst: tuple[float, int, Evidence] | None = None
         for i in seen.data:
             x = seen.raw[:, i]
-            if not float(abs(x).sum()) < float("inf"):  # it came late, or with gaps
+            if not float(abs(x).sum()) < float("inf"):  # logged late, or with gaps
                 continue
             level = smooth(x)
             low_at = int(level.argmin())
@@ -83,7 +83,7 @@ class RisingPart:
 
 
 def _fell(total: Floats, spread: float) -> bool:
-    """Whether the total is lower now than where this begins, beyond its noise and not by chance."""
+    """Whether the total is lower at the end than at the beginning, beyond its noise and not by chance."""
     if len(total) < 5 or not float(abs(total).sum()) < float("inf"):
         return False
     drop = middle(total[:3].tolist()) - middle(total[-3:].tolist())

@@ -1,4 +1,4 @@
-"""Rule `spike`: a jump of the training loss that comes back."""
+"""Rule `spike`: the training loss jumps and recovers."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.sketch.noise import middle, second_differences
 
 _LOOK_BACK: Final = 4
-"""Closed buckets in which a jump is looked for."""
+"""The number of latest closed buckets that are searched for a jump."""
 _LEAST: Final = 8
-"""Buckets before a jump that say how noisy the run is; with fewer, it must be larger."""
+"""Buckets before a jump that suffice to tell the run's noise; with fewer, the jump must be larger."""
 
 _ALL: Final = 0.9
-"""Share that is nearly all of the level and of the way: a jump, however early."""
+"""A jump of this share, which is nearly all of the level and of the descent, counts however early it comes."""
 
 
 class Spike:
-    """The largest value of a recent bucket lies far above the level before it, and the level after it does not.
+    """The largest value of a recent bucket is far above the level before it, and the level after it is not.
 
-    Far is a good share of the level and of the way down, many times the noise of a point, and `record` times the
-    run's own tail: the largest jump before it, but for the first quarter, where a loss falls most, and for one bucket
-    in sixteen, which may be spikes themselves. It fires once half of the jump has gone again. A jump right after the
-    learning rate rose, as at a warm restart, is the schedule's.
+    Far means a good share of the level and of the descent, many times the noise of a point, and `record` times the
+    largest jump before it. That record leaves out the first quarter of the run, where a loss falls most, and the most
+    extreme sixteenth of the buckets, which may be spikes themselves. The rule fires once half of the jump is gone. A
+    jump right after the learning rate rose, as at a warm restart, is attributed to the schedule.
 
     Source:
         Tukey's fences on first differences; PaLM (Chowdhery et al., 2022), section 5.1, for loss spikes in practice.
@@ -52,7 +52,7 @@ class Spike:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
-        """Holds while one of the last buckets has a jump that has come back."""
+        """Holds while one of the latest buckets has a jump that has recovered."""
         view = run.train
         x, peak = view.centres, view.curve.peak
         last = view.closed - (1 if view.size < 4 else 0)
@@ -86,13 +86,13 @@ class Spike:
 
 
 def _noise(view: View, i: int) -> float:
-    """Noise of a point in the ten buckets before one: what comes after may be shoulders of the jump."""
+    """Noise of a point, from the ten buckets before bucket i: later ones may be shoulders of the jump."""
     first = max(0, i - 10)
     return second_differences(view.centres[first:i]) if view.size == 1 else middle(view.curve.noise[first:i]) / 0.954
 
 
 def _tail(view: View, i: int) -> float:
-    """The largest jump of a bucket before one, the most extreme sixteenth and the first quarter aside."""
+    """The largest jump in a bucket before bucket i, without the first quarter and the most extreme sixteenth."""
     x, peak = view.centres, view.curve.peak
     jumps = sorted(x[j] + peak[j] - middle(x[max(0, j - 3) : j]) for j in range(max(1, i // 4), i))
     return max(jumps[-1 - len(jumps) // 16], 0.0)

@@ -1,4 +1,4 @@
-"""Rule `stagnation`: no real progress, from the start or since a transient."""
+"""Rule `stagnation`: no real progress from the start, or since an initial transient."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from monitor.rules.rules.overfitting import memorises
 from monitor.rules.sketch.noise import middle
 
 _SLOW: Final = (0.002, 0.025)
-"""Progress per evaluation, and at most, that is far too slow even where it goes on."""
+"""Ongoing progress is far too slow up to the first per evaluation, and at most up to the second in all."""
 _AGREE: Final = 0.05
-"""Share of the level within which both losses lie of a model that guesses."""
+"""Both losses of a model that guesses agree within this share of the level; also the most noise of a flat loss."""
 
 
 class Stagnation:
     """Neither loss has come down noticeably: the model is broken, frozen, or learns far too slowly.
 
-    That is so in three ways. *Dead*: each loss is within `progress` of its first level, or within its noise, and was
-    never clearly below; progress that goes on is slow learning, unless it is far too slow. *Dead at chance*: both have
-    been flat and at the same level since their first twelfth, and that level is what guessing scores; whatever came
-    before was a transient. *Memory*: training has learned, and validation has never come below where training began.
+    There are three cases. *Dead*: each loss is within `progress` of its first level, or within its noise, and was never
+    clearly below; ongoing progress counts as slow learning, unless it is far too slow. *Dead at chance*: both losses
+    have been flat and at the same level since their first twelfth, and it is the level of guessing; whatever came
+    before was a transient. *Memory*: training has learned, but validation has never been below where training began.
 
     Source:
         AutoTrainer (ICSE 2021), slow convergence; SageMaker Debugger's LossNotDecreasing; ln(k): Karpathy, A Recipe
@@ -89,9 +89,9 @@ class Stagnation:
 
 
 def _views(run: Features, limits: Mapping[str, float], firing: bool) -> list[View]:
-    """The series that can be judged; none where it is too early to tell.
+    """The series that can be judged; none if it is too early to tell.
 
-    What a training loss has begun to say before the first evaluations is not taken back because these are few.
+    A finding that the training loss caused before the first evaluations is not withdrawn because these are few.
     """
     train, val, state = run.train, run.val, run.state
     views = [view for view in (train, val) if view.n]
@@ -108,23 +108,23 @@ def _views(run: Features, limits: Mapping[str, float], firing: bool) -> list[Vie
 
 
 def _dead(view: View, limit: float) -> bool:
-    """Whether a series is where it began, and was never clearly below."""
+    """Whether a series is where it began and was never clearly below."""
     doubt, begin = 3 * view.error(1), _begin(view)
     gone, (fall, error) = begin - view.now, view.line
     goes_on = fall > 2 * error and fall > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed
     if goes_on and gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt):
         return False
-    limit = max(limit, min(doubt, LEARNED))  # what a model learns is no noise, however much there is
+    limit = max(limit, min(doubt, LEARNED))  # a fall of LEARNED is not noise, however much there is
     return gone <= limit and begin - view.low <= 2 * limit
 
 
 def _begin(view: View) -> float:
-    """Where a series began, on the scale of `y`: what rose at first, and came back, was no progress."""
+    """Where a series began, on the scale of `y`: recovering from an initial rise is not progress."""
     return min(view.y[0], view.log(view.curve.first + 2 * view.roughness))
 
 
 def _guesses(views: list[View], chance: float) -> bool:
-    """Whether all series have been flat, at one level, where guessing is, since their first twelfth."""
+    """Whether all series have been flat since their first twelfth, at one level, and that is the level of guessing."""
     levels = [middle(view.centres[view.closed // 12 :]) for view in views]
     if not could_guess(levels[-1], chance) or abs(levels[0] - levels[-1]) > _AGREE * abs(levels[-1]):
         return False
@@ -145,7 +145,7 @@ def _flat(view: View) -> bool:
 
 
 def memory(run: Features) -> bool:
-    """Whether training has learned and validation is no lower than where that began."""
+    """Whether training has learned, but validation is not below its own start and never was below training's."""
     val, train = run.val, run.train
     if not val.closed or not train.closed or train.smooth[0] - train.now < 0.3:
         return False

@@ -1,4 +1,4 @@
-"""Rule `underfitting`: the loss has flattened out high, and the training loss with it."""
+"""Rule `underfitting`: both losses have flattened out at a high level."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from monitor.rules.rule import Reading, Spec, Threshold
 class Underfitting:
     """Both losses are flat, close together, and have come down only a small part of the way from chance to the floor.
 
-    A note, and no fault: a model that is too small and labels that hold no more give the same curve. Asked only where
-    the loss's specification tells both levels. What was covered once and lost again counts, since the model was able
-    to.
+    This is a note, not a fault: a model that is too small and labels that contain no more information give the same
+    curve. The rule applies only if the loss's specification gives both levels. Progress that was lost again counts,
+    since the model was able to make it.
 
     Source:
         The bias side of the bias-variance reading of learning curves; Ng, Machine Learning Yearning, ch. 20-32.

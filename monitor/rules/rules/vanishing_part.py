@@ -1,4 +1,4 @@
-"""Rule `vanishing_part`: a part of the loss has come down to nothing, which it should not."""
+"""Rule `vanishing_part`: a part of the loss has come down to nothing although it should not."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from monitor.rules.sketch.parts import COLLAPSIBLE, DATA, HELPER
 
 
 class VanishingPart:
-    """A part that mattered is nothing now, though nothing was learned by it.
+    """A part that mattered has become nothing, but not because it was learned.
 
-    Two things are told. A KL term, an entropy, a commitment or the size of the weights that falls to `ratio` of what it
-    was while the data is not learned (its parts still hold `unlearned` of where they began): the posterior has
-    collapsed, the policy is one action, the weights are gone. And any part that is exactly zero in the last two
-    buckets, while its weight is not: no example is left that it says anything of, or it is not computed. A loss that
-    falls far because it is learned does not vanish, and neither does a part whose weight was taken back.
+    The rule reports two cases. One is a KL term, an entropy, a commitment term or the size of the weights that falls to
+    `ratio` of its former level while the data is not learned (its parts are still at `unlearned` of where they began):
+    the posterior has collapsed, the policy always takes one action, or the weights are gone. The other is any part that
+    is exactly zero in the last two buckets although its weight is not: it no longer applies to any example, or it is
+    not computed. A part that falls far because it is learned does not vanish, and neither does one whose weight was
+    reduced to almost zero.
 
     Source:
         Bowman et al., Generating Sentences from a Continuous Space (CoNLL 2016), and Lucas et al., Don't Blame the ELBO
@@ -47,7 +48,7 @@ class VanishingPart:
     )
 
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
-        """Holds while the part is nothing."""
+        """Holds while the part is next to zero."""
         seen = run.parts
         if seen.n < limits["rows"] or seen.k < 6 or len(seen.names) < 2:
             return None
@@ -90,7 +91,7 @@ class VanishingPart:
 
 
 def _left(seen: Composition) -> float:
-    """The data parts now, as a share of where they began; 1 where there are none."""
+    """The current level of the data parts, as a share of where they began; 1 if there are none."""
     data = seen.data
     if not data:
         return 1.0
