@@ -1,1 +1,1 @@
-"""What the engine remembers of a run, in constant memory, and how points enter it."""
+"""What the engine remembers about a run, in constant memory, and how points enter it."""

@@ -1,12 +1,12 @@
 """A bounded sketch of one series: the whole curve in at most `capacity` buckets, whatever its length.
 
-A bucket covers `size` points in the order of arrival. When all are used, neighbours are merged and `size` doubles, so
-the sketch always shows the whole run at a resolution between 1/capacity and 2/capacity of it, and the number of buckets
-ever closed grows with the logarithm of the number of points. Rules look at the run when a bucket closes, hence
-O(log n) times: that is what keeps the false-alarm rate of a whole run bounded, and the cost of a point small.
+A bucket covers `size` consecutive points in order of arrival. When all buckets are used, neighbours are merged and
+`size` doubles. So the sketch always shows the whole run at a resolution between 1/capacity and 2/capacity of it, and
+the number of buckets ever closed grows with the logarithm of the number of points. Rules run when a bucket closes,
+hence O(log n) times. This bounds the false-alarm rate of a whole run and keeps the cost of a point small.
 
-Boundaries depend on the count of points only, never on how they were batched, and everything computed in bulk is an
-order statistic or a sum in arrival order, so that the same points give the same bits in any batching.
+Boundaries depend only on the number of points, never on how they were batched. Everything computed in bulk is an order
+statistic or a sum in order of arrival. So the same points give the same bits in any batching.
 
 Source:
     Bifet, Gavaldà: Learning from Time-Changing Data with Adaptive Windowing (SDM 2007), for judging a stream at
@@ -42,23 +42,24 @@ _HEAD: Final = struct.Struct("<Q7d5H")
 
 
 class Curve:
-    """Sketch of one series; a value type: `fork` before changing it.
+    """Sketch of one series; a value type: `fork` it before changing it.
 
     Args:
-        capacity: buckets at most; even, >= 8.
-        micro: points at most whose median is taken before averaging; a power of two.
+        capacity: most buckets; even, >= 8.
+        micro: most points of a micro-block, whose median is taken before averaging; a power of two.
 
     Attributes:
         n: finite points taken in.
         size: points of a bucket.
-        step: step of the last point of each closed bucket, as `packing.bucket_step` has it.
-        x: centre of each closed bucket, the median of the means of its four quarters; as a float32 has it.
+        step: step of the last point of each closed bucket, rounded by `packing.bucket_step`.
+        x: centre of each closed bucket: the median of the means of its four quarters, rounded to float32.
         peak: largest value of each closed bucket, minus its centre.
         noise: median absolute first difference in each closed bucket.
         quarters: centres of the completed quarters of the open bucket.
-        top, top_step: largest value of the open bucket and its step; `top_at` the step of the closed bucket's.
-        best, best_step: lowest value and its step.
-        x_before: what `x` was before its last bucket was appended; None where more than that has changed since.
+        top, top_step: largest value of the open bucket, and its step.
+        top_at: step of the largest value of the last closed bucket.
+        best, best_step: lowest value, and its step.
+        x_before: `x` before its last bucket was appended; None if it has changed in other ways since.
     """
 
     __slots__ = ("__dict__",)
@@ -87,7 +88,7 @@ class Curve:
         return new
 
     def push(self, value: float, step: float) -> int:
-        """Take in one finite value. Returns 0, QUARTER or BUCKET: what it completed."""
+        """Take in one finite value. Returns what it completed: 0, QUARTER or BUCKET."""
         value = min(max(value, -LIMIT), LIMIT)
         if not self.n:
             self.first, self.first_step, self.last = value, step, value
@@ -113,15 +114,15 @@ class Curve:
 
     @property
     def until_merge(self) -> int:
-        """Points from here up to where the last bucket closes and neighbours are merged; >= 1."""
+        """Number of points until the last bucket closes and neighbours are merged; >= 1."""
         return (self.capacity - len(self.x)) * self.size - int(self.micros) * self.m - len(self.buffer)
 
     def add(self, medians: list[float], gaps: list[float]) -> int:
-        """Add blocks to the open bucket, at most up to its end. Returns what the last one completed, as `push` does.
+        """Add micro-blocks to the open bucket, at most up to its end. Returns what the last one completed, as `push`.
 
         Args:
-            medians: of the values of each block.
-            gaps: medians of the sizes of their first differences.
+            medians: the median of each block's values.
+            gaps: the median of each block's absolute first differences.
         """
         self.rough = running(self.rough, gaps)
         n, done, completed = len(medians), 0, _NOTHING
@@ -144,7 +145,7 @@ class Curve:
         self.buffer = []
 
     def _boundary(self) -> int:
-        """Close the quarter, or the bucket, that the last micro-block completed."""
+        """Close the quarter or the bucket that the last micro-block completed, if any."""
         size = self.size
         quarter = max(1, size // (4 * self.m))
         if size >= 4:
@@ -187,7 +188,7 @@ class Curve:
         self.m = min(self.micro_limit, max(1, self.size // 4))
 
     def rewind(self, step: float) -> None:
-        """Forget the buckets that reach `step` or lie after it, and what is open: the run was resumed from there."""
+        """Forget the buckets that reach `step` or lie after it, and the open one: the run was resumed from there."""
         least = bucket_step(step)
         keep = next((i for i, s in enumerate(self.step) if s >= least), len(self.step))
         self.step, self.x, self.x_before = self.step[:keep], self.x[:keep], None
@@ -235,7 +236,7 @@ class Curve:
 
 
 def running(total: float, values: list[float]) -> float:
-    """`total` plus the values, added in order: `sum` would compensate, and differ between batchings."""
+    """`total` plus the values, added in order. `sum` would compensate rounding, and so differ between batchings."""
     for value in values:
         total += value
     return total

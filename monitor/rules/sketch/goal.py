@@ -1,4 +1,4 @@
-"""The sketch of the goal: the metric that a training is for, with its direction and its name."""
+"""The sketch of the goal: the metric that the training optimises for, with its direction and its name."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from monitor.rules.sketch.curve import Curve
 SHAPE: Final = (24, 4)
 """Capacity and micro-block of the sketch."""
 NAME: Final = 96
-"""Bytes of the goal's name that are kept."""
+"""Most bytes of the goal's name that are kept."""
 _HEAD: Final = struct.Struct("<2B")
 
 
 class Goal:
-    """A value type: `fork` before changing it.
+    """A value type: `fork` it before changing it.
 
     Attributes:
         name: of the series.
-        rises: whether it rises when things go well.
-        curve: of what falls when things go well: the values, or their negatives.
+        rises: True if higher is better.
+        curve: sketch of the values, negated if higher is better, so that lower is always better in it.
     """
 
     __slots__ = ("curve", "name", "rises")
@@ -37,7 +37,7 @@ class Goal:
         return new
 
     def shown(self, value: float) -> float:
-        """A value of the curve as it was logged, and the other way round."""
+        """Convert a value of the curve to what was logged, or the reverse."""
         return -value if self.rises else value
 
     @property

@@ -1,4 +1,4 @@
-"""A value that is computed when first asked for and then kept, without the lock of `functools.cached_property`."""
+"""A property that is computed on first access and then kept, without the lock of `functools.cached_property`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class lazy(Generic[T]):  # noqa: N801 - used as a decorator, like property
     @overload
     def __get__(self, instance: object, owner: type) -> T: ...
     def __get__(self, instance: object | None, owner: type) -> T | lazy[T]:
-        """Compute, keep, and return; the kept attribute shadows this descriptor."""
+        """Compute, store and return the value. The stored attribute shadows this descriptor from then on."""
         if instance is None:
             return self
         value = self.compute(instance)

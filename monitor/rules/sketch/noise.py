@@ -1,4 +1,4 @@
-"""Robust statistics of a few dozen values: their middle, and how noisy they are.
+"""Robust statistics of a few dozen values: their median, and how noisy they are.
 
 Source:
     Gasser, Sroka, Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear regression" (Biometrika 1986),
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 
 def middle(values: list[float]) -> float:
-    """The median; much cheaper than numpy's for a few dozen values. NaN for none."""
+    """The median; much cheaper than NumPy's for a few dozen values. NaN for an empty list."""
     n = len(values)
     if not n:
         return math.nan
@@ -29,7 +29,7 @@ def second_differences(x: list[float], turn: float = math.nan) -> float:
     """Noise of the values from second differences of the later half; 0 for fewer than four.
 
     Args:
-        turn: value at which the curve turns round, where that is no noise.
+        turn: value at which the curve turns, left out because the turn is not noise.
     """
     if len(x) < 4:
         return 0.0
@@ -41,8 +41,8 @@ def second_differences(x: list[float], turn: float = math.nan) -> float:
 def wandering(x: list[float]) -> float:
     """How much of the noise wanders, from 0 to 1, over the last 24 values; 0 for fewer than seven.
 
-    Second differences over twice the distance have the same variance where noise is new at each value, and twice that
-    where it is a random walk.
+    Second differences over twice the distance have the same variance if the noise is independent, and twice that
+    variance if it is a random walk.
 
     >>> wandering([0.0, 1.0] * 12), wandering([float(i * i) for i in range(24)])
     (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Steps and numbers in few bytes: a state is at most 4 KiB, and steps are most of what it holds."""
+"""Packs steps and numbers into few bytes: a state must stay small, and steps are much of what it holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ODD: Final = {_NAN: math.nan, _NEVER: -math.inf}
 
 
 def f32(value: float) -> float:
-    """The value as a float32 has it, so that a state that was stored goes on with the same bits; NaN stays NaN."""
+    """The value rounded to float32, so that a state that was stored continues with the same bits; NaN stays NaN."""
     narrow: tuple[float] = _NARROW.unpack(_NARROW.pack(min(max(value, -_F32), _F32)))
     return narrow[0]
 
@@ -27,7 +27,7 @@ def _many(kind: str, count: int) -> struct.Struct:
 
 
 def pack(kind: str, values: Sequence[float]) -> bytes:
-    """Numbers of one kind of `struct`'s, little-endian."""
+    """Pack numbers of one `struct` format character, little-endian."""
     return _many(kind, len(values)).pack(*values)
 
 
@@ -37,7 +37,7 @@ def unpack(kind: str, data: bytes, at: int, count: int) -> list[Any]:
 
 
 def bucket_step(step: float) -> float:
-    """The step of a bucket as it is kept: a whole number below 2**32 - 2 as it is, any other as a float32 has it.
+    """The step of a bucket as it is kept: whole numbers below 2**32 - 2 unchanged, others rounded to float32.
 
     >>> bucket_step(70_000_001.0), bucket_step(0.1) == 0.1, abs(bucket_step(0.1) - 0.1) < 1e-8
     (70000001.0, False, True)
@@ -46,7 +46,7 @@ def bucket_step(step: float) -> float:
 
 
 def pack_bucket_steps(steps: Sequence[float]) -> bytes:
-    """Steps that `bucket_step` has rounded, four bytes each; where there are both kinds, a bit each says which.
+    """Pack steps that `bucket_step` has rounded, four bytes each. If both kinds occur, one bit for each says which.
 
     >>> [len(pack_bucket_steps([bucket_step(s) for s in steps])) for steps in ([1.0, 2e9 + 1], [0.1], [0.1, 2e9 + 1])]
     [9, 5, 10]
@@ -78,9 +78,9 @@ def unpack_bucket_steps(data: bytes, at: int, count: int) -> tuple[list[float], 
 
 
 def pack_steps(steps: Sequence[float]) -> bytes:
-    """Steps as four bytes each where all are whole numbers below 2**32 - 2, as eight where not; the first byte says so.
+    """Pack steps: four bytes each if all are whole numbers below 2**32 - 2, else eight. The first byte says which.
 
-    NaN and minus infinity are steps that have not come yet.
+    NaN and minus infinity stand for steps that have not come yet, and also fit into four bytes.
 
     >>> len(pack_steps([0.0, math.nan, 70_000.0])), len(pack_steps([0.5, 1.0]))
     (13, 17)

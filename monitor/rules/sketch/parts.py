@@ -1,11 +1,11 @@
-"""A bounded sketch of the parts of a composite loss, on common steps, with the weights that held at the time.
+"""A bounded sketch of the parts of a composite loss at common steps, with the weights in force at the time.
 
-A *row* is what was logged at one step: the total, and the parts. Rows fill buckets of `size`; when all buckets are
-used, neighbours are merged and `size` doubles, as in `curve.Curve`. A bucket holds every part's mean and its share of
-the sum of the weighted parts' sizes, so that a part below zero has a share too. Everything is a sum in the order of
-arrival: the same points give the same bits in any batching.
+A *row* is what was logged at one step: the total and the parts. A bucket holds `size` rows. When all buckets are used,
+neighbours are merged and `size` doubles, as in `curve.Curve`. A bucket holds every part's mean, and its share of the
+sum of the absolute values of all weighted parts, so that a negative part has a share too. Everything is a sum in order
+of arrival, so the same points give the same bits in any batching.
 
-Parts beyond the first `MOST` are counted, not judged.
+Parts beyond the first `MOST` are counted, but not judged.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from monitor.rules.sketch.packing import (
 )
 
 MOST: Final = JUDGED_PARTS
-"""Parts that are judged, at most."""
+"""Most parts that are judged."""
 FEW: Final = 4
-"""Up to so many parts have the finer sketch."""
+"""Up to this many parts have the finer sketch."""
 CAPACITY: Final = (16, 8)
-"""Buckets at most of a sketch of few parts, and of one of more; even."""
+"""Most buckets of a sketch with few parts, and with more; even."""
 NAME_BYTES: Final = 20
 BACK: Final = 3
-"""Rows in a row that lie before the last step and make a resumed run out of stragglers."""
+"""This many consecutive rows before the last step are a resumed run; fewer are stragglers."""
 SCALE: Final = 65535
-"""A share is kept in steps of 1/65535."""
+"""Shares are kept as multiples of 1/65535."""
 LIMIT: Final = 1e30
-"""Values and weights are clipped to +-LIMIT, so that their products and sums stay finite float32s."""
+"""Values and weights are clipped to +-LIMIT, so that their products and sums stay finite."""
 
 DATA: Final = 0
-"""What the model is for."""
+"""A part that the model is trained for."""
 PENALTY: Final = 1
-"""What keeps it in check: it works against the data by design."""
+"""A part that constrains the model: it works against the data by design."""
 COLLAPSIBLE: Final = 2
-"""A penalty that must not come down to nothing: a KL term, an entropy, the size of the weights."""
+"""A penalty that must not fall to zero: a KL term, an entropy, the size of the weights."""
 HELPER: Final = 3
-"""An adversary's or an auxiliary term, of which nothing can be said by its level."""
+"""An adversarial or auxiliary term, whose level means nothing."""
 
 _COLLAPSIBLE: Final = frozenset({"kl", "kld", "kldiv", "entropy", "commit", "commitment", "l1", "l2", "wd", "decay"})
 _PENALTIES: Final = frozenset(
@@ -69,7 +69,7 @@ _PART: Final = struct.Struct("<2BI3dI")
 
 
 def kind_of(name: str, spec: str | None = None) -> int:
-    """What a part is for, by the words of its name; a loss function that its specification names is data.
+    """The kind of a part: by its loss function if a specification names one (not "custom"), else by its name's words.
 
     >>> kind_of("kl"), kind_of("weight_decay"), kind_of("task_seg"), kind_of("grad_penalty"), kind_of("l1", "mae")
     (2, 2, 0, 1, 0)
@@ -83,12 +83,12 @@ def kind_of(name: str, spec: str | None = None) -> int:
 
 
 class Part:
-    """One part: its name and kind, its weight now, and what the open bucket has of it.
+    """One part: its name and kind, its current weight, and its sums in the open bucket.
 
     Attributes:
-        mark: of the whole name, which `name` may be the beginning of.
+        mark: checksum of the full name; `name` may be cut.
         seen: True once it was logged.
-        raw, weighted: sums over the open bucket; `count` values are in them.
+        raw, weighted: sums over the open bucket, each of `count` values.
     """
 
     __slots__ = ("count", "kind", "mark", "name", "raw", "seen", "weight", "weighted")
@@ -99,7 +99,7 @@ class Part:
         self.seen, self.raw, self.weighted, self.count = False, 0.0, 0.0, 0
 
     def copy(self) -> Part:
-        """Another one with the same values."""
+        """A copy with the same values."""
         new = Part.__new__(Part)
         new.name, new.mark, new.kind, new.weight = self.name, self.mark, self.kind, self.weight
         new.seen, new.raw, new.weighted, new.count = self.seen, self.raw, self.weighted, self.count
@@ -107,18 +107,18 @@ class Part:
 
 
 class Parts:
-    """Sketch of the parts; a value type: `fork` before changing it.
+    """Sketch of the parts; a value type: `fork` it before changing it.
 
     Attributes:
         parts: in the order in which they came.
-        size: rows of a bucket; `rows` are in the open one.
+        size: rows of a bucket; the open one has `rows` so far.
         step: step of the last row of each closed bucket.
-        total: mean of the total where it was logged, NaN where it never was.
-        gap: mean of the total minus the weighted parts, over rows that have all of them; NaN where there is none.
-        mass: sum of the sizes of the weighted parts.
-        raw: mean of each part, unweighted, NaN where it was not logged.
-        share: of each part in the mass, in steps of 1/SCALE.
-        beyond: points of parts that are not judged.
+        total: mean of the total over rows that have it; NaN if none has.
+        gap: mean of the total minus the weighted parts, over rows that have all of them; NaN if there is no such row.
+        mass: sum of the absolute values of the weighted parts.
+        raw: mean of each part, unweighted; NaN where it was not logged.
+        share: of each part in the mass, in multiples of 1/SCALE.
+        beyond: number of points of parts that are not judged.
     """
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class Parts:
 
     @property
     def capacity(self) -> int:
-        """Buckets at most."""
+        """Most buckets."""
         return CAPACITY[len(self.parts) > FEW]
 
     def fork(self) -> Parts:
@@ -148,7 +148,7 @@ class Parts:
         return new
 
     def index(self, name: str) -> int:
-        """The place of a part, which is entered where it is new; MOST where there is no room for it."""
+        """The index of a part, which is added if it is new; MOST if there is no room for it."""
         known = self.find(name)
         if known is None:
             self.enter(name, kind_of(name))
@@ -156,7 +156,7 @@ class Parts:
         return known
 
     def find(self, name: str) -> int | None:
-        """The place of a part; MOST where there is no room for it, None where it is new."""
+        """The index of a part; None if it is new, MOST if there is no room for it."""
         mark = zlib.crc32(name.encode())
         for i, part in enumerate(self.parts):
             if part.mark == mark:
@@ -164,7 +164,7 @@ class Parts:
         return None if len(self.parts) < MOST else MOST
 
     def enter(self, name: str, kind: int, weight: float = 1.0) -> None:
-        """Take up a part; buckets that were closed before have nothing of it."""
+        """Add a part; it is NaN in the buckets that are already closed."""
         if len(self.parts) >= MOST:
             return
         self.parts.append(Part(name, kind, _clip(weight)))
@@ -174,12 +174,12 @@ class Parts:
             self._merge()
 
     def weigh(self, i: int, weight: float) -> None:
-        """From now on a part is multiplied with this weight."""
+        """Set the weight of a part from now on."""
         if i < MOST and math.isfinite(weight):
             self.parts[i].weight = _clip(weight)
 
     def close_row(self, step: float) -> bool:
-        """End the open row, and begin one at `step`; True where that closed a bucket."""
+        """End the open row and begin one at `step`. True if that closed a bucket."""
         closed = False
         if self.row_mask and not self.late:
             self.rows += 1
@@ -192,17 +192,17 @@ class Parts:
         return closed
 
     def begin_row(self, step: float) -> None:
-        """Nothing of the open row is known yet."""
+        """Begin an empty row."""
         if not self.late:
             self.seen_step, self.late_n = step, 0
         self.row_step, self.row_total, self.row_sum, self.row_mask = step, math.nan, 0.0, 0
 
     def add_total(self, value: float) -> None:
-        """The total of the open row."""
+        """Set the total of the open row."""
         self.row_total = _clip(value) if math.isfinite(value) else math.nan
 
     def add(self, i: int, value: float) -> None:
-        """A part of the open row; what is not finite leaves the row without it."""
+        """Add a part to the open row; a value that is not finite is skipped."""
         if i >= MOST:
             self.beyond += 1
             return
@@ -243,7 +243,7 @@ class Parts:
             self.whole += 1
 
     def close(self, step: float) -> None:
-        """Close the open bucket, of which this is the last step."""
+        """Close the open bucket; `step` is its last step."""
         means = [(p.raw / p.count, p.weighted / p.count) if p.count else (math.nan, 0.0) for p in self.parts]
         mass = sum(abs(weighted) for _, weighted in means)
         self.step = [*self.step, bucket_step(step)]
@@ -263,7 +263,7 @@ class Parts:
             part.raw, part.weighted, part.count = 0.0, 0.0, 0
 
     def _merge(self) -> None:
-        """Make one bucket of two; of an odd number the first is given up."""
+        """Merge buckets in pairs; if their number is odd, the first one is dropped."""
         pairs = [(k, k + 1) for k in range(len(self.step) % 2, len(self.step) - 1, 2)]
         masses = [0.5 * self.mass[a] + 0.5 * self.mass[b] for a, b in pairs]
         self.share = [
@@ -326,7 +326,7 @@ class Parts:
 
 
 def of_spec(loss: Mapping[str, object]) -> Parts | None:
-    """The parts that a composite loss's dictionary names, with their weights; None for any other loss."""
+    """The parts that the dictionary of a composite loss names, with their weights; None for any other loss."""
     params = loss.get("params")
     parts = params.get("parts") if isinstance(params, Mapping) else None
     if loss.get("kind") != "composite" or not isinstance(parts, Mapping) or not isinstance(params, Mapping):
@@ -342,7 +342,7 @@ def of_spec(loss: Mapping[str, object]) -> Parts | None:
 
 
 def _mean(a: float, b: float) -> float:
-    """Of two numbers; of one where the other is NaN."""
+    """The mean of two numbers, or one of them if the other is NaN."""
     return b if math.isnan(a) else a if math.isnan(b) else f32(0.5 * a + 0.5 * b)
 
 

@@ -1,10 +1,11 @@
-"""What simple patience would have done: stop after ten evaluations in a row without a new best validation loss.
+"""What simple early stopping would have done: stop after ten evaluations in a row without a new best validation loss.
 
-The engine's own advice is shown beside it, so that a reader sees what the rules add to the callback that everybody has.
+It is shown next to the engine's own advice, so that a reader sees what the rules add to the callback that everybody
+has.
 
 Source:
     Keras `EarlyStopping`, patience 10 and min_delta 0, on the validation loss; Prechelt, Early Stopping - But When?
-    (1998), criterion UP, for its weakness: it stops in noise, and at the first hump.
+    (1998), criterion UP, for its weakness: it stops because of noise, and at the first hump.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 PATIENCE: Final = 10
-"""Evaluations without a new best, after which it stops."""
+"""It stops after this many evaluations in a row without a new best."""
 _FEW: Final = 24
-"""Values below which a loop is faster than arrays."""
+"""With fewer values, a loop is faster than arrays."""
 
 
 def wait(state: State, value: float, step: float) -> None:
-    """Show patience one evaluation, in place; one that is not finite is no new best, and is handed in as infinity."""
+    """Count one evaluation, in place. Pass infinity for one that is not finite: it is not a new best."""
     if not math.isnan(state.patience_step):
         return
     if value < state.patience_best:
@@ -41,7 +42,7 @@ def wait(state: State, value: float, step: float) -> None:
 
 
 def wait_many(state: State, values: Floats, steps: Floats) -> None:
-    """`wait` for many evaluations; (n,), finite."""
+    """`wait` for many evaluations; arrays (n,), finite."""
     if not math.isnan(state.patience_step):
         return
     if len(values) < _FEW:
@@ -50,7 +51,7 @@ def wait_many(state: State, values: Floats, steps: Floats) -> None:
         return
     before = np.minimum.accumulate(np.concatenate(((state.patience_best,), values)))
     better = np.flatnonzero(values < before[:-1])
-    last = np.concatenate(((-1 - int(state.patience_waited),), better))  # where the wait began, each time
+    last = np.concatenate(((-1 - int(state.patience_waited),), better))  # where each wait began
     waited = np.concatenate((better, (len(values),))) - last - 1
     over = np.flatnonzero(waited >= PATIENCE)
     if len(over):
@@ -62,7 +63,7 @@ def wait_many(state: State, values: Floats, steps: Floats) -> None:
 
 
 def resume(state: State, step: float) -> None:
-    """The run was resumed from `step`: a stop that lies behind it has not happened, and the wait begins anew."""
+    """Account for a run that was resumed from `step`: a stop after it has not happened, and the wait starts anew."""
     if not state.patience_step < step:
         curve = state.curves[1]
         state.patience_best, state.patience_waited, state.patience_step = curve.best, 0.0, math.nan
@@ -96,7 +97,7 @@ def compared(state: State) -> Patience | None:
 
 
 def _share(value: float) -> str:
-    """A share in percent, two digits; a trace is no nothing.
+    """A share in percent with two digits; a tiny one is not shown as zero.
 
     >>> _share(0.031), _share(0.5), _share(0.0004), _share(0.999)
     ('3.1%', '50%', 'less than 0.1%', '100%')

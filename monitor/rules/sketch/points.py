@@ -1,4 +1,4 @@
-"""What the engine is fed: points of the roles that it judges, in the order in which they were logged."""
+"""The engine's input: points of the roles that it judges, in the order in which they were logged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROLE_CODES: Final[dict[Role, int]] = {
     Role.GOAL: 6,
 }
 WEIGHT: Final = 5
-"""The code of a weight: the value is what a part is multiplied with from there on."""
+"""The code of a weight: the value is a part's factor from there on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,12 +27,13 @@ class EnginePoints:
     """Points in arrival order; all arrays have shape (n,).
 
     Attributes:
-        role: uint8, from `ROLE_CODES`, or `WEIGHT`.
+        role: uint8, a code of `ROLE_CODES`, or `WEIGHT`.
         step: float64.
-        value: float64; NaN and infinities as they were logged.
-        part: uint16, the place in `names` of a part or of a weight; anything for other points. None: there are none.
-        names: of the parts, without `loss/`.
-        goal: the name of the goal's series, and whether it rises when things go well; None: there are no points of it.
+        value: float64; NaN and infinities as logged.
+        part: uint16, the index in `names` for a part or a weight; arbitrary for other points. None if there are no
+            parts or weights.
+        names: names of the parts, without `loss/`.
+        goal: the name of the goal's series, and whether higher is better; None if there are no points of a goal.
     """
 
     role: NDArray[np.uint8]
@@ -46,6 +47,6 @@ class EnginePoints:
         return len(self.role)
 
     def at(self, which: NDArray[np.intp] | slice) -> EnginePoints:
-        """Some of the points."""
+        """A subset of the points."""
         part = None if self.part is None else self.part[which]
         return EnginePoints(self.role[which], self.step[which], self.value[which], part, self.names, self.goal)

@@ -1,4 +1,4 @@
-"""Steps that go back: a run that was resumed from an earlier step, or a straggler that is counted and set aside."""
+"""Steps that go back: the run was resumed from an earlier step, or the point is a straggler, counted and set aside."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from monitor.rules.sketch.patience import resume
 from monitor.rules.sketch.state import VAL, State
 
 REWIND: Final = 3
-"""Points in a row before the last step that make a resumed run out of stragglers."""
+"""This many consecutive points before the last step are a resumed run; fewer are stragglers."""
 
 
 def in_turn(state: State, curve: Curve, step: float) -> bool:
-    """Whether a point is taken in: its step does not go back, or the run was resumed there."""
+    """Whether to take in a point: its step does not go back, or the run was resumed there."""
     back = step < curve.seen_step
     curve.seen_step = max(curve.seen_step, step)
     return not back or late(state, curve, step)

@@ -1,4 +1,4 @@
-"""What is logged at one step, as a row of the sketch of the parts: total, parts, and the weights from there on."""
+"""Takes in rows of the sketch of the parts: what was logged at one step, and the weights from there on."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from monitor.rules.sketch.state import TRAIN, State
 from monitor.rules.sketch.whole_rows import FEW, WholeRows
 
 AHEAD: Final = 2048
-"""Points that are looked at at a time."""
+"""Points processed at a time."""
 _PART: Final = ROLE_CODES[Role.PART]
 
 
 def take_rows(state: State, points: EnginePoints) -> Iterator[int]:
     """Take in the points that concern the parts.
 
-    The sketch begins with the first point of a part, or with a weight; totals from before are not in it.
+    The sketch begins with the first part or weight; earlier totals are not in it.
 
     Yields:
-        The position of each point before which a row closed a bucket; the rest is taken in when the next one is asked
-        for.
+        The position of each point before which a row closed a bucket. Points from there on are taken in only when the
+        next position is requested.
     """
     wanted = np.flatnonzero((points.role == TRAIN) | (points.role >= _PART))
     if state.parts is None:
@@ -46,7 +46,7 @@ def take_rows(state: State, points: EnginePoints) -> Iterator[int]:
 
 
 def take_point(state: State, points: EnginePoints, closed: Callable[[], None]) -> None:
-    """`take_rows` for a single point; `closed` is called where a row closed a bucket."""
+    """`take_rows` for a single point; calls `closed` if a row closed a bucket."""
     role, step, value = int(points.role[0]), float(points.step[0]), float(points.value[0])
     if (state.parts is None or role != TRAIN) and role < _PART:
         return
@@ -66,7 +66,7 @@ def take_point(state: State, points: EnginePoints, closed: Callable[[], None]) -
 
 
 class _Points:
-    """The points that concern the parts; the arrays have shape (n,)."""
+    """The points that concern the parts; arrays of shape (n,)."""
 
     def __init__(
         self, parts: Parts, names: Sequence[str], role: NDArray[np.uint8], step: Floats, value: Floats,
@@ -76,7 +76,7 @@ class _Points:
         self.role, self.step, self.value, self.which = role, step, value, which
 
     def take(self, at: int, stop: int) -> Iterator[int]:
-        """Take in a span: whole rows in bulk where that can be, what is left one point at a time."""
+        """Take in a span: complete rows in bulk if possible, the rest one point at a time."""
         rows = self._whole_rows(at, stop) if stop - at > FEW else None
         if rows is None:
             yield from self._one_by_one(at, stop)
@@ -100,7 +100,7 @@ class _Points:
         return WholeRows.of(self.parts, role, self.step[at:stop], self.value[at:stop], place)
 
     def _one_by_one(self, at: int, stop: int) -> Iterator[int]:
-        """Points of any kind."""
+        """Take in points of any kind."""
         parts, places = self.parts, self.places
         columns = (column[at:stop].tolist() for column in (self.role, self.step, self.value, self.which))
         for i, role, step, value, k in zip(range(at, stop), *columns, strict=True):

@@ -1,8 +1,7 @@
-"""The points of one series up to where its sketch merges next: blocks worked out at once, taken in piece by piece.
+"""The points of one series up to the next merge of its sketch: blocks are computed at once and taken in piece by piece.
 
-Between two merges the blocks whose medians a sketch adds up are of one size, so that all of a batch can be sorted
-together; what is left to do at every boundary is to add up a few numbers, in the order of arrival, and to look at
-extremes.
+Between two merges, all micro-blocks have the same size, so those of a batch can be sorted together. What remains at
+each boundary is to add up a few numbers in order of arrival, and to update the extremes.
 """
 
 from __future__ import annotations
@@ -18,18 +17,19 @@ Floats = NDArray[np.float64]
 
 
 class Segment:
-    """Points on their way into a sketch; until `release`, the sketch's buffer is not up to date, all else is.
+    """Points on their way into a sketch. Until `release`, the sketch is up to date except for its buffer.
 
     Args:
         curve: the sketch, changed in place.
-        values, steps: (n,), finite, n >= 1, within +-LIMIT; steps do not decrease. Those after the next merge are left
+        values, steps: (n,), finite, n >= 1, within +-LIMIT; steps do not decrease. Points after the next merge are left
             out.
-        low: no value is below it.
+        low: a lower bound of the values.
 
     Attributes:
         n: points of this segment.
-        at: of these, taken in; `blocks` of them are complete, of `m` points each.
-        low: no value is below it.
+        at: points taken in so far.
+        blocks: complete blocks taken in so far, of `m` points each.
+        low: a lower bound of the values.
     """
 
     __slots__ = ("at", "block", "blocks", "curve", "gaps", "held", "low", "m", "medians", "n", "steps", "values")
@@ -47,7 +47,7 @@ class Segment:
 
     @property
     def quarters(self) -> bool:
-        """Whether a quarter of the open bucket, but not the bucket, ends within this segment."""
+        """Whether one of the first three quarters of the open bucket ends within this segment."""
         curve, m = self.curve, self.m
         if curve.size < 4:
             return False
@@ -56,9 +56,10 @@ class Segment:
         return len(curve.quarters) < 3 and self.blocks + left <= len(self.medians)
 
     def stop(self, level: float = -math.inf) -> int:
-        """How many points there are up to the next boundary.
+        """Number of points up to the next boundary.
 
-        That is the end of the bucket, which may lie beyond this segment, or of a quarter whose centre is above `level`.
+        The boundary is the end of the bucket, which may lie beyond this segment, or of a quarter whose centre is above
+        `level`.
         """
         curve, m, medians = self.curve, self.m, self.medians
         if curve.size < 4:
@@ -76,7 +77,7 @@ class Segment:
         return end * m - self.held
 
     def take(self, stop: int) -> int:
-        """Take in the points before `stop`, at most up to where the bucket ends; what the last one completed."""
+        """Take in the points before `stop`, at most to the end of the bucket. Returns what the last one completed."""
         curve, a = self.curve, self.at
         values, steps = self.values[a:stop], self.steps
         curve.n += stop - a
@@ -97,12 +98,12 @@ class Segment:
         return curve.add(self.medians[done:blocks], self.gaps[done:blocks])
 
     def release(self) -> None:
-        """Hand what is in no block yet over to the sketch."""
+        """Hand the points that are in no complete block yet over to the sketch."""
         self.curve.buffer = self.block[self.blocks * self.m : self.held + self.at].tolist()
 
 
 def _medians(block: Floats, last: float, m: int) -> tuple[list[float], list[float]]:
-    """Median of each `m` values, and of the differences that end at them; exact, however many there are."""
+    """Medians of every `m` values, and of the absolute differences to their predecessors; exact for any length."""
     if not len(block):
         return [], []
     both = np.empty((2, len(block)))

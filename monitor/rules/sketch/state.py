@@ -1,6 +1,6 @@
 """The engine's memory of one run: plain data, at most 5.25 KiB packed, whatever the run's length.
 
-The lists of a state are replaced, never changed in place, so that forking one copies only a few references.
+The lists of a state are replaced, never changed in place, so forking a state copies only a few references.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ IDLE: Final = 0
 PENDING: Final = 1
 FIRING: Final = 2
 LIKELY: Final = 3
-"""Pending, and likely enough for advice that costs little where it is wrong."""
+"""Pending, but probable enough for advice that costs little if it is wrong."""
 
 _NUMBERS: Final = (
     "first_step", "last_step", "nan_first", "nan_last", "nan_train_first", "first_stop", "stop_since", "chance",
@@ -47,21 +47,21 @@ _numbers, _counts = itemgetter(*_NUMBERS), itemgetter(*_COUNTS)
 _HEAD: Final = struct.Struct(f"<4s2B{len(_NUMBERS)}d")
 _SLOT: Final = struct.Struct("<2BHI")
 _PARTS: Final = 1 << 7
-"""Bit of `State.owned` that stands for the parts."""
+"""Bit of `State.owned` for the parts."""
 _GOAL: Final = 1 << 6
-"""Bit of `State.owned` that stands for the goal."""
+"""Bit of `State.owned` for the goal."""
 VIEWS: Final = 1 << 8
-"""Bit of `State.owned` that stands for the view of the first series; those of the others follow."""
+"""Bit of `State.owned` for the view of the first series; the bits for the others follow."""
 
 
 class Slot(NamedTuple):
-    """Where one rule's finding is in its life.
+    """The state of one rule's finding.
 
     Attributes:
-        phase: PENDING, LIKELY or FIRING; a rule that is idle has no slot.
+        phase: PENDING, LIKELY or FIRING; an idle rule has no slot.
         checks: checks in a row for which the condition held (pending), or did not (likely, firing).
         number: of the finding, 0 while pending.
-        since: step of the first of these checks.
+        since: step of the check at which the condition was first seen.
         onset: step at which the condition began.
         fired: step at which the finding fired, NaN while pending.
     """
@@ -79,27 +79,27 @@ class State:
 
     Attributes:
         unit: "step" or "epoch".
-        curves: sketch by series, indexed by role code; an empty one where nothing was logged.
-        parts: sketch of the parts of a composite loss; None where none were told of.
-        goal: sketch of the metric that the training is for; None where none was logged.
+        curves: sketch by series, indexed by role code; empty if nothing was logged.
+        parts: sketch of the parts of a composite loss; None if none are known.
+        goal: sketch of the metric that the training optimises for; None if none was logged.
         slots: by rule name.
-        said: the headline of a verdict as of the last check, a copy of what its buckets say; never packed.
-        outlook: the forecast and the buckets that it was made from; never packed.
-        advice: the recommendation and what it rests on; never packed.
-        views: what checks have worked out of the closed buckets, by role; never packed.
-        quiet: what urgent rules need not be asked about, by role, and the findings and buckets that it rests on; never
-            packed.
-        owned: bits of the sketches and views that are this state's own: made since it was forked.
+        said: cached headline of a verdict, valid until the next check; never packed.
+        outlook: cached forecast, and the buckets it was made from; never packed.
+        advice: cached recommendation, and what it depends on; never packed.
+        views: cached views of the series, by role; never packed.
+        quiet: cached bounds within which urgent rules need not run, by role, and the findings and buckets they depend
+            on; never packed.
+        owned: bits of the sketches and views that belong to this state alone: made since it was forked.
         nan_train, nan_val: non-finite losses in a row at the end of the series.
-        val_at: training points seen when the last validation point came; `val_gap` the longest wait so far.
-        chance, floor, initial, ceiling: of the loss function, NaN where not known; `summed` is 1 where its reduction
-        is a
-            sum.
-        batch_size, accumulation, tokens: of the run's configuration, NaN where it does not say.
-        game: whether a lower loss does not mean a better model, as between two adversaries.
-        known: whether the run says what its loss is, so that one below zero can be read.
-        aimed: whether the user named the goal, rather than its name alone.
-        patience_best, patience_waited, patience_step: what simple patience would have done; see `rules.patience`.
+        val_at: training points seen when the last validation point arrived.
+        val_gap: most training points between two validation points so far.
+        chance, floor, initial, ceiling: levels of the loss function, NaN if unknown.
+        summed: 1 if the reduction of the loss is a sum.
+        batch_size, accumulation, tokens: from the run's configuration, NaN if it does not have them.
+        game: True if a lower loss does not mean a better model, as between two adversaries.
+        known: True if the run says what its loss is, so that a loss below zero can be interpreted.
+        aimed: True if the user named the goal, False if it was recognised by its name.
+        patience_best, patience_waited, patience_step: what simple patience would have done; see `sketch.patience`.
     """
 
     __slots__ = ("__dict__",)
@@ -135,7 +135,7 @@ class State:
         return new
 
     def curve(self, role: int) -> Curve:
-        """The sketch of a series, to be changed: forked when first asked for after this state was."""
+        """The sketch of a series, for changes; forked on first use after this state was forked."""
         curve = self.curves[role]
         if not self.owned >> role & 1:
             curve = curve.fork()
@@ -144,7 +144,7 @@ class State:
         return curve
 
     def own_parts(self) -> Parts:
-        """The sketch of the parts, to be changed: begun where there was none, forked as a curve is."""
+        """The sketch of the parts, for changes; created if there is none, else forked like a curve."""
         if self.parts is None:
             self.parts = Parts()
         elif not self.owned & _PARTS:
@@ -153,7 +153,7 @@ class State:
         return self.parts
 
     def own_goal(self, name: str, *, rises: bool) -> Goal:
-        """The sketch of the goal, to be changed: begun where there was none, forked as a curve is."""
+        """The sketch of the goal, for changes; created if there is none, else forked like a curve."""
         if self.goal is None:
             self.goal = Goal(name, rises=rises)
         elif not self.owned & _GOAL:
@@ -163,7 +163,7 @@ class State:
 
     @property
     def counts(self) -> Counts:
-        """What was seen and what was set aside."""
+        """Number of points seen, and of points set aside."""
         return Counts(
             train=int(self.train_seen),
             val=int(self.val_seen),
@@ -228,13 +228,13 @@ class State:
 
 
 def _pack_slot(name: str, slot: Slot) -> bytes:
-    """A slot without its steps, under the name of its rule."""
+    """Pack a slot without its steps, together with the name of its rule."""
     text = name.encode()
     return _SLOT.pack(len(text), slot.phase, min(slot.checks, 65535), slot.number) + text
 
 
 def _unpack_slots(data: bytes, at: int, count: int) -> tuple[dict[str, Slot], int]:
-    """The slots packed at offset `at`, their steps behind them, and the offset after."""
+    """The slots packed at offset `at`, followed by their steps, and the offset after them."""
     heads = []
     for _ in range(count):
         length, phase, checks, number = _SLOT.unpack_from(data, at)

@@ -1,6 +1,6 @@
-"""Rows of the parts of a loss in bulk: what is the same as taking in their points one at a time, for less.
+"""Takes in rows of the parts of a loss in bulk: faster than one point at a time, with the same result.
 
-Sums are added up in the order of arrival, so that they have the same bits either way.
+Values are added in order of arrival, so the sums have the same bits either way.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from monitor.rules.sketch.parts import LIMIT, MOST, Parts
 from monitor.rules.sketch.points import ROLE_CODES, WEIGHT
 
 FEW: Final = 8
-"""Rows, and rows of a bucket, from which on bulk pays."""
+"""Bulk pays with more rows than this, and with at least this many rows in a bucket."""
 _PART: Final = ROLE_CODES[Role.PART]
 
 
 class WholeRows:
-    """Rows of which all points are there, none of them odd: see `of`.
+    """Complete rows without irregular points; see `of`.
 
     Attributes:
-        begin, stop: where the first row begins, and the row after the last, which may go on later.
+        begin, stop: where the first row begins, and where the row after the last begins, which may be incomplete.
         begins: where each row begins, and `stop`; (rows + 1,).
-        steps: of each row, and of the row after the last.
+        steps: step of each row, and of the row after the last.
         sums: what each row adds to the open bucket, (rows, 2 * parts + 2): each part, each weighted part, the total,
             and the total minus the weighted parts.
-        counts: how many values are in these, as integers, (rows, parts + 2): of each part, totals, and gaps.
-        weights: of each part when the row ends, (rows, parts).
-        counted: how many rows up to each one count, (rows,).
-        beyond: points of parts that are not judged, up to each row's end, (rows,).
+        counts: number of values in these sums, integers, (rows, parts + 2): of each part, of totals, and of gaps.
+        weights: weight of each part at the end of the row, (rows, parts).
+        counted: number of rows up to each one that count, (rows,).
+        beyond: number of points of parts that are not judged, up to each row's end, (rows,).
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class WholeRows:
     def of(
         cls, parts: Parts, role: NDArray[np.uint8], step: Floats, value: Floats, place: NDArray[np.intp]
     ) -> WholeRows | None:
-        """The whole rows among these points; None where they are few, or a point is not finite, late, or there twice.
+        """The complete rows among these points; None if they are few, or if a point is non-finite, late or duplicate.
 
         Args:
-            parts: all of these were logged before.
-            role, step, value, place: (n,), of totals, parts and weights; `place` is the part's, MOST beyond those.
+            parts: the sketch; it has already seen all parts among the points.
+            role, step, value, place: (n,), for totals, parts and weights; `place` is the index of the part, or MOST.
         """
         if parts.size < FEW or parts.late or not (np.isfinite(value).all() and np.isfinite(step).all()):
             return None
@@ -96,7 +96,7 @@ class WholeRows:
         return cls(parts, role, value, place, begins, step[begins])
 
     def take(self, parts: Parts) -> Iterator[int]:
-        """Take in the rows, the first of which was begun; yields where each row begins before which a bucket closed."""
+        """Take in the rows; the first is already begun. Yields the start of each row before which a bucket closed."""
         at, before = 0, 0
         while at < len(self.counted):
             stop = int(self.counted.searchsorted(before + parts.size - parts.rows)) + 1
@@ -109,7 +109,7 @@ class WholeRows:
                 yield int(self.begins[stop])
 
     def _add(self, parts: Parts, a: int, b: int, before: int) -> None:
-        """Add rows to the open bucket, and begin the row after them."""
+        """Add rows a to b - 1 to the open bucket, and begin the row after them."""
         n = len(parts.parts)
         carried = [p.raw for p in parts.parts] + [p.weighted for p in parts.parts] + [parts.totals, parts.gaps]
         sums = np.add.accumulate(np.concatenate(((carried,), self.sums[a:b])))[-1].tolist()
@@ -128,7 +128,7 @@ class WholeRows:
 def _weights(
     parts: Parts, role: NDArray[np.uint8], value: Floats, place: NDArray[np.intp], begins: NDArray[np.intp]
 ) -> tuple[Floats, Floats]:
-    """The weight of each point's part when it came, (n,), and of every part when each row ends, (rows, parts)."""
+    """The weight in force at each point, (n,), and of every part at the end of each row, (rows, parts)."""
     now = np.array([part.weight for part in parts.parts])
     at_point, at_end = np.append(now, 0.0)[np.minimum(place, len(now))], np.tile(now, (len(begins) - 1, 1))
     told = role == WEIGHT
@@ -142,7 +142,7 @@ def _weights(
 
 
 def _in_order(weighted: Floats, begins: NDArray[np.intp]) -> Floats:
-    """The sum of each row, added up in the order of its points."""
+    """The sum of each row, added in the order of its points."""
     length = np.diff(begins)
     total = np.zeros(len(length))
     for k in range(int(length.max())):
