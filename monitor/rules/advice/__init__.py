@@ -1,1 +1,1 @@
-"""From findings to one verdict, one sentence, a recommendation and a forecast."""
+"""Turns findings into one verdict, one sentence, a recommendation and a forecast."""

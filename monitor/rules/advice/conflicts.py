@@ -1,7 +1,7 @@
-"""Which findings silence which: the one place where rules meet.
+"""Which findings silence which: the one place where rules interact.
 
-A rule asks its question as if it were alone. Where two answers cannot both be of use, the graver one stands: a run that
-diverges is neither converged nor stagnant, and how a validation loss swings on its way up is not the trouble.
+A rule asks its question as if it were the only one. If two answers cannot both be useful, the more serious one stands:
+a run that diverges is neither converged nor stagnant.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SILENCED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "goal_plateau": ("goal_decline",),
     "improving": ("divergence", "overfitting", "stagnation", "convergence"),
 }
-"""By rule, those whose finding silences it while it is out or likely; a loss that is not finite silences them all."""
+"""By rule, the rules whose findings silence it while firing or likely. A non-finite training loss silences them all."""
 
 
 def silenced(name: str, state: State) -> bool:
-    """Whether a rule has nothing to say because of what others say."""
+    """Whether a rule is silenced by the findings of others."""
     others = SILENCED_BY.get(name)
     if others is None:
         return False
@@ -32,6 +32,6 @@ def silenced(name: str, state: State) -> bool:
 
 
 def ended(name: str, state: State) -> bool:
-    """Whether a finding is over at once, since one fires that leaves it nothing to say."""
+    """Whether a finding resolves at once, because one that silences it fires."""
     slots = state.slots
     return any(other in slots and slots[other].phase == FIRING for other in SILENCED_BY.get(name, ()))

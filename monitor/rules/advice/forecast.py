@@ -1,10 +1,10 @@
-"""What continuing would gain: a mixture of learning-curve models fitted to the sketch of the judged loss.
+"""Forecasts what continuing would gain: a mixture of learning-curve models fitted to the sketch of the judged loss.
 
-Each model is `floor + height * shape(t)`, with `t` the points so far as a share of all, and a shape that falls: power
-laws `t**-b` and exponentials `exp(-t / tau)`. Floor and height (>= 0) are fitted by least squares with weights that
-favour the later curve, and the models are averaged by their likelihood. The change that they
-foresee is shrunk towards none, the more the less certain it is. The interval adds what was shrunk, and the spread
-between models, to the noise. The closed form costs some 30 microseconds and needs no optimiser.
+Each model is `floor + height * shape(t)`, where `t` is the share of the points so far and the shape falls: power laws
+`t**-b` and exponentials `exp(-t / tau)`. Floor and height (>= 0) are fitted by least squares, with weights that favour
+the later curve. The models are averaged by their likelihood. The predicted change is shrunk towards zero, the more so
+the less certain it is. The interval adds the amount of shrinkage, and the spread between models, to the noise. The
+closed form takes some 30 microseconds and needs no optimiser.
 
 Source:
     Domhan, Springenberg, Hutter, Speeding up automatic hyperparameter optimization by extrapolation of learning curves
@@ -28,23 +28,24 @@ from monitor.rules.sketch.noise import Floats
 POWERS: Final = np.array([0.25, 0.5, 1.0, 2.0])
 RATES: Final = np.array([1.5, 3.0, 6.0, 12.0, 24.0])
 AHEAD: Final = 0.5
-"""How far the forecast looks, as a share of the run so far."""
+"""Horizon of the forecast, as a share of the run so far."""
 WIDEN: Final = 1.8
-"""The models share their mistakes; so much wider is an interval that covers nine in ten (`docs/diagnosis.md`)."""
+"""The models' errors are correlated, so an interval that covers nine in ten must be wider by this factor
+(`docs/diagnosis.md`)."""
 DOUBT: Final = 3.0
-"""Standard errors of a change at which half of it is kept. The errors at 2 to 6 differ by a tenth."""
+"""Half of a change of this many standard errors is kept. From 2 to 6, the forecast errors differ by only a tenth."""
 ENOUGH: Final = 8
-"""Buckets needed."""
+"""Least number of buckets for a forecast."""
 
 
 def forecast(view: View) -> Forecast | None:
-    """The loss half as many steps again from now.
+    """Forecast the loss after half as many steps again.
 
     Args:
         view: the judged series.
 
     Returns:
-        None where there are too few buckets.
+        None if there are too few buckets.
 
     Example:
         >>> from monitor.rules.sketch.curve import Curve
@@ -73,7 +74,7 @@ def forecast(view: View) -> Forecast | None:
     kept = foreseen**2 / (foreseen**2 + (DOUBT * error) ** 2)
     loss, half = level + kept * foreseen, math.hypot(WIDEN * 1.645 * error, (1 - kept) * foreseen)
     told = (best, level, loss, loss - half, loss + half)
-    best, level, expected, low, high = (max(each, view.zero) for each in told)  # no loss is below that
+    best, level, expected, low, high = (max(each, view.zero) for each in told)  # no loss is lower
     return Forecast(
         steps=AHEAD * (view.step[-1] - view.curve.first_step),
         from_step=view.step[-1],
@@ -89,14 +90,14 @@ def forecast(view: View) -> Forecast | None:
 
 
 class _Models(NamedTuple):
-    """What the models of a curve of so many buckets have in common, whatever its values.
+    """The quantities that depend only on the number of buckets k, not on their values.
 
     Attributes:
         w, total: weights of the buckets, (k,), and their sum.
         shapes: (models, k), minus their weighted mean.
-        later: each shape where the forecast looks, minus the same mean, (models,).
+        later: each shape at the horizon, minus the same mean, (models,).
         spread: weighted sum of the squares of `shapes`, (models,).
-        widen: what the error of a fit grows by out there, (models,).
+        widen: factor by which the error variance of a fit grows at the horizon, (models,).
     """
 
     w: Floats

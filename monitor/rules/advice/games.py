@@ -1,8 +1,8 @@
-"""Losses that cannot be read as an error: one side of a game, and a loss below zero of which nothing is known.
+"""Losses that cannot be read as an error: those of a game, and a loss below zero about which nothing is known.
 
-Of a game only what is not finite is judged: a critic that comes up, a generator's loss that rises, a value loss that
-grows with the returns are what one hopes for. Where the run does not say what its loss is, and its level has been below
-zero, the rules run and their findings stand, but nobody is told to stop because of them.
+In a game, only non-finite losses are judged: a critic's loss that rises, a generator's loss that rises, or a value loss
+that grows with the returns may all be good signs. If a run does not say what its loss is, and its level has been below
+zero, the rules run and their findings stand, but no stop is advised because of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DOUBT: Final = (
 
 
 def read(state: State, loss: Mapping[str, object]) -> None:
-    """Take down in a fresh state what a run says of its loss."""
+    """Record in a fresh state what a run says about its loss."""
     kind, floor = loss.get("kind"), loss.get("floor")
     says_floor = isinstance(floor, int | float) and not isinstance(floor, bool)
     state.game = loss.get("comparable") is False
@@ -39,21 +39,21 @@ def read(state: State, loss: Mapping[str, object]) -> None:
 
 
 def silent(state: State, rule: Rule, settings: RuleSettings) -> bool:
-    """Whether a rule has nothing to say of a game; a divergence is one only where it is no longer finite."""
+    """Whether a rule is not applied to a game; `divergence` is applied only once the loss is no longer finite."""
     if not rule.spec.reads_error:
         return False
     return rule.spec.name != "divergence" or state.nan_train < settings.limits["confirm"]
 
 
 def doubtful(state: State) -> bool:
-    """Whether the level of the loss may be no error, as far as anybody says: single values may be rounded below 0."""
+    """Whether the level of the loss may not be an error, going by its buckets: single values may be rounded below 0."""
     if state.known or state.nan_train:
         return False
     return any(min(curve.x, default=0.0) < 0 for curve in state.curves[: VAL + 1] if curve.best < 0)
 
 
 def improving_goal(state: State) -> Goal | None:
-    """The goal, where it still becomes better on what is held out, whatever the loss does; else None."""
+    """The goal if it is not measured on training data and still improves, whatever the loss does; else None."""
     goal = state.goal
     if goal is None or name_of(goal.name).group == "train" or not GoalView(goal).improves:
         return None
@@ -61,12 +61,12 @@ def improving_goal(state: State) -> Goal | None:
 
 
 def holding_goal(state: State) -> Goal | None:
-    """The goal that holds back a stop for overfitting: one that the user named, while it improves; else None."""
+    """The goal that holds back a stop for overfitting: one that the user named and that improves; else None."""
     return improving_goal(state) if state.aimed else None
 
 
 def doubted(state: State, finding: Finding) -> Finding:
-    """A finding that would stop the run, with what speaks against doing so."""
+    """The finding; if it would stop the run, with the reasons against stopping."""
     spec = spec_of(finding.rule)
     stops = spec is not None and spec.action is Action.STOP
     if not stops or finding.resolved_step is not None:

@@ -1,4 +1,4 @@
-"""Findings that may come: conditions that hold, but not yet for as long as their rule asks for."""
+"""Pending findings: conditions that hold, but not yet for as long as their rule requires."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def pending_of(state: State, config: RulesConfig) -> tuple[Pending, ...]:
-    """The pending findings of a state as of the last check of each, those that matter most first."""
+    """The pending findings of a state as of the last check of each, the most important ones first."""
     slots = [(name, slot) for name, slot in state.slots.items() if slot.phase in (PENDING, LIKELY)]
     if not slots:
         return ()
@@ -56,7 +56,7 @@ def _pending(state: State, config: RulesConfig, rule: Rule, slot: Slot) -> Pendi
 
 
 def _checked(state: State, rule: Rule, slot: Slot) -> float:
-    """The step at which the rule was last asked: where a bucket of what it reads was closed."""
+    """The step at which the rule last ran: where a bucket of what it reads closed."""
     steps = [slot.since]
     for role in rule.spec.reads:
         if role is Role.PART:

@@ -1,8 +1,8 @@
-"""What to do now: continue, stop or investigate, with the best step so far and what continuing would gain.
+"""Recommends what to do now: continue, stop or investigate, with the best step so far and what continuing would gain.
 
-A stop is advised where going on only costs: the run overfits or diverges, or its training loss has stayed non-finite.
-A converged run is not stopped: what it may yet gain, by a lower learning rate or by patience, is in the forecast, and
-a run that merely waits harms nothing but the bill.
+A stop is advised if continuing only costs: the run overfits or diverges, or its training loss has stayed non-finite. A
+converged run is not stopped: the forecast says what it may still gain, by a lower learning rate or by patience, and
+waiting costs nothing but money.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from monitor.rules.sketch.state import FIRING, LIKELY, TRAIN, VAL, State
 CONFIDENCE: Final = {
     "divergence": 0.8, "overfitting": 0.85, "risen": 0.6, "likely": 0.9, "look": 0.9, "continue": 0.95,
 }  # fmt: skip
-"""Share of such advice that was right on labelled curves, rounded down; `docs/diagnosis.md` has the counts. `risen` is
-an overfitting run whose validation loss is above its start, where delayed generalisation is likeliest; `likely` a stop
-before the finding has fired, where a project asks for that."""
+"""Share of each kind of advice that was right on labelled curves, rounded down; `docs/diagnosis.md` has the counts.
+`risen` is an overfitting run whose validation loss is above its start, where delayed generalisation is most probable.
+`likely` is a stop before the finding has fired, if a project asks for that."""
 
 
 def settle(state: State, run: Features) -> None:
-    """Keep the steps of the stop advice in the state, after the rules were asked."""
+    """Record the steps of the stop advice in the state, after the rules ran."""
     if _stopping(state):
         if math.isnan(state.stop_since):
             state.stop_since = run.step
@@ -44,7 +44,7 @@ def settle(state: State, run: Features) -> None:
 
 
 def recommend(state: State, config: RulesConfig) -> Recommendation:
-    """The advice that follows from a state."""
+    """The recommendation that follows from a state."""
     curve = state.curves[VAL if state.curves[VAL].n else TRAIN]
     rests = (curve.best_step, curve.n > 0, math.isnan(state.patience_step), doubtful(state))
     last = state.advice
@@ -102,7 +102,7 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
 
 
 def _towards_goal(state: State) -> str:
-    """What is said where the loss overfits and the goal that the user named still improves; "" elsewhere."""
+    """The reason if the loss overfits while the goal that the user named still improves; else ""."""
     goal = holding_goal(state) if "overfitting" in _advising(state, Action.STOP, FIRING, LIKELY) else None
     if goal is None:
         return ""
@@ -111,7 +111,7 @@ def _towards_goal(state: State) -> str:
 
 
 def _looking(state: State) -> tuple[Action, str, float | None] | None:
-    """The advice to look at a run, where a finding gives it."""
+    """The advice to investigate, if a finding gives it."""
     for name in _advising(state, Action.INVESTIGATE, FIRING):
         title = "NaN" if name == "nan" else name.replace("_", " ").capitalize()
         reason = f"{title} since {position(state.unit, state.slots[name].onset)}."
@@ -126,7 +126,7 @@ def _calm(state: State, curve: Curve) -> tuple[Action, str, float | None]:
 
 
 def _without_loss(state: State) -> str:
-    """What is said where no loss is judged as an error."""
+    """The reason if no loss is judged as an error."""
     if state.game:
         return f"{GAME} {_goal_best(state)}".rstrip()
     if state.goal is None or not state.goal.curve.n:
@@ -150,7 +150,7 @@ def _going_on(state: State) -> tuple[Action, str, float | None]:
 
 
 def _prospect(state: State, outlook: Forecast) -> str:
-    """What going on is expected to bring, in words that do not contradict what fires."""
+    """The expected gain of continuing, in words that do not contradict a firing rule."""
     gain, low, high = outlook.gain, outlook.gain_low, outlook.gain_high
     span = f" (90%: {low:.2g} to {high:.2g})" if high else ""
     ahead = f"{formats.step(round(outlook.steps))} {state.unit}s"
@@ -164,7 +164,7 @@ def _prospect(state: State, outlook: Forecast) -> str:
 
 
 def _delayed(state: State, name: str) -> str:
-    """What to look for where training has learned and validation stagnates."""
+    """What to look for if training has learned and validation stagnates; "" otherwise."""
     if name != "stagnation" or not memory(Features(state, state.last_step)):
         return ""
     return (
@@ -174,7 +174,7 @@ def _delayed(state: State, name: str) -> str:
 
 
 def _outlook(state: State) -> Forecast | None:
-    """The forecast, computed anew only after a bucket has closed."""
+    """The forecast; recomputed only after a bucket has closed."""
     run = Features(state, state.last_step)
     buckets = run.judged.curve.x
     if state.outlook is None or state.outlook[0] is not buckets:
@@ -183,9 +183,9 @@ def _outlook(state: State) -> Forecast | None:
 
 
 def _stopping(state: State) -> list[str]:
-    """Rules whose finding, firing or likely, advises a stop; the one that matters most first."""
+    """Rules whose finding, firing or likely, advises a stop; the most important one first."""
     alone = not state.train_seen and not state.val_seen and not Features(state, state.last_step).policy
-    if alone and _fires(state, "goal_decline"):  # beside a loss, that says when to stop
+    if alone and _fires(state, "goal_decline"):  # if there is a loss, that decides when to stop
         return ["goal_decline"]
     found = [] if doubtful(state) else _advising(state, Action.STOP, FIRING, LIKELY)
     if "overfitting" in found and holding_goal(state) is not None:
@@ -203,7 +203,7 @@ def _best(state: State, curve: Curve) -> str:
 
 
 def _advising(state: State, action: Action, *phases: int) -> list[str]:
-    """Rules with a finding in one of these phases that advises this; the one that matters most first."""
+    """Rules with a finding in one of these phases that advises this action; the most important one first."""
     found = (name for name, slot in state.slots.items() if slot.phase in phases)
     specs = [spec_of(name) for name in found if not is_note(name, state)]
     return sorted((spec.name for spec in specs if spec is not None and spec.action is action), key=rank_of)

@@ -1,4 +1,4 @@
-"""The one word and the one sentence for a run: the finding that matters most, or that nothing is wrong."""
+"""The verdict of a run in a word and in a sentence: its most important finding, or that nothing is wrong."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ if TYPE_CHECKING:
     from monitor.rules.config import RulesConfig
 
 ENOUGH: Final = 6
-"""Buckets of what is judged, the validation loss where there is one, from which on no finding means healthy."""
+"""Without findings, a run is healthy only once the judged loss (validation, if there is one) has this many buckets."""
 
 
 def verdict_of(state: State) -> str:
-    """The rule of the finding that matters most, firing or likely; "healthy", "not_judged" or "too_early"."""
+    """The rule of the most important firing or likely finding; else "healthy", "not_judged" or "too_early"."""
     found = (name for name, slot in state.slots.items() if slot.phase in (FIRING, LIKELY))
     ranks = {name: rank_of(name) for name in found if not is_note(name, state)}
     if any(rank < math.inf for rank in ranks.values()):
         return min(ranks, key=ranks.__getitem__)
     train, val, goal = state.curves[TRAIN], state.curves[VAL], state.goal
-    judged = val if val.n else train  # training that goes well says nothing of what four evaluations will come to
+    # Good training says nothing about where four evaluations will lead, so they alone are counted.
+    judged = val if val.n else train
     if max(len(judged.x), len(goal.curve.x) if goal else 0) < ENOUGH:
         return "too_early"
     return "not_judged" if state.game and (state.goal is None or not state.goal.curve.n) else "healthy"
 
 
 def is_note(name: str, state: State) -> bool:
-    """Whether a finding is a note beside the verdict: that a run which never validated has no validation loss."""
+    """Whether a finding is a mere note: that validation is missing, for a run that never validated."""
     return name == "metric_missing" and not state.val_seen
 
 
 def headline_of(state: State, verdict: str, config: RulesConfig) -> str:
-    """One sentence with the numbers, and what speaks against acting on it."""
+    """One sentence with the numbers, and the reasons against acting on it."""
     spec = spec_of(verdict)
     doubt = DOUBT if spec is not None and spec.action is Action.STOP and doubtful(state) else ""
     return _headline(state, verdict, config) + doubt
@@ -51,7 +52,7 @@ def _headline(state: State, verdict: str, config: RulesConfig) -> str:
     if slot is None:
         return _calm(state, verdict)
     rule = config.named.get(verdict)
-    rests = (verdict, state.curves[VAL].best_step)  # the best one is known before its bucket closes
+    rests = (verdict, state.curves[VAL].best_step)  # a new best shows before its bucket closes
     if rule is not None and not rule.spec.counts and state.said and state.said[:2] == rests:
         return state.said[2]
     text = _sentence(state, verdict, slot, rule, config)
@@ -73,7 +74,7 @@ def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config:
 
 
 def _latest(state: State) -> str:
-    """Where the loss is, and its best, for a sentence that has no numbers of its own."""
+    """The current loss and the best one, for a sentence without numbers of its own."""
     which, curve = ("validation", state.curves[VAL]) if state.curves[VAL].n else ("training", state.curves[TRAIN])
     if not curve.x:
         return ""
@@ -101,7 +102,7 @@ def _calm(state: State, verdict: str) -> str:
 
 
 def _of_goal(state: State) -> str:
-    """What the goal has reached, as a sentence behind another."""
+    """What the goal has reached, as a sentence to append."""
     goal = state.goal
     if goal is None or not goal.curve.n:
         return ""

@@ -1,1 +1,1 @@
-"""Rules tried out: on stored runs, on labelled curves, and against a project's own unit tests."""
+"""Tries out rules: on stored runs, on labelled curves, and against a project's own unit tests."""

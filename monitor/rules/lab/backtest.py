@@ -1,10 +1,10 @@
-"""Backtests: rules replayed over runs that are known whole, and what they would have found, saved and missed.
+"""Backtests: replay rules over complete runs, and report what they would have found, saved and missed.
 
-A run is judged by its validation loss; where it has fewer than three finite values of it, a stop's cost is unknown. A
-rule *says* what it says at the end of the run; `spike` and `nan` also what has passed by then.
+A run is judged by its validation loss. If it has fewer than three finite values, the cost of a stop is unknown. A rule
+*claims* its condition if its finding fires at the end of the run; for `spike` and `nan`, resolved findings count too.
 
 Source:
-    Prechelt, Early Stopping - But When? (1998), for the saving against the loss missed; Keras `EarlyStopping` with
+    Prechelt, Early Stopping - But When? (1998), for steps saved against loss missed; Keras `EarlyStopping` with
     patience 10 and min_delta 0, for the baseline.
 """
 
@@ -26,14 +26,14 @@ from monitor.rules.sketch.noise import Floats
 from monitor.rules.sketch.patience import PATIENCE
 
 BAD_REGRET: Final = 0.02
-"""Share of the curve's range above which a stop has cost something."""
+"""A stop with a regret above this, as a share of the curve's descent, was a bad one."""
 ENOUGH: Final = 3
-"""Finite validation losses from which on the cost of a stop is known."""
+"""The cost of a stop is known from this many finite validation losses on."""
 PASSING: Final = ("spike", "nan")
-"""Rules that are right when they have fired and resolved."""
+"""Rules that are right even if their finding has resolved."""
 HEALTHY: Final = "healthy"
 MILD: Final = ("convergence", "improving")
-"""Rules that are neither right nor wrong of a run that is only labelled healthy."""
+"""Rules that are neither right nor wrong about a run that is labelled healthy, but not with their own name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,12 +42,12 @@ class Case:
 
     Attributes:
         ref: the run's id, or the file.
-        series: by role, float64 (n, 2), in the order of their steps or of their file.
+        series: by role, float64 (n, 2), ordered by step or as in the file.
         unit: what steps count, "step" or "epoch".
-        loss: what is known of the loss function.
+        loss: what is known about the loss function.
         config: the run's hyperparameters.
         parts, weights: of a composite loss, as `diagnose` takes them.
-        labels: what is true of the run, names of rules or of calm verdicts; empty: not known.
+        labels: what is true of the run: names of rules, or of verdicts without a finding. Empty if unknown.
     """
 
     ref: str
@@ -63,14 +63,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """What a policy's stop does to a run.
+    """The effect of a policy's stop on a run.
 
     Attributes:
-        step: where it stops; None: it never does.
-        saved_steps: steps of the run after it.
+        step: where it stops; None if it never does.
+        saved_steps: steps of the run after the stop.
         saved: the same, as a share of the run.
-        missed: True where the validation loss was better after the stop than before; None where it is not known.
-        regret: how much better, as a share of the way from the first validation loss to the best one; None as above.
+        missed: True if the validation loss was better after the stop than before; None if unknown.
+        regret: how much better, as a share of the descent from the first validation loss to the best; None if unknown.
     """
 
     step: float | None
@@ -85,8 +85,8 @@ class Hit:
     """What a rule did on a run.
 
     Attributes:
-        fired: position at which it first fired, as a share of the run.
-        firing: it still fired at the end.
+        fired: where it first fired, as a share of the run.
+        firing: True if it was still firing at the end.
         stop: what a stop there would have done.
     """
 
@@ -97,7 +97,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """What one configuration made of a run."""
+    """The result of one configuration on a run."""
 
     verdict: str
     hits: Mapping[str, Hit]
@@ -106,7 +106,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """A run after its replay under each configuration, and under the baseline."""
+    """A run's results under each configuration and under the baseline."""
 
     ref: str
     name: str
@@ -120,13 +120,15 @@ class StopSummary:
     """The stops of one policy over all runs.
 
     Attributes:
-        runs: how many there are; stopped: how many of them it stops.
-        saved: mean share of the steps saved, a run that is not stopped counting 0.
-        saved_steps: steps saved, in all.
-        judged: runs with enough validation losses; the rest is over these, a run that is not stopped costing nothing.
-        missed: of these, runs whose validation loss was better after the stop.
-        regret_mean, regret_p90: of the regret; None where there is no such run.
-        bad: share of these runs with a regret above `BAD_REGRET`.
+        runs: number of runs.
+        stopped: number of runs that it stops.
+        saved: mean share of the steps saved; 0 for a run that is not stopped.
+        saved_steps: steps saved in total.
+        judged: runs with enough validation losses. The fields below are over these; a run that is not stopped costs
+            nothing.
+        missed: runs whose validation loss was better after the stop.
+        regret_mean, regret_p90: mean and 90th percentile of the regret; None if there are no such runs.
+        bad: share of the runs with a regret above `BAD_REGRET`.
     """
 
     runs: int
@@ -150,12 +152,13 @@ class RuleSummary:
 
     Attributes:
         fired: runs on which it fired at any step.
-        firing: runs on which it fired at the end.
-        position: median of where it first fired, as a share of the run; None where it never did.
-        labelled: labelled runs that are said to have the condition.
-        precision: share of the labelled runs on which the rule says so that have it; None where no label is the rule's.
-        recall: share of the runs that have it on which the rule says so; None as above.
-        stops: if each run had been stopped where the rule first fired.
+        firing: runs on which it was firing at the end.
+        position: median of where it first fired, as a share of the run; None if it never did.
+        labelled: runs labelled with the rule's name.
+        precision: share of the rule's claims on labelled runs that are right; None if it claims nothing, or if no run
+            is labelled with it.
+        recall: share of the runs labelled with the rule on which it claims its condition; None if there are none.
+        stops: the stops if each run had been stopped where the rule first fired.
     """
 
     rule: str
@@ -211,7 +214,7 @@ def replay(case: Case, configs: Sequence[RulesConfig]) -> Replayed:
 
 
 def outcome(series: Mapping[Role, Floats], stop: float | None) -> Stop:
-    """What a stop at this step saves and misses.
+    """What a stop at a step saves and misses.
 
     >>> val = np.array([[0, 1.0], [10, 0.4], [20, 0.5], [30, 0.3], [40, 0.6]])
     >>> stop = outcome({Role.VAL: val}, 20)
@@ -227,13 +230,13 @@ def outcome(series: Mapping[Role, Floats], stop: float | None) -> Stop:
         seen = val[:, 1] if stop is None else val[val[:, 0] <= stop, 1]
         had, best = float(seen.min() if len(seen) else val[0, 1]), float(val[:, 1].min())
         missed = best < had
-        way = float(val[0, 1]) / 2 - best / 2  # halves, so that no difference overflows
+        way = float(val[0, 1]) / 2 - best / 2  # halved, so that no difference overflows
         regret = (had / 2 - best / 2) / way if missed and way > 0 else 0.0
     return Stop(step=stop, saved_steps=saved, saved=saved / max(last - first, 1e-12), missed=missed, regret=regret)
 
 
 def patience_stop(val: Floats, patience: int = PATIENCE) -> float | None:
-    """The step at which simple patience stops: so many evaluations in a row without a new best; a NaN is none.
+    """The step at which simple patience stops: `patience` evaluations in a row without a new best. NaN is never a best.
 
     >>> patience_stop(np.array([[0, 1.0], [1, 0.5], [2, 0.6], [3, 0.5]]), patience=2)
     3.0
@@ -252,13 +255,13 @@ def summarise(replayed: Sequence[Replayed], side: int, rules: Iterable[str]) -> 
 
     Args:
         side: which configuration, from 0.
-        rules: their names, in the order of the answer.
+        rules: their names, in the order of the result.
     """
     return tuple(_rule(replayed, side, name) for name in rules)
 
 
 def stops(found: Iterable[Stop]) -> StopSummary:
-    """The stops of one policy, one of each run."""
+    """Summarise the stops of one policy, one per run."""
     each = list(found)
     regrets = [stop.regret for stop in each if stop.regret is not None]
     return StopSummary(
@@ -275,12 +278,12 @@ def stops(found: Iterable[Stop]) -> StopSummary:
 
 
 def changed(replayed: Iterable[Replayed]) -> tuple[Replayed, ...]:
-    """Runs of which two configurations say different things: another verdict."""
+    """Runs to which the configurations give different verdicts."""
     return tuple(run for run in replayed if len({side.verdict for side in run.sides}) > 1)
 
 
 def labels_of(text: str, rules: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The labels in a tag or a cell, and the words that are none.
+    """The labels in a tag or a cell, and the words that are not labels.
 
     >>> labels_of("Overfitting; lovely", ["overfitting", "spike"])
     (frozenset({'overfitting'}), ('lovely',))
@@ -310,7 +313,7 @@ def _rule(replayed: Sequence[Replayed], side: int, name: str) -> RuleSummary:
 
 
 def _first(run: Replayed, side: int, name: str) -> Stop:
-    """A stop where a rule first fired; none where it never did."""
+    """The stop where a rule first fired, or one without a step if it never did."""
     hit = run.sides[side].hits.get(name)
     if hit is not None:
         return hit.stop

@@ -1,6 +1,6 @@
-"""A synthetic run for every rule, on which it fires, and two healthy ones on which no rule does.
+"""A synthetic run for every rule on which it fires, and two healthy runs on which no problem is found.
 
-The tests assert the steps, `docs/rules/` has the pictures, and the dashboard's page of rules draws them.
+The tests assert the steps, `docs/rules/` has the pictures, and the dashboard's rules page draws them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Series = list[tuple[float, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """What is logged, and what a rule makes of it.
+    """What is logged, and when a rule fires on it.
 
     Attributes:
-        train, val, grad_norm, loss, parts, weights, goal, unit: as `diagnose` takes them.
-        fired: the step at which the rule fires under its default thresholds; None: it does not.
-        onset: where its condition began; None: not asserted.
+        train, val, grad_norm, loss, parts, weights, goal, unit: as in `diagnose`.
+        fired: the step at which the rule fires with its default thresholds; None if it does not.
+        onset: where its condition began; None if not asserted.
     """
 
     train: Series
@@ -42,7 +42,7 @@ class Trace:
     onset: float | None = None
 
     def diagnose(self, config: RulesConfig | None = None) -> Diagnosis:
-        """What the rules say of it."""
+        """The diagnosis of the rules."""
         return diagnose(
             self.train,
             self.val,
@@ -57,7 +57,7 @@ class Trace:
 
 
 def composite(parts: dict[str, Array], fired: float | None = None, onset: float | None = None, **other: Array) -> Trace:
-    """A run whose total is the sum of its parts under `w_<name>`, or `total`."""
+    """A run whose total is `total`, or the sum of its parts with weights `w_<name>` (default 1)."""
     weights = {name: other.get(f"w_{name}", np.ones(len(values))) for name, values in parts.items()}
     total = other.get("total", np.sum([weights[name] * values for name, values in parts.items()], axis=0))
     return Trace(
@@ -70,22 +70,22 @@ def composite(parts: dict[str, Array], fired: float | None = None, onset: float 
 
 
 def series(values: Array, every: int = 1, start: int = 0) -> Series:
-    """Values at every so many steps."""
+    """The values as (step, value), one at every `every` steps from `start`."""
     return [(float(start + i * every), float(v)) for i, v in enumerate(values)]
 
 
 def noise(n: int, seed: int = 0) -> Array:
-    """Standard normal values, the same each time."""
+    """Standard normal values, the same for the same seed."""
     return np.random.default_rng(seed).normal(size=n)
 
 
 def falling(n: int, floor: float = 0.3, rate: float = 5.0) -> Array:
-    """From floor + 2 down to the floor, with `rate` time constants in the run."""
+    """An exponential fall from floor + 2 towards the floor, with `rate` time constants in the run."""
     return floor + 2 * np.exp(-rate * np.arange(n) / n)
 
 
 def u_turn(n: int, turn: int, slope: float) -> Array:
-    """Falls, and rises from `turn` on."""
+    """Falls, then rises by `slope` per point from `turn` on."""
     return falling(n, 0.5, 8) + slope * np.maximum(np.arange(n) - turn, 0)
 
 
@@ -156,14 +156,14 @@ FIRING: Final = {
 }  # fmt: skip
 
 _LEVELS: Final = {"initial_loss": "chance", "low_start": "chance", "impossible_loss": "floor"}
-"""Rules that hold the loss against a level that is known."""
+"""Rules that compare the loss with a known level."""
 
 
 def shown(trace: Trace, rule: str) -> tuple[tuple[str, Array], ...]:
-    """What a rule reads of a trace, by name, (n, 2) each: parts under their weights, the gradient norm, or the losses.
+    """The series of a trace that a rule reads, by name, (n, 2) each: weighted parts, gradient norm, goal, or losses.
 
     Args:
-        trace: one of this file.
+        trace: one from this file.
         rule: a rule's name.
     """
     if trace.parts and rule not in ("convergence", "improving"):
@@ -178,7 +178,7 @@ def shown(trace: Trace, rule: str) -> tuple[tuple[str, Array], ...]:
 
 
 def levels(trace: Trace, rule: str) -> dict[str, float]:
-    """What the rule holds a loss against, where that is known: the chance level, or the floor."""
+    """The known level that the rule compares the loss with, by name: the chance level or the floor, if any."""
     name = _LEVELS.get(rule, "")
     value = (trace.loss or {}).get(name)
     return {f"{name} {value:g}": value} if isinstance(value, float) else {}

@@ -1,7 +1,7 @@
-"""Curves written as a formula, for tests of rules: `{formula: "2/(1+step/80)", steps: "0..1500/10", noise: 0.05}`.
+"""Curves given by a formula, for tests of rules: `{formula: "2/(1+step/80)", steps: "0..1500/10", noise: 0.05}`.
 
-A formula is arithmetic on `step` (and on `i`, the number of the point from 0), read by a small evaluator that knows the
-nodes and names listed here and nothing else: no attribute, no call but of these functions, no string.
+A formula is arithmetic on `step`, and on `i`, the index of the point from 0. A small evaluator reads it. It knows only
+the nodes and names listed here: no attributes, no strings, and no calls except of these functions.
 
 Example:
     >>> generate({"formula": "4 / (1 + step)", "steps": "0..3"}, "train").tolist()
@@ -26,7 +26,7 @@ from monitor.rules.sketch.noise import Floats
 KEYS: Final = ("formula", "steps", "noise", "seed")
 MAX_POINTS: Final = 10_000_000
 MAX_FORMULA: Final = 1000
-"""Characters of a formula, at most."""
+"""Most characters of a formula."""
 
 _CONSTANTS: Final = {"pi": math.pi, "e": math.e, "nan": math.nan, "inf": math.inf}
 _ONE: Final[Mapping[str, Callable[[Floats], Floats]]] = {
@@ -50,16 +50,16 @@ _RANGE: Final = re.compile(r"\s*(-?[\d.]+)\s*\.\.\s*(-?[\d.]+?)\s*(?:/\s*([\d.]+
 
 
 def generate(spec: Mapping[str, object], place: str, salt: int = 0) -> Floats:
-    """The points of a series that a formula describes, float64 of shape (n, 2).
+    """The points of a series given by a formula, float64 of shape (n, 2).
 
     Args:
-        spec: `formula`, arithmetic on `step`; `steps`, as `steps_of` reads them; `noise`, the standard deviation of
-            Gaussian noise that is added, a number or a formula, default 0; `seed` of the noise, default 0.
-        place: where this is written, for errors.
-        salt: makes the noise of two series with one seed differ.
+        spec: `formula`, arithmetic on `step`; `steps`, as for `steps_of`; `noise`, the standard deviation of added
+            Gaussian noise, a number or a formula, default 0; `seed` of the noise, default 0.
+        place: where this is written, for error messages.
+        salt: makes the noise of two series with the same seed differ.
 
     Raises:
-        RulesError: a key, the formula or the steps cannot be used.
+        RulesError: a key, the formula or the steps are invalid.
     """
     for key in spec:
         if key not in KEYS:
@@ -76,13 +76,13 @@ def generate(spec: Mapping[str, object], place: str, salt: int = 0) -> Floats:
 
 
 def steps_of(given: object, place: str) -> Floats:
-    """Steps, float64 of shape (n,): a list of numbers, or ranges "first..last/stride" with commas, both ends included.
+    """Steps, float64 of shape (n,): a list of numbers, or comma-separated ranges "first..last/stride", ends included.
 
     >>> steps_of("0..6/2, 4..5", "steps").tolist()
     [0.0, 2.0, 4.0, 6.0, 4.0, 5.0]
 
     Raises:
-        RulesError: they cannot be read, or are too many.
+        RulesError: they cannot be read, or there are too many.
     """
     fix = 'write first..last/stride, such as "0..1500/10", or a list of numbers'
     if isinstance(given, list | tuple):
@@ -107,13 +107,13 @@ def steps_of(given: object, place: str) -> Floats:
 
 
 def evaluate(formula: object, steps: Floats, place: str) -> Floats:
-    """A formula at every step, float64 of shape (n,); what is undefined there is NaN or infinite.
+    """The value of a formula at every step, float64 of shape (n,); NaN or infinite where it is undefined.
 
     Args:
         formula: a number, or text such as `"1 + 0.5 * sin(step / 20) if step < 300 else 2"`.
 
     Raises:
-        RulesError: it holds something that is not known here; names it.
+        RulesError: it contains something unknown; names it.
     """
     if is_real(formula):
         return np.full(len(steps), float(formula))
@@ -133,7 +133,7 @@ def evaluate(formula: object, steps: Floats, place: str) -> Floats:
 
 
 def is_real(value: object) -> TypeGuard[int | float]:
-    """True for a number that a float holds; NaN and the infinities are some."""
+    """True for a number that fits into a float, including NaN and infinities, but not for a bool."""
     if isinstance(value, int) and not isinstance(value, bool):
         return abs(value) <= sys.float_info.max
     return isinstance(value, float)

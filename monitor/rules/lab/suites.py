@@ -1,4 +1,4 @@
-"""A file of unit tests of rules, as data: what it may hold, and what is wrong where it cannot be used."""
+"""A file of unit tests of rules, as data: what it may contain, and precise errors if it is invalid."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monitor.rules.sketch.points import ROLE_CODES
 
 Span = tuple[float, float]
 Wanted = str | Span | None
-"""A word, a number within both ends of a span, or nothing at all."""
+"""An expected value: a word, a number within a span (both ends included), or None."""
 
 SERIES: Final = {"lr": Role.LR, "grad_norm": Role.GRAD_NORM, "train": Role.TRAIN, "val": Role.VAL}
 CALM: Final = ("healthy", "too_early", "not_judged")
@@ -32,21 +32,21 @@ _ADVICE: Final = ("action", *_ADVICE_STEPS)
 
 
 class Outside(Protocol):
-    """What a file of tests refers to and the rules cannot get themselves."""
+    """Access to what a file of tests refers to, for the rules, which do no I/O themselves."""
 
     def series(self, path: str, column: str | None, role: Role) -> Floats:
-        """A series of a file, float64 of shape (n, 2).
+        """A series from a file, float64 of shape (n, 2).
 
         Args:
             path: as written, relative to the file of tests.
-            column: its name; None for the one that is named as the role is.
+            column: its name; None for the column named like the role.
 
         Raises:
-            FileUnreadable: says which file and what is wrong there.
+            FileUnreadable: says which file, and what is wrong with it.
         """
 
     def loss(self, text: str) -> Mapping[str, object]:
-        """What is known of a loss function, such as `cross_entropy(classes=10)`.
+        """What is known about a loss function, such as `cross_entropy(classes=10)`.
 
         Raises:
             LossError: it cannot be read.
@@ -55,13 +55,13 @@ class Outside(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What a test expects; what is None or empty is not looked at.
+    """What a test expects; None, and empty fields other than `firing`, are not checked.
 
     Attributes:
-        firing: rules that fire at the end; empty: none may.
-        never: rules that must not have fired at any step.
-        findings: by key, what one finding of the run must have; each takes a finding of its own.
-        recommendation: by key, what the advice at the end must be.
+        firing: rules that must be firing at the end; if empty, none may be.
+        never: rules that must not fire at any step.
+        findings: for each, the expected values of one finding by key; each must match a different finding.
+        recommendation: the expected values of the final recommendation, by key.
     """
 
     verdict: str | None = None
@@ -73,14 +73,14 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RuleTest:
-    """One test: curves, and what the rules are to say about them.
+    """One test: curves, and what the rules should say about them.
 
     Attributes:
         series: by role, float64 (n, 2).
         unit: what steps count, "step" or "epoch".
-        loss, config: what is known of the loss function, and of the run's hyperparameters, as in `Engine.start`.
-        parts: of a composite loss, by name, float64 (n, 2).
-        weights: of the parts: a number, or float64 (n, 2) wherever it changes.
+        loss, config: what is known about the loss function, and the run's hyperparameters, as in `Engine.start`.
+        parts: parts of a composite loss by name, float64 (n, 2).
+        weights: weights of the parts: a number, or float64 (n, 2) with its changes.
     """
 
     name: str
@@ -102,11 +102,11 @@ class Suite:
 
 
 def parse_suite(data: object, outside: Outside) -> Suite:
-    """Read a file of tests that is plain data already.
+    """Read a file of tests that is already parsed into plain data.
 
     Args:
         data: `{"rules": overrides, "tests": [...]}`; `docs/rules.md` describes it.
-        outside: gets what the file refers to.
+        outside: loads what the file refers to.
 
     Raises:
         RulesError: names the place, such as `tests[2].expect.verdct`, and the nearest valid key.
@@ -159,7 +159,7 @@ def _test(place: str, data: object, outside: Outside) -> RuleTest:
 def _parts(
     place: str, item: Mapping[str, object], outside: Outside
 ) -> tuple[dict[str, Floats], dict[str, Floats | float]]:
-    """The parts of a composite loss, and what each is multiplied with."""
+    """The parts of a composite loss, and their weights."""
     found = _table(f"{place}.parts", item.get("parts") or {})
     parts = {
         name: _series(f"{place}.parts.{name}", data, Role.PART, outside, column=f"loss/{name}", salt=16 + k)
@@ -229,7 +229,7 @@ def _advice(place: str, data: object) -> Mapping[str, Wanted]:
 
 
 def _span(place: str, value: object) -> Span | None:
-    """A step, or both ends of where it may be."""
+    """The range of an expected step, given as a step or as both ends; None for null."""
     fix = "write a step, [first, last] or null"
     if value is None:
         return None

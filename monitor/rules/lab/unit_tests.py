@@ -1,4 +1,4 @@
-"""Unit tests of rules on curves: the engine replays a test's curves, and what it said is held against what is expected.
+"""Unit tests of rules on curves: replays a test's curves, and compares the engine's diagnosis with what is expected.
 
 Example:
     >>> import numpy as np
@@ -9,7 +9,7 @@ Example:
     ['verdict: expected spike, got nan']
 
 Source:
-    Prometheus, `promtool test rules`, for tests of rules as data beside the rules.
+    Prometheus, `promtool test rules`, for tests of rules as data next to the rules.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from monitor.rules.replay import diagnose
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mismatch:
-    """One thing that is not as expected.
+    """One difference from what is expected.
 
     Attributes:
-        place: what was looked at, such as `recommendation.best_step`.
-        expected, got: for a person.
+        place: what was compared, such as `recommendation.best_step`.
+        expected, got: in words for people.
     """
 
     place: str
@@ -43,10 +43,10 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one test; it has passed where nothing is amiss.
+    """The result of one test; it has passed if there are no mismatches.
 
     Attributes:
-        verdict: the one that the engine gave.
+        verdict: the engine's verdict.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """True where everything is as expected."""
+        """True if everything is as expected."""
         return not self.mismatches
 
     def to_dict(self) -> dict[str, object]:
@@ -81,7 +81,7 @@ def run_test(test: RuleTest, config: RulesConfig) -> Outcome:
 
 
 def compare(expect: Expectation, said: Diagnosis) -> list[Mismatch]:
-    """What in a diagnosis is not as expected, in the order of the expectation's keys."""
+    """The mismatches of a diagnosis, in the order of the expectation's keys."""
     amiss = []
     if expect.verdict is not None and expect.verdict != said.verdict:
         amiss.append(Mismatch(place="verdict", expected=expect.verdict, got=said.verdict))
@@ -95,7 +95,7 @@ def compare(expect: Expectation, said: Diagnosis) -> list[Mismatch]:
 
 
 def _findings(wanted: Sequence[Mapping[str, Wanted]], found: Sequence[Finding]) -> list[Mismatch]:
-    """Expected findings that no finding is left for: as many as can be are given one of their own."""
+    """Mismatches for expected findings that remain unmatched in a maximum matching with the actual findings."""
     fits = [[k for k, f in enumerate(found) if _fits(want, f)] for want in wanted]
     taken: dict[int, int] = {}
 
@@ -152,7 +152,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _shown(found: Sequence[Finding]) -> str:
-    """Findings in a few words each; the first five."""
+    """The first five findings, in a few words each, and the number of the others."""
     texts = [
         f"{f.rule} (onset {f.onset_step:g}, fired {f.fired_step:g}, "
         + (f"{f.state}" if f.resolved_step is None else f"resolved {f.resolved_step:g}")
