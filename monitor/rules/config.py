@@ -108,6 +108,7 @@ class RulesConfig:
             name: [s.enabled, str(s.severity), s.warmup, s.patience, s.unit, dict(sorted(s.limits.items()))]
             for name, s in sorted(self.settings.items())
         }
+        # A new version of a rule judges differently, so it changes the hash too.
         versions = {rule.spec.name: rule.spec.version for rule in all_rules()}
         text = json.dumps([effective, versions], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -150,6 +150,7 @@ class Engine:
         """Take in points in the order in which they were logged. `state` is not modified."""
         new = state.fork()
         changes: list[Finding] = []
+        # Rules may have been switched off since this state was stored.
         if not self._names.issuperset(new.slots):
             changes += without(new, self._names, self.config)
             settle(new, Features(new, new.last_step))
@@ -343,7 +344,7 @@ class Engine:
         else:
             state.nan_val += 1
             wait(state, math.inf, step)
-        state.quiet = {}
+        state.quiet = {}  # those bounds were worked out for finite losses
         if (state.nan_train if role == TRAIN else state.nan_val) <= NAN_CHECKS:
             self._check(state, role, True, step, changes)
 
@@ -382,6 +383,7 @@ class Engine:
             reading = None if quiet else check(run, settings.limits, firing)
             if slot is None and reading is None:
                 continue
+            # It fires, held at the last check, and still holds: nothing changes.
             if firing and slot and not slot.checks and reading is not None and not reading.likely:
                 continue
             over = reading is None and ended(name, state)

@@ -48,7 +48,10 @@ class BrokenRule:
 
 
 class Guarded:
-    """An installed rule whose failures become findings instead of errors of the caller."""
+    """An installed rule whose failures become findings instead of errors of the caller.
+
+    It does not forward `quiet`, so an urgent installed rule runs at every quarter.
+    """
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule

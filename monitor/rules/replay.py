@@ -105,6 +105,7 @@ def merge(
     told = {_short(name): _weight(name, data) for name, data in (weights or {}).items()}
     terms = {_short(name): _array(f"part {name}", data) for name, data in (parts or {}).items()}
     names = tuple(dict.fromkeys((*terms, *told)))
+    # The order of `found` decides ties at a step, since lexsort is stable.
     found = [(WEIGHT, names.index(name), array) for name, array in told.items()]
     found += [(ROLE_CODES[role], 0, _array(role, data)) for role, data in series.items() if data is not None]
     found += [(ROLE_CODES[Role.PART], names.index(name), array) for name, array in terms.items()]

@@ -99,7 +99,7 @@ class Lane:
         curve.seen_step = max(curve.seen_step, float(self.steps[stop - 1]))
         self.at = stop
         self.done = self.segment.take(stop - self.begin)
-        if curve.quarters is not before:
+        if curve.quarters is not before:  # the headline holds the level, which has changed
             state.said = None
 
 

@@ -130,6 +130,7 @@ def _predict(y: Floats, noise: float) -> tuple[Floats, Floats, Floats]:
     dy = y - mean
     height = np.maximum((shapes * dy) @ w / spread, 0.0)
     rest = dy - height[:, None] * shapes
+    # No fit is trusted to be closer than the noise.
     error = np.maximum(rest**2 @ w / total, noise**2)
     log_weight = -0.5 * k * np.log(error)
     weight = np.exp(0.5 * (log_weight - log_weight.max()))

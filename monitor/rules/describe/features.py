@@ -187,6 +187,7 @@ class View:
     @lazy
     def roughness(self) -> float:
         """Noise of a single point, as a loss, from first differences within the later buckets."""
+        # 0.954 = 0.6745 * sqrt(2): the median absolute difference of two values with noise of standard deviation 1.
         noise = self.curve.noise
         return middle(noise[len(noise) // 2 :]) / 0.954 if noise else 0.0
 

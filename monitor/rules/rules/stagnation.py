@@ -15,7 +15,7 @@ from monitor.rules.rules.overfitting import memorises
 from monitor.rules.sketch.noise import middle
 
 _SLOW: Final = (0.002, 0.025)
-"""Ongoing progress is far too slow up to the first per evaluation, and at most up to the second in all."""
+"""Ongoing progress up to min(first * evaluations, second), as a logarithm, is still far too slow."""
 _AGREE: Final = 0.05
 """Both losses of a model that guesses agree within this share of the level; also the most noise of a flat loss."""
 

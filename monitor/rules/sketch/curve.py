@@ -185,6 +185,7 @@ class Curve:
         self.step = [self.step[i + 1] for i in pairs]
         self.x, self.x_before = centres, None
         self.size *= 2
+        # A micro-block is no longer than a quarter, so that boundaries never cut one.
         self.m = min(self.micro_limit, max(1, self.size // 4))
 
     def rewind(self, step: float) -> None:

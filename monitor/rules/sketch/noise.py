@@ -35,6 +35,7 @@ def second_differences(x: list[float], turn: float = math.nan) -> float:
         return 0.0
     half = x[min(len(x) // 2, max(len(x) - 10, 0)) :]
     gaps = [abs(c - 2 * b + a) for a, b, c in zip(half, half[1:], half[2:], strict=False) if b != turn]
+    # 1.4826 turns a median of absolute values into a standard deviation; 6 = 1 + 4 + 1 is a difference's variance.
     return 1.4826 * middle(gaps) / math.sqrt(6)
 
 
@@ -66,4 +67,5 @@ def around_mean(x: list[float]) -> float:
         abs(value - (after - before) / 5)
         for value, before, after in zip(apart[at : k - 2], total[at - 2 :], total[at + 3 :], strict=False)
     ]
+    # A value minus the mean of five that include it has 1 - 1/5 of the noise's variance.
     return 1.4826 / math.sqrt(0.8) * middle(rest)

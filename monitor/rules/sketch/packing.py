@@ -10,6 +10,7 @@ from typing import Any, Final
 
 _F32: Final = 3.4e38
 _NARROW: Final = struct.Struct("<f")
+# Codes of NaN and of minus infinity among steps of four bytes.
 _NAN: Final = 2**32 - 1
 _NEVER: Final = 2**32 - 2
 _ODD: Final = {_NAN: math.nan, _NEVER: -math.inf}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from monitor.rules.rule import Quiet
 
 MAGIC: Final = b"LMS6"
+"""Names the layout of a packed state. A state with another one is refused, and the run's points must be replayed."""
 TRAIN: Final = 0
 VAL: Final = 1
 GRAD: Final = 2
@@ -39,6 +40,7 @@ _NUMBERS: Final = (
     "floor", "val_step", "lr", "lr_after", "lr_changed", "lr_before", "initial", "ceiling", "patience_best",
     "patience_step",
 )  # fmt: skip
+# Packed like steps, since counts take four bytes each that way.
 _COUNTS: Final = (
     "nan_train", "nan_val", "non_finite", "late", "train_seen", "val_seen", "numbered", "val_at", "val_gap", "summed",
     "batch_size", "accumulation", "tokens", "patience_waited",
