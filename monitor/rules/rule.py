@@ -137,7 +137,7 @@ class Foreseeing(Protocol):
 
 
 class Rule(Protocol):
-    """A diagnosis; see `docs/adding-a-rule.md` for the invariants."""
+    """A rule; see `docs/adding-a-rule.md` for the invariants."""
 
     @property
     def spec(self) -> Spec:

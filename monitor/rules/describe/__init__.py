@@ -1,1 +1,1 @@
-"""The curve described once, from its sketch: what every rule and every sentence reads."""
+"""Describes each curve once, from its sketch, for all rules and all sentences."""

@@ -8,7 +8,8 @@ is larger. This costs sensitivity, not correctness.
 
 Every change is judged by two measures. Is it certain? It is compared with the noise of the buckets (`error`) and with
 rises that have recovered before (`seen_before`). Is it material (`share`)? That is the geometric mean of its share of
-the level and its share of the descent so far, so that neither a chance first value nor a level close to zero decides.
+the level and its share of the descent so far (the `way` in thresholds), so that neither a chance first value nor a
+level close to zero decides.
 
 Source:
     Noise from second differences: Gasser, Sroka, Jennen-Steinmetz, "Residual variance and residual pattern in nonlinear

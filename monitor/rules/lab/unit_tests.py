@@ -64,7 +64,7 @@ class Outcome:
 
 
 def run_test(test: RuleTest, config: RulesConfig) -> Outcome:
-    """Replay the test's curves and compare."""
+    """Replay the test's curves, and compare the diagnosis with what is expected."""
     said = diagnose(
         test.series.get(Role.TRAIN, ()),
         test.series.get(Role.VAL),
