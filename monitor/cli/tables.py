@@ -74,7 +74,7 @@ def read_table(path: str, target: str | None) -> UserData:
 
 
 def _columns(path: Path) -> tuple[Mapping[str, Sequence[object]], list[str]]:
-    """The columns by name, and what is said of the file."""
+    """The columns by name, and notes on the file."""
     if path.suffix.lower() in (".parquet", ".pq"):
         return _parquet(path), []
     try:
@@ -101,7 +101,7 @@ def _columns(path: Path) -> tuple[Mapping[str, Sequence[object]], list[str]]:
 
 
 def _text(raw: bytes) -> tuple[str, list[str]]:
-    """The file's text: UTF-8, or what spreadsheets of Windows write."""
+    """The file's text: UTF-8, or an encoding that Windows spreadsheets write."""
     try:
         return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError:
@@ -111,7 +111,7 @@ def _text(raw: bytes) -> tuple[str, list[str]]:
 
 
 def _named(header: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names without blanks around them; a name that comes again gets a number."""
+    """Names without surrounding blanks; a repeated name gets a number."""
     seen: Counter[str] = Counter()
     names = []
     for name in (item.strip() for item in header):
@@ -122,13 +122,13 @@ def _named(header: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _dotted(value: str) -> str:
-    """A number with a decimal comma, as files separated by semicolons write it, with a point."""
+    """A number with its decimal comma, as in files separated by semicolons, replaced by a point."""
     turned = value.strip().replace(",", ".")
     return turned if value.count(",") == 1 and turned.replace(".", "", 1).lstrip("+-").isdigit() else value.strip()
 
 
 def _missing(value: object) -> bool:
-    """Whether it says that there is no value."""
+    """Whether it stands for a missing value."""
     return value is None or str(value).strip().lower() in MISSING
 
 
@@ -147,7 +147,7 @@ def _parquet(path: Path) -> Mapping[str, Sequence[object]]:
 
 
 def _numbers(values: Sequence[object]) -> list[float] | None:
-    """The values as floats, dates in days, missing ones NaN; None where one is a word."""
+    """The values as floats, dates in days, missing ones NaN; None if one is a word."""
     try:
         return [math.nan if _missing(value) else _number(value) for value in values]
     except ValueError:

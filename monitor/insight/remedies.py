@@ -108,7 +108,7 @@ def remedies(seen: RunSnapshot) -> tuple[Remedy, ...]:
 
 
 def _is_off(value: object) -> bool:
-    """Whether a value switches its entry off, also as the text that a command line makes of it."""
+    """Whether a value switches its entry off, also as text from a command line."""
     if isinstance(value, str):
         text = value.strip().lower()
         value = 0 if re.fullmatch(r"[+-]?0*\.?0+(e[+-]?\d+)?", text) else text
