@@ -22,7 +22,8 @@ check: $(VENV)/.dev
 audit: $(VENV)/.dev
 	$(PIP) pip-audit
 	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/audited.txt
-	$(BIN)/python -m pip_audit --strict --no-deps --disable-pip -r $(VENV)/audited.txt
+	@$(BIN)/python -m pip_audit --strict --no-deps --disable-pip -r $(VENV)/audited.txt || \
+	  { echo "The audit failed: a package is vulnerable, or the service could not be asked (offline, it never can)."; exit 1; }
 
 unit: $(VENV)/.dev chromium
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" --durations 12

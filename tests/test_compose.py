@@ -59,14 +59,12 @@ def services(raw: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_there_are_three_services_and_two_for_many_servers_and_each_has_a_health_check(
+def test_there_are_three_services_and_four_for_many_servers_and_each_has_a_health_check(
     services: dict[str, Any],
 ) -> None:
-    assert services.keys() == {"postgres", "server", "dashboard", "replica", "balancer"}
-    assert {name for name, service in services.items() if service.get("profiles") == ["scale"]} == {
-        "replica",
-        "balancer",
-    }
+    scale = {name for name, service in services.items() if service.get("profiles") == ["scale"]}
+    assert services.keys() - scale == {"postgres", "server", "dashboard"}
+    assert scale == {"replica", "balancer", "pooler", "standby"}
     for name, service in services.items():
         assert service["healthcheck"]["test"][0] == "CMD", name
         assert service["healthcheck"]["retries"] >= 3, name
@@ -77,7 +75,13 @@ def test_each_waits_until_what_it_needs_is_healthy(services: dict[str, Any]) -> 
 
     assert needs.pop("postgres") == set()
     assert needs.pop("server") == {"postgres"}
-    assert needs == {"dashboard": {"server"}, "replica": {"server"}, "balancer": {"server"}}
+    assert needs == {
+        "dashboard": {"server"},
+        "replica": {"server", "pooler"},
+        "balancer": {"server"},
+        "pooler": {"postgres"},
+        "standby": {"postgres"},
+    }
     for service in services.values():
         for condition in service.get("depends_on", {}).values():
             assert condition == {"condition": "service_healthy"}
@@ -103,7 +107,7 @@ def test_no_secret_goes_onto_a_command_line(services: dict[str, Any]) -> None:
 
 
 def test_what_has_no_login_is_published_on_loopback_alone(services: dict[str, Any]) -> None:
-    assert "ports" not in services["postgres"]
+    assert not any("ports" in services[name] for name in ("postgres", "pooler", "standby"))
     assert all(port.startswith("127.0.0.1:") for port in services["dashboard"]["ports"])
 
 
@@ -134,7 +138,8 @@ def test_the_replicas_are_servers_and_the_balancer_finds_both(services: dict[str
     server, replica, balancer = (services[name] for name in ("server", "replica", "balancer"))
     config = (ROOT / "deploy/haproxy.cfg").read_text(encoding="utf-8")
 
-    assert replica["environment"] == server["environment"]
+    name, url = "MONITOR_DATABASE_URL", server["environment"]["MONITOR_DATABASE_URL"]
+    assert replica["environment"] == {**server["environment"], name: url.replace("postgres:5432", "pooler:6432")}
     assert replica["healthcheck"] == server["healthcheck"]
     assert "ports" not in replica  # as many as there are cannot share one
     assert balancer["volumes"][0].startswith("./deploy/haproxy.cfg:")

@@ -15,6 +15,7 @@ from dashboard.markup.pieces import code
 from dashboard.markup.templates import fill
 from monitor.domain import RunInfo, RunSnapshot, SeriesInfo, inert, repeats
 from monitor.domain.formats import NOTHING, duration, number, step
+from monitor.insight.standing import standing
 from monitor.roles import Role
 
 TRAIN_LOSS: Final = "training loss"
@@ -63,7 +64,7 @@ def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[
         lines: by run id the colour and the dash of its line in the chart, which is drawn before its name.
         order: as `pieces.table` takes it.
     """
-    found = skill.standing(seen)
+    found = standing(seen)
     scored = any(skill.comparable(s.info) for s in seen)
     rows: list[tuple[pieces.Cell, ...]] = []
     values: list[tuple[object, ...]] = []

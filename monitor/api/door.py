@@ -168,7 +168,7 @@ class Door:
                 detail = f"a body with Content-Encoding {encoding} is not taken; send it as it is"
                 return of_refusal(Refused(415, "content-encoding", detail))
         if self._busy >= BUSY and scope["path"] not in OPEN and limit_of(scope["path"], headers) <= SMALL:
-            return of_refusal(Refused(503, "overloaded", f"{self._busy} requests are being answered; come again"))
+            return of_refusal(Refused(503, "overloaded", f"{self._busy} requests are being answered; try again"))
         return None
 
 

@@ -146,8 +146,11 @@ class Provider:
             self._free.release()
 
     def _role(self, claims: Mapping[str, Any]) -> Identity:
-        said = next((claims[n] for n in ("email", "preferred_username", "sub") if isinstance(claims.get(n), str)), "")
-        name = inert(said).strip()[:200] or "somebody"
+        # The audit log shows this name, so an address that somebody merely claims is not used.
+        claimed = claims.get("email_verified") in (False, "false", "False")
+        names = ("preferred_username", "sub") if claimed else ("email", "preferred_username", "sub")
+        found = next((claims[n] for n in names if isinstance(claims.get(n), str)), "")
+        name = inert(found).strip()[:200] or "somebody"
         given = values_of(claims, self._settings.claim)
         for value, role in self._settings.roles.items():
             if value == "*" or value in given:
@@ -243,8 +246,8 @@ class Provider:
         except (ValueError, RecursionError):
             raise _failed(f"{url} answers {answer.status_code}, and no JSON") from None
         if answer.status_code in (400, 401) and method == "POST":
-            said = str(found.get("error", "") if isinstance(found, dict) else "")[:100]
-            raise _refused(f"the provider refused the code: {inert(said)}")
+            reason = str(found.get("error", "") if isinstance(found, dict) else "")[:100]
+            raise _refused(f"the provider refused the code: {inert(reason)}")
         if not answer.is_success or not isinstance(found, dict):
             raise _failed(f"{url} answers {answer.status_code}")
         return found

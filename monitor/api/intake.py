@@ -60,7 +60,7 @@ class Intake:
             detail = f"the body has {size} bytes or more, at most {limit} are taken; send less at once"
             return of_refusal(Refused(413, "too-large", detail))
         if self._held + size - held > HELD and size > SMALL:
-            return of_refusal(Refused(503, "overloaded", f"more than {HELD} bytes are on their way in; come again"))
+            return of_refusal(Refused(503, "overloaded", f"more than {HELD} bytes are on their way in; try again"))
         return None
 
     async def read(self, receive: Receive, limit: int) -> bytes | Response | None:

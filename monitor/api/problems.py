@@ -191,7 +191,7 @@ _HTTP_TITLES: Final = {
     422: "The request cannot be carried out",
     429: "There are too many requests; wait",
     502: "The OpenID provider cannot be used",
-    503: "The server has its hands full; try again",
+    503: "The server is overloaded; try again",
 }
 
 

@@ -133,8 +133,11 @@ def gc(
     ]
     counts = (number(len(found)) for found in (done.deleted, done.purged, done.thinned))
     words = "would delete {}, purge {}, downsample {}" if dry_run else "deleted {}, purged {}, downsampled {}"
-    data = {"dry_run": dry_run, "deleted": list(done.deleted), "purged": list(done.purged), "thinned": thinned}
-    emit(data, f"runs: {words.format(*counts)}", json)
+    text = f"runs: {words.format(*counts)}"
+    if done.tokens:
+        text += f"; {number(done.tokens)} ended tokens {'would be removed' if dry_run else 'removed'}"
+    lists = {"deleted": list(done.deleted), "purged": list(done.purged), "thinned": thinned}
+    emit({"dry_run": dry_run, **lists, "tokens": done.tokens}, text, json)
 
 
 def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:

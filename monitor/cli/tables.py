@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
 LEVELS = 20
 """Text columns with at most this many different values are one-hot encoded."""
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+"""Spellings of a missing value, in lower case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,22 +42,28 @@ class UserData:
 def read_table(path: str, target: str | None) -> UserData:
     """Read a file with one column as the target.
 
-    Text columns are one-hot encoded, missing numbers become the median, and rows without a target are dropped.
+    Text columns are one-hot encoded, dates become days, missing numbers become the median, and rows without a target
+    are dropped.
 
     Raises:
         LossError: the file cannot be read, or has no such column or no usable inputs.
     """
     import numpy as np
 
-    columns = _columns(Path(path))
+    columns, said = _columns(Path(path))
     if target is None or target not in columns:
         problem = "no target is named" if target is None else f"it has no column {target}"
         raise LossError(path, problem, f"write --target, one of {', '.join(list(columns)[:12])}")
-    wanted = [value not in ("", None) for value in columns[target]]
-    said = [] if all(wanted) else [f"{wanted.count(False)} rows without a {target} are left out."]
+    if f"{target} (2)" in columns:
+        raise LossError(path, f"several columns are named {target}", "rename all but the target")
+    wanted = [not _missing(value) for value in columns[target]]
+    if not all(wanted):
+        said.append(f"{wanted.count(False)} rows without a {target} are left out.")
     found: list[NDArray[np.float64]] = []
     for name, values in columns.items():
-        if name != target:
+        if name in ("", "__index_level_0__"):
+            said.append("A column without a name is left out: it numbers the rows.")
+        elif name != target:
             made, more = _inputs(name, [v for v, keep in zip(values, wanted, strict=True) if keep])
             found += made
             said += more
@@ -61,22 +73,63 @@ def read_table(path: str, target: str | None) -> UserData:
     return UserData(inputs=np.column_stack(found), targets=_targets(kept), said=tuple(said))
 
 
-def _columns(path: Path) -> Mapping[str, Sequence[object]]:
+def _columns(path: Path) -> tuple[Mapping[str, Sequence[object]], list[str]]:
+    """The columns by name, and what is said of the file."""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return _parquet(path), []
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return _parquet(path)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            sample = file.read(8192)
-            file.seek(0)
-            comma = max(",;\t", key=sample.splitlines()[0].count) if sample.strip() else ","
-            rows = list(csv.DictReader(file, delimiter=comma))
+        text, said = _text(path.read_bytes())
+        comma = max(",;\t", key=text.partition("\n")[0].count)
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=comma) if row]
     except OSError as error:
         raise LossError(str(path), (error.strerror or str(error)).lower(), "name a CSV or Parquet file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise LossError(str(path), f"it is not a CSV file ({error})", "name a CSV or Parquet file") from error
-    if not rows:
+    if len(rows) < 2:
         raise LossError(str(path), "it has no rows", "give a header and at least 30 rows")
-    return {name: [row[name] for row in rows] for name in rows[0] if name is not None}
+    names, more = _named(rows[0])
+    whole = [row for row in rows[1:] if len(row) == len(names)]
+    if len(whole) < len(rows) - 1:
+        more.append(f"{len(rows) - 1 - len(whole)} rows with more or fewer values than the header are left out.")
+    if not whole:
+        raise LossError(str(path), "no row has as many values as the header", "check its separators")
+    decimal = "," if comma == ";" else "."
+    values = {
+        name: [_dotted(row[k]) if decimal == "," else row[k].strip() for row in whole] for k, name in enumerate(names)
+    }
+    return values, said + more
+
+
+def _text(raw: bytes) -> tuple[str, list[str]]:
+    """The file's text: UTF-8, or what spreadsheets of Windows write."""
+    try:
+        return raw.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        if b"\0" in raw:
+            raise
+    return raw.decode("cp1252"), ["The file is not UTF-8 and was read as Windows-1252."]
+
+
+def _named(header: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names without blanks around them; a name that comes again gets a number."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in (item.strip() for item in header):
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})" if name else "")
+    again = [name for name, count in seen.items() if count > 1 and name]
+    return names, [f"{seen[name]} columns are named {name}." for name in again]
+
+
+def _dotted(value: str) -> str:
+    """A number with a decimal comma, as files separated by semicolons write it, with a point."""
+    turned = value.strip().replace(",", ".")
+    return turned if value.count(",") == 1 and turned.replace(".", "", 1).lstrip("+-").isdigit() else value.strip()
+
+
+def _missing(value: object) -> bool:
+    """Whether it says that there is no value."""
+    return value is None or str(value).strip().lower() in MISSING
 
 
 def _parquet(path: Path) -> Mapping[str, Sequence[object]]:
@@ -94,16 +147,20 @@ def _parquet(path: Path) -> Mapping[str, Sequence[object]]:
 
 
 def _numbers(values: Sequence[object]) -> list[float] | None:
-    """The values as floats, NaN for missing ones; None if a value is text."""
-    found = []
-    for value in values:
-        try:
-            found.append(float("nan") if value in ("", None) else float(str(value)))
-        except ValueError:
-            if str(value).strip().lower() not in ("na", "null", "none"):
-                return None
-            found.append(float("nan"))
-    return found
+    """The values as floats, dates in days, missing ones NaN; None where one is a word."""
+    try:
+        return [math.nan if _missing(value) else _number(value) for value in values]
+    except ValueError:
+        return None
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        day = value if isinstance(value, date) else datetime.fromisoformat(str(value))
+        moment = day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() / 86400
 
 
 def _inputs(name: str, values: Sequence[object]) -> tuple[list[NDArray[np.float64]], list[str]]:
@@ -120,10 +177,11 @@ def _inputs(name: str, values: Sequence[object]) -> tuple[list[NDArray[np.float6
             column[missing] = np.median(column[~missing])
             return [column], [f"{int(missing.sum())} missing numbers of {name} are its median."]
         return [column], []
-    words = sorted({str(value) for value in values})
+    given = ["" if _missing(value) else str(value) for value in values]
+    words = sorted(set(given))
     if len(words) > LEVELS:
         return [], [f"{name} is left out: it has {len(words)} different words."]
-    return [np.array([float(str(value) == word) for value in values]) for word in words], []
+    return [np.array([float(value == word) for value in given]) for word in words], []
 
 
 def _targets(values: Sequence[object]) -> NDArray[np.generic]:

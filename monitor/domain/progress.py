@@ -19,9 +19,10 @@ class Regime:
 
     Attributes:
         series: "training" or "validation".
-        kind: "fall", "slow fall", "flat" or "rise".
+        kind: "fall", "slow fall", "flat", "rise" or "swing".
         begin, end: steps.
-        start, stop: smoothed loss at both, to six digits.
+        start, stop: smoothed loss at both, to six digits; the middle level of a flat stretch, the lowest and
+            the highest one of a swing.
     """
 
     series: str
@@ -44,6 +45,8 @@ class Regime:
         """As in "falls slowly from 0.52 to 0.48 until 900"."""
         if self.kind == "flat":
             return f"flat at {self.stop:.3g} until {step(self.end)}"
+        if self.kind == "swing":
+            return f"swings between {self.start:.3g} and {self.stop:.3g} until {step(self.end)}"
         how = {"fall": "falls", "slow fall": "falls slowly", "rise": "rises"}[self.kind]
         return f"{how} from {self.start:.3g} to {self.stop:.3g} until {step(self.end)}"
 

@@ -46,7 +46,7 @@ class Beginning:
             return None
         names = "\0".join(self.run.keys[key] for key in p.key[:_HEAD].tolist())
         numbers = zlib.crc32(p.value[:_HEAD].tobytes(), zlib.crc32(p.step[:_HEAD].tobytes()))
-        return zlib.crc32(names.encode(), numbers)
+        return zlib.crc32(names.encode(errors="surrogatepass"), numbers)
 
     def heads(self, known: Sequence[int]) -> list[int]:
         """The known checksums, with this reading's own added."""

@@ -195,7 +195,9 @@ class Follower:
         return replace(fresh, heads=sent.heads) if run_id == sent.run_id else fresh
 
     def _run_id(self, run: ImportedRun) -> str:
-        return hashlib.sha256(f"monitor watch\0{self._project or ''}\0{run.origin}".encode()).hexdigest()[:32]
+        return hashlib.sha256(
+            f"monitor watch\0{self._project or ''}\0{run.origin}".encode(errors="surrogatepass")
+        ).hexdigest()[:32]
 
     def _writers(self, run: ImportedRun, run_id: str) -> Iterator[Sent]:
         """The possible writers of a run, one for each time its file started over."""

@@ -50,7 +50,9 @@ def run_id_of(run: ImportedRun, project: str | None = None) -> str:
         run: the run as read.
         project: the project that the user chose, if any; each project gets a copy of its own.
     """
-    return hashlib.sha256(f"monitor import\0{project or ''}\0{run.origin}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"monitor import\0{project or ''}\0{run.origin}".encode(errors="surrogatepass")).hexdigest()[
+        :32
+    ]
 
 
 def send_run(

@@ -213,8 +213,9 @@ def _search(top: Path, pattern: str | None) -> list[Source]:
     def note(error: OSError) -> None:
         closed.append(Source(shown=os.fsdecode(error.filename), path=Path(), problem=error.strerror or str(error)))
 
-    for folder, folders, names in os.walk(top, onerror=note):
+    for folder, folders, found_names in os.walk(top, onerror=note):
         here = Path(folder)
+        names = [name for name in found_names if (here / name).is_file()]  # reading a pipe or a device may never end
         folders[:] = sorted(
             name for name in folders if not name.startswith((".", "__")) and not (here / name).is_symlink()
         )

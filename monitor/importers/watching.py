@@ -188,7 +188,9 @@ class Watch:
     def _follower(self, each: Watched, name: str) -> Follower:
         if name not in each.followers:
             place = f"{each.source.place or each.source.shown}\0{name}"
-            mark = hashlib.sha256(f"{place}\0{self._destination}\0{self._project}".encode()).hexdigest()[:32]
+            mark = hashlib.sha256(
+                f"{place}\0{self._destination}\0{self._project}".encode(errors="surrogatepass")
+            ).hexdigest()[:32]
             each.followers[name] = Follower(place, Note(self._folder / f"{mark}.json"), self._send, self._project)
         return each.followers[name]
 

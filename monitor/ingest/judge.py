@@ -19,7 +19,7 @@ from monitor.limits import MAX_SERIES
 from monitor.roles import GAME, Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
 from monitor.rules.describe.features import Features
-from monitor.rules.describe.progress import progress_of
+from monitor.rules.describe.progress import kept
 from monitor.rules.lifecycle import retold
 from monitor.rules.replay import merge
 from monitor.rules.sketch.points import WEIGHT
@@ -245,8 +245,8 @@ def _keep(
         counts=update.counts.to_dict(),
     )
     if before is None or _closed(before) != _closed(update.state):
-        found = progress_of(Features(update.state, update.state.last_step))
-        tx.set(gap=found.gap.now if found.gap else None, half_life=found.rate.half_life if found.rate else None)
+        gap, half_life = kept(Features(update.state, update.state.last_step))
+        tx.set(gap=gap, half_life=half_life)
     tx.save_findings(update.changes)
     pending = update.recommendation.pending
     moved = coming != {each.rule for each in pending}

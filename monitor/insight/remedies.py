@@ -22,7 +22,7 @@ from monitor.losses.specs.run_config import terms_of
 
 _RANK: Final = {"off": 0, "not set": 0, "measured": 1, "set": 2}
 """Cheap remedies come first."""
-_OFF: Final = (None, False, 0, "", "none", "None", "off", "false", "no", "identity")
+_OFF: Final = (None, False, 0, "", "none", "off", "false", "no", "identity")
 _DROPOUT: Final = ("droprate", "droppathrate", "droppath", "dropprob", "pdrop", "attnpdrop", "residpdrop", "embdpdrop")
 _DECAY: Final = ("weightdecay", "weightdecayrate", "wd", "l2", "l2reg", "l2lambda", "l2penalty", "decay")
 _AUGMENTED: Final = ("aug", "mixup", "mixupalpha", "cutmix", "cutmixalpha", "mosaic", "fliplr", "specaugment")
@@ -108,6 +108,10 @@ def remedies(seen: RunSnapshot) -> tuple[Remedy, ...]:
 
 
 def _is_off(value: object) -> bool:
+    """Whether a value switches its entry off, also as the text that a command line makes of it."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        value = 0 if re.fullmatch(r"[+-]?0*\.?0+(e[+-]?\d+)?", text) else text
     return any(value is off or (value == off and isinstance(value, bool) == isinstance(off, bool)) for off in _OFF)
 
 

@@ -340,5 +340,5 @@ class Jobs:
     def _keep(self) -> None:
         done = keep(self._store, Policy.of(self._settings), self._clock())
         if done != Kept():
-            counts = len(done.deleted), len(done.thinned), len(done.purged)
-            _log.info("retention: %d runs deleted, %d downsampled, %d purged", *counts)
+            counts = len(done.deleted), len(done.thinned), len(done.purged), done.tokens
+            _log.info("retention: %d runs deleted, %d downsampled, %d purged; %d ended tokens removed", *counts)

@@ -12,6 +12,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from monitor.domain import AlertInfo, RunInfo, headline
 from monitor.errors import AlertNotFound, FileUnreadable, RunNotFound
 from monitor.insight.picture import Line, draw
+from monitor.insight.standing import standing
 from monitor.reader.api import Api
 from monitor.reader.questions import WAIT_S
 from monitor.reader.run_view import RunView
@@ -86,8 +87,12 @@ class Tools:
         return data
 
     def compare(self, runs: list[str]) -> Json:
-        """Compare runs: what each reached, its verdict, and the configuration entries that differ."""
+        """Compare runs: what each reached, its verdict, and the configuration entries that differ.
+
+        `best` is the best run. Where it is null, `why` says why: values of different losses are not comparable.
+        """
         infos = [self._view(run).info for run in runs[:_MOST_RUNS]]
+        found = standing([self._api.snapshot(info.id) for info in infos])
         flat = [dict(_flat(info.config)) for info in infos]
         keys = dict.fromkeys(key for each in flat for key in each)
         differing = [key for key in keys if len({repr(each.get(key)) for each in flat}) > 1]
@@ -95,7 +100,7 @@ class Tools:
             {**_row(info), "config": {key: each.get(key) for key in differing}}
             for info, each in zip(infos, flat, strict=True)
         ]
-        return {"differing": differing, "runs": rows}
+        return {"best": found.best, "tied": list(found.tied), "why": found.why, "differing": differing, "runs": rows}
 
     def curve(self, run: str, key: str | None = None, points: int = POINTS) -> Json:
         """Get a curve as numbers, `steps` and `values`, reduced without losing an extreme.

@@ -1,4 +1,4 @@
-"""The server's log as JSON lines, for log collectors."""
+"""The server's log: text for people, or JSON lines for log collectors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from monitor.api.requests import request_id
+from monitor.domain import inert
 from monitor.settings import Settings
 
 
@@ -17,12 +18,18 @@ from monitor.settings import Settings
 def logging_as(settings: Settings) -> Iterator[None]:
     """Set up logging according to the settings; restore it at the end.
 
-    For text nothing is set up: Python writes warnings and errors to standard error. For JSON, requests are logged too.
+    Warnings and errors go to standard error. For JSON, requests are logged too.
     """
-    if settings.log_format == "text":
-        yield
-        return
     handler = logging.StreamHandler(sys.stderr)
+    if settings.log_format == "text":
+        handler.setFormatter(Lines())
+        handler.setLevel(logging.WARNING)
+        logging.getLogger("monitor").addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger("monitor").removeHandler(handler)
+        return
     handler.setFormatter(JsonLines())
     root, ours = logging.getLogger(), logging.getLogger("monitor")
     level = ours.level
@@ -35,6 +42,15 @@ def logging_as(settings: Settings) -> Iterator[None]:
         logging.captureWarnings(False)
         ours.setLevel(level)
         root.removeHandler(handler)
+
+
+class Lines(logging.Formatter):
+    """One line per message, with control characters escaped: a client's path or name must not look like a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, and the traceback below it."""
+        line = inert(record.getMessage())
+        return f"{line}\n{inert(self.formatException(record.exc_info), lines=True)}" if record.exc_info else line
 
 
 class JsonLines(logging.Formatter):

@@ -105,6 +105,20 @@ class Tokens(Database):
             connection.execute(AUDIT.insert(), audit_row(_entry("token.revoke", found, by, now_ms)))
         return replace(found, revoked_ms=now_ms)
 
+    def sweep_tokens(self, *, before_ms: int, dry_run: bool = False) -> int:
+        """Delete the tokens that expired or were revoked before a time; how many.
+
+        The newest token stays in any case: a server that ever had one asks for one (`has_tokens`).
+        """
+        newest = select(TOKENS.c.id).order_by(TOKENS.c.created_ms.desc(), TOKENS.c.id).limit(1).scalar_subquery()
+        ended = or_(TOKENS.c.expires_ms < before_ms, TOKENS.c.revoked_ms < before_ms)
+        if dry_run:
+            with self._read() as connection:
+                count = select(func.count()).select_from(TOKENS).where(ended, TOKENS.c.id != newest)
+                return int(connection.execute(count).scalar_one())
+        with self._change() as connection:
+            return connection.execute(TOKENS.delete().where(ended, TOKENS.c.id != newest)).rowcount
+
     def note_token_use(self, used: Mapping[str, int]) -> None:
         """Record when tokens were last used.
 

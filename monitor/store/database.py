@@ -20,6 +20,7 @@ from monitor.store.sql.change_mark import ChangeMark
 from monitor.store.sql.connect import (
     PATIENCE,
     limit_read,
+    read_only,
     reading,
     same_process,
     shown,
@@ -243,4 +244,7 @@ def _undone(connection: Connection) -> Iterator[None]:
     except BaseException as error:
         if connection.dialect.name != "sqlite" and not connection.invalidated:
             connection.invalidate(error if isinstance(error, Exception) else None)
+        if read_only(error):
+            connection.invalidate()
+            connection.engine.dispose()  # the pooled ones were opened as this one
         raise

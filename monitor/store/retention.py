@@ -1,7 +1,7 @@
 """How long runs are kept: the retention policy of a store, by project, and one round of applying it.
 
 A round deletes runs that ended too long ago, downsamples old curves if their project asks for it, and purges runs that
-were deleted long enough ago. If a round is interrupted, the next one finishes it.
+were deleted and tokens that ended long enough ago. If a round is interrupted, the next one finishes it.
 """
 
 from __future__ import annotations
@@ -61,11 +61,13 @@ class Kept:
         deleted: runs that can be restored until they are purged.
         thinned: (run, points kept, points removed); both are 0 in a dry run.
         purged: runs that are permanently removed.
+        tokens: number of removed tokens that ended long enough ago; the audit log keeps who created them.
     """
 
     deleted: tuple[str, ...] = ()
     thinned: tuple[tuple[str, int, int], ...] = ()
     purged: tuple[str, ...] = ()
+    tokens: int = 0
 
 
 def keep(
@@ -106,6 +108,7 @@ def keep(
         deleted=tuple(deleted),
         thinned=tuple(thin),
         purged=tuple(_purge(store, _before(now_ms, policy.purge_days), dry_run)),
+        tokens=store.sweep_tokens(before_ms=_before(now_ms, policy.purge_days), dry_run=dry_run),
     )
 
 

@@ -108,6 +108,14 @@ def test_the_groups_give_a_role_and_a_project_for_a_working_day(
     assert (entry.who, entry.action) == ("ada@example.org", "token.create")
 
 
+@pytest.mark.parametrize("verified", [True, False, "false"])
+def test_an_address_that_somebody_merely_claims_is_not_their_name(house: House, verified: object) -> None:
+    house.oidc.claims = {"sub": "17", "email": "root@example.org", "email_verified": verified, "groups": ["ml"]}
+    assert house.sign_in().status_code == 201
+    (entry,) = house.store.audit()[1]
+    assert entry.who == ("root@example.org" if verified is True else "17")
+
+
 @pytest.mark.parametrize("claims", [{}, {"groups": []}, {"groups": ["guests"]}, {"groups": {"ml": 1}}, {"groups": 7}])
 def test_whoever_has_no_role_here_is_not_let_in(house: House, claims: dict[str, Any]) -> None:
     house.oidc.claims = claims

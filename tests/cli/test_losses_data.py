@@ -85,3 +85,32 @@ def test_losses_are_compared_and_advised_on_a_file(tmp_path: Path) -> None:
     wrong = monitor("advise", "--cost", "cheap", folder=tmp_path)
     assert wrong.returncode != 0
     assert len(wrong.stderr.strip().splitlines()) == 1
+
+
+def test_a_dirty_file_is_read_as_its_writer_meant_it(tmp_path: Path) -> None:
+    rows = [
+        f"{i},2024-01-{i % 28 + 1:02},{'?' if i == 3 else i / 2},{i * i},Zoë,{'NA' if i == 5 else i}" for i in range(40)
+    ]
+    text = "\n".join([",when,a, a,who,y", *rows, "1,2", "1,2024-01-01,1,1,Bo,1,1"])
+    (tmp_path / "t.csv").write_bytes(text.encode("cp1252"))
+    found = read_table(str(tmp_path / "t.csv"), "y")
+    assert found.inputs.shape == (39, 4)  # a date in days, both columns named a, one word
+    assert np.ptp(found.inputs[:, 0]) == 27
+    assert found.targets.dtype.kind == "i"
+    assert found.said == (
+        "The file is not UTF-8 and was read as Windows-1252.",
+        "2 columns are named a.",
+        "2 rows with more or fewer values than the header are left out.",
+        "1 rows without a y are left out.",
+        "A column without a name is left out: it numbers the rows.",
+        "1 missing numbers of a are its median.",
+    )
+    with pytest.raises(LossError, match="several columns are named a; rename all but the target"):
+        read_table(str(tmp_path / "t.csv"), "a")
+
+
+def test_a_decimal_comma_is_read_where_semicolons_separate(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a;y\n" + "".join(f"{i},5;-{i},25\n" for i in range(40)))
+    found = read_table(str(tmp_path / "t.csv"), "y")
+    assert found.inputs[3, 0] == 3.5
+    assert found.targets[3] == -3.25

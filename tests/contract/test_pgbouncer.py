@@ -55,7 +55,7 @@ def pooler(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -
         log_stats = 0
         """.replace("        ", "")
     )
-    for path in (folder, *folder.parents[:3]):
+    for path in (folder, *folder.parents[:2]):  # those that pytest has made
         path.chmod(0o755)  # it gives up root, which would not be let in
     become = ["-u", place.owner()] if os.getuid() == 0 else []
     process = subprocess.Popen(

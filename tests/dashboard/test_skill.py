@@ -15,6 +15,7 @@ from dashboard.markup import comparison, pieces, run_list, run_page
 from monitor import losses
 from monitor.domain import Recommendation, RunInfo, RunPage, RunSnapshot
 from monitor.domain.formats import NOTHING
+from monitor.insight.standing import standing
 
 from .conftest import LOOK, NOW_MS, a_run, checked, curve, head, notes, snapshot
 
@@ -137,7 +138,7 @@ def test_losses_that_only_the_configurations_name_are_not_compared_by_value(one:
         config = {"train": {"loss_fn": name}}
         return snapshot(id=f"{i:032x}", config=config, recommendation=Recommendation(best_val_loss=best))
 
-    found = skill.standing([seen(1, one, 0.3), seen(2, two, 0.4)])
+    found = standing([seen(1, one, 0.3), seen(2, two, 0.4)])
     assert (found.best is not None) == star
     assert ("not comparable" in found.why) != star
 
@@ -149,14 +150,14 @@ def test_metrics_that_all_log_are_named_where_the_losses_cannot_be_compared() ->
         series = tuple(replace(s, max=r2) if s.key == "val/r2" else s for s in made.series)
         return replace(made, series=series)
 
-    found = skill.standing([seen("1", MSE, 0.3), seen("2", TEN, 0.6)])
+    found = standing([seen("1", MSE, 0.3), seen("2", TEN, 0.6)])
     assert found.best is None
     assert found.why == (
         "mse and cross_entropy are not comparable; by what all of them log: val/r2 is best in " + f"{'2':0>32} (0.6)."
     )
     assert (
         "log one metric in all runs, such as accuracy or R2"
-        in skill.standing([replace(seen("1", MSE, 0.3), series=()), replace(seen("2", TEN, 0.6), series=())]).why
+        in standing([replace(seen("1", MSE, 0.3), series=()), replace(seen("2", TEN, 0.6), series=())]).why
     )
 
 
@@ -169,9 +170,9 @@ def test_a_goal_that_all_runs_log_decides_where_their_losses_cannot() -> None:
         )  # fmt: skip
 
     for rises, best in ((True, "2"), (False, "1")):
-        found = skill.standing([seen("1", MSE, 0.3, rises=rises), seen("2", TEN, 0.6, rises=rises)])
+        found = standing([seen("1", MSE, 0.3, rises=rises), seen("2", TEN, 0.6, rises=rises)])
         assert found.best == f"{best:0>32}"
         assert "best by val/" in found.why
-    tie = skill.standing([seen("1", MSE, 0.3, rises=True), seen("2", TEN, 0.3, rises=True)])
+    tie = standing([seen("1", MSE, 0.3, rises=True), seen("2", TEN, 0.3, rises=True)])
     assert tie.best is None
     assert "not comparable" in tie.why

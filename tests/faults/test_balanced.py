@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -17,12 +16,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from monitor._resources import ROOT
 from monitor.domain import RunStatus
 from monitor.server.ports import free_port
 from monitor.store import Store
 from monitor.store.runs.outbox import NEVER_MS
 from tests.alerts.conftest import Webhook, webhook  # noqa: F401  # a fixture
+from tests.faults.haproxy import balancer
 from tests.server.conftest import Start, Up, start_up, until
 
 pytestmark = [
@@ -43,20 +42,6 @@ for step in range({STEPS}):
     time.sleep(0.02)  # as a training takes time for its steps
 run.finish()
 """
-
-
-def balancer(folder: Path, ports: list[int]) -> tuple[subprocess.Popen[bytes], str]:
-    """HAProxy as `deploy/haproxy.cfg` says, with servers of this machine."""
-    port = free_port("127.0.0.1", 0, "port")
-    text = (ROOT / "deploy/haproxy.cfg").read_text(encoding="utf-8")
-    text = text.replace("bind :8480", f"bind 127.0.0.1:{port}").replace(" init-addr none resolvers docker", "")
-    servers = "\n".join(f"    server s{each} 127.0.0.1:{each}" for each in ports)
-    text = re.sub(r"( *server-template.*\n)+", servers + "\n", text)
-    text = text.partition("resolvers docker")[0].replace("server:8470", f"127.0.0.1:{ports[0]}")
-    config = folder / "haproxy.cfg"
-    config.write_text(text, encoding="utf-8")
-    process = subprocess.Popen(["haproxy", "-db", "-f", str(config)])
-    return process, f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

@@ -196,6 +196,34 @@ def test_connections_that_run_out_and_statements_that_time_out_lose_nothing(
     print(f"stalled for {stall_s:.1f} s")
 
 
+def test_deadlocks_under_a_database_that_serialises_all_transactions_lose_nothing(
+    start_up: Start, pair: tuple[Postgres, Postgres], tmp_path: Path
+) -> None:
+    primary, _ = pair
+    primary.execute("ALTER DATABASE postgres SET default_transaction_isolation = 'serializable'")
+
+    def disturb() -> None:
+        for _ in range(3):
+            deadlock(primary)
+
+    stall_s = under_load(start_up, url_of(primary), tmp_path, disturb, lambda: url_of(primary))
+    ((deadlocks, rolled_back),) = primary.execute(
+        "SELECT deadlocks, xact_rollback FROM pg_stat_database WHERE datname = 'postgres'"
+    )
+    print(f"{deadlocks} deadlocks, {rolled_back} transactions undone, stalled for {stall_s:.1f} s")
+    assert deadlocks >= 3
+
+
+def deadlock(server: Postgres) -> None:
+    """Have all writes that are under way wait for each other, so that PostgreSQL ends them."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'monitor_chunks'::regclass"
+    with psycopg.connect(url_of(server)) as other:
+        other.execute("SET deadlock_timeout = '60s'")  # the others see it first
+        other.execute("LOCK TABLE monitor_chunks IN EXCLUSIVE MODE")
+        until(lambda: server.execute(waiting) != [(0,)])
+        other.execute("LOCK TABLE monitor_runs IN EXCLUSIVE MODE")  # their rows of it are locked
+
+
 def all_connections(server: Postgres) -> list[psycopg.Connection[tuple[object, ...]]]:
     """All that the server has left."""
     held: list[psycopg.Connection[tuple[object, ...]]] = []

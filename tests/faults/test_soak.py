@@ -1,10 +1,12 @@
 """Hours in minutes: runs come and go while a server and the database die at random; memory, files, waits stay flat.
 
-`SOAK_S=3600 SOAK_RUNS=200 pytest tests/faults/test_soak.py -s` takes an hour; `SOAK_REPORT=FILE` keeps the samples.
+`SOAK_S=3600 SOAK_RUNS=200 pytest tests/faults/test_soak.py -s` takes an hour; `SOAK_EVERY_S` and `SOAK_FAULT_S` set how
+often a run sends and something dies. `SOAK_REPORT=FILE` keeps the samples, which `benchmarks/draw_soak.py` draws.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -32,9 +34,9 @@ from tests.server.conftest import Start, Up, a_batch, start_up
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.faults]
 __all__ = ["start_up"]
 SECONDS, RUNS = float(os.environ.get("SOAK_S", "150")), int(os.environ.get("SOAK_RUNS", "20"))
-EVERY_S, POINTS, LIFE_S = 0.5, 10, 45.0
-"""A batch of so many points every so many seconds, 20 points/s, by runs that last so long."""
-SAMPLE_S, FAULT_S = 2.0, 15.0
+EVERY_S, POINTS, LIFE_S = float(os.environ.get("SOAK_EVERY_S", "0.5")), 10, 45.0
+"""A batch of so many points every so many seconds, by runs that last so long: 20 points/s each by default."""
+SAMPLE_S, FAULT_S = max(2.0, SECONDS / 500), float(os.environ.get("SOAK_FAULT_S", "15"))
 TRAINING = """
 import sys, time, monitor
 
@@ -120,7 +122,7 @@ def test_nothing_grows_while_runs_come_and_go_and_servers_and_the_database_die(
     start_up: Start, database: Postgres, tmp_path: Path
 ) -> None:
     url = url_of(database)
-    steady, victim = (start_up("--no-dashboard", "--port", "0", MONITOR_DATABASE_URL=url) for _ in range(2))
+    steady, victim = (started(start_up, url) for _ in range(2))
     addresses, over, waits = [each.urls["api"] for each in (steady, victim)], threading.Event(), list[float]()
     writers = [Soaked(addresses, over, waits) for _ in range(RUNS)]
     own = {"MONITOR_SERVER_URL": addresses[0], "MONITOR_DIR": str(tmp_path / "client"), "MONITOR_CAPTURE": "false"}
@@ -160,10 +162,23 @@ def test_nothing_grows_while_runs_come_and_go_and_servers_and_the_database_die(
     flat(samples)
 
 
+def started(start_up: Start, url: str) -> Up:
+    """A server whose log is read: once the pipe is full, every thread that logs would wait for ever."""
+    up = start_up("--no-dashboard", "--port", "0", MONITOR_DATABASE_URL=url)
+
+    def read() -> None:
+        with contextlib.suppress(ValueError):  # it was closed
+            assert up.process.stderr is not None
+            up.process.stderr.read()
+
+    threading.Thread(target=read, daemon=True).start()
+    return up
+
+
 def replaced(victim: Up, start_up: Start, url: str, addresses: list[str]) -> Up:
     """SIGKILL a server, and start it again."""
     victim.end(signal.SIGKILL)
-    again = start_up("--no-dashboard", "--port", "0", MONITOR_DATABASE_URL=url)
+    again = started(start_up, url)
     addresses[1] = again.urls["api"]
     return again
 
@@ -233,4 +248,6 @@ def keep(samples: list[Sample], faults: dict[str, int]) -> None:
     for each in samples[:: max(1, len(samples) // 8)]:
         print(each)
     if report := os.environ.get("SOAK_REPORT"):
-        Path(report).write_text(json.dumps([asdict(each) for each in samples]), encoding="utf-8")
+        what = {"runs": RUNS, "every_s": EVERY_S, "points": POINTS, "seconds": SECONDS, "faults": faults}
+        kept = {**what, "samples": [asdict(each) for each in samples]}
+        Path(report).write_text(json.dumps(kept), encoding="utf-8")

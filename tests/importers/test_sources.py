@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -133,3 +135,21 @@ def test_an_offline_wandb_run_is_judged(tmp_path: Path, formats) -> None:
     assert curves.columns[Role.GOAL] == "acc"
     with pytest.raises(FileUnreadable, match="no series of losses among: widgets"):
         read_curves(formats.wandb(path, [formats.history(0, widgets="1")]))
+
+
+def test_what_is_not_a_regular_file_is_left_out_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_text("step,loss\n0,1\n1,2\n")
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "endless.jsonl").symlink_to("/dev/zero")
+    (tmp_path / "linked.csv").symlink_to("good.csv")
+    (tmp_path / "dangling.csv").symlink_to("nowhere")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "socket.csv"))
+    assert [Path(found.shown).name for found in sources(tmp_path)] == ["good.csv", "linked.csv"]
+
+
+def test_a_file_whose_name_is_not_text_is_a_run_with_an_id(tmp_path: Path) -> None:
+    with open(os.fsencode(tmp_path) + b"/\xff\n.csv", "w") as file:  # noqa: PTH123  # a path is text
+        file.write(CSV)
+    (run,) = runs(tmp_path).values()
+    assert len(run_id_of(run, None)) == 32

@@ -17,6 +17,7 @@ from monitor.journal.segment import HEADER_SIZE, read_head, segment_files
 from monitor.journal.write.journal import Journal
 from monitor.shipping.sinks import MemorySink
 from monitor.shipping.sync import sync, unsent
+from tests.fuzzing import LONG_S
 
 RUN = "ab" * 16
 
@@ -247,6 +248,6 @@ def _send_all(folder: Path) -> None:
     assert sink._acked[RUN, "good"] == good.count
 
 
-@pytest.mark.parametrize("seconds", [3, pytest.param(120, marks=pytest.mark.slow)])
-def test_whatever_happens_to_a_journal_is_survived_and_told(tmp_path: Path, seconds: int) -> None:
+@pytest.mark.parametrize("seconds", [3, pytest.param(LONG_S, marks=pytest.mark.slow)])
+def test_whatever_happens_to_a_journal_is_survived_and_told(tmp_path: Path, seconds: float) -> None:
     assert fuzz(tmp_path, seconds, seed=random.randrange(1 << 30)) >= 5

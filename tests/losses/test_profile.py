@@ -152,7 +152,7 @@ def random_loss(p, t, rng=np.random.default_rng()):
 
 REFUSED = [
     ("vector", lambda p, t: (p - t) ** 2, "regression", r"it returns shape \(6,\), not one number; average it"),
-    ("tuple", lambda p, t: (1.0, 2.0), "regression", "it returns a tuple, not one number; return the loss alone"),
+    ("list", lambda p, t: [1.0, 2.0], "regression", "it returns a list, not one number; return the loss alone"),
     ("nothing", lambda p, t: None, "regression", "it returns a NoneType"),
     ("text", lambda p, t: "big", "regression", "it returns str, not one number"),
     ("nan", lambda p, t: np.mean(p - t) * np.nan, "regression", "it is NaN for every error tried"),
@@ -257,3 +257,8 @@ def test_a_named_loss_is_called_with_tensors_in_a_process_that_has_not_imported_
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.split() == ["ranking", "True"]
+
+
+def test_the_parts_that_come_with_a_loss_are_left_aside() -> None:
+    for fn in (lambda p, t: (np.mean((p - t) ** 2), {"n": 3}), lambda p, t: {"loss": np.mean((p - t) ** 2), "n": 3}):
+        assert quick(fn).reduction == "mean"

@@ -169,3 +169,49 @@ def test_the_same_model_has_about_the_same_skill_in_each_loss_of_a_family() -> N
     tversky = losses.Tversky(0.2, alpha=1.0, beta=1.0)
     overlap = [losses.Dice(0.2).skill(0.4), losses.IoU(0.2).skill(2 * 0.4 / 1.4), tversky.skill(2 * 0.4 / 1.4)]
     assert overlap == pytest.approx([overlap[0]] * 3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32))
+def test_one_model_ties_with_itself_whatever_the_settings(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    def size() -> float:
+        return float(np.exp(rng.uniform(-4, 4)))
+
+    residual, targets = size() * errors(SHAPES[rng.integers(len(SHAPES))], rng, 100), size() * rng.normal(0, 1, 100)
+    own = [losses.Huber(size()), losses.SmoothL1(size()), losses.MAE(), losses.LogCosh()]
+    every_pair_ties(
+        {repr(item): (item.with_targets(targets), float(item.element(residual).mean())) for item in own}
+        | {"mse": (losses.MSE.from_targets(targets), float((residual**2).mean()))}
+    )
+    classes = int(rng.integers(2, 9))
+    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, 80)])
+    logits = rng.normal(0, size(), (len(labels), classes))
+    logp = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    true, p = logp[np.arange(len(labels)), labels], np.exp(logp[np.arange(len(labels)), labels])
+    shares = np.bincount(labels) / len(labels)
+    given = tuple(rng.uniform(0.1, 9, classes))
+    smooth, gamma, q, alpha = (
+        rng.uniform(0.01, 0.6),
+        rng.uniform(0, 5),
+        rng.uniform(0.05, 0.95),
+        rng.uniform(0.05, 0.95),
+    )
+    found: Results = {"ce": (losses.CrossEntropy(classes, priors=tuple(shares)), -true.mean())}
+    for name, weight, spec in (
+        ("weighted", np.array(given)[labels], losses.CrossEntropy(classes, class_weights=given)),
+        ("balanced", 1 / shares[labels], losses.CrossEntropy(classes, balanced=True, priors=tuple(shares))),
+    ):
+        found[name] = (spec, float(-(weight * true).sum() / weight.sum()))
+    found["smoothed"] = (
+        losses.CrossEntropy(classes, label_smoothing=smooth),
+        float(-((1 - smooth) * true + smooth * logp.mean(1)).mean()),
+    )
+    found["focal"] = (losses.Focal(gamma, classes=classes), float(-((1 - p) ** gamma * true).mean()))
+    found["gce"] = (losses.GeneralisedCrossEntropy(q, classes=classes), float(((1 - p**q) / q).mean()))
+    if classes == 2:
+        given_alpha = np.where(labels == 1, alpha, 1 - alpha)
+        found["alpha"] = (losses.Focal(gamma, alpha=alpha), float(-(given_alpha * (1 - p) ** gamma * true).mean()))
+        found["pos"] = (losses.BinaryCrossEntropy(given[0]), float(-(np.where(labels, given[0], 1.0) * true).mean()))
+    every_pair_ties(found)

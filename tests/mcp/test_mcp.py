@@ -74,6 +74,7 @@ async def drive(client: Client) -> None:
     assert "ckpt-500.pt" in told["text"]
     compared = data(await client.call_tool("compare", {"runs": ["ill", "fine"]}))
     assert compared["differing"] == ["lr"] and [row["config"]["lr"] for row in compared["runs"]] == [0.1, 0.01]
+    assert compared["best"] == compared["runs"][1]["id"]
     curve = data(await client.call_tool("curve", {"run": "ill", "key": "val/loss"}))
     assert (curve["steps"][0], min(curve["values"])) == (0, 1.5)
     series = data(await client.call_tool("curve", {"run": "ill"}))["series"]

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.domain import Forecast
@@ -52,6 +52,29 @@ def test_too_few_points_give_no_forecast() -> None:
 
 def test_a_constant_curve_gives_a_finite_forecast() -> None:
     assert all(np.isfinite(value) for value in asdict(foreseen(np.full(50, 2.3))).values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(-9, 6), st.floats(0.0, 1.5), st.sampled_from([12, 60, 700]), st.integers(0, 10**6), st.floats(0, 1)
+)  # fmt: skip
+def test_no_forecast_falls_through_the_floor(decade: float, noise: float, n: int, seed: int, floor: float) -> None:
+    fall = np.exp(-6 * np.arange(n) / n) * 10**decade
+    values = floor * 10**decade + fall * np.exp(noise * np.random.default_rng(seed).normal(size=n))
+    curve = Curve(40, 16)
+    for step, value in enumerate(values):
+        curve.push(float(value), float(step))
+    for known in (float("nan"), floor * 10**decade):
+        least = 0.0 if np.isnan(known) else known
+        outlook = forecast(View(curve, known))
+        if outlook is not None:
+            assert least <= outlook.low <= outlook.expected <= outlook.high
+            assert least <= outlook.level and 0 <= outlook.gain_low <= outlook.gain <= outlook.gain_high
+
+
+def test_a_loss_below_zero_may_be_expected_to_fall_further() -> None:
+    falling = foreseen(-np.arange(400) / 200 - 1)
+    assert falling.expected < falling.level < 0
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=50, max_size=120))

@@ -123,3 +123,26 @@ def test_a_sure_rise_is_told_though_the_batches_are_too_noisy_to_show_a_fall() -
     train = 0.5 * np.exp(0.8 * rng.normal(size=800))
     found = diagnose(np.c_[np.arange(800), train], np.c_[n * 20, val])
     assert found.verdict == "overfitting"
+
+
+@pytest.mark.parametrize("first", [0.85, 0.95, 1.3])
+def test_one_easy_first_batch_does_not_make_a_fine_tuning_memorise(first: float) -> None:
+    t, at = np.arange(900), np.arange(75, 901, 75) - 1
+    train = np.where(t < 300, 1.1, np.where(t < 600, 0.7, 0.35)) * np.exp(
+        0.05 * np.random.default_rng(0).normal(size=900)
+    )
+    train[0] = first
+    val = np.array([1.05, 0.98, 0.97, 0.96, 0.99, 1.03, 1.07, 1.12, 1.17, 1.22, 1.27, 1.3])
+    found = diagnose(np.c_[t, train], np.c_[at, val])
+    assert found.verdict == "overfitting" and found.recommendation.first_stop_step is not None
+
+
+def test_a_leap_of_two_evaluations_is_no_overfitting_yet() -> None:
+    stopped = 0
+    for seed in range(40):
+        rng, e = np.random.default_rng(seed), np.arange(1, 61)
+        calm = 2.2 * np.exp(-e / 30) * np.exp(0.08 * rng.normal(size=60))
+        val = calm * np.where(rng.random(60) < 0.15, np.exp(rng.uniform(0.3, 2, 60)), 1)
+        found = diagnose(np.c_[e, 2 * np.exp(-e / 30)], np.c_[e, val], unit="epoch")
+        stopped += found.recommendation.first_stop_step is not None
+    assert stopped <= 3

@@ -41,3 +41,29 @@ def test_regimes_follow_each_other_from_the_first_step_on_and_are_finite(values:
     for before, after in pairwise(found):
         assert before.end == after.begin and before.kind != after.kind
     assert all(math.isfinite(level) for regime in found for level in (regime.start, regime.stop))
+
+
+def test_a_loss_that_swings_is_not_told_as_flat() -> None:
+    t = np.arange(300)
+    noise = np.exp(0.02 * np.random.default_rng(1).normal(size=300))
+    calm, swinging = np.exp(-t[:150] / 30) + 0.2, 0.2 * np.exp(np.where(t[150:] // 12 % 2, 1.2, 0.0))
+    found = told(np.concatenate((calm, swinging)) * noise)
+    assert found[-1].kind == "swing" and found[-1].start == pytest.approx(0.2, rel=0.1)
+    assert str(found[-1]).startswith("swings between 0.")
+
+
+@pytest.mark.parametrize("period", [2, 6, 16])
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e6])
+def test_what_is_read_out_agrees_with_oscillation(period: int, scale: float) -> None:
+    t = np.arange(240)
+    noise = np.exp(0.05 * np.random.default_rng(period).normal(size=240))
+    loss = scale * noise * np.exp(np.where(t // (period // 2) % 2, 1.5, 0.0))
+    found = diagnose(np.c_[t, loss], np.c_[t, loss], unit="epoch")
+    assert any(finding.rule == "oscillation" for finding in found.findings)
+    assert {regime.kind for regime in found.regimes} == {"swing"}
+
+
+def test_a_step_between_two_flat_stretches_is_told() -> None:
+    level = np.where(np.arange(24) < 9, 1.0, 1.3)
+    found = told(level * np.exp(0.1 * np.random.default_rng(3).normal(size=24)))
+    assert [regime.kind for regime in found] != ["flat"]

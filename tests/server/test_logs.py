@@ -8,8 +8,10 @@ import signal
 import uuid
 
 import httpx
+import pytest
 
-from monitor.server.logs import JsonLines
+from monitor.server.logs import JsonLines, logging_as
+from monitor.settings import Settings
 
 from .conftest import Start, a_batch, post
 
@@ -53,3 +55,18 @@ def test_a_line_is_one_line_whatever_the_message_holds() -> None:
     assert found["message"] == "a\nb \u2028 \x1b[31m"
     assert "ValueError: first\nsecond" in found["exception"]
     assert "request_id" not in found
+
+
+def test_a_message_in_a_text_log_is_one_line_and_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("monitor.api.problems")
+    with logging_as(Settings()):
+        log.warning("GET %s: refused", "/api/v1/runs/x\nFAKE\x1b[31m\u202e")
+        try:
+            raise ValueError("first\x1b[2J")
+        except ValueError:
+            log.exception("failed")
+    lines = capsys.readouterr().err.splitlines()
+
+    assert lines[0] == r"GET /api/v1/runs/x\nFAKE\x1b[31m\u202e: refused"
+    assert lines[1] == "failed"
+    assert lines[-1] == r"ValueError: first\x1b[2J"

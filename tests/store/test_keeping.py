@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitor.domain import Access
 from monitor.errors import RunNotFound
 from monitor.jobs import Jobs
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.retention import Kept, Policy, keep
-from tests.conftest import NOW_MS, Feed
+from tests.conftest import LOCAL, NOW_MS, Feed
 
 DAY_MS = 86_400_000
 
@@ -49,6 +50,32 @@ def test_each_project_keeps_its_runs_as_long_as_it_says_and_then_they_are_gone(s
         store.restore(short, now_ms=NOW_MS)
     assert after(30) == Kept(deleted=(long,))
     assert names(store) == {"short", "live"}
+
+
+def test_tokens_that_ended_long_ago_are_removed_but_never_the_newest(store: Store) -> None:
+    def token(name: str, created_ms: int, expires_ms: int | None = None) -> str:
+        made, _ = store.create_token(
+            name, Access.VIEWER, project=None, expires_ms=expires_ms, now_ms=created_ms, by=LOCAL
+        )
+        return made.id
+
+    def left() -> list[str]:
+        return sorted(token.name for token in store.tokens())
+
+    signed_in, revoked = token("ada (signed in)", NOW_MS, NOW_MS + DAY_MS), token("old", NOW_MS + 1)
+    token("valid", NOW_MS + 2)
+    store.revoke_token(revoked, now_ms=NOW_MS + DAY_MS, by=LOCAL)
+    policy, due = Policy(purge_days=7), NOW_MS + 8 * DAY_MS
+    assert keep(store, policy, due - 1) == Kept()
+    assert keep(store, policy, due, dry_run=True) == Kept(tokens=2)
+    assert left() == ["ada (signed in)", "old", "valid"]
+    assert keep(store, policy, due) == Kept(tokens=2)
+    assert left() == ["valid"]
+    assert signed_in in {entry.target for entry in store.audit()[1]}
+    store.revoke_token("valid", now_ms=due, by=LOCAL)
+    assert keep(store, policy, due + 30 * DAY_MS) == Kept()
+    assert left() == ["valid"]
+    assert store.has_tokens()
 
 
 def test_a_project_that_asked_for_it_is_thinned_and_no_other(store: Store) -> None:

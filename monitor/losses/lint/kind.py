@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from monitor.losses.lint.arguments import needed, signature
+from monitor.losses.lint.free import FREE
 from monitor.losses.profiles.kinds import TORCH_KINDS
 from monitor.losses.profiles.subject import LossFunction, is_torch
 from monitor.losses.specs.torch_modules import torch_name
 
-_THREE = ("triplet", "pairwise", "gaussian", "ranking")
 _TWO = ("classification", "regression", "binary", "probability", "paired", "multilabel", "distribution", "boxes")
+_BY_COUNT = {
+    2: frozenset({*_TWO, "count", "log_probs", "margin"}),
+    3: frozenset({"masked_classes", "masked", "triplet", "pairwise", "gaussian", "ranking"}),
+    4: frozenset({"sequence"}),
+}
+"""Kinds by the number of their arguments; those that are not in `_TWO` are tried only where names say so."""
+_OTHERS = r"\breal|fake|chosen|rejected|advantage|\bold_|\bref_|critic|discriminator|generator"
+_OTHERS += r"|relevance|list_?(mle|net|wise)|\b(event|duration|censor|surviv|hazard)"
+"""Games, preferences, lists and survival: no single answer is right for one prediction."""
 _HINTS: tuple[tuple[str, str], ...] = (
+    ("masked_classes", r"mask|valid"),
+    ("masked", r"mask|valid"),
     ("triplet", r"anchor|negative"),
-    ("gaussian", r"\bvar|variance|sigma|log_?var|\bstd"),
+    ("gaussian", r"\bvar|variance|sigma|log_?(var|b|std|scale)\b|\bstd"),
     ("pairwise", r"\b(left|right|embeddings?_?[ab12]|emb[12]|z[12]|x[12]|input[12]|output[12])\b.*\b(label|same|y)\b"),
+    ("ranking", r"\b(first second|x1 x2|input1 input2)\b|rank"),
     ("boxes", r"box|\b[gdc]iou"),
-    ("paired", r"\b(z1 z2|za zb|z_a z_b|z_i z_j|queries? keys?|emb_a emb_b|image_\w* text_\w*)\b"),
+    (
+        "paired",
+        r"(emb|feat|proj)\w* \w*(emb|feat|proj)|\b(z1 z2|za zb|z_a z_b|z_i z_j|queries? keys?|image_\w* text_\w*)\b",
+    ),
     ("count", r"log_?rate|log_?lambda|counts?\b|poisson"),
     ("sequence", r"input_lengths"),
     ("log_probs", r"log_?prob"),
@@ -26,35 +41,41 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("multilabel", r"multi_?label"),
     ("margin", r"hinge|svm|exponential_loss|squared_hinge"),
     ("probability", r"\bprobs?\b|\bprobabilit"),
-    ("binary", r"binary|\bbce|\blogit\b|with_logits|sigmoid|dice|tversky|jaccard|softplus"),
+    ("binary", r"binary|(?<![a-z])bce|\blogit\b|with_logits|sigmoid|dice|tversky|jaccard|softplus"),
     ("classification", r"logits?\b|class|labels?\b|cross_entropy|softmax|nll_loss"),
     ("regression", r"mse|mae|huber|quantile|pinball|regress|cosh|charbonnier|y_true|cauchy"),
 )
 """Kinds by what their parameters, names and helpers are usually called; the first ones are the surest."""
 
 
-def probable_kinds(fn: LossFunction) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The kinds that a function's own names say it is of, and the others that it may be of; the likeliest first.
+_SURER = frozenset({"log_probs", "count", "boxes", "paired", "distribution", "multilabel"})
+
+
+def probable_kinds(fn: LossFunction) -> tuple[str, ...]:
+    """The kinds that a function may be of; the likeliest first, those that its own names say.
 
     A torch loss has just its own.
 
     Example:
         >>> probable_kinds(lambda anchor, positive, negative: 0.0)[0]
-        ('triplet',)
+        'triplet'
     """
     known = TORCH_KINDS.get(torch_name(fn) or "") or getattr(fn, "loss_kind", None)
     if known is not None:
-        return (known,), ()
-    needed = _needed(fn)
-    usual: Sequence[str] = {3: _THREE, 4: ("sequence",)}.get(needed, _TWO)
+        return (known,)
+    count = len(needed(fn))
+    usual = _TWO if count in (0, 2) else ()
     name = getattr(fn, "__name__", type(fn).__name__)
     own = f"{_parameters(fn)} {name}".lower().replace("_loss", "")
     used = " ".join(_used(fn)).lower()
-    fitting = [(kind, at) for kind, at in _HINTS if needed not in (2, 3) or (kind in _THREE) == (needed == 3)]
-    said = tuple(kind for kind, pattern in fitting if re.search(pattern, own))
-    others = [kind for kind, pattern in fitting if kind not in said and re.search(pattern, used)]
-    others = ["classification", *others] if needed == 2 else others  # it is sure where it fits: see `_over_classes`
-    return said, tuple(kind for kind in dict.fromkeys([*others, *usual]) if kind not in said)
+    if re.search(_OTHERS, own):
+        return (FREE, *usual)
+    fitting = [(kind, at) for kind, at in _HINTS if kind in _BY_COUNT.get(count or 2, ())]
+    said = [kind for kind, pattern in fitting if re.search(pattern, own)]
+    if usual and not set(said) & _SURER:  # it is sure where it fits: see `_over_classes`
+        said = ["classification", *said]
+    others = [kind for kind, pattern in fitting if re.search(pattern, used)]
+    return tuple(dict.fromkeys([*said, *others, *usual, FREE]))
 
 
 def usual_backend(fn: LossFunction) -> str:
@@ -69,24 +90,8 @@ def usual_backend(fn: LossFunction) -> str:
     return "torch" if "torch" in sys.modules else "auto"
 
 
-def _signature(fn: LossFunction) -> inspect.Signature | None:
-    try:
-        return inspect.signature(getattr(fn, "forward", fn))
-    except (TypeError, ValueError):
-        return None
-
-
-def _needed(fn: LossFunction) -> int:
-    """How many arguments it cannot do without."""
-    found = _signature(fn)
-    if found is None:
-        return 2
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(item.kind in kinds and item.default is item.empty for item in found.parameters.values())
-
-
 def _parameters(fn: LossFunction) -> str:
-    found = _signature(fn)
+    found = signature(fn)
     return "" if found is None else " ".join(found.parameters)
 
 

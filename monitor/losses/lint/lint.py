@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from monitor.errors import LossError
 from monitor.losses.comparison.threads import one_torch_thread
-from monitor.losses.lint.checks import batch, problems
+from monitor.losses.lint.arguments import Called, in_order, needed
+from monitor.losses.lint.batches import batch
+from monitor.losses.lint.checks import problems
+from monitor.losses.lint.free import FREE, free_kinds
 from monitor.losses.lint.kind import probable_kinds, usual_backend
 from monitor.losses.lint.pieces import along
 from monitor.losses.lint.report import LintReport, Problem
 from monitor.losses.profiles.kinds import CLASSES, kind_named
-from monitor.losses.profiles.subject import LossFunction, Subject, examine, name_of
+from monitor.losses.profiles.layout import Kind, first_column
+from monitor.losses.profiles.subject import LossFunction, Subject, examine, loss_of, name_of, number
 
 POSITIVE: Final = 3.0
 """A regression that is not defined around 0 (a logarithm, a relative error) is tried around this."""
@@ -28,7 +34,8 @@ def check(
 
     Args:
         fn: a torch or numpy callable, called as training calls it: (prediction, target).
-        kind: how it is called, one of `profiles.kinds.KINDS`; told from its parameters and what it accepts otherwise.
+        kind: how it is called, one of `profiles.kinds.KINDS`, or "free" for a loss of which only the number of
+            arguments is known; told from its parameters and what it accepts otherwise.
         classes: number of classes in the batches.
         name: what to call it in the report.
         backend: "numpy", "torch" or "auto".
@@ -43,63 +50,156 @@ def check(
         True
     """
     label = name or (name_of(fn) if callable(fn) else repr(fn))
+    linter = _Linter(fn=fn, name=label, classes=classes, backend=backend)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        if kind is not None:
-            return _one(fn, kind, label, classes, backend)
-        return _likeliest(fn, label, classes, backend)
+        return linter.likeliest() if kind is None else linter.report(kind)
 
 
-def _likeliest(fn: LossFunction, label: str, classes: int, backend: str) -> LintReport:
-    """The report under the first kind whose call works and means something."""
-    said, others = probable_kinds(fn)
-    refused: list[LossError] = []
-    for kind in (*said, *others):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Linter:
+    """One loss, and the ways of calling it.
+
+    Attributes:
+        fn, name, classes, backend: as `check` takes them.
+    """
+
+    fn: LossFunction
+    name: str
+    classes: int
+    backend: str
+
+    def likeliest(self) -> LintReport:
+        """The report under the first kind whose call works and means something."""
+        refused: list[LossError] = []
+        for kind in probable_kinds(self.fn):
+            try:
+                found = self.report(kind)
+                if kind in ("classification", "masked_classes") and not _over_classes(self.subject(kind)):
+                    continue  # it broadcasts labels like numbers
+            except LossError as error:
+                refused.append(error)
+                continue
+            return found if found.ok else self._as_a_score(found)
+        for kind in ("classification", "binary", "regression"):
+            with contextlib.suppress(LossError):
+                return replace(self, fn=Called(self.fn, (1, 0))).turned(kind)
+        nowhere = next((error for error in refused if "for every error tried" in str(error)), refused[0])
+        problem = _unusable(nowhere)
+        if problem is None:
+            raise nowhere
+        return LintReport(name=self.name, kind="", problems=(problem,))
+
+    def turned(self, kind: str) -> LintReport:
+        """The report of a function that only works when the target comes first."""
+        self.subject(kind)
+        return LintReport(name=self.name, kind=kind, problems=(_order("it fails"),))
+
+    def report(self, kind: str) -> LintReport:
+        """What is wrong with the loss if it is called so."""
         try:
-            found = _one(fn, kind, label, classes, backend)
-            if kind == "classification" and not _over_classes(fn, label, classes, backend):
-                continue  # it broadcasts labels like numbers
+            subject = self.subject(kind)
         except LossError as error:
-            refused.append(error)
-            turned = _turned(fn, label, classes, backend, (kind,)) if kind in said else None
-            if turned is not None:
-                return turned
-            continue
-        return found if found.ok else _as_a_score(fn, found, classes, backend)
-    turned = _turned(fn, label, classes, backend, ("classification", "binary", "regression"))
-    if turned is not None:
-        return turned
-    if not refused:
-        raise LossError(label, "it cannot be called", "give a function of (prediction, target)")
-    raise refused[0]
+            problem = _unusable(error)
+            if problem is None or "for every error tried" in str(error):
+                raise
+            return LintReport(name=self.name, kind=kind, problems=(problem,))
+        with one_torch_thread() if subject.backend == "torch" else contextlib.nullcontext():
+            found = problems(subject)
+        if in_order(self.fn, kind)[1]:
+            found = (*self._own_order(subject), *found)
+        return LintReport(name=self.name, kind=kind, problems=found, notes=_notes(subject))
+
+    def subject(self, kind: str) -> Subject:
+        """The loss, called so; a regression that is NaN around 0 is laid around a positive target."""
+        if kind == FREE:
+            return self._free()
+        if kind != "regression":
+            return self._at(kind_named(kind, classes=self.classes))
+        try:
+            subject = self._at(kind_named(kind))
+        except LossError:
+            return self._at(kind_named(kind, target=POSITIVE))
+        line = subject.kind.slices[0]
+        finite = np.isfinite(along(subject, line, (-1.0, 0.0, 1.0))).all()
+        return subject if finite else self._at(kind_named(kind, target=POSITIVE))
+
+    def _at(self, kind: Kind) -> Subject:
+        fn, _ = in_order(self.fn, kind.name)
+        chosen = usual_backend(self.fn) if self.backend == "auto" else self.backend
+        try:
+            return examine(fn, kind, name=self.name, backend=chosen, averages=True)
+        except LossError:
+            if self.backend != "auto" or chosen == "auto":
+                raise
+            return examine(fn, kind, name=self.name, averages=True)
+
+    def _free(self) -> Subject:
+        refused = LossError(self.name, "no call of it works", "wrap it as a function of (prediction, target)")
+        for kind in free_kinds(self.fn, len(needed(self.fn))):
+            try:
+                return self._at(kind)
+            except LossError as error:
+                refused = error
+        raise refused
+
+    def _own_order(self, subject: Subject) -> tuple[Problem, ...]:
+        """Whether it matters that the loss takes its target first."""
+        z, fixed = batch(subject, 12)
+        usual = replace(subject, fn=self.fn, casts={})
+        try:
+            plain = usual.value(z, fixed)
+        except Exception:
+            return (_order("it fails"),)
+        own = subject.value(z, fixed)
+        return () if abs(plain - own) <= 1e-9 * abs(own) else (_order(f"it gives {plain:.4g} instead of {own:.4g}"),)
+
+    def _as_a_score(self, found: LintReport) -> LintReport:
+        """A function whose best prediction is not the target, because it takes a score, a probability or a rate."""
+        checks = {item.check for item in found.problems}
+        if found.kind != "regression" or not ("minimiser" in checks or checks == {"kink"}):
+            return found
+        for kind in ("binary", "margin", "probability", "count"):
+            try:
+                other, subject = self.report(kind), self.subject(kind)
+            except LossError:
+                continue
+            fits = {"count": _counts, "probability": _ends}.get(kind, _rises)
+            if other.ok and fits(subject):
+                return other
+        return found
 
 
-def _over_classes(fn: LossFunction, label: str, classes: int, backend: str) -> bool:
+def _order(what: str) -> Problem:
+    return Problem(
+        check="order",
+        evidence=f"It takes the target first: called as fn(prediction, target), {what}.",
+        mend="Take the prediction first, as torch does, or pass the arguments by name.",
+    )
+
+
+def _notes(subject: Subject) -> tuple[str, ...]:
+    found = []
+    if subject.kind.name == FREE:
+        found.append(f"Called as {subject.kind.call}. What a right prediction is was not known, and not checked.")
+    inputs = subject.inputs(*batch(subject, 0))
+    shape = tuple(getattr(loss_of(subject.function("float64")(*inputs)), "shape", ()))
+    if shape and int(np.prod(shape)) > 1:
+        found.append("It returns one loss for each example: their mean was checked. Average them before backward().")
+    return tuple(found)
+
+
+def _over_classes(subject: Subject) -> bool:
     """Whether labels are used as classes: a shift of all scores, or another numbering, changes nothing.
 
     Weights break the second, one-against-all losses the first; numbers that are subtracted break both.
     """
-    subject = _examined(fn, "classification", label, classes, backend)
     z, fixed = batch(subject, 7)
     start = subject.value(z, fixed)
     shifted = subject.value(z + 0.7, fixed)
-    turned = subject.value(np.roll(z, 1, axis=1), ((np.asarray(fixed[0], int) + 1) % classes,))
+    numbered = (np.asarray(fixed[0], int) + 1) % subject.kind.width
+    turned = subject.value(np.roll(z, 1, axis=1), (numbered, *fixed[1:]))
     return any(abs(value - start) <= 1e-6 * max(1.0, abs(start)) for value in (shifted, turned))
-
-
-def _as_a_score(fn: LossFunction, found: LintReport, classes: int, backend: str) -> LintReport:
-    """A function whose best prediction is not the target, because it takes a score, a probability or a rate."""
-    if found.kind != "regression" or "minimiser" not in {item.check for item in found.problems}:
-        return found
-    for kind in ("binary", "margin", "probability", "count"):
-        try:
-            other = _one(fn, kind, found.name, classes, backend)
-            subject = _examined(fn, kind, found.name, classes, backend)
-        except LossError:
-            continue
-        if other.ok and (_counts(subject) if kind == "count" else _rises(subject)):
-            return other
-    return found
 
 
 def _rises(subject: Subject) -> bool:
@@ -109,6 +209,18 @@ def _rises(subject: Subject) -> bool:
         if not np.isfinite(values).all() or (np.diff(values) < -1e-9).any() or values[0] > 0.05 * values[10]:
             return False
     return True
+
+
+def _ends(subject: Subject) -> bool:
+    """Whether it rises, and knows no difference between predictions that are no probabilities."""
+    outside = [number(subject.name, subject.call(_tensors(subject, p))) for p in (1.5, 4.0, -0.5, -4.0)]
+    alike = (abs(a - b) <= 1e-6 * abs(a) or not np.isfinite(a + b) for a, b in (outside[:2], outside[2:]))
+    return all(alike) and _rises(subject)
+
+
+def _tensors(subject: Subject, probability: float) -> Sequence[object]:
+    raw = replace(subject, kind=replace(subject.kind, arguments=first_column))
+    return raw.inputs(np.array([[probability]]), subject.kind.slices[0].fixed)
 
 
 def _counts(subject: Subject) -> bool:
@@ -121,67 +233,16 @@ def _counts(subject: Subject) -> bool:
     return True
 
 
-def _turned(fn: LossFunction, label: str, classes: int, backend: str, kinds: tuple[str, ...]) -> LintReport | None:
-    """A function that only works when the target comes first."""
-
-    def swapped(prediction: object, target: object) -> object:
-        return fn(target, prediction)
-
-    for kind in kinds:
-        try:
-            _examined(swapped, kind, label, classes, backend)
-        except LossError:
-            continue
-        problem = Problem(
-            check="order",
-            evidence=f"It fails as fn(prediction, target), and works as fn(target, prediction) ({kind}).",
-            mend="Take the prediction first, as torch does, or pass the arguments by name.",
-        )
-        return LintReport(name=label, kind=kind, problems=(problem,))
-    return None
-
-
-def _one(fn: LossFunction, kind: str, label: str, classes: int, backend: str) -> LintReport:
-    try:
-        subject = _examined(fn, kind, label, classes, backend)
-    except LossError as error:
-        problem = _unusable(error)
-        if problem is None:
-            raise
-        return LintReport(name=label, kind=kind, problems=(problem,))
-    with one_torch_thread() if subject.backend == "torch" else contextlib.nullcontext():
-        return LintReport(name=label, kind=kind, problems=problems(subject))
-
-
-def _examined(fn: LossFunction, kind: str, label: str, classes: int, backend: str) -> Subject:
-    """The subject; a regression that is NaN around 0 is laid around a positive target."""
-    chosen = usual_backend(fn) if backend == "auto" else backend
-
-    def at(target: float | None) -> Subject:
-        made = kind_named(kind, target=target, classes=classes)
-        try:
-            return examine(fn, made, name=label, backend=chosen)
-        except LossError:
-            if backend != "auto" or chosen == "auto":
-                raise
-            return examine(fn, made, name=label)
-
-    if kind != "regression":
-        return at(None)
-    try:
-        subject = at(None)
-    except LossError:
-        return at(POSITIVE)
-    line = subject.kind.slices[0]
-    return subject if np.isfinite(along(subject, line, (-1.0, 0.0, 1.0))).all() else at(POSITIVE)
-
-
 def _unusable(error: LossError) -> Problem | None:
     """What `examine` refuses, where it is the loss's own fault and not that of the kind."""
     text = str(error)
-    for key, check_name in (("not one number", "shape"), ("gives different losses", "random")):
+    for key, check_name in (
+        ("not one number", "shape"), ("gives different losses", "random"), ("for every error tried", "overflow"),
+    ):  # fmt: skip
         if key in text:
             problem, _, mend = text.partition(": ")[2].partition("; ")
+            if check_name == "overflow":
+                mend = "look for 0 * log(0) and 0 / 0: use xlogy, or clamp"
             return Problem(
                 check=check_name, evidence=f"{problem[0].upper()}{problem[1:]}.", mend=f"{mend[0].upper()}{mend[1:]}."
             )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from monitor.losses.lint.batches import AROUND_TARGETS
 from monitor.losses.lint.report import Problem
 from monitor.losses.profiles.layout import Array, Slice
 from monitor.losses.profiles.subject import Subject
@@ -18,7 +19,7 @@ def along(subject: Subject, line: Slice, errors: Sequence[float]) -> Array:
 
 def kink(subject: Subject) -> Problem | None:
     """Pieces that do not meet: the value jumps, or the slope does where it is not zero on either side."""
-    if subject.kind.name not in ("regression", "gaussian"):
+    if subject.kind.name not in AROUND_TARGETS:
         return None
     line = subject.kind.slices[0]
     grid = np.concatenate([np.linspace(-6, -0.04, 300), np.linspace(0.04, 6, 300)])

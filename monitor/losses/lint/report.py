@@ -31,11 +31,13 @@ class LintReport:
         name: of the loss.
         kind: how it was called; see `profiles.kinds`. Empty where it could not be called.
         problems: the worst first; empty where nothing was found.
+        notes: how it was called, where that is not usual or leaves something unchecked.
     """
 
     name: str
     kind: str
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -44,12 +46,13 @@ class LintReport:
 
     def to_dict(self) -> dict[str, object]:
         """The report as strict JSON data."""
-        return {"name": self.name, "kind": self.kind, "ok": self.ok, "problems": [asdict(p) for p in self.problems]}
+        listed = [asdict(item) for item in self.problems]
+        return {"name": self.name, "kind": self.kind, "ok": self.ok, "problems": listed, "notes": list(self.notes)}
 
     def to_markdown(self) -> str:
         """The report as Markdown."""
         called = f", called as {self.kind}" if self.kind else ""
-        if self.ok:
-            return f"**{self.name}**{called}: nothing wrong was found.\n"
         lines = [f"- **{item.check}**: {item.evidence} *{item.mend}*" for item in self.problems]
-        return "\n".join([f"**{self.name}**{called}:", "", *lines, ""])
+        lines += [f"- {note}" for note in self.notes]
+        start = f"**{self.name}**{called}:" + (" nothing wrong was found." if self.ok else "")
+        return "\n".join([start, *(["", *lines] if lines else []), ""])

@@ -28,7 +28,10 @@ def cost(subject: Subject, rng: np.random.Generator, clock: Clock) -> tuple[floa
         rng: source of the batch.
         clock: seconds, monotonic; `time.perf_counter`.
     """
-    fn = subject.function("float32")
+
+    def fn(*inputs: object) -> object:
+        return subject.call(inputs, "float32")
+
     z, fixed = rng.normal(0, 1, (BATCH, subject.kind.width)), subject.kind.targets(rng, BATCH)
     inputs = subject.inputs(z, fixed, "float32")
     run, plain = _runners(subject, fn, inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,6 +58,24 @@ def gaussian() -> Kind:
     """`fn(mean, target, variance)`, each (n,), at variance 1."""
     call = "fn(mean (n,), target (n,), variance (n,))"
     return _regression("gaussian", call, lambda rng, n: (rng.normal(0, 2, n), np.ones(n)), (np.zeros(1), np.ones(1)))
+
+
+def masked() -> Kind:
+    """`fn(prediction, target, mask)`, each (n,), the mask of 0 and 1."""
+    call = "fn(prediction (n,), target (n,), mask (n,) of 0 and 1)"
+    return _regression("masked", call, lambda rng, n: (rng.normal(0, 2, n), np.ones(n)), (np.zeros(1), np.ones(1)))
+
+
+def masked_classes(classes: int = CLASSES) -> Kind:
+    """`fn(logits, labels, mask)`, (n, classes), (n,) integers, and (n,) of 0 and 1."""
+    plain = classification(classes)
+    return replace(
+        plain,
+        name="masked_classes",
+        call=f"fn(logits (n, {classes}), labels (n,) int, mask (n,) of 0 and 1)",
+        targets=lambda rng, n: (*plain.targets(rng, n), np.ones(n)),
+        slices=tuple(replace(line, fixed=(*line.fixed, np.ones(1))) for line in plain.slices),
+    )
 
 
 def _classification(name: str, call: str, classes: int, arguments: Callable[[Array, Fixed], Fixed]) -> Kind:
@@ -308,6 +327,7 @@ _BY_CLASSES: Mapping[str, Callable[[int], Kind]] = {
     "classification": classification,
     "distribution": distribution,
     "log_probs": log_probs,
+    "masked_classes": masked_classes,
     "multilabel": multilabel,
     "multilabel_index": multilabel_index,
 }
@@ -320,6 +340,7 @@ _FIXED: Mapping[str, Callable[[], Kind]] = {
         distance,
         gaussian,
         margin,
+        masked,
         paired,
         pairwise,
         probability,

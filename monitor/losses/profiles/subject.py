@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -30,6 +30,7 @@ class Subject:
         kind: how it is called.
         backend: "numpy" or "torch".
         reduction: "mean", "sum" or "other", as measured by repeating one example.
+        averages: whether a result of one number for each example stands for their mean.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Subject:
     kind: Kind
     backend: str
     reduction: str = "mean"
+    averages: bool = False
     casts: dict[str, LossFunction] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -51,7 +53,7 @@ class Subject:
             import torch
 
             wanted = getattr(torch, dtype)
-            tensors = (torch.from_numpy(np.ascontiguousarray(item)) for item in arguments)
+            tensors = (torch.from_numpy(np.array(item, order="C")) for item in arguments)  # a loss may change them
             return tuple(item.to(wanted) if item.is_floating_point() else item for item in tensors)
         wide = np.dtype(dtype)
         return tuple(item.astype(wide) if item.dtype.kind == "f" else item for item in arguments)
@@ -67,6 +69,14 @@ class Subject:
             self.casts[dtype] = copy.deepcopy(self.fn).to(getattr(torch, dtype))  # type: ignore[attr-defined]  # a module
         return self.casts[dtype]
 
+    def call(self, inputs: Sequence[object], dtype: str = "float64") -> object:
+        """What the callable gives, without what it returns next to the loss; its mean where that stands for it."""
+        found = loss_of(self.function(dtype)(*inputs))
+        shape = tuple(getattr(found, "shape", ()))
+        if self.averages and len(shape) == 1 and shape[0] == len(cast(Sequence[object], inputs[0])):
+            return cast(Array, found).mean()
+        return found
+
     def value(self, z: Array, fixed: Fixed, dtype: str = "float64") -> float:
         """The loss of a batch as a float; may be NaN or infinite.
 
@@ -80,8 +90,8 @@ class Subject:
             import torch
 
             with torch.no_grad():
-                return number(self.name, self.function(dtype)(*inputs))
-        return number(self.name, self.fn(*inputs))
+                return number(self.name, self.call(inputs, dtype))
+        return number(self.name, self.call(inputs, dtype))
 
     def at(self, line: Slice, error: float, dtype: str = "float64") -> float:
         """The loss of one example at this error."""
@@ -93,7 +103,7 @@ class Subject:
             return None
         inputs = list(self.inputs(line.z(error)[None], line.fixed, dtype))
         first = inputs[0].detach().clone().requires_grad_(True)  # type: ignore[attr-defined]  # a torch tensor
-        result = self.function(dtype)(first, *inputs[1:])
+        result = self.call([first, *inputs[1:]], dtype)
         if not differentiable(result):
             return None
         result.backward()  # type: ignore[attr-defined]  # a torch tensor
@@ -103,6 +113,15 @@ class Subject:
 def differentiable(result: object) -> bool:
     """Whether autograd can differentiate a result."""
     return bool(getattr(result, "requires_grad", False))
+
+
+def loss_of(result: object) -> object:
+    """The loss alone, where its parts come with it: the first of a tuple, or what a mapping calls its loss or total."""
+    if isinstance(result, tuple) and result and (isinstance(result[0], float) or hasattr(result[0], "shape")):
+        return result[0]
+    if isinstance(result, Mapping):
+        return next((result[key] for key in ("loss", "total", "total_loss") if key in result), result)
+    return result
 
 
 def number(name: str, result: object) -> float:
@@ -143,7 +162,9 @@ def is_torch(fn: LossFunction) -> bool:
     return any(item.split(".")[0] == "torch" for item in modules)
 
 
-def examine(fn: LossFunction, kind: Kind, *, name: str | None = None, backend: str = "auto") -> Subject:
+def examine(
+    fn: LossFunction, kind: Kind, *, name: str | None = None, backend: str = "auto", averages: bool = False
+) -> Subject:
     """Call the loss for the first time, and refuse it with one line where it cannot be profiled.
 
     Args:
@@ -151,6 +172,7 @@ def examine(fn: LossFunction, kind: Kind, *, name: str | None = None, backend: s
         kind: how to call it.
         name: what to call it in reports; its own name where it is not given.
         backend: "numpy", "torch", or "auto": torch for torch's own, else numpy, else torch where it has been imported.
+        averages: take one number for each example as their mean.
 
     Raises:
         LossError: it cannot be called so, returns no single number, is NaN everywhere, or is random.
@@ -164,7 +186,7 @@ def examine(fn: LossFunction, kind: Kind, *, name: str | None = None, backend: s
         backends = [backend]
     problem: Exception | None = None
     for candidate in backends:
-        subject = Subject(name=label, fn=fn, kind=kind, backend=candidate)
+        subject = Subject(name=label, fn=fn, kind=kind, backend=candidate, averages=averages)
         try:
             reduction = _first_calls(subject)
         except LossError:
@@ -172,7 +194,7 @@ def examine(fn: LossFunction, kind: Kind, *, name: str | None = None, backend: s
         except Exception as error:  # a foreign callable may raise anything; report it in one line
             problem = problem if problem is not None and candidate != "torch" else error
             continue
-        return Subject(name=label, fn=fn, kind=kind, backend=candidate, reduction=reduction)
+        return Subject(name=label, fn=fn, kind=kind, backend=candidate, reduction=reduction, averages=averages)
     first = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
     fix = f'kind="{kind.name}" calls {kind.call}; choose the kind that fits, or wrap the function'
     raise LossError(label, f"calling it failed: {first}", fix) from problem

@@ -72,7 +72,8 @@ def forecast(view: View) -> Forecast | None:
     foreseen, error = centre + scale * mean - level, scale * deviation
     kept = foreseen**2 / (foreseen**2 + (DOUBT * error) ** 2)
     loss, half = level + kept * foreseen, math.hypot(WIDEN * 1.645 * error, (1 - kept) * foreseen)
-    expected, low, high = (max(each, view.zero) for each in (loss, loss - half, loss + half))  # no loss is below that
+    told = (best, level, loss, loss - half, loss + half)
+    best, level, expected, low, high = (max(each, view.zero) for each in told)  # no loss is below that
     return Forecast(
         steps=AHEAD * (view.step[-1] - view.curve.first_step),
         from_step=view.step[-1],

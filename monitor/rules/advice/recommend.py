@@ -25,11 +25,11 @@ from monitor.rules.sketch.patience import compared
 from monitor.rules.sketch.state import FIRING, LIKELY, TRAIN, VAL, State
 
 CONFIDENCE: Final = {
-    "divergence": 0.75, "overfitting": 0.85, "risen": 0.6, "likely": 0.9, "look": 0.8, "continue": 0.9,
+    "divergence": 0.8, "overfitting": 0.85, "risen": 0.6, "likely": 0.9, "look": 0.9, "continue": 0.95,
 }  # fmt: skip
 """Share of such advice that was right on labelled curves, rounded down; `docs/diagnosis.md` has the counts. `risen` is
 an overfitting run whose validation loss is above its start, where delayed generalisation is likeliest; `likely` a stop
-before the finding has fired."""
+before the finding has fired, where a project asks for that."""
 
 
 def settle(state: State, run: Features) -> None:

@@ -53,6 +53,15 @@ def progress_of(run: Features) -> Progress:
     return Progress(gap=_gap(run.train, run.val), rate=_rate(run), unit=run.state.unit)
 
 
+def kept(run: Features) -> tuple[float | None, float | None]:
+    """What the list of runs shows of the progress, at half of its price: the gap now, and the half-life."""
+    if run.state.game:
+        return None, None
+    gaps, fit = _gaps(run.train, run.val), _fit(run)
+    fitted = None if fit is None else fit.decay
+    return None if gaps is None else float(gaps[1][-3:].mean()), None if fitted is None else fitted.tau * math.log(2)
+
+
 def middles(view: View) -> Floats:
     """The step that each closed bucket stands for, the middle of its points; shape (closed,)."""
     ends = np.array(view.step)
@@ -64,12 +73,20 @@ def middles(view: View) -> Floats:
     return found
 
 
-def _gap(train: View, val: View) -> Gap | None:
+def _gaps(train: View, val: View) -> tuple[Floats, Floats, Floats] | None:
+    """Step, gap and training loss of each bucket of the validation loss."""
     if train.closed < 1 or val.closed < 3:
         return None
-    steps, levels = middles(val), val.x
+    steps = middles(val)
     under = np.interp(steps, middles(train), train.x)
-    gaps = levels - under
+    return steps, val.x - under, under
+
+
+def _gap(train: View, val: View) -> Gap | None:
+    found_gaps = _gaps(train, val)
+    if found_gaps is None:
+        return None
+    (steps, gaps, under), levels = found_gaps, val.x
     now, below = float(gaps[-3:].mean()), float(under[-3:].mean())
     found = Gap(now=now, train=below, val=float(levels[-3:].mean()), share=now / below if below > 0 else None)
     n = max(6, val.closed // 3)
@@ -91,7 +108,17 @@ def _gap(train: View, val: View) -> Gap | None:
     )  # fmt: skip
 
 
-def _rate(run: Features) -> Rate | None:
+class _Fit(NamedTuple):
+    """The judged loss with its buckets, whether it has risen from its lowest level, and the curve that fits it."""
+
+    view: View
+    steps: Floats
+    low: float
+    risen: bool
+    decay: _Decay | None
+
+
+def _fit(run: Features) -> _Fit | None:
     view = run.judged
     if view.closed < 4 or view.range <= 0:
         return None
@@ -103,6 +130,14 @@ def _rate(run: Features) -> Rate | None:
     if view.centres[0] - low <= WAY * view.noise * max(level - view.base, 1e-300):
         return None  # noise, no way
     fitted = _later_half(steps, levels, view.zero, stop if risen else view.closed)
+    return _Fit(view, steps, low, risen, fitted)
+
+
+def _rate(run: Features) -> Rate | None:
+    fit = _fit(run)
+    if fit is None:
+        return None
+    view, steps, low, risen, fitted = fit
     ends_at = None if fitted is None or risen else min(fitted.heading, low)
     end = low if ends_at is None else ends_at
     smooth = np.array([view.loss(y) for y in view.smooth])
@@ -193,11 +228,13 @@ def _squares(t: Floats, levels: Floats, rates: Floats, floor: float) -> tuple[Fl
     shapes = np.exp(-rates[:, None] * t)
     mean = shapes.mean(axis=1, keepdims=True)
     around, dy = shapes - mean, levels - levels.mean()
-    height = np.maximum(around @ dy / np.maximum((around**2).sum(axis=1), 1e-300), 0.0)
+    size = np.maximum(np.einsum("ij,ij->i", around, around), 1e-300)
+    height = np.maximum(around @ dy / size, 0.0)
     heading = levels.mean() - height * mean[:, 0]
     below = heading < floor
     if below.any():  # through the floor
         height = np.where(below, np.maximum(shapes @ (levels - floor) / (shapes**2).sum(axis=1), 0.0), height)
         heading = np.where(below, floor, heading)
-    rest = ((levels - heading[:, None] - height[:, None] * shapes) ** 2).sum(axis=1)
-    return rest, heading
+        return ((levels - heading[:, None] - height[:, None] * shapes) ** 2).sum(axis=1), heading
+    # By Pythagoras: what is left of the sum of squares is what the curve does not take.
+    return np.maximum(float(dy @ dy) - height**2 * size, 0.0), heading

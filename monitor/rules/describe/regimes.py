@@ -21,7 +21,9 @@ import numpy as np
 
 from monitor.domain import Regime
 from monitor.rules.describe.features import Features, View
-from monitor.rules.sketch.noise import Floats
+from monitor.rules.describe.swings import SWING, jumps_inside, of_batches, turned
+from monitor.rules.describe.trend import student
+from monitor.rules.sketch.noise import Floats, middle
 
 PRICE: Final = 5.0
 """Of one more piece, in units of the noise's variance, times the logarithm of the number of buckets."""
@@ -29,40 +31,71 @@ LEAST: Final = 3
 """Buckets of a piece, at least."""
 MATERIAL: Final = 0.02
 """Change of the level, as a logarithm, below which a piece is flat."""
+SURE: Final = 3.0
+"""Standard errors of a straight line from which a piece goes somewhere though its ends are close in its noise."""
+TURNS: Final = 3
+"""Turns of a piece that swings: to and fro, and back again."""
 SLOW: Final = 0.25
 """Pace, as a share of the fastest, below which a fall is slow."""
 
 
 def regimes_of(run: Features) -> tuple[Regime, ...]:
     """The regimes of the training loss, then those of the validation loss; none of one with fewer than four buckets."""
-    return (*_regimes("training", run.train), *_regimes("validation", run.val))
+    return (*_regimes("training", run, run.train), *_regimes("validation", run, run.val))
 
 
-def _regimes(series: str, view: View) -> Iterator[Regime]:
+def _regimes(series: str, run: Features, view: View) -> Iterator[Regime]:
     if view.closed < LEAST + 1:
         return
     y = np.array(view.smooth[:-1])  # the last is the one before it
     cuts = _cuts(y, max(view.noise, 0.1 * MATERIAL))
-    pieces = [(b, b - a, float(y[a]), float(y[b - 1])) for a, b in pairwise(cuts)]
-    fastest = max((start - end) / length for _, length, start, end in pieces)
-    told: list[tuple[str, int, float, float]] = []
-    for until, length, start, end in pieces:
-        kind = _kind(end - start, (start - end) / length, fastest, view.noise)
-        before = told.pop() if told and told[-1][0] == kind else None
-        told.append((kind, until, before[2] if before else start, end))
+    fastest = max((y[a] - y[b - 1]) / (b - a) for a, b in pairwise(cuts))
+    told: list[tuple[str, int, int]] = []
+    for cut, b in pairwise(cuts):
+        a, kind = cut, _kind(run, view, y, (cut, b), fastest)
+        while told and told[-1][0] == kind:  # two flat pieces at two levels are no flat one
+            a = told.pop()[1]
+            kind = _kind(run, view, y, (a, b), fastest)
+        told.append((kind, a, b))
     begin = view.curve.first_step
-    for kind, until, start, end in told:
-        stop = view.step[-1 if until == len(y) else until - 1]
-        first, last = (float(f"{view.loss(level):.6g}") for level in (start, end))
+    for kind, a, b in told:
+        stop = view.step[-1 if b == len(y) else b - 1]
+        first, last = (float(f"{view.loss(level):.6g}") for level in _ends(kind, view.y[a:b], y[a:b]))
         yield Regime(series=series, kind=kind, begin=begin, end=stop, start=first, stop=last)
         begin = stop
 
 
-def _kind(change: float, pace: float, fastest: float, noise: float) -> str:
-    """What a piece is called by how far it goes, and how fast."""
-    if abs(change) < max(MATERIAL, 2 * noise):
+def _kind(run: Features, view: View, y: Floats, piece: tuple[int, int], fastest: float) -> str:
+    """What a piece is called: by its swings, by how far it goes, and how fast."""
+    a, b = piece
+    batches = of_batches(run, view)
+    if turned(view, SWING, a, b, batches=batches) >= TURNS or jumps_inside(view, SWING, a, b, batches=batches):
+        return "swing"
+    change = float(y[b - 1] - y[a])
+    if abs(change) < MATERIAL or (
+        abs(change) < 2 * view.noise and _trend(view.y[a:b]) * math.copysign(1, change) < SURE
+    ):
         return "flat"
-    return "rise" if change > 0 else "slow fall" if pace < SLOW * fastest else "fall"
+    return "rise" if change > 0 else "slow fall" if -change < SLOW * fastest * (b - a) else "fall"
+
+
+def _trend(y: list[float]) -> float:
+    """How sure the slope of a straight line is, in standard errors; below zero where it falls."""
+    t = np.arange(len(y)) - (len(y) - 1) / 2
+    slope = float(t @ y) / float(t @ t)
+    rest = np.array(y) - np.mean(y) - slope * t
+    freedom = len(y) - 2
+    error = math.sqrt(max(float(rest @ rest) / freedom, 1e-18) / float(t @ t))
+    return math.copysign(student(abs(slope) / error, freedom), slope)
+
+
+def _ends(kind: str, y: list[float], smooth: Floats) -> tuple[float, float]:
+    """The two levels that are told of a piece."""
+    if kind == "swing":
+        return min(y), max(y)
+    if kind == "flat":
+        return middle(y), middle(y)
+    return float(smooth[0]), float(smooth[-1])
 
 
 def _cuts(y: Floats, noise: float) -> list[int]:

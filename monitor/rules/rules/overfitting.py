@@ -18,8 +18,6 @@ from monitor.rules.sketch.noise import middle, second_differences
 
 _APART: Final = 0.3
 """Rise that needs no further fall of the training loss."""
-_BLIND: Final = 0.08
-"""Standard error, as a share of the level, at which the batches are too noisy to show whether training still falls."""
 GUESS: Final = 0.7
 """A training loss that begins above this, and so above ln 2, may begin at chance among several classes."""
 _FEW: Final = 8
@@ -32,6 +30,8 @@ _NEUTRAL: Final = 0.12
 """Fall of the training loss, as a logarithm, that speaks neither for overfitting nor against it."""
 _FALL: Final = math.log(2)
 """Fall of the training loss, as a logarithm, beyond which more of it says no more: losses near zero fall by decades."""
+_EACH: Final = 1.75
+"""Standard errors that one evaluation can tell, however high it is: a leap of two may be gone with the next."""
 _STRAYS: Final = 0.2
 """Variance, in that of the noise, by which wandering noise strays a bucket: less than a random walk would."""
 
@@ -55,7 +55,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=11,
+        version=12,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
@@ -118,10 +118,7 @@ class Overfitting:
 
 
 def _goes_on(val: View, train: View, fell: float) -> bool:
-    """Whether training continues, as far as its noise lets that be seen, or the rise is large.
-
-    Where the rise is large, training has at least not risen beyond its noise; where the noise would hide that it goes
-    on, it has not risen at all.
+    """Whether training continues, or the rise is large and training has not risen beyond its noise.
 
     Either loss shows that the model has learned, and so does a training loss of less than half the best validation
     loss, wherever it began.
@@ -131,24 +128,21 @@ def _goes_on(val: View, train: View, fell: float) -> bool:
     if not learned and train.level - train.base > 0.5 * (val.loss(val.low) - val.base):
         return False
     doubt = train.error(3)
-    return (
-        fell > max(2 * doubt, 0.02)
-        or (doubt > _BLIND and fell >= 0)
-        or (val.rise >= _APART and fell >= -max(doubt, 0.02))
-    )
+    return fell > max(2 * doubt, 0.02) or (val.rise >= _APART and fell >= -max(doubt, 0.02))
 
 
 def _sure(val: View, since: int) -> float:
     """How sure the rise since the best level is, in standard errors: of its size, and of its trend.
 
-    The size is the median of the later half, which one jump does not move. A best level at the very start is a single
-    value, elsewhere it is a median of three. Noise that wanders strays further the longer one waits.
+    The size is the median of the later half, which one jump does not move, and two evaluations tell only so much,
+    however high they are. A best level at the very start is a single value, elsewhere it is a median of three. Noise
+    that wanders strays further the longer one waits.
     """
     later = val.y[val.closed - (since + 1) // 2 :]
     noise = val.noise if val.closed >= _FEW else second_differences(val.y, turn=min(val.y))
     error = noise * math.sqrt(1 / len(later) + (1 / 3 if val.low_at else 1) + _STRAYS * val.wander * since)
     size = student((middle(later) - val.low) / max(error, 1e-12), val.closed)
-    return size + max(mann_kendall(np.array(val.y[val.low_at + 1 :]))[1], 0.0)
+    return min(size, _EACH * len(later)) + max(mann_kendall(np.array(val.y[val.low_at + 1 :]))[1], 0.0)
 
 
 def _meanwhile(fell: float) -> float:
@@ -168,7 +162,7 @@ def memorises(val: View, train: View) -> bool:
 
     One that begins far above training is on a scale of its own, a sum beside a mean: what counts is its own way down.
     """
-    untrained = train.curve.first
+    untrained = train.start  # one batch alone says little of where it began
     if untrained < GUESS or val.loss(val.low) < 0.95 * untrained:
         return False
     if val.curve.first > _SCALE * untrained and val.log(val.curve.first) - val.low > 4 * val.error(1):

@@ -137,6 +137,7 @@ def make_engine(url: URL, *, statement_s: float | None = None) -> Engine:
             pool_recycle=RENEWED_S,
             connect_args={"prepare_threshold": prepare, **{k: v for k, v in _NETWORKED.items() if k not in url.query}},
             json_serializer=json_text,
+            isolation_level="READ COMMITTED",  # whatever the database's default is; see `link.BEGIN`
         )
     except ModuleNotFoundError:
         raise StoreError(f"{shown(url)} needs psycopg; pip install 'lossmonitor[server]'") from None
@@ -341,6 +342,12 @@ def _set_up_session(prepare: bool, statement_s: float | None, connection: object
         raw.commit()
     else:
         entry.info[_LIMIT] = f"SET LOCAL {limit}"
+
+
+def read_only(error: BaseException) -> bool:
+    """True for a write through a SQLite connection that was opened while the disk was read-only, and stays so."""
+    found = getattr(error, "orig", None) or error
+    return str(getattr(found, "sqlite_errorname", "")).startswith("SQLITE_READONLY")
 
 
 def limit_read(connection: Connection) -> None:

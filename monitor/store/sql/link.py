@@ -18,13 +18,16 @@ from typing import Any, Final, cast
 from sqlalchemy import ClauseElement, Connection, Dialect, Float
 from sqlalchemy.types import TypeEngine
 
-from monitor.store.sql.connect import wait_for_standby
+from monitor.store.sql.connect import read_only, wait_for_standby
 from monitor.store.sql.pipeline import Pipeline, packing
 
 Values = Mapping[str, object]
 Row = dict[str, object]
 Convert = Callable[[Any], Any]
 
+BEGIN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+"""What a write begins with. Its lock on the run is all that it needs: under a stricter isolation, which an operator may
+have made the database's default, two writes that wait for each other's rows fail instead of following one another."""
 _NOTHING: Final[Values] = {}
 
 
@@ -172,7 +175,7 @@ class Link:
 
     def _begin(self) -> None:
         if self._pipeline is not None:
-            self._pipeline.send(b"BEGIN")
+            self._pipeline.send(BEGIN)
 
     def _end(self, word: bytes) -> None:
         if self._pipeline is not None:
@@ -202,6 +205,6 @@ def linked(connection: Connection) -> Iterator[Link]:
                 link._end(b"ROLLBACK")
         if known or not link._quiet:  # it may be broken, or miss prepared statements that `Pipeline` counts on
             connection.invalidate(error)
-            if known and connection.dialect.is_disconnect(cast("Any", error), link._raw, None):
-                connection.engine.dispose()  # the pooled ones are just as dead
+            if known and (read_only(error) or connection.dialect.is_disconnect(cast("Any", error), link._raw, None)):
+                connection.engine.dispose()  # the pooled ones are no better
         raise
