@@ -19,7 +19,7 @@ _BY_COUNT = {
     4: frozenset({"sequence"}),
 }
 """Kinds by the number of their arguments; those that are not in `_TWO` are tried only where names say so."""
-_OTHERS = r"\breal|fake|chosen|rejected|advantage|\bold_|\bref_|critic|discriminator|generator"
+_OTHERS = r"\breal|fake|chosen|rejected|advantage|reward|\bold_|\bref_|critic|discriminator|generator"
 _OTHERS += r"|relevance|list_?(mle|net|wise)|\b(event|duration|censor|surviv|hazard)"
 """Games, preferences, lists and survival: no single answer is right for one prediction."""
 _HINTS: tuple[tuple[str, str], ...] = (
