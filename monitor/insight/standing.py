@@ -64,7 +64,9 @@ def _by_metric(seen: Sequence[RunSnapshot], found: losses.Standing) -> losses.St
     if found.best is not None:
         return found
     judged = {series.key for s in seen for role in (Role.TRAIN, Role.VAL, Role.PART) for series in s.of_role(role)}
-    shared = set.intersection(*({series.key for series in s.series} for s in seen)) - judged
+    logged = set.intersection(*({series.key for series in s.series} for s in seen))
+    # A slice of a loss is no more comparable than the loss, and what is measured of its examples is no goal.
+    shared = {key for key in logged if key.partition("{")[0] not in judged and not key.startswith("examples/")}
     leaders = [leader for key in sorted(shared) if (leader := _leader(seen, key))][:_SHARED]
     if not leaders:
         return found

@@ -19,7 +19,7 @@ _BY_COUNT = {
     4: frozenset({"sequence"}),
 }
 """Kinds by number of arguments; kinds that are not in `_TWO` are tried only if names suggest them."""
-_OTHERS = r"\breal|fake|chosen|rejected|advantage|\bold_|\bref_|critic|discriminator|generator"
+_OTHERS = r"\breal|fake|chosen|rejected|advantage|reward|\bold_|\bref_|critic|discriminator|generator"
 _OTHERS += r"|relevance|list_?(mle|net|wise)|\b(event|duration|censor|surviv|hazard)"
 """Games, preferences, lists and survival: a single prediction has no right answer."""
 _HINTS: tuple[tuple[str, str], ...] = (
