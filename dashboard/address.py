@@ -13,8 +13,6 @@ from typing import Generic, TypeVar
 
 import streamlit as st
 
-from dashboard import live
-
 T = TypeVar("T")
 
 
@@ -76,14 +74,6 @@ def keep(key: str, chosen: Sequence[str], usual: Sequence[str]) -> None:
             del st.query_params[key]
     known = st.session_state.get(_of(key), Written(said))
     st.session_state[_of(key)] = known.write(wanted, said=said)
-
-
-def ranked(key: str) -> str:
-    """What a table is sorted by: a title in the address, which a click on another one in the element replaces."""
-    asked = live.heard(key)
-    if asked is not None and asked.act == "sort":
-        st.query_params["rank"] = asked.arg
-    return st.query_params.get("rank", "")
 
 
 def _of(key: str) -> str:

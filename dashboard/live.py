@@ -87,6 +87,14 @@ def ticked(key: str, otherwise: Sequence[str], push: str = "") -> list[str]:
     return [str(each) for each in value["picked"]]
 
 
+def ranked(key: str) -> str:
+    """What a table is sorted by: a title in the address, which a click on another one in the element replaces."""
+    asked = heard(key)
+    if asked is not None and asked.act == "sort":
+        st.query_params["rank"] = asked.arg
+    return st.query_params.get("rank", "")
+
+
 def safe_key(key: str) -> str:
     """A key that any text may be part of, as a component's identity: Streamlit refuses some.
 

@@ -149,7 +149,7 @@ def _curves(seen: list[RunSnapshot], group: str | None) -> None:
     colours = viewer.look("step", "auto", revision="").palette
     lines = {s.info.id: overlay.line_of(i, colours) for i, s in enumerate(seen)}
     shown = lines if group is None else None
-    body = comparison.results(seen, readings.now_ms(), shown, address.ranked("tables"))
+    body = comparison.results(seen, readings.now_ms(), shown, live.ranked("tables"))
     live.html(body + comparison.differences([s.info for s in seen]), key="tables")
 
 

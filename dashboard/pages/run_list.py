@@ -246,9 +246,7 @@ def _groups(filters: RunQuery, columns: tuple[str, ...], group: str) -> None:
     said = f"{count(found.total, 'run')} in {count(len(groups), 'group')}, mean ± standard deviation over the runs"
     if found.total > len(found.items):
         said = f"The newest {len(found.items):,} of {said}"
-    table = run_list.groups_table(
-        groups, found, group, columns, run_actions.as_query(filters), address.ranked("groups")
-    )
+    table = run_list.groups_table(groups, found, group, columns, run_actions.as_query(filters), live.ranked("groups"))
     live.html(pieces.quiet(said) + table, key="groups")
 
 

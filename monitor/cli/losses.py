@@ -106,7 +106,7 @@ def compare(
         ..., metavar="LOSS…", help="Losses by name, such as mse huber, or ./file.py:my_loss.", show_default=False
     ),
     data: str = typer.Option("digits", help="A CSV or Parquet file, or digits, iris, wine, breast_cancer, diabetes."),
-    target: str = typer.Option(None, help="Column of the file to predict."),
+    target: str = typer.Option(None, help="Column of the file to predict; several of numbers with commas between."),
     task: str = typer.Option(None, help="regression, classification, binary, counts, ranking or metric."),
     seeds: int = typer.Option(5, min=2, help="Number of trainings per loss."),
     metric: str = typer.Option(None, help="Metric to rank by; default: accuracy, or mae for regression."),
@@ -141,7 +141,7 @@ def search(
     data: str = typer.Argument(
         ..., help="A CSV or Parquet file, or digits, iris, wine, breast_cancer, diabetes.", show_default=False
     ),
-    target: str = typer.Option(None, help="Column of the file to predict."),
+    target: str = typer.Option(None, help="Column of the file to predict; several of numbers with commas between."),
     task: str = typer.Option(None, help="As for compare; default: detected from the data."),
     metric: str = typer.Option(None, help="Metric to rank by; default: accuracy, or mae for regression."),
     seeds: int = typer.Option(16, min=3, help="Number of new splits for the final comparison with the usual loss."),
@@ -174,7 +174,7 @@ def advise(
     data: str = typer.Option(
         None, help="A CSV or Parquet file; imbalance, label noise and outliers are measured in it."
     ),
-    target: str = typer.Option(None, help="Column of the file to predict."),
+    target: str = typer.Option(None, help="Column of the file to predict; several of numbers with commas between."),
     cost: str = typer.Option(None, help="Cost of a false alarm and of a miss, such as 1:10."),
     classes: int = typer.Option(None, min=2, help="Number of classes."),
     imbalance: str = typer.Option("1:1", help="Ratio of the most frequent class to the rarest, such as 100:1."),

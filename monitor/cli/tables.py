@@ -30,7 +30,7 @@ class UserData:
 
     Attributes:
         inputs: float64 (n, d).
-        targets: (n,), numbers or text labels.
+        targets: (n,), numbers or text labels; (n, k) numbers for several columns.
         said: what was dropped or filled in, one sentence each.
     """
 
@@ -40,7 +40,7 @@ class UserData:
 
 
 def read_table(path: str, target: str | None) -> UserData:
-    """Read a file with one column as the target.
+    """Read a file with one column as the target, or several, separated by commas.
 
     Text columns are one-hot encoded, dates become days, missing numbers become the median, and rows without a target
     are dropped.
@@ -51,30 +51,49 @@ def read_table(path: str, target: str | None) -> UserData:
     import numpy as np
 
     columns, said = _columns(Path(path))
-    if target is None or target not in columns:
-        problem = "no target is named" if target is None else f"it has no column {target}"
-        raise LossError(path, problem, f"write --target, one of {', '.join(list(columns)[:12])}")
-    if f"{target} (2)" in columns:
-        raise LossError(path, f"several columns are named {target}", "rename all but the target")
-    wanted = [not _missing(value) for value in columns[target]]
+    named = _targeted(path, target, columns)
+    wanted = [not any(map(_missing, row)) for row in zip(*(columns[name] for name in named), strict=True)]
     if not all(wanted):
-        said.append(f"{wanted.count(False)} rows without a {target} are left out.")
+        said.append(f"{wanted.count(False)} rows without {target} are left out.")
     found: list[NDArray[np.float64]] = []
     for name, values in columns.items():
         if name in ("", "__index_level_0__"):
             said.append("A column without a name is left out: it numbers the rows.")
-        elif name != target:
+        elif name not in named:
             made, more = _inputs(name, [v for v, keep in zip(values, wanted, strict=True) if keep])
             found += made
             said += more
     if not found:
         raise LossError(path, "no column of numbers or of few words is left", "give at least one input")
-    kept = [value for value, keep in zip(columns[target], wanted, strict=True) if keep]
-    return UserData(inputs=np.column_stack(found), targets=_targets(kept), said=tuple(said))
+    kept = [[value for value, keep in zip(columns[name], wanted, strict=True) if keep] for name in named]
+    if len(named) == 1:
+        return UserData(inputs=np.column_stack(found), targets=_targets(kept[0]), said=tuple(said))
+    numbers = [_numbers(values) for values in kept]
+    if words := [name for name, values in zip(named, numbers, strict=True) if values is None]:
+        raise LossError(path, f"{words[0]} is not a column of numbers", "name one target, or several of numbers")
+    return UserData(inputs=np.column_stack(found), targets=np.array(numbers).T, said=tuple(said))
+
+
+def _targeted(path: str, target: str | None, columns: Mapping[str, Sequence[object]]) -> list[str]:
+    """The columns that are the target.
+
+    Raises:
+        LossError: there is no such column, or several have its name.
+    """
+    known = f"write --target, one of {', '.join(list(columns)[:12])}"
+    if target is None:
+        raise LossError(path, "no target is named", known)
+    named = [target] if target in columns else [part.strip() for part in target.split(",")]
+    for name in named:
+        if name not in columns:
+            raise LossError(path, f"it has no column {name}", known)
+        if f"{name} (2)" in columns:
+            raise LossError(path, f"several columns are named {name}", "rename all but the target")
+    return named
 
 
 def _columns(path: Path) -> tuple[Mapping[str, Sequence[object]], list[str]]:
-    """The columns by name, and what is said of the file."""
+    """The columns by name, and notes on the file."""
     if path.suffix.lower() in (".parquet", ".pq"):
         return _parquet(path), []
     try:
@@ -101,7 +120,7 @@ def _columns(path: Path) -> tuple[Mapping[str, Sequence[object]], list[str]]:
 
 
 def _text(raw: bytes) -> tuple[str, list[str]]:
-    """The file's text: UTF-8, or what spreadsheets of Windows write."""
+    """The file's text: UTF-8, or an encoding that Windows spreadsheets write."""
     try:
         return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError:
@@ -111,7 +130,7 @@ def _text(raw: bytes) -> tuple[str, list[str]]:
 
 
 def _named(header: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names without blanks around them; a name that comes again gets a number."""
+    """Names without surrounding blanks; a repeated name gets a number."""
     seen: Counter[str] = Counter()
     names = []
     for name in (item.strip() for item in header):
@@ -122,13 +141,13 @@ def _named(header: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _dotted(value: str) -> str:
-    """A number with a decimal comma, as files separated by semicolons write it, with a point."""
+    """A number with its decimal comma, as in files separated by semicolons, replaced by a point."""
     turned = value.strip().replace(",", ".")
     return turned if value.count(",") == 1 and turned.replace(".", "", 1).lstrip("+-").isdigit() else value.strip()
 
 
 def _missing(value: object) -> bool:
-    """Whether it says that there is no value."""
+    """Whether it stands for a missing value."""
     return value is None or str(value).strip().lower() in MISSING
 
 
@@ -147,7 +166,7 @@ def _parquet(path: Path) -> Mapping[str, Sequence[object]]:
 
 
 def _numbers(values: Sequence[object]) -> list[float] | None:
-    """The values as floats, dates in days, missing ones NaN; None where one is a word."""
+    """The values as floats, dates in days, missing ones NaN; None if one is a word."""
     try:
         return [math.nan if _missing(value) else _number(value) for value in values]
     except ValueError:

@@ -11,7 +11,7 @@ Source:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,7 +73,7 @@ class _Settings:
 
     def __init__(self, config: Mapping[str, object]) -> None:
         self.found: dict[str, tuple[str, object]] = {}
-        entries = sorted(leaves(config), key=lambda entry: entry[0].count("."))
+        entries = sorted(_entries(config), key=lambda entry: entry[0].count("."))
         for path, value in entries:
             self.found.setdefault(re.sub(r"[^a-z0-9]", "", path.rpartition(".")[2].lower()), (path, value))
 
@@ -92,6 +92,16 @@ class _Settings:
         return None
 
 
+def _entries(config: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """The entries of a configuration, also of mappings in a list, such as those of several optimisers."""
+    for path, value in leaves(config):
+        inside = [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+        for k, item in enumerate(inside):
+            yield from ((f"{path}.{k}.{name}", found) for name, found in _entries(item))
+        if not inside:
+            yield path, value
+
+
 def remedies(seen: RunSnapshot) -> tuple[Remedy, ...]:
     """Remedies for a run that overfits, cheapest first; empty if it does not overfit."""
     run = seen.info
@@ -108,7 +118,7 @@ def remedies(seen: RunSnapshot) -> tuple[Remedy, ...]:
 
 
 def _is_off(value: object) -> bool:
-    """Whether a value switches its entry off, also as the text that a command line makes of it."""
+    """Whether a value switches its entry off, also as text from a command line."""
     if isinstance(value, str):
         text = value.strip().lower()
         value = 0 if re.fullmatch(r"[+-]?0*\.?0+(e[+-]?\d+)?", text) else text

@@ -1,4 +1,4 @@
-"""Which of several runs is best, where their losses may differ; and why none is, where that cannot be said."""
+"""The best of several runs, whose loss functions may differ; or why none is best."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from monitor.errors import LossError
 from monitor.roles import Role
 
 _SHARED: Final = 3
-"""Metrics that are named where the losses cannot tell runs apart."""
+"""Metrics to suggest if the losses cannot distinguish runs."""
 
 
 def standing(seen: Sequence[RunSnapshot]) -> losses.Standing:
-    """The id of the best run of several: by its loss where it is the same for all, else by what can be said of them.
+    """The id of the best of several runs: by the loss if all have the same, else by what can be compared.
 
-    Losses of one family are put on one scale. Where that does not tell the runs apart, or there is no such scale, a
-    goal that all of them log decides.
+    Losses of one family are put on one scale. If that does not distinguish the runs, or no scale is common, a goal
+    that all of them log decides.
     """
     values = {s.info.id: s.info.recommendation.best_val_loss for s in seen}
     known = {name: value for name, value in values.items() if value is not None}
@@ -35,7 +35,7 @@ def standing(seen: Sequence[RunSnapshot]) -> losses.Standing:
 
 
 def _spec(run: RunInfo) -> Mapping[str, object]:
-    """The loss of a run; one that only its configuration names, by that name."""
+    """The loss of a run; if only its configuration names one, by that name."""
     name = repeats.named_loss(run)
     if run.loss is not None or not name:
         return run.loss or {}
@@ -46,7 +46,7 @@ def _spec(run: RunInfo) -> Mapping[str, object]:
 
 
 def _by_goal(seen: Sequence[RunSnapshot], found: losses.Standing) -> losses.Standing:
-    """The best run by a goal that all log under one name, or what was found without one."""
+    """The best run by a goal that all runs log under one name, else the given result."""
     goals = {(str((s.info.reading or {}).get("goal")), (s.info.reading or {}).get("rises") is True) for s in seen}
     values = {s.info.id: s.info.goal_best for s in seen}
     known = {name: value for name, value in values.items() if value is not None}
@@ -60,11 +60,13 @@ def _by_goal(seen: Sequence[RunSnapshot], found: losses.Standing) -> losses.Stan
 
 
 def _by_metric(seen: Sequence[RunSnapshot], found: losses.Standing) -> losses.Standing:
-    """What was found, with the best runs by metrics that all log and whose names say which way is better."""
+    """The result with the best runs by metrics that all runs log and whose names say which way is better."""
     if found.best is not None:
         return found
     judged = {series.key for s in seen for role in (Role.TRAIN, Role.VAL, Role.PART) for series in s.of_role(role)}
-    shared = set.intersection(*({series.key for series in s.series} for s in seen)) - judged
+    logged = set.intersection(*({series.key for series in s.series} for s in seen))
+    # A slice of a loss is no more comparable than the loss, and what is measured of its examples is no goal.
+    shared = {key for key in logged if key.partition("{")[0] not in judged and not key.startswith("examples/")}
     leaders = [leader for key in sorted(shared) if (leader := _leader(seen, key))][:_SHARED]
     if not leaders:
         return found
@@ -73,7 +75,7 @@ def _by_metric(seen: Sequence[RunSnapshot], found: losses.Standing) -> losses.St
 
 
 def _leader(seen: Sequence[RunSnapshot], key: str) -> str:
-    """The best run by a metric; "" where its name does not say which way is better, or a run has no value of it."""
+    """The best run by a metric; "" if its name does not say which way is better, or a run has no value for it."""
     up = rises(key)
     series = [next(each for each in s.series if each.key == key) for s in seen]
     values = {s.info.id: each.max if up else each.min for s, each in zip(seen, series, strict=True)}

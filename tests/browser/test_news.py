@@ -12,7 +12,11 @@ pytestmark = pytest.mark.browser
 
 def test_an_open_page_runs_no_script_while_nothing_changes_and_one_after_a_change(service: Service, page: Page) -> None:
     sent: list[object] = []
-    page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+
+    def note(frame: object) -> None:  # Playwright sets an attribute on it
+        sent.append(frame)
+
+    page.on("websocket", lambda socket: socket.on("framesent", note))
     with service.run("quiet") as run, service.reader() as api:
         run.log({"train/loss": 1.0}, step=1)
         page.goto(f"{service.dashboard}/run?id={run.id}")

@@ -53,7 +53,7 @@ def picture(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Page]
     ("name", "path", "ready", "height"),
     [
         ("runs", "/runs", "[data-testid=runs]", 520),
-        ("run", "/run?id=overfitting", ".lm-plot[data-drawn]", 1060),
+        ("run", "/run?id=overfitting", ".lm-plot[data-drawn]", 1110),
         ("compare", "/compare", "[data-testid=compare-bar]", 900),
     ],
 )

@@ -34,7 +34,7 @@ def test_a_table_is_read_with_what_was_filled_in_and_left_out(tmp_path: Path) ->
     assert found.inputs.shape == (399, 5)  # a, b, two cities, label
     assert np.isfinite(found.inputs).all()
     assert found.said == (
-        "1 rows without a y are left out.",
+        "1 rows without y are left out.",
         "9 missing numbers of b are its median.",
         "id is left out: it has 399 different words.",
     )
@@ -101,7 +101,7 @@ def test_a_dirty_file_is_read_as_its_writer_meant_it(tmp_path: Path) -> None:
         "The file is not UTF-8 and was read as Windows-1252.",
         "2 columns are named a.",
         "2 rows with more or fewer values than the header are left out.",
-        "1 rows without a y are left out.",
+        "1 rows without y are left out.",
         "A column without a name is left out: it numbers the rows.",
         "1 missing numbers of a are its median.",
     )
@@ -114,3 +114,21 @@ def test_a_decimal_comma_is_read_where_semicolons_separate(tmp_path: Path) -> No
     found = read_table(str(tmp_path / "t.csv"), "y")
     assert found.inputs[3, 0] == 3.5
     assert found.targets[3] == -3.25
+
+
+def test_several_columns_of_numbers_are_targets_together(tmp_path: Path) -> None:
+    rows = "\n".join(f"{i},{i % 7},{2 * i},{i / 2}" for i in range(40))
+    (tmp_path / "t.csv").write_text(f"a,b,up,half\n{rows}\n1,2,,3\n", encoding="utf-8")
+    found = read_table(str(tmp_path / "t.csv"), "up, half")
+    assert found.targets.shape == (40, 2)
+    assert found.inputs.shape == (40, 2)
+    assert found.targets[3].tolist() == [6.0, 1.5]
+    assert any("1 rows without up, half are left out" in line for line in found.said)
+    with pytest.raises(LossError, match="it has no column down"):
+        read_table(str(tmp_path / "t.csv"), "up,down")
+
+
+def test_a_column_of_words_is_no_second_target(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,up,word\n" + "1,2,red\n" * 40, encoding="utf-8")
+    with pytest.raises(LossError, match="word is not a column of numbers; name one target"):
+        read_table(str(tmp_path / "t.csv"), "up,word")

@@ -366,7 +366,7 @@ def test_the_rules_of_a_project_are_read_as_the_settings_say(store: Store, tmp_p
 
 def test_a_run_is_named_with_its_project_in_every_question(api: Api, full: Feed) -> None:
     ref = f"{full.store.run(full.run_id).project}/long"
-    assert api.run(ref).info.id == api.snapshot(ref).run.id == full.run_id
+    assert api.run(ref).info.id == api.snapshot(ref).info.id == full.run_id
     assert api.explain(ref)["run"]["id"] == full.run_id
     assert api.events(ref).cursor
     with pytest.raises(RunNotFound, match=r"^no run 'reads/nothere'; "):

@@ -146,7 +146,8 @@ def test_losses_that_only_the_configurations_name_are_not_compared_by_value(one:
 def test_metrics_that_all_log_are_named_where_the_losses_cannot_be_compared() -> None:
     def seen(name: str, loss: dict[str, object], r2: float) -> RunSnapshot:
         best = Recommendation(best_val_loss=0.5)
-        made = snapshot(("val/loss", "val/r2", "lr"), id=f"{name:0>32}", loss=loss, recommendation=best)
+        keys = ("val/loss", "val/loss{scene=night}", "val/r2", "lr")
+        made = snapshot(keys, id=f"{name:0>32}", loss=loss, recommendation=best)
         series = tuple(replace(s, max=r2) if s.key == "val/r2" else s for s in made.series)
         return replace(made, series=series)
 

@@ -37,6 +37,11 @@ def test_what_is_off_or_not_set_comes_first_with_the_entry_that_says_so() -> Non
     assert found[0].state == "not set" and all(remedy.source for remedy in found)
 
 
+def test_entries_of_mappings_in_a_list_are_read() -> None:
+    decay = found({"optimizers": [{"name": "adam", "weight_decay": 0.0}], "layers": [64, 64]})["weight_decay"]
+    assert (decay.state, decay.key) == ("off", "optimizers.0.weight_decay")
+
+
 @pytest.mark.parametrize(
     ("config", "name", "state"),
     [
@@ -49,7 +54,6 @@ def test_what_is_off_or_not_set_comes_first_with_the_entry_that_says_so() -> Non
         ({"optimizer": {"_target_": "torch.optim.AdamW", "weight_decay": "0e0"}}, "weight_decay", "off"),
         ({"optim.weight-decay": "1e-4"}, "weight_decay", "set"),
         ({"dropout": "False"}, "dropout", "off"),
-        ({"callbacks": [{"name": "mixup", "mixup": 0.2}]}, "augmentation", "set"),
     ],
 )
 def test_entries_are_found_by_the_names_that_people_use(config: dict[str, object], name: str, state: str) -> None:

@@ -219,6 +219,27 @@ def test_a_quantile_is_judged_by_its_own_pinball_loss_and_wins_there() -> None:
     found = losses.compare(["quantile(0.9)", "mse", "mae"], skewed, 3, epochs=10)
     assert found.metric == "pinball(0.9)"
     assert found.entries[0].loss == "quantile(0.9)"
+    assert "mse, mae do not estimate: they must lose under it" in found.to_markdown()
+    with pytest.raises(LossError, match=r"different quantiles \(0.1, 0.9\); compare one quantile at a time"):
+        losses.compare(["quantile(0.1)", "quantile(0.9)"], skewed, 2, epochs=1)
+
+
+def test_a_class_too_rare_to_be_tested_is_named() -> None:
+    pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(0, 1, (600, 2))
+    y = np.zeros(600, int)
+    y[7] = 1
+    found = losses.compare(["cross_entropy", "focal"], (x, y), range(4), epochs=1)
+    assert "One class has no example in the test part of up to" in found.to_markdown()
+    assert found.to_dict()["notes"]
+
+
+def test_targets_that_are_all_equal_are_refused() -> None:
+    pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(0, 1, (60, 2))
+    for y in (np.ones(60), np.zeros(60, int)):
+        with pytest.raises(LossError, match="all targets are equal"):
+            losses.compare(["mse", "mae"] if y.dtype.kind == "f" else ["cross_entropy", "focal"], (x, y), 2, epochs=1)
 
 
 def test_a_loss_that_gives_nan_is_said_to_and_not_ranked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -350,7 +351,9 @@ def scripted(pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return torch.mean((pred - target) ** 2)
 
 
-HONEST.append(torch.jit.script(scripted))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    HONEST.append(torch.jit.script(scripted))
 
 
 class Callable_:

@@ -44,7 +44,7 @@ def test_a_choice_may_be_written_in_many_ways(given: object, kept: tuple[str, ..
 
 
 @pytest.mark.parametrize(
-    ("given", "said"), [("gti", "did you mean 'git'"), (["source"], "known: git"), (3, "no choice")]
+    ("given", "said"), [("gti", "did you mean 'git'"), (["source"], "known: git"), (3, "not a choice")]
 )
 def test_what_is_no_capture_is_refused_with_what_there_is(given: object, said: str) -> None:
     with pytest.raises(ValueError, match=said):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,15 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from monitor.domain.repeats import T95
 from monitor.errors import LossError
 from monitor.losses.comparison.attacks import Attack, Defence, attack_of, defence, is_defence
-from monitor.losses.comparison.judges import USUAL, Judge, cost, judge_named, pinball
+from monitor.losses.comparison.fitting import Given, fitting, not_tested, unfair
 from monitor.losses.comparison.threads import one_torch_thread
 from monitor.losses.comparison.trainable import TorchLoss, resolve
 from monitor.losses.comparison.training import Split, Training, score
-from monitor.losses.specs.composite import Composite
 from monitor.losses.specs.parameters import fraction, whole
-from monitor.losses.specs.parsing import spec_of
-from monitor.losses.specs.regression import Quantile
-from monitor.losses.specs.spec import LossSpec
 
 DataSet = tuple[ArrayLike, ArrayLike]
 Array = NDArray[np.float64]
@@ -75,7 +72,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The ranking, best first, and the settings behind it."""
+    """The ranking, best first, and the settings behind it.
+
+    Attributes:
+        notes: what limits the ranking, a sentence each.
+    """
 
     task: str
     metric: str
@@ -86,6 +87,7 @@ class Comparison:
     epochs: int
     entries: tuple[Entry, ...]
     attack: Attack | None = None
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The comparison as strict JSON data."""
@@ -99,6 +101,7 @@ class Comparison:
             "epochs": self.epochs,
             "attack": None if self.attack is None else {"name": self.attack.name, "eps": self.attack.eps},
             "entries": [item.to_dict() for item in self.entries],
+            "notes": list(self.notes),
         }
 
     def to_markdown(self) -> str:
@@ -119,7 +122,7 @@ class Comparison:
                 behind += ", not clear"
             lines.append(f"| {item.loss} | {item.mean:.4g} | {item.low:.4g} to {item.high:.4g} | {behind} |")
             lines[-1] += "" if item.clean is None else f" {item.clean:.4g} |"
-        return "\n".join([*lines, ""])
+        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)])
 
 
 def compare(
@@ -182,12 +185,16 @@ def compare(
     kind = "binary" if costs is not None and task is None else task or _task(plain, data)
     against = attack_of(attack, eps, kind)
     named = {label or name: function for label, (name, function, _) in _resolved(given, kind, against)}
-    judge = _judge(metric, kind, plain, data, costs, higher=higher)
+    targets = lambda: arrays(data, np.random.default_rng(0))[1]  # noqa: E731  # read only if the metric depends on them
+    judge = fitting(metric, kind, plain, targets, costs, higher=higher)
+    untested: Counter[float] = Counter()
     scores: dict[str, list[float]] = {name: [] for name in named}
     clean: dict[str, list[float]] = {name: [] for name in named}
     for seed in chosen_seeds:
         rng = np.random.default_rng(seed)
         split = Split.make(*arrays(data, rng), rng, task=kind, label_noise=label_noise, outliers=outliers)
+        if kind in ("classification", "binary"):
+            untested.update(set(split.train_y.tolist()) - set(split.test_y.tolist()))
         settings = Training(
             seed=seed, epochs=epochs, hidden=hidden, learning_rate=learning_rate, model=model, costs=costs,
             attack=against,
@@ -207,10 +214,8 @@ def compare(
         epochs=epochs,
         entries=_rank(scores, clean if against else {}, higher=judge.higher),
         attack=against,
+        notes=(*unfair(judge, plain), *not_tested(untested, len(chosen_seeds))),
     )
-
-
-Given = Sequence[tuple[str | None, object]]
 
 
 def _given(losses: Sequence[object] | Mapping[str, object]) -> Given:
@@ -224,49 +229,6 @@ def _resolved(
     for label, item in given:
         against = defence(item, attack, task)
         yield label, (resolve(item, task) if against is None else (against.name, against, (task,)))
-
-
-def _judge(  # noqa: PLR0911  # one case a line
-    metric: str | Callable[[Array, Array], float] | None,
-    task: str,
-    given: Given,
-    data: Data,
-    costs: tuple[float, float] | None,
-    *,
-    higher: bool,
-) -> Judge:
-    """The requested metric, or one that fits the losses."""
-    if callable(metric):
-        name = getattr(metric, "__name__", "metric")
-        return Judge(name=str(name), tasks=(task,), measure=metric, higher=higher)
-    if metric is not None:
-        return judge_named(metric, task)
-    if costs is not None:
-        return cost(*costs)
-    specs = [spec_of(item) for _, item in given if isinstance(item, (str, LossSpec))]
-    quantiles = {spec.q for spec in specs if isinstance(spec, Quantile)}
-    if len(quantiles) == 1 and quantiles != {0.5}:
-        return pinball(quantiles.pop())
-    if task == "classification" and _skew(data) >= SKEWED:
-        return judge_named("balanced_accuracy", task)
-    if task == "binary" and any(set(kinds_in(spec)) & {"dice", "iou", "tversky"} for spec in specs):
-        return judge_named("iou", task)
-    return judge_named(USUAL[task], task)
-
-
-SKEWED = 3.0
-"""Classes whose sizes differ by more than this factor are judged by balanced accuracy."""
-
-
-def kinds_in(spec: LossSpec) -> tuple[str, ...]:
-    """The kinds of a specification and, for a composite, of its parts."""
-    return tuple(part.kind for part in spec.parts.values()) if isinstance(spec, Composite) else (spec.kind,)
-
-
-def _skew(data: Data) -> float:
-    _, targets = arrays(data, np.random.default_rng(0))
-    counts = np.unique(targets, return_counts=True)[1]
-    return float(counts.max() / counts.min())
 
 
 def _task(given: Given, data: Data) -> str:

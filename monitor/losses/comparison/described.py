@@ -62,11 +62,11 @@ def describe(inputs: ArrayLike, targets: ArrayLike, *, rng: np.random.Generator 
 
     Args:
         inputs: (n, d), numbers.
-        targets: (n,) numbers or labels.
+        targets: (n,) numbers or labels; (n, k) numbers, of which the column with the most outliers counts.
         rng: samples the rows of large data; seeded with 0 by default.
 
     Raises:
-        LossError: fewer than 30 rows, or inputs that are not finite.
+        LossError: fewer than 30 rows, inputs that are not finite, or targets that are all equal.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -75,15 +75,21 @@ def describe(inputs: ArrayLike, targets: ArrayLike, *, rng: np.random.Generator 
         >>> found.task, round(found.outliers, 2)
         ('regression', 0.05)
     """
-    x, y = np.asarray(inputs, dtype=np.float64), np.asarray(targets).ravel()
-    if x.ndim != 2 or len(x) != len(y) or len(x) < 30 or not np.isfinite(x).all():
+    x, y = np.asarray(inputs, dtype=np.float64), np.asarray(targets)
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if x.ndim != 2 or y.ndim > 2 or len(x) != len(y) or len(x) < 30 or not np.isfinite(x).all():
         raise LossError("describe", f"inputs have shape {x.shape}, targets {y.shape}", "give at least 30 finite rows")
+    if (y == y[0]).all():
+        raise LossError("describe", "all targets are equal, so there is nothing to learn", "choose targets that vary")
     generator = rng if rng is not None else np.random.default_rng(0)
     rows = len(x)
     if rows > MOST:
         chosen = generator.permutation(rows)[:MOST]
         x, y = x[chosen], y[chosen]
     near = _neighbours(x)
+    if y.ndim == 2:
+        columns = [_regression(column, near, rows, counts=False) for column in y.T.astype(np.float64)]
+        return max(columns, key=lambda found: found.outliers or 0.0)
     values, counts = np.unique(y, return_counts=True)
     whole = y.dtype.kind in "iubUSO" or bool(np.all(y == np.round(y)))
     if whole and len(values) <= max(2, min(100, len(y) // 10)) and counts.max() > 1 and not _graded(y, values):

@@ -1,1 +1,1 @@
-"""What is wrong with a loss function: checks that call it, each with its evidence and the mend."""
+"""The linter for loss functions: checks that call the loss and report each problem with evidence and a fix."""

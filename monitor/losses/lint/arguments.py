@@ -1,4 +1,4 @@
-"""Calls a loss by what its parameters are named: in its own order, and by keyword where it asks for that."""
+"""Calls a loss according to its parameter names: in its own order, and by keyword if required."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _ROLES: Final = {
 }
 _TWO: Final = (_PREDICTION, _TARGET)
 _OWN_ORDER: Final = r"y_?true"
-"""scikit-learn and Keras name the target so, and take it first."""
+"""scikit-learn's and Keras' name for the target, which they take first."""
 
 
 class Called:
-    """A loss that is called with (prediction, target, ...), however its own parameters are ordered.
+    """A loss that is called with (prediction, target, ...), whatever the order of its own parameters.
 
     Args:
         fn: the loss.
-        order: for each of its parameters, which of the given arguments it takes.
-        names: what the parameters are called that it takes by keyword only; they are the last ones.
+        order: for each of its parameters, the index of the given argument.
+        names: its keyword-only parameters; they come last.
     """
 
     def __init__(self, fn: LossFunction, order: Sequence[int], names: Sequence[str] = ()) -> None:
@@ -35,13 +35,13 @@ class Called:
         self.loss_backend = "torch" if is_torch(fn) else ""
 
     def __call__(self, *given: object) -> object:
-        """The loss of arguments in the kind's order."""
+        """Call the loss with arguments in the kind's order."""
         found = [given[place] for place in self.order]
         own = len(found) - len(self.names)
         return self.fn(*found[:own], **dict(zip(self.names, found[own:], strict=True)))
 
     def state_dict(self) -> object:
-        """The loss's own weights, where it has some."""
+        """The loss's own weights, if it has any."""
         state = getattr(self.fn, "state_dict", None)
         return state() if state is not None else {}
 
@@ -60,7 +60,7 @@ def signature(fn: LossFunction) -> inspect.Signature | None:
 
 
 def needed(fn: LossFunction) -> list[str]:
-    """The parameters that a call cannot do without; two where that is not known."""
+    """The required parameters; two if unknown."""
     found = signature(fn)
     if found is None:
         return ["", ""]
@@ -70,9 +70,9 @@ def needed(fn: LossFunction) -> list[str]:
 
 
 def in_order(fn: LossFunction, kind: str) -> tuple[LossFunction, bool]:
-    """The loss, taking the kind's arguments in the kind's order, and whether it takes the target first.
+    """The loss with arguments in the kind's order, and whether its own order is target first.
 
-    scikit-learn's and Keras's order, (y_true, y_pred), is a convention and counts as the usual one.
+    The order of scikit-learn and Keras, (y_true, y_pred), is a convention and not reported.
     """
     names = needed(fn)
     found = signature(fn)
@@ -87,7 +87,7 @@ def in_order(fn: LossFunction, kind: str) -> tuple[LossFunction, bool]:
 
 
 def _order(names: Sequence[str], roles: Sequence[str]) -> list[int]:
-    """For each parameter which argument it takes; the given order where the names do not say it."""
+    """The argument for each parameter; the given order if the names do not tell."""
     usual = list(range(len(names)))
     if len(names) != len(roles):
         return usual

@@ -1,4 +1,4 @@
-"""The batches that a loss is checked with, and its gradient over one."""
+"""Random batches to check a loss with, and the loss's gradient on a batch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ AROUND_TARGETS: Final = frozenset({"regression", "gaussian", "masked"})
 """Kinds whose prediction should be the target."""
 OVER_CLASSES: Final = frozenset({"classification", "log_probs", "masked_classes"})
 POINTWISE: Final = frozenset({*AROUND_TARGETS, "count", "binary", "probability", "margin", "distance"})
-"""Kinds of one number for each example: only there does a broadcast go unnoticed."""
+"""Kinds with one number per example: only there does an accidental broadcast go unnoticed."""
 SCORES: Final = frozenset({*OVER_CLASSES, "binary", "probability", "margin", "multilabel"})
-"""Kinds in which more is always better for the right answer."""
+"""Kinds in which a higher score for the right answer is always better."""
 
 
 def batch(subject: Subject, seed: int, *, n: int = BATCH, scale: float = 1.0) -> tuple[Array, Fixed]:
-    """A random batch of predictions and targets; regressions lie around their targets."""
+    """A random batch of predictions and targets; regression predictions lie around their targets."""
     rng = np.random.default_rng(seed)
     fixed = subject.kind.targets(rng, n)
     z = rng.normal(0, scale, (n, subject.kind.width))
@@ -31,7 +31,7 @@ def batch(subject: Subject, seed: int, *, n: int = BATCH, scale: float = 1.0) ->
 
 
 def backward(subject: Subject, z: Array, fixed: Fixed, dtype: str = "float64") -> tuple[float, list[Array]]:
-    """The loss of a batch, and its gradient to each argument that holds predictions, where it has one."""
+    """The loss of a batch, and its gradient with respect to each argument with predictions; empty if it has none."""
     inputs = list(subject.inputs(z, fixed, dtype))
     for k in range(len(inputs) - len(fixed) or 1):
         inputs[k] = inputs[k].detach().clone().requires_grad_(True)  # type: ignore[attr-defined]  # a torch tensor

@@ -1,4 +1,4 @@
-"""The checks of the linter; each is a function of a subject, and gives a problem or None."""
+"""The checks of the linter; each takes a subject and returns a problem or None."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def example(fixed: Fixed, i: int) -> Fixed:
 
 
 def broadcast(subject: Subject) -> Problem | None:
-    """The mean over all pairs of examples, instead of over the examples."""
+    """The loss averages over all pairs of examples instead of over the examples."""
     if subject.kind.name not in POINTWISE:
         return None
     z, fixed = batch(subject, 1)
@@ -52,7 +52,7 @@ def broadcast(subject: Subject) -> Problem | None:
 
 
 def summed(subject: Subject) -> Problem | None:
-    """A sum over the batch, where a mean was meant."""
+    """The loss sums over the batch instead of averaging."""
     z, fixed = batch(subject, 2)
     once, twice = (subject.value(np.tile(z, (k, 1)), _tiled(fixed, k)) for k in (1, 4))
     if not abs(twice - 4 * once) <= 1e-6 * abs(twice) or abs(once) < 1e-9 or _sums_outputs(subject):
@@ -65,7 +65,7 @@ def summed(subject: Subject) -> Problem | None:
 
 
 def _sums_outputs(subject: Subject) -> bool:
-    """Whether a regression sums the outputs of an example and averages over examples, which (n,) does not show."""
+    """Whether a regression sums each example's outputs and averages over examples, which inputs (n,) cannot show."""
     if subject.kind.name not in ("regression", "multilabel"):
         return False
     rng = np.random.default_rng(10)
@@ -85,7 +85,7 @@ def _tiled(fixed: Fixed, times: int) -> Fixed:
 
 
 def reversed_sign(subject: Subject) -> Problem | None:
-    """A better prediction costs more, all the way."""
+    """Better predictions cost more throughout."""
     worse, better = [], []
     for line in subject.kind.slices:
         if subject.kind.name in SCORES or subject.kind.name in ("triplet", "ranking", "sequence"):
@@ -94,7 +94,7 @@ def reversed_sign(subject: Subject) -> Problem | None:
             values = along(subject, line, (0, 0.3, 1, 3) if subject.kind.name == "boxes" else (0, 0.5, 1, 3, 8))
             other = along(subject, line, (0, -0.5, -1, -3, -8)) if subject.kind.name in AROUND_TARGETS else values
             if (np.diff(other) > 1e-12).any():
-                return None  # it falls on one side alone: that is not a sign
+                return None  # falling on one side alone is not a wrong sign
         else:
             return None
         if not np.isfinite(values).all():
@@ -113,7 +113,7 @@ def reversed_sign(subject: Subject) -> Problem | None:
 
 
 def unbounded(subject: Subject) -> Problem | None:
-    """A loss that has no lowest value is never done."""
+    """A loss without a lowest value can be lowered forever."""
     reach = subject.kind.reach
     for line in subject.kind.slices:
         for sign in (1.0, -1.0):
@@ -131,7 +131,7 @@ def unbounded(subject: Subject) -> Problem | None:
 
 
 def minimiser(subject: Subject) -> Problem | None:
-    """For a regression, the target itself is the best prediction."""
+    """In a regression, the target itself must be the best prediction."""
     if subject.kind.name not in AROUND_TARGETS:
         return None
     line = subject.kind.slices[0]
@@ -146,7 +146,7 @@ def minimiser(subject: Subject) -> Problem | None:
         if np.ptp(values) == 0:
             flat.append(target + moved)
         best = int(values.argmin())
-        around = max(values[1], values[7]) - values[best]  # a smoothed quantile may lie a little beside its target
+        around = max(values[1], values[7]) - values[best]  # a smoothed quantile may lie slightly off its target
         if not math.isfinite(values[4]) or values[4] - values[best] <= max(1e-9, 0.05 * min(around, 1e300)):
             continue
         return Problem(
@@ -165,7 +165,7 @@ def minimiser(subject: Subject) -> Problem | None:
 
 
 def direction(subject: Subject) -> Problem | None:
-    """For scores, a step towards the right answer must not cost more than it did."""
+    """For scores, a step towards the right answer must not cost more."""
     if subject.kind.name not in SCORES:
         return None
     for line in subject.kind.slices:
@@ -205,7 +205,7 @@ _SQUASHED: Final[tuple[tuple[str, str, Callable[[int], tuple[float, float]], str
 
 
 def squashed(subject: Subject) -> Problem | None:
-    """A loss over scores that no prediction, however sure, brings near its lowest value."""
+    """A loss over scores that even the most confident prediction does not bring near its lowest value."""
     if subject.kind.name not in ("classification", "binary", "multilabel"):
         return None
     line = subject.kind.slices[0]
@@ -235,7 +235,7 @@ def squashed(subject: Subject) -> Problem | None:
 
 
 def mutates(subject: Subject) -> Problem | None:
-    """The arguments must be as they were after the call."""
+    """The call must not change its arguments."""
     z, fixed = batch(subject, 3)
     inputs = subject.inputs(z, fixed)
     before = [np.array(item, copy=True) for item in inputs]
@@ -255,19 +255,19 @@ CHECKS: Final[tuple[Callable[[Subject], Problem | None], ...]] = (
     unbounded, overflow, gradients, kink, mask, summed, mutates,
 )  # fmt: skip
 ANY_LAYOUT: Final = frozenset({no_gradient, overflow, summed, mutates})
-"""What can be asked of a loss whose right prediction is not known."""
+"""Checks that need no right prediction, for losses for which it is not known."""
 IMPLIED: Final = {
     "sign": {"unbounded", "minimiser", "direction", "squashed"},
     "target": {"unbounded", "minimiser", "direction", "squashed", "sign"},
     "broadcast": {"minimiser", "sum"},
     "order": {"overflow", "squashed", "direction"},
 }
-"""What need not be said where a graver thing is."""
+"""Checks that follow from a more serious problem and need not be reported with it."""
 _NEEDS_GRADIENT: Final = frozenset({gradients, kink, direction, minimiser, squashed, overflow})
 
 
 def problems(subject: Subject) -> tuple[Problem, ...]:
-    """All that is wrong with a loss, the gravest first, without what follows from something graver.
+    """All problems of a loss, most serious first, without those that follow from a more serious one.
 
     Raises:
         LossError: the loss itself raises for some predictions.
@@ -287,7 +287,7 @@ def problems(subject: Subject) -> tuple[Problem, ...]:
             fix = f"choose the kind that fits; {subject.kind.name} calls {subject.kind.call}"
             raise LossError(subject.name, f"calling it failed: {said}", fix) from error
         found.extend([] if problem is None else [problem])
-    if torch_name(subject.fn) is not None:  # torch's own sums are asked for
+    if torch_name(subject.fn) is not None:  # torch's own losses sum only if the user asks for it
         found = [item for item in found if item.check != "sum"]
     hidden = {name for item in found for name in IMPLIED.get(item.check, ())}
     return tuple(item for item in found if item.check not in hidden)

@@ -1,7 +1,7 @@
 """Losses of which only the number of arguments is known: games, preferences, several heads, embeddings with labels.
 
-What a right prediction is, is not known for them. They are checked for what holds of every loss: that there is a
-gradient, a mean, finite numbers, the same ones again.
+Their right predictions are unknown, so they are checked only for what every loss needs: a gradient, a mean instead of a
+sum, finite numbers, and the same result for the same input.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _weights(fn: LossFunction) -> Sequence[object]:
 
 
 def _free(widths: Sequence[int], *, labels: int) -> Kind:
-    """Predictions of these numbers for each example (0 for a vector), then vectors of class labels."""
+    """Predictions with these numbers per example (0 for a vector), then vectors of class labels."""
     ends = np.cumsum([0, *(max(width, 1) for width in widths)])
     total = int(ends[-1])
 

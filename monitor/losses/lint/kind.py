@@ -1,4 +1,4 @@
-"""How a loss function is meant to be called, from its parameters' names, what it uses, and which calls it accepts."""
+"""Guesses how a loss function is meant to be called: from its parameter names, what it uses, and which calls work."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _BY_COUNT = {
     3: frozenset({"masked_classes", "masked", "triplet", "pairwise", "gaussian", "ranking"}),
     4: frozenset({"sequence"}),
 }
-"""Kinds by the number of their arguments; those that are not in `_TWO` are tried only where names say so."""
-_OTHERS = r"\breal|fake|chosen|rejected|advantage|\bold_|\bref_|critic|discriminator|generator"
+"""Kinds by number of arguments; kinds that are not in `_TWO` are tried only if names suggest them."""
+_OTHERS = r"\breal|fake|chosen|rejected|advantage|reward|\bold_|\bref_|critic|discriminator|generator"
 _OTHERS += r"|relevance|list_?(mle|net|wise)|\b(event|duration|censor|surviv|hazard)"
-"""Games, preferences, lists and survival: no single answer is right for one prediction."""
+"""Games, preferences, lists and survival: a single prediction has no right answer."""
 _HINTS: tuple[tuple[str, str], ...] = (
     ("masked_classes", r"mask|valid"),
     ("masked", r"mask|valid"),
@@ -45,16 +45,16 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("classification", r"logits?\b|class|labels?\b|cross_entropy|softmax|nll_loss"),
     ("regression", r"mse|mae|huber|quantile|pinball|regress|cosh|charbonnier|y_true|cauchy"),
 )
-"""Kinds by what their parameters, names and helpers are usually called; the first ones are the surest."""
+"""Kinds by the usual names of their parameters, functions and helpers; the most reliable first."""
 
 
 _SURER = frozenset({"log_probs", "count", "boxes", "paired", "distribution", "multilabel"})
 
 
 def probable_kinds(fn: LossFunction) -> tuple[str, ...]:
-    """The kinds that a function may be of; the likeliest first, those that its own names say.
+    """The possible kinds of a function, most likely first: the ones that its own names suggest.
 
-    A torch loss has just its own.
+    A torch loss has only its own kind.
 
     Example:
         >>> probable_kinds(lambda anchor, positive, negative: 0.0)[0]
@@ -72,14 +72,14 @@ def probable_kinds(fn: LossFunction) -> tuple[str, ...]:
         return (FREE, *usual)
     fitting = [(kind, at) for kind, at in _HINTS if kind in _BY_COUNT.get(count or 2, ())]
     said = [kind for kind, pattern in fitting if re.search(pattern, own)]
-    if usual and not set(said) & _SURER:  # it is sure where it fits: see `_over_classes`
+    if usual and not set(said) & _SURER:  # it is certain if it fits: see `_over_classes`
         said = ["classification", *said]
     others = [kind for kind, pattern in fitting if re.search(pattern, used)]
     return tuple(dict.fromkeys([*said, *others, *usual, FREE]))
 
 
 def usual_backend(fn: LossFunction) -> str:
-    """The backend to try first: arrays would do for many functions that are meant for tensors."""
+    """The backend to try first: many functions that are meant for tensors accept arrays as well."""
     if is_torch(fn):
         return "torch"
     inner = getattr(fn, "func", fn)
@@ -96,7 +96,7 @@ def _parameters(fn: LossFunction) -> str:
 
 
 def _used(fn: LossFunction) -> Iterator[str]:
-    """What the function's code calls by name."""
+    """The names that the function's code uses."""
     inner = getattr(fn, "func", fn)
     inner = getattr(type(inner), "forward", None) or inner
     code = getattr(inner, "__code__", None)

@@ -1,4 +1,4 @@
-"""The linter: call a loss function as training would, and say what is wrong with it."""
+"""The linter: calls a loss function as training would, and reports what is wrong with it."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from monitor.losses.profiles.layout import Kind, first_column
 from monitor.losses.profiles.subject import LossFunction, Subject, examine, loss_of, name_of, number
 
 POSITIVE: Final = 3.0
-"""A regression that is not defined around 0 (a logarithm, a relative error) is tried around this."""
+"""A regression that is not defined around 0 (a logarithm, a relative error) is tried around this target."""
 
 
 def check(
     fn: LossFunction, kind: str | None = None, *, classes: int = CLASSES, name: str | None = None, backend: str = "auto"
 ) -> LintReport:
-    """What is wrong with a loss function, each problem with its evidence and the mend.
+    """Find out what is wrong with a loss function; each problem comes with evidence and a fix.
 
     Args:
         fn: a torch or numpy callable, called as training calls it: (prediction, target).
-        kind: how it is called, one of `profiles.kinds.KINDS`, or "free" for a loss of which only the number of
-            arguments is known; told from its parameters and what it accepts otherwise.
+        kind: how to call it, one of `profiles.kinds.KINDS`, or "free" if only the number of arguments is known; by
+            default it is inferred from the parameters and from the calls that work.
         classes: number of classes in the batches.
-        name: what to call it in the report.
+        name: the name in the report.
         backend: "numpy", "torch" or "auto".
 
     Raises:
-        LossError: it is no callable, or no kind of call fits it.
+        LossError: it is not callable, or no kind of call fits.
 
     Example:
         >>> check(lambda p, t: -np.mean((p - t) ** 2), name="mine").problems[0].check
@@ -58,10 +58,10 @@ def check(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Linter:
-    """One loss, and the ways of calling it.
+    """One loss, and the ways to call it.
 
     Attributes:
-        fn, name, classes, backend: as `check` takes them.
+        fn, name, classes, backend: as in `check`.
     """
 
     fn: LossFunction
@@ -70,13 +70,13 @@ class _Linter:
     backend: str
 
     def likeliest(self) -> LintReport:
-        """The report under the first kind whose call works and means something."""
+        """The report for the first kind whose call works and makes sense."""
         refused: list[LossError] = []
         for kind in probable_kinds(self.fn):
             try:
                 found = self.report(kind)
                 if kind in ("classification", "masked_classes") and not _over_classes(self.subject(kind)):
-                    continue  # it broadcasts labels like numbers
+                    continue  # it broadcasts labels as if they were numbers
             except LossError as error:
                 refused.append(error)
                 continue
@@ -91,12 +91,12 @@ class _Linter:
         return LintReport(name=self.name, kind="", problems=(problem,))
 
     def turned(self, kind: str) -> LintReport:
-        """The report of a function that only works when the target comes first."""
+        """The report for a function that works only if the target comes first."""
         self.subject(kind)
         return LintReport(name=self.name, kind=kind, problems=(_order("it fails"),))
 
     def report(self, kind: str) -> LintReport:
-        """What is wrong with the loss if it is called so."""
+        """The report for the loss, called as this kind."""
         try:
             subject = self.subject(kind)
         except LossError as error:
@@ -111,7 +111,7 @@ class _Linter:
         return LintReport(name=self.name, kind=kind, problems=found, notes=_notes(subject))
 
     def subject(self, kind: str) -> Subject:
-        """The loss, called so; a regression that is NaN around 0 is laid around a positive target."""
+        """The loss, called as this kind; a regression that is NaN around 0 gets a positive target."""
         if kind == FREE:
             return self._free()
         if kind != "regression":
@@ -144,7 +144,7 @@ class _Linter:
         raise refused
 
     def _own_order(self, subject: Subject) -> tuple[Problem, ...]:
-        """Whether it matters that the loss takes its target first."""
+        """The problem of taking the target first, if the order matters for this loss."""
         z, fixed = batch(subject, 12)
         usual = replace(subject, fn=self.fn, casts={})
         try:
@@ -155,7 +155,7 @@ class _Linter:
         return () if abs(plain - own) <= 1e-9 * abs(own) else (_order(f"it gives {plain:.4g} instead of {own:.4g}"),)
 
     def _as_a_score(self, found: LintReport) -> LintReport:
-        """A function whose best prediction is not the target, because it takes a score, a probability or a rate."""
+        """The report for a function that takes a score, a probability or a rate, so its minimum is off the target."""
         checks = {item.check for item in found.problems}
         if found.kind != "regression" or not ("minimiser" in checks or checks == {"kink"}):
             return found
@@ -190,9 +190,9 @@ def _notes(subject: Subject) -> tuple[str, ...]:
 
 
 def _over_classes(subject: Subject) -> bool:
-    """Whether labels are used as classes: a shift of all scores, or another numbering, changes nothing.
+    """Whether labels are used as classes: shifting all scores, or renumbering the classes, changes nothing.
 
-    Weights break the second, one-against-all losses the first; numbers that are subtracted break both.
+    Class weights break the second, one-against-all losses the first; losses that subtract the labels break both.
     """
     z, fixed = batch(subject, 7)
     start = subject.value(z, fixed)
@@ -203,7 +203,7 @@ def _over_classes(subject: Subject) -> bool:
 
 
 def _rises(subject: Subject) -> bool:
-    """Whether the loss never falls from a right answer to a wrong one, and a right one costs next to nothing."""
+    """Whether the loss never falls from a right answer to a wrong one, and a right answer costs almost nothing."""
     for line in subject.kind.slices:
         values = along(subject, line, np.linspace(-10, 10, 21).tolist())
         if not np.isfinite(values).all() or (np.diff(values) < -1e-9).any() or values[0] > 0.05 * values[10]:
@@ -212,7 +212,7 @@ def _rises(subject: Subject) -> bool:
 
 
 def _ends(subject: Subject) -> bool:
-    """Whether it rises, and knows no difference between predictions that are no probabilities."""
+    """Whether the loss rises, and is constant above 1 and below 0: it clamps probabilities."""
     outside = [number(subject.name, subject.call(_tensors(subject, p))) for p in (1.5, 4.0, -0.5, -4.0)]
     alike = (abs(a - b) <= 1e-6 * abs(a) or not np.isfinite(a + b) for a, b in (outside[:2], outside[2:]))
     return all(alike) and _rises(subject)
@@ -234,7 +234,7 @@ def _counts(subject: Subject) -> bool:
 
 
 def _unusable(error: LossError) -> Problem | None:
-    """What `examine` refuses, where it is the loss's own fault and not that of the kind."""
+    """The problem behind an error of `examine`, if it is the loss's own fault and not the kind's."""
     text = str(error)
     for key, check_name in (
         ("not one number", "shape"), ("gives different losses", "random"), ("for every error tried", "overflow"),

@@ -1,4 +1,4 @@
-"""Checks of what the loss and its gradient are worth as numbers: autograd, overflow, arguments taken the wrong way."""
+"""Checks of the loss and its gradient as numbers: autograd, overflow, and a logarithm of the wrong argument."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from monitor.losses.profiles.subject import Subject
 USED: Final = {
     "count": 20.0, "boxes": 5.0, "probability": 25.0, "sequence": 20.0, "distance": 100.0, "margin": 60.0, "free": 20.0
 }  # fmt: skip
-"""Errors that occur in use, at most, by kind; 120 elsewhere, so that a logit far off, or an unscaled target, counts."""
+"""The largest errors in practice, by kind; 120 elsewhere, enough for a logit far off or an unscaled target."""
 EXTREME: Final = 120.0
 STEPS: Final = (1e-5, 2e-5, 2e-3)
-"""Of finite differences. Slopes that agree over all of them are neither at a kink nor rounding, even where the loss
-casts to float32."""
+"""Steps of finite differences. If the slopes of all steps agree, there is neither a kink nor rounding noise, even if
+the loss casts to float32."""
 
 
 def gradients(subject: Subject) -> Problem | None:
-    """What autograd gives against finite differences, at random places away from kinks.
+    """Autograd must agree with finite differences at random places away from kinks.
 
-    A backward of one's own must agree. Otherwise a detach() is behind a difference, which is meant where it holds a
-    weight or a target constant; there it is wrong where little of the slope is left, or the wrong one.
+    A custom backward must agree everywhere. Without one, a difference comes from a detach(), which is intended if it
+    keeps a weight or a target constant; it is a problem only if little of the slope is left, or its direction is wrong.
     """
     if subject.backend != "torch" or subject.kind.name in ("sequence", "boxes", "distance", "free"):
-        return None  # not each coordinate of the argument is free
+        return None  # the coordinates of the argument cannot move freely
     pairs: list[tuple[float, float]] = []
     for seed in range(5):
         z, fixed = batch(subject, 20 + seed, n=3)
@@ -55,14 +55,14 @@ def gradients(subject: Subject) -> Problem | None:
 
 
 def _useless(pairs: list[tuple[float, float]]) -> bool:
-    """Whether a step along the gradient is hardly one down the loss."""
+    """Whether a step along the gradient hardly lowers the loss."""
     got, right = np.array(pairs).T
     along = float(got @ right) / max(float(np.linalg.norm(got) * np.linalg.norm(right)), 1e-300)
     return along < 0.3 or float(np.linalg.norm(got - right)) > 0.9 * float(np.linalg.norm(right))
 
 
 def _own_backward(subject: Subject) -> bool:
-    """Whether an autograd.Function written in Python is between the prediction and the loss."""
+    """Whether a Python autograd.Function lies between the prediction and the loss."""
     import torch
 
     inputs = list(subject.inputs(*batch(subject, 20, n=3)))
@@ -94,9 +94,9 @@ def _difference(subject: Subject, arguments: Fixed, at: tuple[int, ...], step: f
 
 
 def overflow(subject: Subject) -> Problem | None:
-    """NaN or infinity, in value or gradient, where predictions lie in use; in float32.
+    """NaN or infinity, in value or gradient, where predictions lie in practice; in float32.
 
-    A score stands among others, as it does in training: an overlap of masks is not asked for one perfect pixel.
+    A score is evaluated in a batch, as in training: an overlap of masks is not tested on a single perfect pixel.
     """
     reach = USED.get(subject.kind.name, EXTREME)
     for line in subject.kind.slices:
@@ -105,7 +105,7 @@ def overflow(subject: Subject) -> Problem | None:
         for size in (0.0, 0.1, 1.0, 10.0, 0.5 * reach, reach):
             for error in {size, -size} if inside else set():
                 if size > reach or (positive > 0 and positive + error <= 0):
-                    continue  # a regression that is laid around a positive target knows no other predictions
+                    continue  # around a positive target, only positive predictions make sense
                 bad = _not_finite(subject, *_among_others(subject, line, error, positive))
                 if bad:
                     return _overflows(f"In float32 {bad} at error {error:g} ({line.name}).")
@@ -126,7 +126,7 @@ def _overflows(evidence: str) -> Problem:
 
 
 def _not_finite(subject: Subject, z: Array, fixed: Fixed) -> str:
-    """What of the loss or its gradient is NaN or infinite in float32; empty where nothing is."""
+    """What is NaN or infinite in float32, the loss or its gradient; empty if nothing is."""
     if subject.backend != "torch":
         value = subject.value(z, fixed, "float32")
         found: list[Array] = []
@@ -139,9 +139,9 @@ def _not_finite(subject: Subject, z: Array, fixed: Fixed) -> str:
 
 
 def _among_others(subject: Subject, line: Slice, error: float, positive: float) -> tuple[Array, Fixed]:
-    """One example at an error: among others for scores, and with others as far off for a regression.
+    """A batch with one example at an error: among random others for scores, others equally far off for a regression.
 
-    A correlation of one example, or of equal predictions, is not asked for.
+    So a correlation is not computed from one example, or from equal predictions.
     """
     z, fixed = line.z(error)[None], line.fixed
     if subject.kind.name in SCORES:
@@ -155,7 +155,7 @@ def _among_others(subject: Subject, line: Slice, error: float, positive: float) 
 
 
 def target_logged(subject: Subject) -> Problem | None:
-    """The logarithm of the target instead of the prediction's: steep, and a straight line in the probability."""
+    """The logarithm of the target instead of the prediction: steep, and linear in the probability."""
     if subject.kind.name not in ("binary", "probability"):
         return None
     z = np.linspace(-3, 3, 7)

@@ -1,4 +1,4 @@
-"""Whether the pieces that a loss is made of meet."""
+"""Whether the pieces of a piecewise loss meet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def along(subject: Subject, line: Slice, errors: Sequence[float]) -> Array:
 
 
 def kink(subject: Subject) -> Problem | None:
-    """Pieces that do not meet: the value jumps, or the slope does where it is not zero on either side."""
+    """Pieces that do not meet: the value jumps, or the slope jumps although it is not zero on either side."""
     if subject.kind.name not in AROUND_TARGETS:
         return None
     line = subject.kind.slices[0]
@@ -45,7 +45,7 @@ def kink(subject: Subject) -> Problem | None:
 
 
 def _join(subject: Subject, line: Slice, low: float, high: float) -> tuple[float, float, float, float] | None:
-    """Where two pieces meet badly between two errors: the place, the jump, the slopes before and after."""
+    """Where two pieces meet badly between two errors: the place, the jump, and the slopes before and after."""
     step = 1e-4
     before = (subject.at(line, low) - subject.at(line, low - step)) / step
     after = (subject.at(line, high + step) - subject.at(line, high)) / step
@@ -54,7 +54,7 @@ def _join(subject: Subject, line: Slice, low: float, high: float) -> tuple[float
     jumps = abs(subject.at(line, high) - subject.at(line, low) - expected) > 0.5 * (high - low) * (large + 1e-6)
     if not jumps and (small < 1e-6 or large < 1.3 * small):
         return None
-    for _ in range(20):  # the half in which more happens than a smooth loss would do
+    for _ in range(20):  # keep the half in which more happens than a smooth loss would do
         middle = (low + high) / 2
         lower, upper = (_bend(subject, line, a, b) for a, b in ((low, middle), (middle, high)))
         low, high = (low, middle) if lower > upper else (middle, high)

@@ -1,4 +1,4 @@
-"""What the linter found, as data and as text."""
+"""The findings of the linter, as data and as text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
-        check: which check found it, such as "no_gradient".
+        check: the check that found it, such as "no_gradient".
         evidence: what was measured, one sentence.
-        mend: what to do, one sentence.
+        mend: the fix, one sentence.
     """
 
     check: str
@@ -29,9 +29,9 @@ class LintReport:
 
     Attributes:
         name: of the loss.
-        kind: how it was called; see `profiles.kinds`. Empty where it could not be called.
-        problems: the worst first; empty where nothing was found.
-        notes: how it was called, where that is not usual or leaves something unchecked.
+        kind: how it was called; see `profiles.kinds`. Empty if it could not be called.
+        problems: most serious first; empty if none was found.
+        notes: how it was called, if that is unusual or leaves something unchecked.
     """
 
     name: str
@@ -41,7 +41,7 @@ class LintReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found."""
+        """Whether no problem was found."""
         return not self.problems
 
     def to_dict(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Checks of what the loss does with the axes and the mask of a batch."""
+"""Checks of how the loss treats the target, the axes and the mask of a batch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ignores_target(subject: Subject) -> Problem | None:
 
 
 def wrong_axis(subject: Subject) -> Problem | None:
-    """A softmax over the batch: it does not see a shift of one class in all examples, but one of all classes."""
+    """A softmax over the batch: shifting a class in all examples changes nothing, shifting all classes of one does."""
     if subject.kind.name not in ("classification", "masked_classes", "multilabel"):
         return None
     z, fixed = batch(subject, 5)

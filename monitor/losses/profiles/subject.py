@@ -70,7 +70,7 @@ class Subject:
         return self.casts[dtype]
 
     def call(self, inputs: Sequence[object], dtype: str = "float64") -> object:
-        """What the callable gives, without what it returns next to the loss; its mean where that stands for it."""
+        """The callable's loss without anything else that it returns; averaged if it is one number per example."""
         found = loss_of(self.function(dtype)(*inputs))
         shape = tuple(getattr(found, "shape", ()))
         if self.averages and len(shape) == 1 and shape[0] == len(cast(Sequence[object], inputs[0])):
@@ -116,7 +116,7 @@ def differentiable(result: object) -> bool:
 
 
 def loss_of(result: object) -> object:
-    """The loss alone, where its parts come with it: the first of a tuple, or what a mapping calls its loss or total."""
+    """The loss without its parts: the first item of a tuple, or the `loss` or `total` of a mapping."""
     if isinstance(result, tuple) and result and (isinstance(result[0], float) or hasattr(result[0], "shape")):
         return result[0]
     if isinstance(result, Mapping):
@@ -165,17 +165,17 @@ def is_torch(fn: LossFunction) -> bool:
 def examine(
     fn: LossFunction, kind: Kind, *, name: str | None = None, backend: str = "auto", averages: bool = False
 ) -> Subject:
-    """Call the loss for the first time, and refuse it with one line where it cannot be profiled.
+    """Call the loss for the first time, and reject it in one line if it cannot be profiled.
 
     Args:
         fn: the callable.
         kind: how to call it.
-        name: what to call it in reports; its own name where it is not given.
-        backend: "numpy", "torch", or "auto": torch for torch's own, else numpy, else torch where it has been imported.
-        averages: take one number for each example as their mean.
+        name: the name in reports; default its own.
+        backend: "numpy", "torch", or "auto": torch for torch's own losses; else numpy, then torch if imported.
+        averages: average a result with one number per example.
 
     Raises:
-        LossError: it cannot be called so, returns no single number, is NaN everywhere, or is random.
+        LossError: it cannot be called this way, does not return a single number, is NaN everywhere, or is random.
     """
     label = name or (name_of(fn) if callable(fn) else repr(fn))
     if not callable(fn):
