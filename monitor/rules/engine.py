@@ -150,8 +150,7 @@ class Engine:
         """Take in points in the order in which they were logged. `state` is not modified."""
         new = state.fork()
         changes: list[Finding] = []
-        # Rules may have been switched off since this state was stored.
-        if not self._names.issuperset(new.slots):
+        if not self._names.issuperset(new.slots):  # rules were switched off since the state was stored
             changes += without(new, self._names, self.config)
             settle(new, Features(new, new.last_step))
         if points.goal is None:
