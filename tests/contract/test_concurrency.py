@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 import threading
 
 import numpy as np
@@ -157,7 +158,12 @@ def spoken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
 
 def test_a_write_touches_one_run_and_takes_its_lock_first(store: Store, spoken: list[tuple[str, object]]) -> None:
     begun: list[str] = []
-    event.listen(store._engine, "before_cursor_execute", lambda c, cursor, sql, *_: begun.append(sql))
+
+    def trace(raw: object, *_: object) -> None:
+        if isinstance(raw, sqlite3.Connection):
+            raw.set_trace_callback(lambda sql: begun.append(sql) if sql.startswith("BEGIN") else None)
+
+    event.listen(store._engine, "checkout", trace)
     feed, other = Feed(store, engine=Engine()), Feed(store)
     other.start()
     feed.start(tags={"a": "b"}, config={"lr": 1})
