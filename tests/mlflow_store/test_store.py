@@ -369,7 +369,7 @@ def test_runs_that_a_monitor_serves_are_named_in_an_import_and_read_once_it_has_
         run_id: "NotTraining",
         old: "ImportedRun",
     }
-    assert "`monitor db copy` copies such runs" in str(next(each for name, each in found.items() if run_id in name))
+    assert "`monitor db copy` copies it" in str(next(each for name, each in found.items() if run_id in name))
     Rows(store).sync(store.ours, NOW_MS, lambda _: None)
     dict(store.ours.unpack())
     store._dispose_engine()
