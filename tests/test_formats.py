@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.domain.formats import duration, seconds
 
 
 @given(st.integers(100, 10**12))
+@example(9_951)
+@example(59_700)
 def test_what_is_shown_as_a_length_of_time_is_read_as_one(ms: int) -> None:
     shown = duration(ms)
     read = seconds(shown)

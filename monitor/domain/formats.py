@@ -83,11 +83,11 @@ def duration(ms: float) -> str:
     ('0.9 s', '1 min 15 s', '1 h 2 min', '2 d 7 h')
     """
     seconds = max(0.0, ms / 1000)
-    if seconds < 10:
+    if seconds < 9.95:  # the bounds are those of what is shown: "10 s" rather than "10.0 s", "1 min" rather than "60 s"
         return f"{seconds:.1f} s"
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.0f} s"
-    whole_s = int(seconds)
+    whole_s = max(60, int(seconds))
     for big, small, size, part in (("min", "s", 60, 1), ("h", "min", 3600, 60), ("d", "h", 86_400, 3600)):
         if whole_s < size * (60 if big != "h" else 24) or big == "d":
             rest = whole_s % size // part
