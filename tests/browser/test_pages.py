@@ -171,6 +171,7 @@ def test_on_a_phone_the_chart_comes_before_its_controls_and_the_first_run_is_on_
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{service.dashboard}/run?id=overfits")
     until(page, DRAWN, 30)
+    until(page, "document.querySelector('.lm-plot').getBoundingClientRect().top < 330")  # once the style sheet is there
     chart, slider = page.locator(".lm-plot").first, page.get_by_text("Smoothing")
     chart_box, slider_box = chart.bounding_box(), slider.bounding_box()
     assert chart_box and slider_box and chart_box["y"] < 330 and chart_box["y"] < slider_box["y"]
