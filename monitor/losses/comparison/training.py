@@ -108,7 +108,7 @@ EMBEDDING = 8
 
 def _targets(targets: NDArray[np.generic], train: NDArray[np.integer], task: str) -> tuple[Array, int, float]:
     """Targets as the network sees them, the number of its outputs, and the unit of a regression."""
-    if (targets == targets[0]).all():
+    if task != "boxes" and (targets == targets[0]).all():
         raise LossError("compare", "all targets are equal, so there is nothing to learn", "choose targets that vary")
     if task in ("classification", "binary", "metric"):
         classes, labels = np.unique(targets, return_inverse=True)
