@@ -221,7 +221,8 @@ UNORDERED = {"metrics", "dataset_inputs", "model_inputs", "model_outputs"}
 def plain(found: Any) -> Any:
     """An answer as JSON takes it; the order of a list stays where it has one."""
     if isinstance(found, float):
-        return repr(found + 0.0)  # stock MLflow does not update a latest value of -0.0 to 0.0: SQLAlchemy sees no change
+        # Stock MLflow leaves a latest value of -0.0 where 0.0 is later: SQLAlchemy sees no change.
+        return repr(found + 0.0)
     if isinstance(found, dict):
         return {str(key): plain(value) for key, value in found.items() if key not in UNLIKE}
     if isinstance(found, list | tuple):
