@@ -52,6 +52,15 @@ def test_a_loss_that_swings_is_not_told_as_flat() -> None:
     assert str(found[-1]).startswith("swings between 0.")
 
 
+@pytest.mark.parametrize("first", [35, 44, 100])
+@pytest.mark.parametrize("count", [60, 126, 250])
+def test_a_steep_descent_is_no_swing(first: float, count: int) -> None:
+    turns = [0, 1, 2, 5, 11, 23, 51, 125]
+    loss = np.c_[np.arange(count), np.interp(np.arange(count), turns, [first, 33, 28.3, 26.6, 21.3, 18.9, 28, 27.2])]
+    kinds = [regime.kind for regime in diagnose(loss, loss, unit="epoch").regimes]
+    assert "swing" not in kinds and kinds[0] in ("fall", "slow fall")
+
+
 @pytest.mark.parametrize("period", [2, 6, 16])
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e6])
 def test_what_is_read_out_agrees_with_oscillation(period: int, scale: float) -> None:

@@ -69,7 +69,9 @@ def _kind(run: Features, view: View, y: Floats, piece: tuple[int, int], fastest:
     """The kind of a piece: by its swings, by how far it goes, and how fast."""
     a, b = piece
     batches = of_batches(run, view)
-    if turned(view, SWING, a, b, batches=batches) >= TURNS or jumps_inside(view, SWING, a, b, batches=batches):
+    # A steep descent is high at the begin of each bucket, as a swing within it would be.
+    inside = not _one_way(view, view.y[a:b]) and jumps_inside(view, SWING, a, b, batches=batches)
+    if inside or turned(view, SWING, a, b, batches=batches) >= TURNS:
         return "swing"
     change = float(y[b - 1] - y[a])
     if abs(change) < MATERIAL or (
@@ -77,6 +79,13 @@ def _kind(run: Features, view: View, y: Floats, piece: tuple[int, int], fastest:
     ):
         return "flat"
     return "rise" if change > 0 else "slow fall" if -change < SLOW * fastest * (b - a) else "fall"
+
+
+def _one_way(view: View, y: list[float]) -> bool:
+    """Whether the levels only fall, or only rise, and by as much as a swing."""
+    falling = all(after <= before for before, after in pairwise(y))
+    rising = all(after >= before for before, after in pairwise(y))
+    return (falling or rising) and view.share(view.loss(min(y)), view.loss(max(y))) >= SWING
 
 
 def _trend(y: list[float]) -> float:
