@@ -148,7 +148,10 @@ class Beside:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the application that answers it."""
-        if scope["type"] == "lifespan" or is_ours(scope["path"]):
+        guarded = (
+            self._refusal is not None and scope["type"] == "websocket"
+        )  # MLflow has none that could ask for a token
+        if scope["type"] == "lifespan" or guarded or is_ours(scope["path"]):
             await self._front(scope, receive, send)
             return
         refused = None

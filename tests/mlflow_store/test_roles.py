@@ -6,9 +6,13 @@ import re
 import warnings
 
 import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from monitor.api.mlflow_roles import needed
 from monitor.domain import Access
+from monitor.mlflow_store.app import Beside
+from tests import loops
 
 POSTED_READS = re.compile(
     r"(search|search-datasets|get-latest-versions|presigned-download-url|batchGetInfos|metrics"
@@ -67,3 +71,26 @@ def test_a_viewer_reads_and_a_logger_logs(routes: list[tuple[str, str]]) -> None
     assert needed("PUT", "/api/2.0/mlflow-artifacts/artifacts/1/delete.txt") is Access.LOGGER
     assert needed("POST", "/api/2.0/mlflow-artifacts/mpu/create/restore.bin") is Access.LOGGER
     assert needed("POST", "/v1/traces") is Access.LOGGER
+
+
+def test_a_websocket_reaches_mlflow_only_where_nobody_is_asked_for_a_token() -> None:
+    reached: list[str] = []
+
+    async def ours(_: Scope, __: Receive, ___: Send) -> None:
+        reached.append("ours")
+
+    async def mlflows(_: Scope, __: Receive, ___: Send) -> None:
+        reached.append("MLflow's")
+
+    async def nobody(_: Scope) -> Response:
+        return Response(status_code=401)
+
+    async def unused() -> None:
+        raise AssertionError
+
+    async def ask() -> None:
+        for refusal in (nobody, None):
+            await Beside(ours, mlflows, refusal)({"type": "websocket", "path": "/tomorrow"}, unused, unused)  # type: ignore[arg-type]  # never called
+
+    loops.run(ask)
+    assert reached == ["ours", "MLflow's"]
