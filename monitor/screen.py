@@ -75,7 +75,6 @@ def fail(message: str, status: int = 2, *, lines: bool = False) -> NoReturn:
 
     Args:
         message: what is wrong, where, and the fix.
-        status: the exit status.
         lines: True if the message has several lines, such as one that points at a character.
     """
     err.print(f"[bold red]error:[/] {escape(message, lines=lines)}", soft_wrap=not err.is_terminal)
@@ -109,7 +108,6 @@ def escape(text: object, *, lines: bool = False) -> str:
     """User text for use within Rich markup: it is printed literally.
 
     Args:
-        text: any text.
         lines: True to keep line breaks; otherwise they are shown as escapes.
     """
     return inert(str(text), lines=lines).translate(_HIDE)

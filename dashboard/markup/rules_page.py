@@ -141,9 +141,6 @@ def history(versions: Sequence[RulesVersion], now_ms: int, zone: tzinfo, rule: s
     """Which rules servers have started with: when, who started them, and what was another than before.
 
     Args:
-        versions: newest first.
-        now_ms: milliseconds since the epoch.
-        zone: of the times.
         rule: only what was changed of this one; None: of all.
 
     Returns:

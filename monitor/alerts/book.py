@@ -24,21 +24,17 @@ class Shelf(Protocol):
 
     def channel_settings(self) -> Sequence[tuple[str, Mapping[str, object], bytes]]:
         """The stored channels: name, settings, encrypted secrets."""
-        ...
 
     def save_channel(
         self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int, by: Caller
     ) -> None:
         """Add a channel, or change it."""
-        ...
 
     def remove_channel(self, name: str, key: str | None, *, now_ms: int, by: Caller) -> bool:
         """Remove a channel by its name and its key in the store."""
-        ...
 
     def note_channel_test(self, name: str, *, now_ms: int, by: Caller) -> None:
         """Record in the audit log who sent a test message."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +67,7 @@ class Entry:
 
 
 def fixed_channels(settings: Settings) -> tuple[Entry, ...]:
-    """The channels of the settings.
-
-    Raises:
-        SettingsError: one of them cannot be used.
-    """
+    """The channels of the settings."""
     private = settings.alert_private
     urls = open_urls(settings.alert_urls, private=private)
     found = [Entry(name=channel.name, channel=channel, settings={}, stored=False) for channel in urls]
@@ -86,11 +78,7 @@ def fixed_channels(settings: Settings) -> tuple[Entry, ...]:
 
 
 def open_channels(settings: Settings) -> tuple[Channel, ...]:
-    """The channels of the settings, opened.
-
-    Raises:
-        SettingsError: one of them cannot be used.
-    """
+    """The channels of the settings, opened."""
     return tuple(entry.channel for entry in fixed_channels(settings) if entry.channel is not None)
 
 
@@ -98,7 +86,6 @@ class Book:
     """The channels by name.
 
     Args:
-        shelf: the store.
         settings: the URLs, the tables of channels, and the key of the secrets.
     """
 
@@ -134,9 +121,6 @@ class Book:
         """Add a channel, or change one that was added; its secrets are encrypted.
 
         Args:
-            name: the channel's.
-            data: its table.
-            now_ms: milliseconds since the epoch.
             by: who does it, for the audit log, as below.
 
         Raises:
@@ -166,13 +150,7 @@ class Book:
         self._shelf.remove_channel(name, None if key in elsewhere else key, now_ms=now_ms, by=by)
 
     def test(self, name: str, *, now_ms: int, by: Caller) -> None:
-        """Send a channel a test message.
-
-        Raises:
-            AlertNotFound: no channel has this name.
-            DeliveryFailed: it did not take the message.
-            SettingsError: it cannot be opened.
-        """
+        """Send a channel a test message."""
         entry = next((entry for entry in self.all() if entry.name == name), None)
         if entry is None:
             raise AlertNotFound(name, what="channel")

@@ -96,10 +96,6 @@ class Report:
 
     Args:
         names: of the configurations; one or two.
-        configs: the configurations.
-        done: the replayed runs.
-        failed: runs that could not be read.
-        notes: further remarks.
         marks: for each rule, the number of alerts with each mark.
     """
 

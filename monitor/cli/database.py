@@ -70,7 +70,6 @@ def own_database(url: str | None, command: str) -> str:
     """The database that a command works on: the given one, else that of the settings.
 
     Args:
-        url: as given by the user.
         command: the command, for the error.
 
     Raises:

@@ -31,10 +31,6 @@ Objects = list[tuple[int, Mapping[object, object]]]
 def read_json(path: str, text: str) -> Table:
     """Read JSON text, by its structure.
 
-    Args:
-        path: the file as the user named it, for errors.
-        text: its content.
-
     Raises:
         NoHistory: it is JSON, but not a training history.
         FileUnreadable: it is not JSON, or its parts do not fit together.

@@ -42,7 +42,6 @@ class Follower:
     Args:
         place: identifies the source; the same each time it is followed.
         note: stores what was sent.
-        send: a sink's `send`.
         project: the run's project; None: the source's own, else `watched`.
 
     Attributes:
@@ -75,9 +74,7 @@ class Follower:
         """Send what is new in a reading.
 
         Args:
-            run: the reading.
             over: its training has ended, so the run is ended too.
-            now_ms: milliseconds since the Unix epoch.
 
         Returns:
             The number of points sent.

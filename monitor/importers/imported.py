@@ -179,7 +179,6 @@ class PointList:
             written_ms: time for points without one, in ms since the Unix epoch.
             unit: None if the source does not say what a step is.
             attempts: None: detected where the steps start over.
-            said: what the user says about the names.
             columns: the columns of the table that the file is.
 
         The other arguments are attributes of `ImportedRun`.

@@ -25,9 +25,7 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
     """Make a series of every numeric column; broken cells are skipped and noted.
 
     Args:
-        table: the table.
         place: where the file is; the same each time it is read.
-        name: the run's name.
         written_ms: the file's modification time in ms since the Unix epoch, for rows without a time.
 
     Raises:

@@ -20,10 +20,6 @@ def on_one_scale(points: Columns, train: int) -> tuple[NDArray[np.int64], tuple[
 
     A series that counts 1, 2, 3 ... while the training advances by many steps between its points counts epochs. Its
     points are moved to the training's current step.
-
-    Args:
-        points: in order of logging.
-        train: the series with the training loss.
     """
     steps = points.step.copy()
     own = np.flatnonzero(points.key == train)

@@ -69,10 +69,7 @@ class Watch:
         paths: files and folders; missing ones are waited for.
         folder: where to keep notes of what was sent.
         destination: where data is sent; each destination has its own notes.
-        send: a sink's `send`.
-        project: the project of all runs.
         pattern: for text logs.
-        said: what the user says about the columns and series.
     """
 
     def __init__(
@@ -99,11 +96,7 @@ class Watch:
         return tuple(each for each in self._watched.values() if not each.ignored)
 
     def step(self, now_s: float) -> bool:
-        """Check everything once; True if anything was read or sent.
-
-        Args:
-            now_s: seconds since the Unix epoch.
-        """
+        """Check everything once; True if anything was read or sent."""
         if now_s >= self._search_at:
             begun = perf_counter()
             self._search()

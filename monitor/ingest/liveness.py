@@ -29,17 +29,14 @@ class LiveRuns(Protocol):
 
     def live_runs(self) -> tuple[RunInfo, ...]:
         """Runs that may still send points."""
-        ...
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         """The run's series."""
-        ...
 
     def set_status(
         self, run_id: str, status: RunStatus, *, now_ms: int, seen_heartbeat_ms: int | None, alert: Alert | None = None
     ) -> bool:
         """Change the status, unless the run has ended or sent a heartbeat since it was read."""
-        ...
 
 
 def judge(
@@ -49,7 +46,6 @@ def judge(
 
     Args:
         run: a run that is running, stalled or lost.
-        now_ms: milliseconds since the epoch.
         settings: `lost_after_s`, `stalled_after_s`, and `heartbeat_s` for a run that promised no interval.
         since_ms: when this server started to listen; earlier silence is the server's, not the run's.
         points: counts the points of the run's longest series; called only if the answer depends on it.
@@ -76,7 +72,6 @@ def check(store: LiveRuns, settings: Settings, now_ms: int, *, since_ms: int = 0
     """Judge every live run, and store changes with their alerts.
 
     Args:
-        now_ms: milliseconds since the epoch.
         since_ms: when this process started to listen, as in `judge`.
         quiet: True to log nothing.
 

@@ -71,20 +71,16 @@ class Mirror(Protocol):
 
     def sync(self, store: Store, now_ms: int, link: Callable[[str], str | None]) -> int:
         """Copy what changed. Returns how many runs that were. `link` maps a run's id to the address of its page."""
-        ...
 
 
 class Jobs:
     """The background jobs of one server.
 
     Args:
-        store: where runs and alerts are.
-        settings: the intervals.
         channels: where alerts go, each in its own job. Without channels they stay in the outbox, where the dashboard
             shows them.
         mirror: copies runs to MLflow; None for none.
         rows: writes runs into MLflow's tables in the same database; None if there are none.
-        clock: milliseconds since the epoch.
 
     Attributes:
         links: addresses of the server's other parts, by name; messages link to the dashboard.

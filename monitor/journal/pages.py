@@ -24,8 +24,6 @@ def populate(buffer: mmap.mmap, start: int, stop: int) -> None:
     """Fault in the pages of a writable mapping before they are written to. Does nothing if the kernel cannot.
 
     Args:
-        buffer: the mapping.
-        start: first byte.
         stop: end of the range; may be past the end of the mapping.
     """
     if sys.platform != "linux":
@@ -38,11 +36,7 @@ def populate(buffer: mmap.mmap, start: int, stop: int) -> None:
 
 
 def sync_pages(buffer: mmap.mmap, end: int) -> None:
-    """Write all full pages before `end` to the disk. The page that contains `end` is left alone.
-
-    Raises:
-        OSError: the disk refuses.
-    """
+    """Write all full pages before `end` to the disk. The page that contains `end` is left alone."""
     length = end // mmap.PAGESIZE * mmap.PAGESIZE
     if not length:
         return

@@ -81,11 +81,6 @@ class Segment:
     def create(cls, folder: Path, number: int, size: int) -> Segment:
         """Allocate, map and name a segment. Its header is written by `begin`.
 
-        Args:
-            folder: the writer's folder.
-            number: the segment's number.
-            size: length in bytes.
-
         Raises:
             OSError: the disk is full, or the folder cannot be written to.
         """
@@ -151,9 +146,7 @@ class Segment:
         """Write the header. From then on the segment counts.
 
         Args:
-            run_id: 32 hex digits.
             first: number of the first record that will be written to it.
-            now_ns: nanoseconds since the epoch.
         """
         body = HEADER.pack(MAGIC, 0, bytes.fromhex(run_id), self.number, first, now_ns)
         self.buffer[:HEADER_SIZE] = body[:4] + zlib.crc32(body[8:]).to_bytes(4, "little") + body[8:]
@@ -173,9 +166,6 @@ class Segment:
 
         A page that is written out becomes write-protected until the next store to it, and that store waits for the file
         system's journal if it is busy. So the page that the loop is still filling is better left alone.
-
-        Raises:
-            OSError: the disk refuses.
         """
         sync_pages(self.buffer, end)
 

@@ -16,7 +16,6 @@ class Guarded:
     """Passes on only requests with the right token.
 
     Args:
-        app: the application to protect.
         token: the token; None: not needed.
     """
 

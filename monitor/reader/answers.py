@@ -35,7 +35,6 @@ def portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Seq
     """Split a list into portions that fit into a URL.
 
     Args:
-        wanted: the whole list.
         written: an item as it is written into the URL.
     """
     some: list[_T] = []

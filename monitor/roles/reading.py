@@ -60,7 +60,6 @@ def read(names: Iterable[str], said: Said = NOTHING) -> Reading:
 
     Args:
         names: in order of first appearance.
-        said: what the user says about them.
 
     >>> reading = read(["Loss/train", "Loss/test", "Accuracy/test"])
     >>> {str(role): key for role, key in reading.judged.items()}

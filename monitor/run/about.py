@@ -57,7 +57,6 @@ class About:
         """Send an alert about the run to everyone who receives its alerts.
 
         Args:
-            title: one line.
             body: details.
             severity: how urgent it is.
         """
@@ -94,11 +93,9 @@ class About:
         """Store a table with the run, such as predictions or a confusion matrix.
 
         Args:
-            key: its name.
             table: a data frame, a mapping of columns, a list of mappings, or a list of rows. The first 1,000 rows and
                 100 columns are kept.
             step: the step; None: that of the last record.
-            columns: column names, for a list of rows.
         """
         self._media("table", key, step, "", lambda encode, note: encode.table(table, columns, note))
 
@@ -106,7 +103,6 @@ class About:
         """Store the distribution of values, such as weights or gradients.
 
         Args:
-            key: its name.
             values: an array, a tensor or a list of numbers of any shape; or a pair of counts and edges, as
                 `numpy.histogram` returns it.
             step: the step; None: that of the last record.
@@ -157,7 +153,6 @@ class About:
         Args:
             ids: n names or numbers of examples, stable across epochs.
             losses: n unreduced losses: a sequence, an array or a tensor.
-            step: the step.
             split: the data set, such as "train" or "val".
             slices: n values for each property, such as "scene"; the 50 most frequent values of each are logged.
         """

@@ -12,11 +12,7 @@ _SLICES: Final = 50
 
 
 def listed(values: object) -> list[Any]:
-    """A sequence, an array or a tensor on any device as a list.
-
-    Raises:
-        TypeError: it is none of these.
-    """
+    """A sequence, an array or a tensor on any device as a list."""
     tolist = getattr(values, "tolist", None)
     found = tolist() if callable(tolist) else list(values)  # type: ignore[call-overload]  # or it raises
     return found if isinstance(found, list) else [found]

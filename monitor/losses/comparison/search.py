@@ -122,13 +122,11 @@ def search(
     general loss is fitted to validation residuals and joins the search.
 
     Args:
-        data: as for `compare`.
         task: one of `FAMILIES`; inferred from the data by default.
         metric: as for `compare`. A regression is judged by the mean absolute error, and the challenger must not be
             clearly worse by the root mean square: the first favours medians, the second means.
         seeds: fresh splits for the confirmation, at least 3.
         epochs: passes over the training data in the last round and the confirmation.
-        hidden: width of the hidden layer.
 
     Raises:
         LossError: the data or the task are unusable.

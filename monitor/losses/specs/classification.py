@@ -44,7 +44,6 @@ class CrossEntropy(LossSpec):
         class_weights: one weight per class, >= 0.
         priors: share of each class among the labels; any positive scale. Equal if not given.
         label_smoothing: 0 to 1.
-        ignore_index: the label to ignore.
         balanced: each class is weighted by `1 / (C share)`, so that all count equally, as in scikit-learn.
 
     Source: torch.nn.CrossEntropyLoss' documentation for weights; Szegedy et al. 2016, arXiv:1512.00567, section 7 for
@@ -88,7 +87,6 @@ class CrossEntropy(LossSpec):
         Args:
             targets: integer labels of any shape.
             classes: number of classes; by default the highest label plus one.
-            ignore_index: label to ignore.
         """
         import numpy as np
 

@@ -20,7 +20,6 @@ class Hinge(LossSpec):
     Args:
         margin: m, > 0.
         positive_rate: share of positives, strictly between 0 and 1; 1/2 by default.
-        squared: whether the hinge is squared.
 
     Source: Cortes and Vapnik 1995, doi:10.1007/BF00994018; minimised by hand over a constant.
 

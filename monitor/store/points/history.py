@@ -23,9 +23,6 @@ def read_history(
 
     Args:
         attempt: only the points of this attempt, hidden ones included; None for the curve.
-
-    Raises:
-        SeriesNotFound: the run has no such series.
     """
     reader = ChunkReader(connection, run_id, key, attempt)
     points = reader.points(within(reader.rows, lo, hi), times=True, epochs=True)
@@ -46,9 +43,6 @@ def stream_history(
 
     Chunks are read in order of their lowest step. What lies below the lowest step of all remaining chunks is yielded.
     So memory holds a few batches, and the chunks that overlap in step.
-
-    Raises:
-        SeriesNotFound: the run has no such series.
     """
     reader = ChunkReader(connection, run_id, key, attempt)
     rows = sorted(within(reader.rows, lo, hi), key=lambda row: (row["first_step"], row["seq"]))

@@ -9,12 +9,7 @@ from monitor.store.sql.schema import RUNS, SERIES
 
 
 def retired(connection: Connection, project: str | None, before_ms: int, limit: int) -> tuple[str, ...]:
-    """Runs that ended before a time and are not deleted yet, oldest first.
-
-    Args:
-        project: only this project; None for all.
-        before_ms: milliseconds since the epoch.
-    """
+    """Runs that ended before a time and are not deleted yet, oldest first."""
     query = (
         select(RUNS.c.run_id)
         .where(RUNS.c.deleted_ms.is_(None), RUNS.c.status.not_in(LIVE), RUNS.c.finished_ms < before_ms)
