@@ -313,6 +313,12 @@ class LanguageModel(LossSpec):
     unit: str = "nats"
 
     kind: ClassVar[str] = "language_model"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "Losses of models with different tokenizers cannot be compared; convert to bits per byte.",
+        "Token frequencies alone are worth some nats, so the first drop from ln(vocab) is not understanding.",
+        "A pretrained start lies far below ln(vocab).",
+        "A loss summed over tokens, or averaged over padding too, is on another scale.",
+    )
 
     def _check(self) -> None:
         whole(self.kind, "vocab", self.vocab, at_least=2)
@@ -338,11 +344,3 @@ class LanguageModel(LossSpec):
     def chance_formula(self) -> str:
         """`ln V`, `log2 V` or `V`."""
         return {"nats": "ln ", "bits": "log2 "}.get(self.unit, "") + str(self.vocab)
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "Losses of models with different tokenizers cannot be compared; convert to bits per byte.",
-            "Token frequencies alone are worth some nats, so the first drop from ln(vocab) is not understanding.",
-            "A pretrained start lies far below ln(vocab).",
-            "A loss summed over tokens, or averaged over padding too, is on another scale.",
-        )
