@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
+from monitor.cli.options import JSON, SERVER
 from monitor.domain.formats import number, step
 from monitor.screen import emit, err, escape, fail, out
 
@@ -39,10 +40,8 @@ def backtest(
         None, "--labels", help="CSV with columns run and label; default: the tag `label` of each run."
     ),
     jobs: int = typer.Option(None, min=1, help="Number of processes; default: one per core."),
-    server: str = typer.Option(
-        None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store."
-    ),
-    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Replay rules over stored runs or files: what fires when, and what stops save and miss, next to patience 10."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

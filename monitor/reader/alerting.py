@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import time_ns
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from monitor.domain import (
     MARKS,
@@ -16,7 +16,6 @@ from monitor.domain import (
     DeadLetter,
     Delivery,
     Mark,
-    RunInfo,
     Severity,
     Silence,
     check_channel_name,
@@ -26,6 +25,8 @@ from monitor.errors import AlertNotFound, WireError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from monitor.reader.source import Source
+
 MAX_WHO: Final = 200  # characters, as in the API and the store
 MAX_NOTE: Final = 2000
 MAX_GLOB: Final = 250
@@ -33,62 +34,10 @@ MAX_FOR_S: Final = 1e9
 """The longest silence that the API accepts, in seconds; the store's own limit is lower."""
 
 
-class AlertSource(Protocol):
-    """Where alerts are read and changed."""
-
-    def run(self, ref: str) -> RunInfo:
-        """One run."""
-
-    def alert_page(self, wanted: AlertQuery) -> AlertPage:
-        """One page of alerts."""
-
-    def alert(self, alert_id: str) -> AlertInfo:
-        """One alert."""
-
-    def acknowledge(self, alert_id: str, by: str, note: str) -> AlertInfo:
-        """Acknowledge an alert."""
-
-    def mark_alert(self, alert_id: str, mark: Mark | None, by: str) -> AlertInfo:
-        """Mark an alert as helpful or as a false alarm; None removes the mark."""
-
-    def alert_marks(self, project: str | None) -> Mapping[str, Mapping[str, int]]:
-        """How many alerts have each mark, by rule."""
-
-    def silence(self, silence: Silence, for_s: float | None) -> Silence:
-        """Create a silence. With `for_s` it ends that many seconds from now by the clock of the store's machine."""
-
-    def silences(self, over: bool) -> tuple[Silence, ...]:
-        """The silences."""
-
-    def unsilence(self, silence_id: str) -> Silence:
-        """End a silence."""
-
-    def deliveries(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
-        """Messages, the newest first."""
-
-    def dead_letters(self, limit: int) -> tuple[DeadLetter, ...]:
-        """Messages that a channel never accepted."""
-
-    def retry(self, message: str | None, channel: str | None) -> int:
-        """Send undelivered messages again."""
-
-    def channels(self) -> tuple[Mapping[str, object], ...]:
-        """The channels that alerts are sent to."""
-
-    def add_channel(self, name: str, table: Mapping[str, object]) -> Mapping[str, object]:
-        """Add a channel."""
-
-    def remove_channel(self, name: str) -> None:
-        """Remove a channel."""
-
-    def test_channel(self, name: str) -> None:
-        """Send a test message to a channel."""
-
-
 class AlertsApi:
     """The part of `Api` for alerts."""
 
-    _source: AlertSource
+    _source: Source
 
     def alerts(
         self,

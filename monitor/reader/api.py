@@ -32,7 +32,6 @@ from monitor.reader.embedded import EmbeddedSource
 from monitor.reader.questions import Questions
 from monitor.reader.remote import HttpSource
 from monitor.reader.run_view import RunView, XAxis
-from monitor.reader.source import Source
 from monitor.reader.tables import RunList
 from monitor.settings import Settings, load
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     import httpx
 
     from monitor.domain.rules_version import RulesVersion
+    from monitor.reader.source import Source
     from monitor.rules import RulesConfig
 
 

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from math import inf
 from time import monotonic, sleep
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.domain import Attention, Happenings, Ledger, Outcome
 from monitor.errors import RunNotFound
-from monitor.reader.source import Source
+
+if TYPE_CHECKING:
+    from monitor.reader.source import Source
 
 _START_S: Final = 0.5
 """Seconds between checks for a run that has not started yet."""

@@ -18,11 +18,11 @@ from monitor.domain import (
     SeriesInfo,
     Stop,
 )
-from monitor.reader.source import Source
 from monitor.reader.tables import figure_of, view_html
 
 if TYPE_CHECKING:
     from monitor.domain.media import Media
+    from monitor.reader.source import Source
     from monitor.wire import Event
 
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
