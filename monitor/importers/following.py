@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 
 from monitor.domain import Recommendation, Reply
 from monitor.errors import OffsetGap, RunNotFound
-from monitor.importers.beginnings import DERIVED, Beginning, follows, holds, replayed
+from monitor.importers.beginnings import DERIVED, Beginning, Note, Sent, follows, holds, replayed
 from monitor.importers.imported import ImportedRun
-from monitor.importers.notes import Note, Sent
 from monitor.wire import Batch, Columns, Event, jsonable
 
 BATCH: Final = 20_000

@@ -10,11 +10,10 @@ from typing import Final
 
 from monitor.directions import rises
 from monitor.errors import NoHistory
-from monitor.importers.axes import Axes, axes_of
+from monitor.importers.axes import Axes, axes_of, time_ms
 from monitor.importers.imported import ImportedRun, PointList, by_role
 from monitor.importers.names import plain
 from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, cell_number, listed
-from monitor.importers.times import time_ms
 from monitor.roles import Role, role_of
 
 _PREDICTED: Final = frozenset({"y_true", "y_pred", "pred", "prediction", "predictions", "predicted", "ground_truth"})

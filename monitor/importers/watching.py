@@ -12,9 +12,9 @@ from typing import Final
 
 from monitor.domain import Reply
 from monitor.errors import FileUnreadable, MonitorError
+from monitor.importers.beginnings import Note
 from monitor.importers.following import HEARTBEAT_S, OVER_S, Follower
 from monitor.importers.imported import ImportedRun, NotTraining
-from monitor.importers.notes import Note
 from monitor.importers.rotation import earlier_parts, is_part_of
 from monitor.importers.sources import Source, sources
 from monitor.importers.twins import Twins

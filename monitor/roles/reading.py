@@ -16,8 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from monitor.roles import words as w
-from monitor.roles.name import Name, What, name_of
-from monitor.roles.role import Role
+from monitor.roles.name import Name, Role, What, name_of
 from monitor.roles.said import NOTHING, Said
 
 LOSSES: Final = (What.LOSS, What.ERROR, What.BARE)

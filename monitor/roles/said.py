@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor.errors import SettingsError
-from monitor.roles.role import Role
+from monitor.roles.name import Role
 from monitor.roles.words import words_of
 
 NAMED: Final = ("train", "val", "goal", "step", "epoch")

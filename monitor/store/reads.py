@@ -38,8 +38,8 @@ from monitor.rules.describe.regimes import regimes_of
 from monitor.store.database import Database
 from monitor.store.points import curves, history
 from monitor.store.points.chunk_reader import PORTION
+from monitor.store.points.history import read_positions
 from monitor.store.points.naming import JUDGED
-from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
 from monitor.store.runs import facts, rows, run_list, sealed, stops
 from monitor.store.sql.schema import ENGINES, EVENTS, FINDINGS, MEDIA, OUTPUT, RUNS, SERIES
