@@ -38,12 +38,10 @@ from monitor.limits.bounds import (
     MAX_TITLE,
     MAX_WEIGHTS,
     MIN_STEP,
-    number_to_json,
-    step,
-    value_of,
 )
 from monitor.limits.documents import document, members
 from monitor.limits.events import EVENT_KINDS, valid
+from monitor.limits.numbers import number_to_json, step, value_of
 from monitor.limits.texts import Note, cut, key, label, line, shown, silent, text
 
 __all__ = [

@@ -12,7 +12,8 @@ from math import prod
 from types import SimpleNamespace
 from typing import Any, Final
 
-from monitor.limits.bounds import MAX_CONFIG, MAX_DEPTH, MAX_ITEMS, MAX_TEXT, number_to_json
+from monitor.limits.bounds import MAX_CONFIG, MAX_DEPTH, MAX_ITEMS, MAX_TEXT
+from monitor.limits.numbers import number_to_json
 from monitor.limits.texts import Note, cut, label, shown, text
 
 Data = Mapping[str, object] | Mapping[object, object]

@@ -22,10 +22,10 @@ from monitor.limits.bounds import (
     MAX_TEXT,
     MAX_TITLE,
     MAX_WEIGHTS,
-    step,
 )
 from monitor.limits.documents import document
 from monitor.limits.media import FIELDS, media
+from monitor.limits.numbers import step
 from monitor.limits.texts import Note, cut, label, line, shown, text
 from monitor.roles import said_of
 from monitor.stop_modes import stop_modes

@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import Final
 
 from monitor.domain.media import JSON, KINDS, SIGNATURES
-from monitor.limits.bounds import MAX_MEDIA, MAX_NAME, step
+from monitor.limits.bounds import MAX_MEDIA, MAX_NAME
+from monitor.limits.numbers import step
 from monitor.limits.texts import Note, key, label, line, shown
 
 FIELDS: Final = ("key", "kind", "step", "mime", "caption", "content")
