@@ -91,7 +91,7 @@ class Watch:
         self._project, self._pattern = project, pattern
         self._watched: dict[str, Watched] = {}
         self._twins = Twins()
-        self._search_at = 0.0
+        self._search_at = self._now_s = 0.0
 
     @property
     def watched(self) -> tuple[Watched, ...]:
@@ -104,6 +104,11 @@ class Watch:
         Args:
             now_s: seconds since the Unix epoch.
         """
+        if now_s < self._now_s:  # the clock was set back; what waits for the old time would wait that long
+            self._search_at = 0.0
+            for each in self._watched.values():
+                each.due = each.beat = 0.0
+        self._now_s = now_s
         if now_s >= self._search_at:
             begun = perf_counter()
             self._search()
