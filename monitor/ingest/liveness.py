@@ -29,7 +29,7 @@ class LiveRuns(Protocol):
     """What liveness needs from the store."""
 
     def live_runs(self) -> tuple[RunInfo, ...]:
-        """Runs that may still send points."""
+        """Runs that are running or stalled."""
         ...
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:

@@ -26,8 +26,8 @@ import psutil
 import pytest
 
 from monitor.store import Store
-from monitor.wire import MEDIA_TYPE, encode_batch
-from tests.conftest import PostgresServer
+from monitor.wire import MEDIA_TYPE, Batch, encode_batch
+from tests.conftest import PostgresServer, event_batch
 from tests.faults.postgres_pair import Postgres, url_of
 from tests.server.conftest import Start, Up, a_batch, start_up
 
@@ -35,8 +35,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.faults]
 __all__ = ["start_up"]
 SECONDS, RUNS = float(os.environ.get("SOAK_S", "150")), int(os.environ.get("SOAK_RUNS", "20"))
 EVERY_S, LIFE_S = float(os.environ.get("SOAK_EVERY_S", "0.5")), float(os.environ.get("SOAK_LIFE_S", "45"))
-RATE, MOST_POINTS, FROZEN_S = 20.0, 2000, 3.0
-"""Points per second of a run; the most in a batch; how long a process is stopped when it is not killed."""
+RATE, MOST_POINTS, FINISHED, FROZEN_S = 20.0, 2000, 0.8, 3.0
+"""Points per second of a run; the most in a batch; the share of runs that finish, while the others are lost; how long a
+process is stopped when it is not killed."""
 SAMPLE_S, FAULT_S = max(2.0, SECONDS / 500), float(os.environ.get("SOAK_FAULT_S", "15"))
 TRAINING = """
 import sys, time, monitor
@@ -85,20 +86,24 @@ class Soaked(threading.Thread):
         while (age_s := time.monotonic() - begun) < life_s and not self.over.is_set():
             due = int(RATE * age_s) - acked
             if due > 0 or not acked:
-                acked = self._send(client, rng, run_id, acked, min(max(1, due), MOST_POINTS))
+                points = [1.0] * min(max(1, due), MOST_POINTS)
+                acked = self._send(client, rng, a_batch(run_id, points, first=acked, name=run_id))
                 self.reached_s = begun + acked / RATE
             if self.error:
                 return
             if due < MOST_POINTS:
                 self.over.wait(EVERY_S)
-        self.done[run_id] = acked
+        if not self.error:
+            self.done[run_id] = acked
+            if rng.random() < FINISHED:
+                self._send(client, rng, event_batch(run_id, "w", acked, "finish"))
 
     def behind_s(self) -> float:
         """Seconds of logging that are not acknowledged, beyond those that wait to be sent."""
         return max(0.0, time.monotonic() - self.reached_s - EVERY_S)
 
-    def _send(self, client: httpx.Client, rng: random.Random, run_id: str, first: int, points: int) -> int:
-        body = encode_batch(a_batch(run_id, [1.0] * points, first=first, name=run_id))
+    def _send(self, client: httpx.Client, rng: random.Random, batch: Batch) -> int:
+        body = encode_batch(batch)
         begun = time.monotonic()
         while True:
             try:
@@ -112,7 +117,7 @@ class Soaked(threading.Thread):
                 return int(answer.json()["acked"])
             if answer.status_code < 500:
                 self.error = answer.text
-                return first
+                return batch.first
             time.sleep(0.1)
 
 
