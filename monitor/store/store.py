@@ -78,7 +78,7 @@ class Store(Reads, Overview, Alerting, Tokens):
             return tied(connection)
 
     def live_runs(self) -> tuple[RunInfo, ...]:
-        """Runs that may still send points."""
+        """Runs that run or hang, without lost ones."""
         with self._read() as connection:
             return work.live_runs(connection)
 
