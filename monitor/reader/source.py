@@ -35,7 +35,7 @@ from monitor.reader.alerting import AlertSource
 
 if TYPE_CHECKING:
     from monitor.domain.media import Media
-    from monitor.domain.rules_version import RulesVersion
+    from monitor.domain.rules_version import RulesVersion, SavedRule
     from monitor.wire import Event
 
 Query = Mapping[str, str | float | Sequence[str] | None]
@@ -219,8 +219,16 @@ class Source(AlertSource, Protocol):
         """The settings that differ from the default rules, by rule."""
         ...
 
+    def saved_rules(self, project: str | None) -> tuple[SavedRule, ...]:
+        """The settings of rules that are saved for a project and for all."""
+        ...
+
+    def save_rule(self, rule: str, settings: Mapping[str, object], project: str | None, basis: str | None) -> None:
+        """Save settings of a rule; empty ones forget what is saved."""
+        ...
+
     def rules_history(self, project: str | None) -> tuple[RulesVersion, ...]:
-        """Versions of the rules that servers started with, newest first."""
+        """Versions of the rules, newest first."""
         ...
 
     def info(self) -> Mapping[str, object]:
