@@ -31,7 +31,17 @@ from monitor.domain import (
     RunSnapshot,
     SeriesInfo,
 )
-from monitor.errors import Forbidden, MonitorError, ServerUnreachable, StoreBusy, StoreError, Unauthorized, WireError
+from monitor.errors import (
+    Forbidden,
+    MonitorError,
+    RulesChanged,
+    RulesError,
+    ServerUnreachable,
+    StoreBusy,
+    StoreError,
+    Unauthorized,
+    WireError,
+)
 from monitor.roles import Role
 
 if TYPE_CHECKING:
@@ -109,6 +119,8 @@ _EXPLAINED: Final[tuple[tuple[type[MonitorError], str, str], ...]] = (
     (ServerUnreachable, AWAY, TRIES),
     (Forbidden, "Your token may not do this.", ""),
     (Unauthorized, "You are not signed in.", "Reload the page to sign in with a token that the server knows."),
+    (RulesChanged, "The rules have changed since this page was read.", ""),
+    (RulesError, "The setting cannot be used.", ""),
     (StoreBusy, "The database is busy.", "This page tries again by itself."),
     (StoreError, "The database cannot be read.", ""),
     (WireError, "The query cannot be read.", ""),

@@ -77,6 +77,20 @@ class RulesError(MonitorError, ValueError):
         return RulesError(place, self.problem, self.fix, keys)
 
 
+class RulesChanged(MonitorError, ValueError):
+    """A change of a rule was not saved, because the rules are no longer those on which it was decided.
+
+    Args:
+        project: whose rules they are; None: those of all projects.
+        found: the hash of the rules in effect.
+    """
+
+    def __init__(self, project: str | None, found: str) -> None:
+        whose = "of all projects" if project is None else f"of project {project!r}"
+        super().__init__(f"the rules {whose} have been changed by somebody else (hash {found} now); look at them again")
+        self.project, self.found = project, found
+
+
 class LossError(MonitorError, ValueError):
     """A loss specification, or a callable given as a loss, cannot be used."""
 

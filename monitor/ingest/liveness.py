@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from monitor.alerts import status_alert
 from monitor.domain import Alert, RunInfo, RunStatus, SeriesInfo
@@ -83,7 +83,7 @@ class Seen:
         """The runs, with such times replaced."""
         before, self._first = self._first, {}
         for run in runs:
-            changed = {}
+            changed: dict[str, Any] = {}
             for name in ("heartbeat_ms", "last_point_ms"):
                 sign_ms = getattr(run, name)
                 known_ms, first_ms = before.get((run.id, name), (None, now_ms))
