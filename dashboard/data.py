@@ -190,6 +190,28 @@ def snapshot(ref: str) -> RunSnapshot:
     return api().snapshot(ref)
 
 
+def run(ref: str) -> RunInfo:
+    """A run without anything else."""
+    return api().run(ref).info
+
+
+def outlines(refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
+    """Runs with their series, in one request; what names no run is left out.
+
+    A run in which nothing was stored since it was last read is the same object, so that what was made of it holds.
+    """
+    found = api().outlines(refs)
+    return {
+        ref: _outlines().get([(seen.info.id, seen.info.version)], lambda _, seen=seen: (seen,))[0]  # type: ignore[misc]  # mypy cannot infer a lambda's default
+        for ref, seen in found.items()
+    }
+
+
+@st.cache_resource(show_spinner=False)
+def _outlines() -> Kept[tuple[str, int], RunSnapshot]:
+    return Kept(1024)
+
+
 @dataclass(frozen=True, slots=True)
 class _View:
     """Cache key of a curve: how it is viewed, and the version of its run."""

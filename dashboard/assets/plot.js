@@ -3,16 +3,18 @@
 
 import { picture, place } from "./labels.js";
 
+// The page's head has asked for the script already, unless the reader came from a page without charts.
 const load = (url) => (window.__monitorPlotly ??= new Promise((done, failed) => {
-  const script = document.createElement("script");
-  script.src = url;
+  if (window.Plotly) { done(window.Plotly); return; }
+  const script = [...document.scripts].find((each) => new URL(url, location).href === each.src) ?? document.createElement("script");
+  script.src ||= url;
   script.onload = () => done(window.Plotly);
   script.onerror = () => {
     delete window.__monitorPlotly;
     script.remove();
     failed(new Error("The chart's script did not load; it is tried again with the next point."));
   };
-  document.head.appendChild(script);
+  if (!script.isConnected) document.head.appendChild(script);
 }));
 
 const NARROW = 560;  // pixels

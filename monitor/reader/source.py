@@ -53,6 +53,10 @@ class Source(AlertSource, Protocol):
         """A run with everything but its points and events."""
         ...
 
+    def outlines(self, refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
+        """Runs with their series, findings and checkpoints, by reference."""
+        ...
+
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
         """Series of one run or many, reduced to what a screen can show."""
         ...

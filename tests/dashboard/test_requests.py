@@ -86,11 +86,25 @@ def test_a_runs_page_takes_a_request_for_the_run_one_for_its_curves_and_one_for_
     assert of(counted, app) == [f"{run}/snapshot", "/curves", "/curves"]
 
 
-def test_a_comparison_takes_one_request_for_all_curves(asked: tuple[Store, Counted]) -> None:
+@pytest.mark.parametrize("runs", [2, 60])
+def test_a_comparison_takes_one_request_for_all_runs_and_one_for_all_curves(
+    asked: tuple[Store, Counted], runs: int
+) -> None:
     store, counted = asked
-    ids = [logged(store, f"seed-{i}", [3.0, 2.0 - i / 10]).run_id for i in range(5)]
-    paths = of(counted, shown("compare", run=ids))
-    assert paths == ["/runs", *(f"/runs/{run_id}/snapshot" for run_id in ids), "/curves"]
+    feeds = [logged(store, f"seed-{i}", [3.0, 2.0 - i / 100]) for i in range(runs)]
+    app = shown("compare", run=[feed.run_id for feed in feeds])
+    assert of(counted, app) == ["/runs", "/outlines", "/curves"]
+    assert of(counted, app) == []  # nothing has changed
+    feeds[0].log("train/loss", [4], [0.4])
+    assert of(counted, app)[-2:] == ["/outlines", "/curves"]
+
+
+def test_a_comparison_says_which_runs_are_not_here(asked: tuple[Store, Counted]) -> None:
+    store, _ = asked
+    here = logged(store, "here", [3.0, 2.0]).run_id
+    app = shown("compare", run=[here, "gone", here[:8]])
+    app.run()
+    assert not app.exception
 
 
 def test_several_metrics_and_groups_are_compared_without_a_fault(asked: tuple[Store, Counted]) -> None:
