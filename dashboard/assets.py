@@ -20,7 +20,7 @@ STYLE_SHEET: Final = _FOLDER / "style.css"
 LOGO: Final = _FOLDER / "logo.svg"
 PLOTLY: Final = "plotly.min.js"
 _OURS: Final = {path.relative_to(_FOLDER).as_posix(): path for path in sorted(_FOLDER.rglob("*.js"))}
-_CHARTS: Final = frozenset({"drawing.js", "labels.js", "panel.js", "panels.js", "plot.js", "saving.js"})
+_CHARTS: Final = frozenset({"arrays.js", "drawing.js", "labels.js", "panel.js", "panels.js", "plot.js", "saving.js"})
 """Those of our scripts that draw charts."""
 _SERVED: Final = {**_OURS, PLOTLY: Path(plotly.__file__).parent / "package_data" / PLOTLY}
 _LEVEL: Final = 6

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.testing.v1 import AppTest
 
-from dashboard import readings
+from dashboard import data, panels, readings
 from monitor.api import create_api
 from monitor.rules import Engine
 from monitor.settings import load
@@ -18,6 +21,9 @@ from monitor.store import Store
 
 from ..api.conftest import served
 from .conftest import MAIN, PAGES, logged
+
+A_PIXEL = 4.1
+"""Points a pixel: the first, the last and both extremes, and the ends of the curve."""
 
 
 class Counted:
@@ -114,3 +120,44 @@ def test_several_metrics_and_groups_are_compared_without_a_fault(asked: tuple[St
         app = shown("compare", run=ids, **query)
         app.run()
         assert not app.exception and not app.error
+
+
+def sent(app: AppTest) -> dict[str, str]:
+    """What the browser is given for each component, by kind."""
+    found = {}
+    for block in app.get("bidi_component"):
+        proto = block.proto  # type: ignore[union-attr]  # a Streamlit element of a kind that it has no class for
+        found[str(proto.component_name)] = str(proto.json or proto.mixed.json)
+    return found
+
+
+def numbers(packed: dict[str, str]) -> int:
+    """How many numbers a packed array has."""
+    return len(base64.b64decode(packed["bdata"])) // int(packed["dtype"][1])
+
+
+def test_no_more_points_are_sent_than_a_few_a_pixel_and_no_more_panels_than_are_near(
+    asked: tuple[Store, Counted],
+) -> None:
+    store, _ = asked
+    points, metrics = 30_000, 40
+    values = np.random.default_rng(0).normal(1.0, 0.1, points)
+    feed = logged(store, "long", values.tolist())
+    for i in range(metrics):
+        feed.log(f"layer/{i}", range(points), values)
+    app = shown("run", id=feed.run_id)
+    app.run()
+    assert not app.exception
+    given = sent(app)
+    plot, grid = json.loads(given["monitor_plot"]), json.loads(given["monitor_panels"])
+    figure = json.loads(plot["figure"])
+    for trace in figure["data"]:
+        if "bdata" in trace["y"]:
+            assert numbers(trace["y"]) <= A_PIXEL * data.CURVE_WIDTH
+    assert len(grid["curves"]) == panels.FIRST < metrics
+    for lines in grid["curves"].values():
+        for line in lines:
+            assert numbers(line["x"]) <= A_PIXEL * data.SMALL_WIDTH
+    # An x is sent once and as whole numbers, a value with four bytes: 12 of base64's 4/3 for raw and smoothed.
+    assert len(plot["figure"]) < 12 * 4 / 3 * A_PIXEL * data.CURVE_WIDTH + 20_000
+    assert len(given["monitor_panels"]) < 12 * 4 / 3 * A_PIXEL * data.SMALL_WIDTH * panels.FIRST + 40_000
