@@ -172,7 +172,8 @@ export default function ({ data, parentElement, setStateValue }) {
       place(box);
       badge(box, found?.outside);
     };
-    box.__draw();
+    if (box.__drawn !== data.figure) box.__draw();  // most answers of a page leave the chart as it is
+    box.__drawn = data.figure;
     if (!box.__heard) {
       box.__heard = true;
       box.on("plotly_afterplot", () => place(box));
