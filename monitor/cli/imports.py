@@ -16,7 +16,7 @@ from monitor import settings as settings_
 from monitor.cli.curves import EPOCH, GOAL, PATTERN, STEP, TRAIN, VAL
 from monitor.domain.formats import number
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
-from monitor.screen import emit, err, escape, fail, out
+from monitor.screen import emit, err, escape, fail, out, progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -127,7 +127,7 @@ def _present(given: str, found: list[Source]) -> list[Source]:
 def _store_all(
     found: Sequence[Source], settings: Settings, summary: _Summary, project: str | None, name: str | None
 ) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     from monitor.importers import Twins
 
@@ -135,12 +135,12 @@ def _store_all(
     twins = Twins()
     sink = _sink(settings)
     try:
-        with Progress(*bars, console=err, transient=True, disable=not err.is_terminal) as progress:
-            task = progress.add_task("reading", total=len(found), points="")
+        with progress(*bars) as bar:
+            task = bar.add_task("reading", total=len(found), points="")
             for item in found:
-                progress.update(task, description=escape(item.shown[-60:]))
-                _store(item, twins, sink, summary, project, name, progress, task)
-                progress.advance(task)
+                bar.update(task, description=escape(item.shown[-60:]))
+                _store(item, twins, sink, summary, project, name, bar, task)
+                bar.advance(task)
     finally:
         sink.close()
 
