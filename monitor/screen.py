@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -33,6 +33,7 @@ from monitor.domain.formats import number, plain, step
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
+    from rich.table import Table
 
 _PIPED = 160
 """Columns when the output is not a terminal."""
@@ -78,7 +79,6 @@ def fail(message: str, status: int = 2, *, lines: bool = False) -> NoReturn:
 
     Args:
         message: what is wrong, where, and the fix.
-        status: the exit status.
         lines: True if the message has several lines, such as one that points at a character.
     """
     err.print(f"[bold red]error:[/] {escape(message, lines=lines)}", soft_wrap=not err.is_terminal)
@@ -115,11 +115,20 @@ def emit(data: object, text: object, as_json: bool) -> None:
         out.print(text, soft_wrap=isinstance(text, str) and not out.is_terminal)
 
 
+def table_of(*columns: str, right: Collection[str] = ()) -> Table:
+    """A table without lines; the columns in `right` are set to the right."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left")
+    return table
+
+
 def escape(text: object, *, lines: bool = False) -> str:
     """User text for use within Rich markup: it is printed literally.
 
     Args:
-        text: any text.
         lines: True to keep line breaks; otherwise they are shown as escapes.
     """
     return inert(str(text), lines=lines).translate(_HIDE)

@@ -61,11 +61,7 @@ _TENSORBOARD: Final = re.compile(r"(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+)")
 
 
 def curves_in(table: Table) -> list[Table]:
-    """Split a table into one table per run, with one row per step.
-
-    Raises:
-        NoHistory: it is a table of finished runs.
-    """
+    """Split a table into one table per run, with one row per step."""
     table = _upright(table)
     tables = [_oldest_first(each) for each in _of_chart(table) or _by_run(of_one_process(table))]
     return [_by_set(_wide(one_curve(_of_episodes(each)))) for each in tables]
@@ -158,11 +154,7 @@ def _renamed(rows: Iterable[Row], named: dict[str, str], needs: Iterable[str]) -
 
 
 def _by_run(table: Table) -> list[Table]:
-    """Split the rows by run, if a column names it.
-
-    Raises:
-        NoHistory: each row is a run.
-    """
+    """Split the rows by run, if a column names it."""
     by_name = {plain(name): name for name in reversed(table.names)}
     _refuse_summaries(table, by_name)
     column = next((by_name[name] for name in _RUNS if name in by_name), None)
@@ -205,11 +197,7 @@ def _titles(runs: Mapping[str, Sequence[Row]], column: str | None) -> dict[str, 
 
 
 def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
-    """Refuse a table of runs with one row of last values each: it has no curve.
-
-    Raises:
-        NoHistory: each row is a run.
-    """
+    """Refuse a table of runs with one row of last values each: it has no curve."""
     if len(table.rows) < 2 or _is_long(table):
         return
     steps = [name for name in table.names if table.counts(name)]

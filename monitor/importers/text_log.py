@@ -355,14 +355,8 @@ def read_log(path: str, text: str, pattern: str | None = None, *, growing: bool 
     """Read a text log.
 
     Args:
-        path: the file as the user named it, for errors.
-        text: its content.
         pattern: a regular expression with named groups, used instead of the known formats.
         growing: True if more will come: an unfinished bar is not read yet.
-
-    Raises:
-        NoHistory: no line is a point of a curve.
-        FileUnreadable: the pattern is invalid.
     """
     parser = LogParser(None if pattern is None else compiled(pattern))
     parser.feed(text)

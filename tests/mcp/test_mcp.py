@@ -154,6 +154,26 @@ def test_an_agent_works_over_http_and_needs_the_token(home: Path) -> None:
         loops.run(run, address)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux listens on all of 127.0.0.0/8")
+def test_no_web_page_reaches_the_tools_at_any_address_of_this_machine(home: Path) -> None:
+    host = "127.0.0.2"  # MCP's own library guards 127.0.0.1
+    with over_http(home, "--host", host) as address:
+
+        def ask(**headers: str) -> int:
+            wanted = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-03-26"}
+            client = {"name": "x", "version": "1"}
+            params = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": client}
+            body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+            return httpx2.post(address, json=body, headers=wanted | headers, timeout=30).status_code
+
+        assert ask() == 200
+        assert ask(Host="evil.example") == 403  # its name was pointed here
+        assert [ask(Origin=origin) for origin in ("https://evil.example", "null", "http://127.0.0.1:1")] == [403] * 3
+    with over_http(home, "--host", host, MONITOR_TOKEN=TOKEN) as address:
+        assert ask() == 401
+        assert ask(Authorization=f"Bearer {TOKEN}", Origin="https://evil.example") == 403
+
+
 def test_an_address_that_others_reach_needs_a_token(home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "monitor", "mcp", "--http", "--host", "0.0.0.0", "--port", "0"],
