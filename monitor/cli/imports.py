@@ -238,15 +238,23 @@ def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
     out.print(f"stored {runs} with {number(sum(sent.points for sent in new))} points{tail}")
     if len(new) == 1:
         out.print(f"[dim]`monitor runs show {new[0].run_id[:8]}` shows it, `monitor up` the dashboard[/]")
+    _print_notes(summary)
+
+
+def _print_notes(summary: _Summary) -> None:
+    """What was broken, noted and ignored, each once: several runs of one file have the same notes."""
     notes = [(run.source, note) for run, _ in summary.stored for note in run.skipped]
     lines = [f"[red]broken[/]  {escape(_line(*place))}" for place in summary.broken]
     lines += [f"[red]broken[/]  {escape(_line(s, n.place, n.reason))}" for s, n in notes if n.broken]
     lines += [f"[dim]note    {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
     lines += [f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]" for item in summary.ignored]
+    lines = list(dict.fromkeys(lines))
     for line in lines[:_SHOWN]:
         out.print(line, soft_wrap=True)
     if len(lines) > _SHOWN:
-        out.print(f"[dim]and {len(lines) - _SHOWN:,} more; --json lists all[/]")
+        ignored = sum(line.startswith("[dim]ignored") for line in lines[_SHOWN:])
+        files = f", {number(ignored)} of them ignored files" if ignored else ""
+        out.print(f"[dim]and {number(len(lines) - _SHOWN)} more{files}; --json lists all[/]")
 
 
 def _steps(run: ImportedRun) -> str:
