@@ -149,7 +149,7 @@ class _NoRuns:
     def infos(self, *_: object) -> dict[str, Any]:
         return {}
 
-    facts = infos
+    facts = saved = infos
 
     def restore(self, ref: str, **_: object) -> NoReturn:
         raise RunNotFound(ref, deleted=True)
