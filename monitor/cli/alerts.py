@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from monitor.domain import headline
+from monitor.domain import AlertState, Severity, headline
 from monitor.domain.formats import ago as moment
 from monitor.domain.formats import clock, duration, seconds
-from monitor.screen import COLOURS, ago, emit, escape, fail, out
+from monitor.screen import COLOURS, ago, emit, escape, fail, out, refuse_typo
 
 if TYPE_CHECKING:
     from monitor.domain import AlertInfo, Silence
@@ -51,7 +51,10 @@ def ls(
     """List alerts, most recently changed first. Resolved ones appear only with --all or --state."""
     from monitor.reader.api import Api
 
+    refuse_typo("state", state, [str(each) for each in AlertState], complete=True)
+    refuse_typo("severity", severity, [str(each) for each in Severity], complete=True)
     with Api(server) as api:
+        refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
         page = api.alerts(
             state, open=not (every or state), project=project, rule=rule, severity=severity, run=run, search=search,
             limit=limit, cursor=cursor,
