@@ -103,6 +103,19 @@ def may(needed: Access) -> bool:
     return found is not None and found.access.covers(needed)
 
 
+def lacks(needed: Access, what: str) -> str:
+    """Why the user is offered no such action: which role it needs, and which they have. "" if they may.
+
+    Args:
+        needed: the role.
+        what: the actions, such as "rename or delete it".
+    """
+    found = me()
+    if found is None or not found.name or found.access.covers(needed):
+        return ""
+    return f"To {what}, you need a token with the role {needed}; yours has the role {found.access}."
+
+
 def explain(error: MonitorError) -> tuple[str, str]:
     """A title and an explanation for a read error.
 

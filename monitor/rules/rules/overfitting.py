@@ -114,7 +114,7 @@ class Overfitting:
         above = times(now / best - 1) if best > 0 else f"{now - best:.4g}"
         return (
             f"The validation loss is {now:.4g}, {above} above its best of {e['val_best']:.4g} at {at}, {while_}.",
-            f"Keep the checkpoint of {at} and stop; to go further, add data, augmentation, weight decay or dropout, or "
+            f"Keep the checkpoint of {at}; to go further, add data, augmentation, weight decay or dropout, or "
             "use a smaller model.",
         )
 
