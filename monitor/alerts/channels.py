@@ -29,7 +29,6 @@ class Channel(Protocol):
     @property
     def name(self) -> str:
         """Its name in log lines and errors."""
-        ...
 
     def send(self, alert: Alert) -> None:
         """Send an alert; return once the receiver has taken it.
@@ -40,7 +39,6 @@ class Channel(Protocol):
         Raises:
             DeliveryFailed: the receiver did not take it; it may be sent again.
         """
-        ...
 
 
 class MemoryChannel:
@@ -66,7 +64,6 @@ class AppriseChannel:
         url: as <https://github.com/caronc/apprise/wiki> lists them.
         private: which addresses that are not public it may reach over HTTP; see `guard.py`.
         name: what it is called; the URL without its secrets where that is None.
-        route: which messages it takes.
         trusted: the server's own settings name it; others read no files, and all their sockets are checked.
 
     Raises:

@@ -47,11 +47,7 @@ class Spec:
     stored: bool = False
 
     def open(self, private: Private) -> Channel:
-        """Open the channel.
-
-        Raises:
-            SettingsError: its URL cannot be used.
-        """
+        """Open the channel."""
         if self.secret is not None:
             return WebhookChannel(self.url, self.secret, name=self.name, private=private, route=self.route)
         try:
@@ -68,7 +64,6 @@ def read(name: str, data: object, *, stored: bool = False) -> Spec:
     """Read a channel's table.
 
     Args:
-        name: of the channel.
         data: `url` or `url_env`, optionally `secret` or `secret_env`, and the route.
         stored: whether it was added through the API, which may not read the server's environment.
 

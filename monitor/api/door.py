@@ -49,7 +49,6 @@ class Door:
     """The outermost layer of the API.
 
     Args:
-        app: the application behind the door.
         keys: the tokens. If the server requires none, only requests addressed to this machine are accepted.
     """
 
@@ -212,9 +211,6 @@ async def _refuse(response: Response, receive: Receive, send: Send, *, unread: b
     unread bytes resets it, and the client might never see the reason.
 
     Args:
-        response: the answer.
-        receive: of the request.
-        send: of the request.
         unread: part of the request's body has not been read.
         comes: the client sends it in any case (it did not ask first with `Expect: 100-continue`).
     """

@@ -19,7 +19,6 @@ class Guarded:
     """Passes on only requests with the right token, and none of another site's pages.
 
     Args:
-        app: the application to protect.
         token: the token; None: not needed, and only requests addressed to this machine are accepted.
     """
 

@@ -46,7 +46,13 @@ def home(tmp_path: Path) -> Path:
                 run.checkpoint(500, "ckpt-500.pt")
     with monitor.init("secret", name="hidden", settings=settings) as run:
         run.log({"train/loss": 1.0}, step=0)
-    monitor.init("p", name="open", settings=settings, run_id="c" * 32).log({"train/loss": 1.0}, step=0)
+    abandoned = (  # by a loop that has died, and so hears no stop before it is taken back
+        "import monitor, os\nfrom monitor.settings import load\n"
+        f"run = monitor.init('p', name='open', run_id='{'c' * 32}', settings=load(capture=(), shipper='thread'))\n"
+        "run.log({'train/loss': 1.0}, step=0)\n"
+        "os._exit(0 if run.flush() else 1)\n"
+    )
+    subprocess.run([sys.executable, "-c", abandoned], env=environment(home), check=True)
     return home
 
 
@@ -95,6 +101,15 @@ async def drive(client: Client) -> None:
     assert missing.is_error and "no run 'nobody'" in missing.content[0].text
     wrong = await client.call_tool("wait", {"runs": ["ill"], "until": ["stopp"]})
     assert wrong.is_error and "did you mean stop" in wrong.content[0].text
+    for arguments, said in (
+        ({"runs": ["ill"], "untill": ["stop"]}, "wait: no argument 'untill'; did you mean 'until'?"),
+        ({"runs": ["ill"], "what": ["stop"]}, "wait: no argument 'what'; it takes runs, until, timeout_s, every"),
+        ({}, "wait: 'runs' is missing; it takes runs, until, timeout_s, every"),
+        ({"runs": ["ill"], "timeout_s": "soon"}, "wait: timeout_s: input should be a valid number"),
+    ):
+        refused = await client.call_tool("wait", arguments)
+        assert refused.is_error and refused.content[0].text.startswith(said)
+        assert "\n" not in refused.content[0].text
 
 
 def test_an_agent_works_over_standard_input_and_output(home: Path, tmp_path: Path) -> None:
