@@ -113,7 +113,8 @@ def _path(line: str) -> tuple[str, ...]:
 def _yaml_line(text: str, keys: Sequence[str]) -> int | None:
     import yaml
 
-    node, line = yaml.compose(text, Loader=yaml.SafeLoader), None
+    node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    line: int | None = None
     for wanted in keys:  # along this path alone: through aliases, a short file has more paths than can be counted
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
         key, node = next(((key, value) for key, value in pairs if str(key.value) == wanted), (None, None))
