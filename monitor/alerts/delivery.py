@@ -45,31 +45,24 @@ class Outbox(Holding, Protocol):
 
     def is_due(self, channel: str, now_ms: int) -> bool:
         """Whether there is anything to send to a channel now."""
-        ...
 
     def outgoing(self, channel: str, now_ms: int, since_ms: int) -> Outgoing:
         """What decides which messages a channel is sent; of what it was sent before, what is newer than `since_ms`."""
-        ...
 
     def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:
         """Note that the channel is not sent these, and why."""
-        ...
 
     def postponed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int) -> None:
         """Check these again at a time."""
-        ...
 
     def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
         """Note that the channel took these."""
-        ...
 
     def settle_deliveries(self, channels: Collection[str], now_ms: int) -> None:
         """Remove from the outbox what every channel has taken."""
-        ...
 
     def failed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int, error: str) -> None:
         """Note that the channel did not take these; try again from `next_ms` on."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +94,7 @@ def deliver(
     """Send a channel what is due; call again until nothing was done.
 
     Args:
-        outbox: the store.
         channel: the store knows it by `key_of`.
-        clock: milliseconds since the epoch.
         channels: the keys of all channels that an alert must reach.
         holder: a unique name for this pass; made up if empty.
         link: gives the URL of a run's page.

@@ -41,13 +41,7 @@ class Metrics:
         self._failing = Gauge("monitor_job_failing", "1 while a background job fails.", ["job"], registry=registry)
 
     def ingest(self, batch: Batch, store: Callable[[], Reply], now_ms: Callable[[], int]) -> Reply:
-        """Store a batch and count it.
-
-        Args:
-            batch: it.
-            store: stores it.
-            now_ms: milliseconds since the epoch.
-        """
+        """Store a batch and count it."""
         begun = time.perf_counter()
         try:
             reply = store()

@@ -72,12 +72,8 @@ def table_of_text(
 
     Args:
         name: the file as the user named it, for errors.
-        text: its content.
         suffix: the file's suffix; if it promises a table, the text is not tried as a log.
         pattern, growing: as in `read_table`.
-
-    Raises:
-        FileUnreadable: it is empty, or none of these.
     """
     plain = ANSI.sub("", text) if "\x1b" in text else text  # skorch colours its best values
     if not plain.strip():

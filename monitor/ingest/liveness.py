@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from monitor.alerts import status_alert
 from monitor.domain import Alert, RunInfo, RunStatus, SeriesInfo
@@ -34,13 +34,11 @@ class LiveRuns(Protocol):
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         """The run's series."""
-        ...
 
     def set_status(
         self, run_id: str, status: RunStatus, *, now_ms: int, seen_heartbeat_ms: int | None, alert: Alert | None = None
     ) -> bool:
         """Change the status, unless the run has ended or sent a heartbeat since it was read."""
-        ...
 
 
 def judge(
@@ -50,7 +48,6 @@ def judge(
 
     Args:
         run: a run that is running, stalled or lost.
-        now_ms: milliseconds since the epoch.
         settings: `lost_after_s`, `stalled_after_s`, and `heartbeat_s` for a run that promised no interval.
         since_ms: when this server started to listen; earlier silence is the server's, not the run's.
         points: counts the points of the run's longest series; called only if the answer depends on it.
@@ -86,7 +83,7 @@ class Seen:
         """The runs, with such times replaced."""
         before, self._first = self._first, {}
         for run in runs:
-            changed = {}
+            changed: dict[str, Any] = {}
             for name in ("heartbeat_ms", "last_point_ms"):
                 sign_ms = getattr(run, name)
                 known_ms, first_ms = before.get((run.id, name), (None, now_ms))
@@ -108,7 +105,6 @@ def check(
     """Judge every live run, and store changes with their alerts.
 
     Args:
-        now_ms: milliseconds since the epoch.
         since_ms: when this process started to listen, as in `judge`.
         seen: of the checks before; None for a single check.
         quiet: True to log nothing.

@@ -72,15 +72,12 @@ class Mirror(Protocol):
 
     def sync(self, store: Store, now_ms: int, link: Callable[[str], str | None]) -> int:
         """Copy what changed. Returns how many runs that were. `link` maps a run's id to the address of its page."""
-        ...
 
 
 class Jobs:
     """The background jobs of one server.
 
     Args:
-        store: where runs and alerts are.
-        settings: the intervals.
         channels: where alerts go, each in its own job. Without channels they stay in the outbox, where the dashboard
             shows them.
         mirror: copies runs to MLflow; None for none.

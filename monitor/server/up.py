@@ -42,7 +42,6 @@ def up(
     its addresses, and nothing is started.
 
     Args:
-        settings: everything else.
         dashboard: start the dashboard.
         mlflow: also serve MLflow's API and pages at the server's address, over the same store.
         ready: called once with the addresses by part ("api", "dashboard", "mlflow") when all of them answer.
@@ -53,7 +52,6 @@ def up(
             than one worker over SQLite.
         StoreError: the database cannot be reached, or has another schema.
         ServerUnreachable: the dashboard did not start; the message holds the last lines that it wrote.
-        ModuleNotFoundError: a part of the [server] extra is not installed.
     """
     settings = with_own_token(settings)
     check_exposure(settings)
