@@ -118,7 +118,7 @@ def test_a_file_of_one_huge_line_is_read_or_refused_in_time_that_grows_with_its_
     tmp_path: Path, name: str, words: str
 ) -> None:
     file = tmp_path / name
-    times = []
+    times = list[float]()
     for size in (12_500, 100_000):
         file.write_text(words * (size // len(words)))
         begun = time.thread_time()
@@ -131,7 +131,7 @@ def test_a_file_of_one_huge_line_is_read_or_refused_in_time_that_grows_with_its_
 def test_an_output_without_line_ends_takes_time_that_grows_with_it_and_no_more_memory_than_its_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    parser, times = LogParser(), []
+    parser, times = LogParser(), list[float]()
     for pieces in (500, 4_000):
         begun = time.thread_time()
         for _ in range(pieces):

@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_a_mail_that_was_given_up_is_sent_once_when_somebody_asks_for_it(
     assert monitor(tmp_path, "retry")["retried"] == 0
 
 
-def monitor(folder: Path, verb: str) -> dict[str, object]:
+def monitor(folder: Path, verb: str) -> dict[str, Any]:
     """What `monitor alerts VERB --json` prints."""
     command = [sys.executable, "-m", "monitor", "alerts", verb, "--json"]
     env = {k: v for k, v in os.environ.items() if not k.startswith("MONITOR_")} | {"MONITOR_DIR": str(folder)}
