@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.errors import FileUnreadable
+from monitor.files import content
 
 if TYPE_CHECKING:
     import yaml
@@ -56,9 +57,7 @@ def read_text(path: Path) -> str:
         FileUnreadable: names the file and why it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FileUnreadable(str(path), "", (error.strerror or str(error)).lower()) from None
+        return content(path, stream=True).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileUnreadable(str(path), "", f"is not text in UTF-8 (byte {error.start})") from None
 
