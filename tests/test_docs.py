@@ -92,3 +92,11 @@ def test_every_test_that_the_page_on_security_names_is_there():
         if not (ROOT / file).exists() or (name and f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8"))
     ]
     assert missing == []
+
+
+def test_the_places_that_the_architecture_names_are_there():
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    places = re.findall(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.py|(?:[a-z_0-9]+/)+)`", text)
+    known = [f"/{path.relative_to(ROOT)}/" for path in ROOT.glob("[dm]*/**/*")]
+    assert len(places) > 50
+    assert not [place for place in places if not any(f"/{place.rstrip('/')}/" in path for path in known)]
