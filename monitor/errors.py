@@ -77,6 +77,20 @@ class RulesError(MonitorError, ValueError):
         return RulesError(place, self.problem, self.fix, keys)
 
 
+class RulesChanged(MonitorError, ValueError):
+    """A change of a rule was not saved, because the rules are no longer those on which it was decided.
+
+    Args:
+        project: whose rules they are; None: those of all projects.
+        found: the hash of the rules in effect.
+    """
+
+    def __init__(self, project: str | None, found: str) -> None:
+        whose = "of all projects" if project is None else f"of project {project!r}"
+        super().__init__(f"the rules {whose} have been changed by somebody else (hash {found} now); look at them again")
+        self.project, self.found = project, found
+
+
 class LossError(MonitorError, ValueError):
     """A loss specification, or a callable given as a loss, cannot be used."""
 
@@ -332,8 +346,11 @@ class StoreError(MonitorError, RuntimeError):
 class SchemaMismatch(StoreError):
     """The database has a different schema than this version of the code needs."""
 
-    def __init__(self, url: str, *, found: str | None, wanted: str, command: str) -> None:
-        super().__init__(f"database {url} has schema {found or 'none'}, this version needs {wanted}; run `{command}`")
+    def __init__(self, url: str, *, found: str | None, wanted: str, command: str, missing: bool = False) -> None:
+        problem = f"has schema {found or 'none'}, this version needs {wanted}; run `{command}`"
+        if missing:
+            problem = f"does not exist; name another, or create it with `{command}`"
+        super().__init__(f"database {url} {problem}")
         self.found = found
         self.wanted = wanted
 

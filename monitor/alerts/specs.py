@@ -51,7 +51,8 @@ class Spec:
         if self.secret is not None:
             return WebhookChannel(self.url, self.secret, name=self.name, private=private, route=self.route)
         try:
-            return AppriseChannel(self.url, name=self.name, private=private, route=self.route)
+            trusted = not self.stored
+            return AppriseChannel(self.url, name=self.name, private=private, route=self.route, trusted=trusted)
         except SettingsError as error:
             problem, _, fix = str(error).removeprefix("setting alert_urls: ").partition("; ")
             if self.url.startswith(("http://", "https://")):

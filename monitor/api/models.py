@@ -29,6 +29,7 @@ from monitor.domain import (
     Stop,
     TokenInfo,
 )
+from monitor.domain.rules_version import SavedRule
 from monitor.store.runs.query import MAX_LENGTH
 from monitor.store.runs.run_list import MAX_SEARCH
 
@@ -89,13 +90,18 @@ class RunModel(BaseModel):
     checkpoints: list[Checkpoint]
 
 
-class SnapshotModel(BaseModel):
-    """A run with everything stored about it except points and events."""
+class OutlineModel(BaseModel):
+    """A run with its series, findings and checkpoints."""
 
     run: RunInfo
     series: list[SeriesInfo]
     findings: list[Finding]
     checkpoints: list[Checkpoint]
+
+
+class SnapshotModel(OutlineModel):
+    """A run with everything stored about it except points and events."""
+
     regimes: list[Regime]
     remedies: list[dict[str, Any]] = Field(description="What to try against overfitting, the cheapest first.")
     progress: dict[str, Any] = Field(description="The generalisation gap and the rate; null where not known.")
@@ -396,3 +402,17 @@ class RulesModel(BaseModel):
     project: str | None
     hash: str
     overrides: dict[str, dict[str, object]]
+    saved: list[SavedRule] = Field(description="What is saved for the project and for all, over the settings file.")
+
+
+class RuleRequest(BaseModel):
+    """Settings of a rule to save in place of those saved before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    settings: dict[str, bool | int | float | str | None] = Field(
+        min_length=1, max_length=100, description="As in the rule's table in `monitor.toml`."
+    )
+    basis: str | None = Field(
+        None, max_length=64, description="Hash of the rules that you saw; if they are others by now, nothing is saved."
+    )

@@ -88,7 +88,7 @@ class Watch:
         self._project, self._pattern = project, pattern
         self._watched: dict[str, Watched] = {}
         self._twins = Twins()
-        self._search_at = 0.0
+        self._search_at = self._now_s = 0.0
 
     @property
     def watched(self) -> tuple[Watched, ...]:
@@ -96,7 +96,16 @@ class Watch:
         return tuple(each for each in self._watched.values() if not each.ignored)
 
     def step(self, now_s: float) -> bool:
-        """Check everything once; True if anything was read or sent."""
+        """Check everything once; True if anything was read or sent.
+
+        Args:
+            now_s: seconds since the Unix epoch.
+        """
+        if now_s < self._now_s:  # the clock was set back; what waits for the old time would wait that long
+            self._search_at = 0.0
+            for each in self._watched.values():
+                each.due = each.beat = 0.0
+        self._now_s = now_s
         if now_s >= self._search_at:
             begun = perf_counter()
             self._search()

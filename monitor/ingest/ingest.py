@@ -29,7 +29,7 @@ from monitor.ingest.effects import (
     keep_events,
     so_far,
 )
-from monitor.ingest.engines import Judges
+from monitor.ingest.engines import Judges, up_to_date
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
 from monitor.ingest.judge import judge, judge_anew, said
 from monitor.ingest.watched import thresholds_of, watch
@@ -65,6 +65,7 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: s
     aside = Aside()
     # Before the transaction, since others wait for its lock.
     batch = checked(batch, aside)
+    up_to_date(engine)
     with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
             raise RunNotFound(batch.run_id)

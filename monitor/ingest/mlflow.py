@@ -17,7 +17,7 @@ from monitor.errors import RunNotFound, SettingsError
 from monitor.ingest import stops
 from monitor.ingest.aside import Aside
 from monitor.ingest.effects import add_tags, finish, keep_events
-from monitor.ingest.engines import Judges
+from monitor.ingest.engines import Judges, up_to_date
 from monitor.ingest.events import checked
 from monitor.ingest.ingest import beat, first_contact, store_points, take
 from monitor.ingest.judge import judge
@@ -62,6 +62,7 @@ def log(
     Raises:
         RunNotFound: the run was deleted here.
     """
+    up_to_date(engine)
     with store.write_mlflow(run_id, now_ms, keys) as tx:
         run = tx.mlflow_run
         if run is None or not run.active or workspace not in (None, run.workspace):

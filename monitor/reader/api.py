@@ -38,7 +38,7 @@ from monitor.settings import Settings, load
 if TYPE_CHECKING:
     import httpx
 
-    from monitor.domain.rules_version import RulesVersion
+    from monitor.domain.rules_version import RulesVersion, SavedRule
     from monitor.reader.source import Source
     from monitor.rules import RulesConfig
 
@@ -111,6 +111,17 @@ class Api(Questions, AlertsApi):
     def snapshot(self, ref: str) -> RunSnapshot:
         """A run with its series, findings and checkpoints, consistent at one moment."""
         return self._source.snapshot(ref)
+
+    def outlines(self, refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
+        """Runs with their series, findings and checkpoints, without what else a snapshot has; in one request.
+
+        Args:
+            refs: each as in `run`.
+
+        Returns:
+            By reference; one that names no run, or several, is left out.
+        """
+        return self._source.outlines([ref for ref in refs if "\x00" not in ref])  # which no run has, and no request may
 
     def curves(
         self,
@@ -270,7 +281,7 @@ class Api(Questions, AlertsApi):
         return self._source.audit(limit, offset)
 
     def rules(self, project: str | None = None) -> RulesConfig:
-        """The rules in effect, from the settings of the server or of this machine.
+        """The rules in effect: the settings of the server or of this machine, under what is saved in the store.
 
         Args:
             project: the project; None: the rules of projects without rules of their own.
@@ -282,8 +293,34 @@ class Api(Questions, AlertsApi):
 
         return RulesConfig.from_mapping(self._source.rules(project))
 
+    def saved_rules(self, project: str | None = None) -> tuple[SavedRule, ...]:
+        """The settings of rules that are saved in the store, for a project and for all.
+
+        Args:
+            project: the project; None: only what is saved for all.
+        """
+        return self._source.saved_rules(project)
+
+    def save_rule(
+        self, rule: str, settings: Mapping[str, object], project: str | None = None, *, basis: str | None = None
+    ) -> None:
+        """Save settings of a rule, in place of those saved before. They go before those of the settings file.
+
+        Args:
+            rule: its name.
+            settings: as in the rule's table in `monitor.toml`; empty to forget what is saved.
+            project: where they apply; None: in every project.
+            basis: `RulesConfig.hash` of the rules that you saw; if they are others by now, nothing is saved.
+
+        Raises:
+            RulesError: the rule or a setting is not known, or not valid.
+            RulesChanged: the rules are no longer those of `basis`.
+            Forbidden: a project's rules need the role editor, those of all projects the role admin.
+        """
+        self._source.save_rule(rule, settings, project, basis)
+
     def rules_history(self, project: str | None = None) -> tuple[RulesVersion, ...]:
-        """Versions of the rules that servers of this store started with, newest first; one entry per change.
+        """Versions of the rules, newest first: each start of a server with others, each saved change.
 
         Args:
             project: versions that apply to this project; None: those of every project.

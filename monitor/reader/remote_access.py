@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Access, AuditEntry, Caller, TokenInfo
-from monitor.domain.rules_version import RulesVersion
+from monitor.domain.rules_version import RulesVersion, SavedRule
 from monitor.reader.answers import Asking, described, listed
 from monitor.reader.remote_alerts import segment
 
@@ -38,6 +38,17 @@ class RemoteAccess(Asking):
 
     def rules(self, project: str | None) -> Mapping[str, object]:
         return described(self._object("/rules", {"project": project})["overrides"])
+
+    def saved_rules(self, project: str | None) -> tuple[SavedRule, ...]:
+        rows = listed(self._object("/rules", {"project": project})["saved"])
+        return tuple(SavedRule.from_dict(described(row)) for row in rows)
+
+    def save_rule(self, rule: str, settings: Mapping[str, object], project: str | None, basis: str | None) -> None:
+        path = f"/rules/{segment(rule)}" + ("" if project is None else f"?project={segment(project)}")
+        if settings:
+            self._change("PUT", path, {"settings": dict(settings), "basis": basis})
+        else:
+            self._change("DELETE", path)
 
     def rules_history(self, project: str | None) -> tuple[RulesVersion, ...]:
         rows = listed(self._object("/rules/history", {"project": project})["versions"])

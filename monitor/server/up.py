@@ -56,7 +56,7 @@ def up(
     settings = with_own_token(settings)
     check_exposure(settings)
     check_workers(settings)
-    with until_told_to_stop(stop) as told, logging_as(settings), ExitStack() as stack:
+    with until_told_to_stop(stop) as told, logging_as(settings) as log, ExitStack() as stack:
         try:
             sock = stack.enter_context(bind_all(settings))
         except SettingsError:
@@ -73,6 +73,8 @@ def up(
         app = create_app(settings, native=open_native() if mlflow else None)
         links = {spec.name.lower(): spec.url for spec in specs} | ({"mlflow": url} if mlflow else {})
         _services(app).links.update(links)
+        if log is not None:
+            _services(app).lines_lost = lambda: log.lost
         sockets = [sock]
         if settings.workers > 1:
             sockets.append(stack.enter_context(bind(LOOPBACK, 0, "port")))

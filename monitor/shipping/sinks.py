@@ -63,6 +63,7 @@ class EmbeddedSink:
         self._engines = open_engines(settings)
         self._store = Store.open(settings.store_url)
         self._store.patience_s = EMBEDDED_PATIENCE_S
+        self._engines.follow(self._store.saved_rules)
         # without a server, nobody else would report killed runs
         liveness.check(self._store, settings, clock(), quiet=True)
 

@@ -32,6 +32,7 @@ from monitor.store.alerting import Alerting
 from monitor.store.overview import Overview
 from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
+from monitor.store.rule_settings import RuleSettings
 from monitor.store.runs import edits, expired, mirror, run_list, views, work
 from monitor.store.runs.audit import record
 from monitor.store.sql.connect import STATEMENT_S, make_engine, parse_url
@@ -42,7 +43,7 @@ from monitor.store.sql.version import prepare, refuse_missing
 _RETENTION = Caller(name="retention", access=Access.ADMIN)
 
 
-class Store(Reads, Overview, Alerting, Tokens):
+class Store(Reads, Overview, Alerting, Tokens, RuleSettings):
     """Runs and their points in SQLite or PostgreSQL. Created by `Store.open`.
 
     Any method raises `StoreError` if the database does not answer or refuses. What does not exist raises `RunNotFound`,
@@ -78,7 +79,7 @@ class Store(Reads, Overview, Alerting, Tokens):
             return tied(connection)
 
     def live_runs(self) -> tuple[RunInfo, ...]:
-        """Runs that may still send points."""
+        """Runs that run or hang, without lost ones."""
         with self._read() as connection:
             return work.live_runs(connection)
 
