@@ -110,3 +110,11 @@ _HELPERS = {"raises", "call_and_validate", "refuses_in_one_way", "attack"}
 def _checks(node: ast.AST) -> bool:
     called = getattr(node, "attr", getattr(node, "id", None)) if isinstance(node, ast.Attribute | ast.Name) else None
     return isinstance(node, ast.Assert) or called in _HELPERS
+
+
+def test_the_places_that_the_architecture_names_are_there():
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    places = re.findall(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.py|(?:[a-z_0-9]+/)+)`", text)
+    known = [f"/{path.relative_to(ROOT)}/" for path in ROOT.glob("[dm]*/**/*")]
+    assert len(places) > 50
+    assert not [place for place in places if not any(f"/{place.rstrip('/')}/" in path for path in known)]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final
 
-from monitor.domain.plain import make
+from monitor.domain.plain import Row, make
 
 
 class Access(StrEnum):
@@ -113,7 +113,7 @@ class TokenInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
+class AuditEntry(Row):
     """A change made by a person, or by a program with a token.
 
     Attributes:
@@ -133,12 +133,3 @@ class AuditEntry:
     project: str | None = None
     address: str = ""
     detail: str = ""
-
-    def to_dict(self) -> dict[str, object]:
-        """The entry as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> AuditEntry:
-        """The inverse of `to_dict`."""
-        return make(cls, data)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final, Literal
 
-from monitor.domain.plain import make, whole
+from monitor.domain.plain import Row, make, whole
 from monitor.domain.runs import RunInfo
 from monitor.domain.verdicts import Severity
 from monitor.errors import SettingsError
@@ -214,7 +214,7 @@ class AlertPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Silence:
+class Silence(Row):
     """Alerts for which nothing is sent until a time. Each field that is not None is a glob that must match.
 
     Attributes:
@@ -255,10 +255,6 @@ class Silence:
         found["tag"] = [f"{name}={value}" for name, value in tags.items()]
         return all(any(fnmatchcase(text, glob) for text in found[name]) for name, glob in self.matcher.items())
 
-    def to_dict(self) -> dict[str, object]:
-        """The silence as JSON data."""
-        return asdict(self)
-
 
 MATCHED: Final = ("project", "run", "rule", "severity", "tag")
 """What a silence can match."""
@@ -275,7 +271,7 @@ def check_channel_name(name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class DeadLetter(Row):
     """A message whose delivery was given up.
 
     Attributes:
@@ -294,10 +290,6 @@ class DeadLetter:
     created_ms: int
     attempts: int
     error: str
-
-    def to_dict(self) -> dict[str, object]:
-        """The row as JSON data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,7 +350,7 @@ class Gauges:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobHealth:
+class JobHealth(Row):
     """The health of one of the server's background jobs.
 
     Attributes:
@@ -374,7 +366,3 @@ class JobHealth:
     failing: bool = False
     last_error: str | None = None
     last_run_ms: int | None = None
-
-    def to_dict(self) -> dict[str, object]:
-        """The row as JSON data."""
-        return asdict(self)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from monitor.domain.formats import number, step
-from monitor.domain.plain import make
+from monitor.domain.plain import Row, make
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ def amount(hours: float | None, gpu_hours: float | None, cost: float | None, cur
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
+class LedgerEntry(Row):
     """One stop in the ledger.
 
     Attributes:
@@ -136,13 +136,9 @@ class LedgerEntry:
     patience_cost: float | None
     patience_missed: bool
 
-    def to_dict(self) -> dict[str, object]:
-        """The entry as strict JSON data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerMonth:
+class LedgerMonth(Row):
     """The totals of one project and month. Each is a sum over its entries, ignoring unknown values."""
 
     project: str
@@ -159,10 +155,6 @@ class LedgerMonth:
     patience_hours: float
     patience_cost: float
     patience_missed: int
-
-    def to_dict(self) -> dict[str, object]:
-        """The sums as strict JSON data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

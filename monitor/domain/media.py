@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
+
+from monitor.domain.plain import Row
 
 JSON: Final = "application/json"
 SIGNATURES: Final = {"image/png": (0, b"\x89PNG\r\n\x1a\n"), "image/webp": (8, b"WEBP")}
@@ -12,7 +14,7 @@ KINDS: Final = ("image", "table", "histogram")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
+class Media(Row):
     """One image, table or histogram of a run, without its content.
 
     Attributes:
@@ -34,7 +36,3 @@ class Media:
     mime: str
     caption: str
     size: int
-
-    def to_dict(self) -> dict[str, object]:
-        """The row as JSON data."""
-        return asdict(self)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from dataclasses import asdict
+from typing import Any, Self, TypeVar, cast
 
 _T = TypeVar("_T")
 
@@ -15,6 +16,21 @@ Json = Mapping[str, object]
 def make(cls: type[_T], data: Mapping[str, Any], **converted: object) -> _T:
     """A value from the dictionary that its `to_dict` returned, with the fields in `converted` replaced."""
     return cls(**{**data, **converted})
+
+
+class Row:
+    """Base of dataclasses whose fields are plain already, with the conversion to and from JSON data."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """The fields as JSON data."""
+        return asdict(cast("Any", self))  # every subclass is a dataclass
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Self:
+        """The inverse of `to_dict`."""
+        return make(cls, data)
 
 
 def whole(step: float | None) -> int | float | None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Final
 
 from monitor.domain.access import AuditEntry
-from monitor.domain.plain import make
+from monitor.domain.plain import Row, make
 
 RULES_SET: Final = "rules.set"
 """The action in the audit log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SavedRule:
+class SavedRule(Row):
     """Settings of one rule that are stored in the database; they go before those of the settings file.
 
     Attributes:
@@ -32,18 +32,9 @@ class SavedRule:
     saved_ms: int
     who: str
 
-    def to_dict(self) -> dict[str, object]:
-        """The settings as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> SavedRule:
-        """The inverse of `to_dict`."""
-        return make(cls, data)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RulesVersion:
+class RulesVersion(Row):
     """The rules from a server's start, or from a saved change, if they differ from those before.
 
     Attributes:
@@ -61,15 +52,6 @@ class RulesVersion:
     hash: str
     overrides: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, object]:
-        """The version as JSON data."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> RulesVersion:
-        """The inverse of `to_dict`."""
-        return make(cls, data)
 
     def entry(self) -> AuditEntry:
         """The version as an audit log entry."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from monitor.domain.plain import Json, make
+from monitor.domain.plain import Json, Row, make
 from monitor.domain.verdicts import Recommendation
 
 
@@ -141,16 +141,12 @@ class RunInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(Row):
     """A file that the loop saved, so that training can go back to the best step."""
 
     step: int
     path: str
     time_ms: int
-
-    def to_dict(self) -> dict[str, object]:
-        """The row as JSON data."""
-        return asdict(self)
 
 
 def best_checkpoint(advice: Recommendation, checkpoints: Iterable[Checkpoint]) -> Checkpoint | None:
@@ -172,7 +168,7 @@ def best_checkpoint(advice: Recommendation, checkpoints: Iterable[Checkpoint]) -
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(Row):
     """A piece of what a training printed, one line or several.
 
     Attributes:
@@ -189,10 +185,6 @@ class Output:
     step: int | None
     position: int
     text: str
-
-    def to_dict(self) -> dict[str, object]:
-        """The row as JSON data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +203,7 @@ class RunEdit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SavedView:
+class SavedView(Row):
     """A saved view of one of the dashboard's pages.
 
     Attributes:
@@ -226,13 +218,9 @@ class SavedView:
     query: str
     saved_ms: int = 0
 
-    def to_dict(self) -> dict[str, object]:
-        """The row as JSON data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Extremes:
+class Extremes(Row):
     """A series in the run list: its last value, and its extremes with their steps."""
 
     last: float | None = None
@@ -240,10 +228,6 @@ class Extremes:
     min_step: int | None = None
     max: float | None = None
     max_step: int | None = None
-
-    def to_dict(self) -> dict[str, object]:
-        """The values as JSON data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,17 @@ class OwnedRun:
         return {**self.__dict__, "run": None, "last": None, "owned": True}
 
 
+class HoldsRun:
+    """Base of the callbacks, which hold their run in `_held`."""
+
+    _held: OwnedRun
+
+    @property
+    def run(self) -> Run | None:
+        """The run; None outside a training, unless the caller passed one."""
+        return self._held.run
+
+
 class Checkpoints:
     """Records the checkpoints that a framework writes and deletes."""
 

@@ -13,11 +13,11 @@ from typing import Any, Unpack
 import catboost
 
 from monitor.integrations._boosting import Judged, Value
-from monitor.integrations._owned import OwnedRun, RunOptions, next_step, watch
+from monitor.integrations._owned import HoldsRun, OwnedRun, RunOptions, next_step, watch
 from monitor.run.start import Run
 
 
-class MonitorCallback:
+class MonitorCallback(HoldsRun):
     """Logs each iteration, and ends boosting when the run should stop.
 
     Args:
@@ -48,11 +48,6 @@ class MonitorCallback:
         self._custom: frozenset[str] = frozenset()
         self._first = 0
         self._counts: dict[tuple[str, str], int] = {}
-
-    @property
-    def run(self) -> Run | None:
-        """The run; None outside a training, unless the caller passed one."""
-        return self._held.run
 
     def after_iteration(self, info: Any) -> bool:
         """Log an iteration; returning False ends the training."""

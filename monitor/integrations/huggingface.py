@@ -18,7 +18,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.integrations import integration_utils
 
 from monitor.integrations import _losses
-from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, obey, patience_s, watch
+from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, obey, patience_s, watch
 from monitor.losses import Custom, LossSpec, parse
 from monitor.run.options import HasDict
 from monitor.run.start import Run
@@ -30,7 +30,7 @@ _EVERY = 10
 """Steps between checks for a stop in distributed training: each check synchronises all ranks."""
 
 
-class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is seen as untyped
+class MonitorCallback(HoldsRun, TrainerCallback):  # type: ignore[misc]  # transformers is seen as untyped
     """Logs what the trainer reports, records its checkpoints, and stops it on all ranks when the run should stop.
 
     Args:
@@ -55,11 +55,6 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc]  # transformers is
         self._training = False
         self._first = 0
         self._checkpoints = Checkpoints()
-
-    @property
-    def run(self) -> Run | None:
-        """The run; None outside a training, unless the caller passed one."""
-        return self._held.run
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object

@@ -13,7 +13,7 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from ignite.handlers import Checkpoint
 
-from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, patience_s, watch
+from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, patience_s, watch
 from monitor.roles import Role, role_of_set
 from monitor.run.start import Run
 
@@ -21,7 +21,7 @@ _EVERY: Final = 10
 """Iterations between checks for a stop in distributed training: each check synchronises all ranks."""
 
 
-class MonitorLogger:
+class MonitorLogger(HoldsRun):
     """Logs a trainer's output and its evaluators' metrics, and terminates it on all ranks when the run should stop.
 
     Args:
@@ -38,11 +38,6 @@ class MonitorLogger:
         self._every = max(1, every)
         self._files = Checkpoints()
         self._first = 0
-
-    @property
-    def run(self) -> Run | None:
-        """The run; None outside a training, unless the caller passed one."""
-        return self._held.run
 
     def attach(
         self,

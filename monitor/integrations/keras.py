@@ -11,12 +11,12 @@ from typing import Any, Unpack
 import keras
 
 from monitor.integrations import _losses
-from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, obey, patience_s, watch
+from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, obey, patience_s, watch
 from monitor.losses import LossSpec
 from monitor.run.start import Run
 
 
-class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras is seen as untyped
+class MonitorCallback(HoldsRun, keras.callbacks.Callback):  # type: ignore[misc]  # keras is seen as untyped
     """Logs batches and epochs, and stops training when the run should stop. Withdrawn advice clears the stop.
 
     Args:
@@ -39,11 +39,6 @@ class MonitorCallback(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_model": None, "_savers": []}
-
-    @property
-    def run(self) -> Run | None:
-        """The run; None outside a training, unless the caller passed one."""
-        return self._held.run
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Start the run."""

@@ -12,11 +12,11 @@ import lightgbm
 from lightgbm.callback import CallbackEnv, EarlyStopException
 
 from monitor.integrations._boosting import Judged, Value
-from monitor.integrations._owned import OwnedRun, RunOptions, next_step, watch
+from monitor.integrations._owned import HoldsRun, OwnedRun, RunOptions, next_step, watch
 from monitor.run.start import Run
 
 
-class MonitorCallback:
+class MonitorCallback(HoldsRun):
     """Logs each round, and ends boosting when the run should stop.
 
     Args:
@@ -50,11 +50,6 @@ class MonitorCallback:
         self._judged = Judged(train_name, val_name, metric, higher_is_better)
         self._wait_s = wait_s
         self._before = 0
-
-    @property
-    def run(self) -> Run | None:
-        """The run; None outside a training, unless the caller passed one."""
-        return self._held.run
 
     def __call__(self, env: CallbackEnv) -> None:
         """Log a round.

@@ -16,11 +16,11 @@ from skorch.callbacks import Callback, Checkpoint
 
 from monitor.distributed import agreed
 from monitor.integrations import _losses
-from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, patience_s, watch
+from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, patience_s, watch
 from monitor.run.start import Run, ending
 
 
-class MonitorCallback(Callback):  # type: ignore[misc]  # skorch is seen as untyped
+class MonitorCallback(HoldsRun, Callback):  # type: ignore[misc]  # skorch is seen as untyped
     """Logs batches and epochs, records checkpoints, and stops training when the run should stop.
 
     Args:
@@ -38,11 +38,6 @@ class MonitorCallback(Callback):  # type: ignore[misc]  # skorch is seen as unty
         self._every = max(1, every)
         self._batches = 0
         self._checkpoints = Checkpoints()
-
-    @property
-    def run(self) -> Run | None:
-        """The run; None outside a training, unless the caller passed one."""
-        return self._held.run
 
     def get_params(self, deep: bool = True) -> dict[str, object]:
         """The constructor's arguments: a grid search creates new callbacks for each candidate."""

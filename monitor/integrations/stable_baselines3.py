@@ -18,12 +18,12 @@ from stable_baselines3.common.logger import KVWriter
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, watch
+from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, watch
 from monitor.losses import Custom
 from monitor.run.start import Run
 
 
-class MonitorCallback(BaseCallback):  # type: ignore[misc]  # stable_baselines3 is seen as untyped
+class MonitorCallback(HoldsRun, BaseCallback):  # type: ignore[misc]  # stable_baselines3 is seen as untyped
     """Logs what the algorithm records, records saved models, and ends training when the run should stop.
 
     Args:
@@ -46,11 +46,6 @@ class MonitorCallback(BaseCallback):  # type: ignore[misc]  # stable_baselines3 
         self._writer = _Writer(self)
         self._checkpoints = Checkpoints()
         self._first = 0
-
-    @property
-    def run(self) -> Run | None:
-        """The run; None outside a training, unless the caller passed one."""
-        return self._held.run
 
     def _on_training_start(self) -> None:
         self._checkpoints.clear()

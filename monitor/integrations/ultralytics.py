@@ -12,11 +12,11 @@ from typing import Any, Unpack
 from ultralytics.engine.trainer import BaseTrainer
 from ultralytics.utils.callbacks import default_callbacks
 
-from monitor.integrations._owned import Checkpoints, OwnedRun, RunOptions, next_step, patience_s, watch
+from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, patience_s, watch
 from monitor.run.start import Run
 
 
-class MonitorCallbacks:
+class MonitorCallbacks(HoldsRun):
     """Logs each epoch of a trainer, records its checkpoints, and stops it when the run should stop.
 
     Args:
@@ -31,11 +31,6 @@ class MonitorCallbacks:
         self._checkpoints = Checkpoints()
         self._first = 0
         self._logged = -1
-
-    @property
-    def run(self) -> Run | None:
-        """The run; None outside a training, unless the caller passed one."""
-        return self._held.run
 
     @property
     def callbacks(self) -> Mapping[str, Callable[[Any], None]]:

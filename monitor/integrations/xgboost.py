@@ -15,7 +15,7 @@ from typing import Any, Unpack
 import xgboost
 
 from monitor.integrations._boosting import Judged, Value
-from monitor.integrations._owned import OwnedRun, RunOptions, next_step, watch
+from monitor.integrations._owned import HoldsRun, OwnedRun, RunOptions, next_step, watch
 from monitor.roles import role_of_set
 from monitor.run.start import Run
 
@@ -23,7 +23,7 @@ _NUMBERED = re.compile(r"validation_\d+")
 """The estimators' names of evaluation sets. The first one often is the training set."""
 
 
-class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost is seen as untyped
+class MonitorCallback(HoldsRun, xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost is seen as untyped
     """Logs each round, and ends boosting when the run should stop.
 
     Args:
@@ -56,11 +56,6 @@ class MonitorCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc] 
         self._config: Mapping[str, object] = {}
         self._trained: Collection[str] = ()
         self._rounds = 0
-
-    @property
-    def run(self) -> Run | None:
-        """The run; None outside a training, unless the caller passed one."""
-        return self._held.run
 
     def before_training(self, model: Any) -> Any:
         """Start the run."""

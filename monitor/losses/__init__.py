@@ -81,7 +81,7 @@ _WHERE = {
     "EmbeddingHealth": "embeddings",
     "embedding_health": "embeddings",
     "expected_cost": "comparison.costs",
-    "fit_barron": "comparison.fit",
+    "fit_barron": "comparison.search",
     "load": "profiles.measure",
     "module": "comparison.module",
     "profile": "profiles.measure",

@@ -66,6 +66,13 @@ def test_a_run_whose_points_come_every_half_hour_gets_ten_of_its_own_intervals()
     assert judge(run, after(4 * 1800 + 18_010), SETTINGS, points=lambda: 5) is RunStatus.STALLED
 
 
+def test_a_run_with_one_point_has_no_interval_and_stalls_after_the_setting() -> None:
+    run = a_run(last_point_ms=after(60), heartbeat_ms=after(700))
+
+    assert judge(run, after(660), SETTINGS, points=lambda: 1) is None
+    assert judge(run, after(661), SETTINGS, points=lambda: 1) is RunStatus.STALLED
+
+
 def test_points_are_counted_only_where_the_answer_hangs_on_them() -> None:
     def points() -> int:
         raise AssertionError("counted")

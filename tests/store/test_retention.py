@@ -43,12 +43,13 @@ def test_a_deleted_run_can_be_brought_back_until_it_is_purged(feed: Feed) -> Non
     store = feed.store
     feed.log("loss", [1], [1.0])
     store.delete(feed.run_id, now_ms=NOW_MS)
-    assert store.purge(before_ms=NOW_MS) == ()
+    assert (store.purgeable(before_ms=NOW_MS), store.purge(before_ms=NOW_MS)) == ((), ())
     store.restore(feed.run_id, now_ms=NOW_MS)
     assert len(store.history(feed.run_id, "loss")) == 1
     with pytest.raises(RunNotFound):
         store.restore(feed.run_id, now_ms=NOW_MS)
     store.delete(feed.run_id, now_ms=NOW_MS)
+    assert store.purgeable(before_ms=NOW_MS + 1) == (feed.run_id,)
     assert store.purge(before_ms=NOW_MS + 1) == (feed.run_id,)
     assert store.series(feed.run_id) == ()
     with pytest.raises(RunNotFound):

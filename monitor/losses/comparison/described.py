@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from monitor.domain.plain import Row
 from monitor.errors import LossError
 
 Array = NDArray[np.float64]
@@ -21,7 +22,7 @@ AGREED = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
+class Described(Row):
     """The measurements.
 
     Attributes:
@@ -42,10 +43,6 @@ class Described:
     label_noise: float = 0.0
     outliers: float = 0.0
     tails: float | None = None
-
-    def to_dict(self) -> dict[str, object]:
-        """The measurements as strict JSON data."""
-        return asdict(self)
 
     def __str__(self) -> str:
         said = f"{self.rows:,} rows for {self.task}"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from monitor.domain.plain import Row
 from monitor.errors import LossError
 from monitor.losses.specs.spec import REGISTRY, LossSpec, skill_between
 
@@ -28,7 +29,7 @@ SLACK = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InitialLoss:
+class InitialLoss(Row):
     """The diagnosis of a run's first losses.
 
     Attributes:
@@ -45,10 +46,6 @@ class InitialLoss:
     cause: str | None
     multiple: float | None
     explanation: str
-
-    def to_dict(self) -> dict[str, object]:
-        """As strict JSON data."""
-        return asdict(self)
 
 
 def _level(spec: Mapping[str, object] | LossSpec, key: str) -> float | None:

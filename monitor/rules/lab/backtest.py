@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from monitor.domain import FindingState
+from monitor.domain.plain import Row
 from monitor.roles import Role
 from monitor.rules.config import RulesConfig
 from monitor.rules.lab.suites import CALM
@@ -116,7 +117,7 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopSummary:
+class StopSummary(Row):
     """The stops of one policy over all runs.
 
     Attributes:
@@ -141,13 +142,9 @@ class StopSummary:
     regret_p90: float | None
     bad: float | None
 
-    def to_dict(self) -> dict[str, object]:
-        """The row as JSON data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleSummary:
+class RuleSummary(Row):
     """One rule over all runs.
 
     Attributes:
@@ -169,10 +166,6 @@ class RuleSummary:
     precision: float | None
     recall: float | None
     stops: StopSummary
-
-    def to_dict(self) -> dict[str, object]:
-        """The row as JSON data."""
-        return asdict(self)
 
 
 def replay(case: Case, configs: Sequence[RulesConfig]) -> Replayed:

@@ -62,8 +62,6 @@ class Curve:
         x_before: `x` before its last bucket was appended; None if it has changed in other ways since.
     """
 
-    __slots__ = ("__dict__",)
-
     def __init__(self, capacity: int, micro: int) -> None:
         self.capacity, self.micro_limit = capacity, micro
         self.n, self.size, self.m = 0, 1, 1

@@ -104,8 +104,6 @@ class State:
         patience_best, patience_waited, patience_step: what simple patience would have done; see `sketch.patience`.
     """
 
-    __slots__ = ("__dict__",)
-
     def __init__(self, unit: str = "step", chance: float = math.nan, floor: float = math.nan) -> None:
         self.unit = unit
         self.curves = tuple(Curve(capacity, micro) for capacity, micro in SHAPES)
