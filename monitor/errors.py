@@ -51,7 +51,6 @@ class SettingsError(MonitorError, ValueError):
 
     Args:
         name: the setting, as the user writes it.
-        problem: what is wrong with its value.
         fix: what to write instead.
     """
 
@@ -65,7 +64,6 @@ class RulesError(MonitorError, ValueError):
 
     Args:
         place: the rule and its setting, such as `overfitting.rise`.
-        problem: what is wrong there.
         fix: what to write instead.
         keys: its path of keys from the top of the file, if it is in one.
     """
@@ -106,7 +104,6 @@ class WireError(MonitorError, ValueError):
 
     Args:
         field: path of the offending field, such as `points.value` or `events[2].kind`.
-        problem: what is wrong with it.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -119,9 +116,7 @@ class QueryError(WireError):
     """A query over the list of runs cannot be read.
 
     Args:
-        text: the query.
         position: index of the offending character, from 0.
-        problem: what is wrong there.
     """
 
     def __init__(self, text: str, position: int, problem: str) -> None:
@@ -134,12 +129,7 @@ class QueryError(WireError):
 
 
 class BatchTooLarge(WireError):
-    """A body is larger than the server, or a proxy before it, accepts. The client then sends smaller ones by itself.
-
-    Args:
-        server: the server's address.
-        problem: the server's answer.
-    """
+    """A body is larger than the server, or a proxy before it, accepts. The client then sends smaller ones by itself."""
 
     def __init__(self, server: str, problem: str) -> None:
         super().__init__("body", f"is larger than {server} accepts ({problem})")
@@ -163,9 +153,7 @@ class FileUnreadable(MonitorError, ValueError):
     """An input file cannot be read.
 
     Args:
-        path: the file as the user named it.
         place: the row, column or line; "" for the whole file.
-        problem: what is wrong there.
     """
 
     def __init__(self, path: str, place: str, problem: str) -> None:
@@ -177,7 +165,6 @@ class NoHistory(FileUnreadable):
     """A file is intact, but holds no training history.
 
     Args:
-        path: the file as the user named it.
         problem: what it is instead.
     """
 
@@ -230,7 +217,6 @@ class RunNotFound(MonitorError, LookupError):
     """No run has this id, unique prefix or name.
 
     Args:
-        run_id: what was asked for.
         deleted: True if the search was among deleted runs.
         several: what is wrong if several runs match, with their ids; "" if none does.
     """
@@ -246,7 +232,6 @@ class AlertNotFound(MonitorError, LookupError):
     """No alert, silence or channel has this id or name.
 
     Args:
-        ref: the id or the name.
         what: alert, silence or channel.
         several: True if more than one begins with it.
     """
@@ -281,7 +266,6 @@ class TokenNotFound(MonitorError, LookupError):
     """No token has this id or name.
 
     Args:
-        ref: what was asked for.
         several: True if several tokens have the name.
     """
 

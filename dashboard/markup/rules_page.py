@@ -141,9 +141,6 @@ def history(versions: Sequence[RulesVersion], now_ms: int, zone: tzinfo, rule: s
     """Which rules were in effect since when, who set them, and what changed.
 
     Args:
-        versions: newest first.
-        now_ms: milliseconds since the epoch.
-        zone: of the times.
         rule: only what was changed of this one; None: of all.
 
     Returns:

@@ -85,11 +85,8 @@ def problem(
     """A problem response.
 
     Args:
-        status: HTTP status.
         kind: last part of the problem's type, such as `offset-gap`, by which programs distinguish problems.
         title: describes this type of problem.
-        detail: describes this occurrence, for people.
-        headers: further headers.
         **more: further members, such as `field` and `expected`.
     """
     body = {"type": f"urn:lossmonitor:problem:{kind}", "title": title, "status": status, "detail": detail, **more}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
+from monitor.cli.options import JSON, SERVER
 from monitor.domain.formats import number, step
 from monitor.screen import emit, err, escape, fail, out
 
@@ -42,10 +43,8 @@ def backtest(
         None, "--labels", help="CSV with columns run and label; default: the tag `label` of each run."
     ),
     jobs: int = typer.Option(None, min=1, help="Number of processes; default: one per core."),
-    server: str = typer.Option(
-        None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store."
-    ),
-    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Replay rules over stored runs or files: what fires when, and what stops save and miss, next to patience 10."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -102,10 +101,6 @@ class Report:
 
     Args:
         names: of the configurations; one or two.
-        configs: the configurations.
-        done: the replayed runs.
-        failed: runs that could not be read.
-        notes: further remarks.
         marks: for each rule, the number of alerts with each mark.
     """
 

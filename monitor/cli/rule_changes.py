@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from monitor.cli.options import JSON, SERVER
 from monitor.screen import ago, emit, escape, out, refuse_typo
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 _RULE = typer.Argument(..., help="Name of the rule; `monitor rules ls` lists them.", show_default=False)
 _PROJECT = typer.Option(None, help="Only for the runs of this project; default: of every project.")
-_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
-_JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
 def register(group: typer.Typer) -> None:
@@ -30,8 +29,8 @@ def set_rule(
     rule: str = _RULE,
     settings: list[str] = typer.Argument(..., metavar="KEY=VALUE…", help="Such as rise=0.2 unit=evals enabled=false."),
     project: str = _PROJECT,
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Save settings of a rule, over monitor.toml. Try them first: `monitor rules backtest --set RULE.KEY=VALUE`."""
     from monitor.cli.rule_files import as_settings
@@ -47,7 +46,7 @@ def set_rule(
     _report(rule, project, after, f"saved {rule}", json)
 
 
-def reset(rule: str = _RULE, project: str = _PROJECT, server: str = _SERVER, json: bool = _JSON) -> None:
+def reset(rule: str = _RULE, project: str = _PROJECT, server: str = SERVER, json: bool = JSON) -> None:
     """Forget the saved settings of a rule, so that those of monitor.toml apply again."""
     from monitor.reader.api import Api
 
@@ -58,7 +57,7 @@ def reset(rule: str = _RULE, project: str = _PROJECT, server: str = _SERVER, jso
     _report(rule, project, after, f"reset {rule}", json)
 
 
-def history(project: str = _PROJECT, server: str = _SERVER, json: bool = _JSON) -> None:
+def history(project: str = _PROJECT, server: str = SERVER, json: bool = JSON) -> None:
     """List who changed which rules when, newest first: starts of servers with other rules, and saved changes."""
     from rich.table import Table
 

@@ -9,14 +9,13 @@ import typer
 from rich.table import Table
 
 from monitor.cli import backtest, rule_changes
+from monitor.cli.options import JSON, SERVER
 from monitor.domain.formats import count, number
 from monitor.screen import COLOURS, emit, escape, out
 
 if TYPE_CHECKING:
     from monitor.rules import RulesConfig
     from monitor.rules.lab.unit_tests import Outcome
-
-_JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
 def register(app: typer.Typer) -> typer.Typer:
@@ -33,10 +32,8 @@ def register(app: typer.Typer) -> typer.Typer:
 def ls(
     rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: the rules in effect."),
     project: str = typer.Option(None, help="Show the rules of this project, if it has its own."),
-    server: str = typer.Option(
-        None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store."
-    ),
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """List the rules in effect with their thresholds. A star marks values that differ from the default."""
     from monitor.cli.rule_files import rules_in_effect
@@ -80,7 +77,7 @@ def ls(
 
 def run_tests(
     file: Path = typer.Argument(..., metavar="FILE", help="YAML file with tests.", show_default=False),
-    json: bool = _JSON,
+    json: bool = JSON,
 ) -> None:
     """Unit-test rules on curves. Exit status 1 if a test fails, 2 if the file cannot be read."""
     from monitor.cli.rule_files import read_suite

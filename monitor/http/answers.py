@@ -44,11 +44,7 @@ _OF_THE_MOMENT: Final = (401, 408, 425, 429, 502, 503, 504)
 
 @contextlib.contextmanager
 def understood(server: str) -> Iterator[None]:
-    """Guard the parsing of a response. One that cannot be parsed comes from something other than a monitor server.
-
-    Raises:
-        ServerUnreachable: it cannot be parsed.
-    """
+    """Guard the parsing of a response. One that cannot be parsed comes from something other than a monitor server."""
     try:
         yield
     except MonitorError:

@@ -50,7 +50,6 @@ class Engines:
     """One engine for each project with its own rules, and one for all others.
 
     Args:
-        rules: settings by rule name, for every project.
         projects: project -> `{"rules": {...}}` with its overrides; settings that are not named are as in `rules`.
         stops: stop modes by rule, for every project.
         thresholds: alerts by expression.
@@ -191,7 +190,6 @@ def open_engines(settings: Settings) -> Engines:
 
     Raises:
         RulesError: names what cannot be used, the nearest valid name, and its line in the settings file.
-        SettingsError: a threshold cannot be read.
     """
     try:
         return Engines(settings.rules, settings.projects, settings.stop, thresholds.read(settings.thresholds))

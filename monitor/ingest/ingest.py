@@ -46,7 +46,6 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: s
     """Store a batch and judge the run.
 
     Args:
-        store: where to store it.
         engine: the rules, of all projects or of each. It holds no data of runs.
         batch: records of one writer of one run. If it ends at or before the writer's acknowledged offset, it is a
             duplicate.
@@ -62,7 +61,6 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: s
         RunExists: resume="never", but another writer started this run.
         RunNotFound: resume="must", but the run does not exist, or was deleted.
         Forbidden: the run belongs, or would belong, to a project other than `within`; nothing was stored.
-        StoreError: the database refused.
     """
     aside = Aside()
     # Before the transaction, since others wait for its lock.

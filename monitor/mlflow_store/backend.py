@@ -42,7 +42,6 @@ def backend_of(url: str) -> Backend:
 
     Raises:
         StoreError: the database cannot be reached, or our schema in it has another version.
-        RulesError: the rules in the settings cannot be used.
     """
     with _lock:
         if url not in _backends:

@@ -1,6 +1,6 @@
 """Reads from the embedded store, in this process."""
 
-# ruff: noqa: D102  # the methods are documented once, in `Source`
+# ruff: noqa: D102  # the methods are documented once, in `Api`
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ from monitor.domain import (
 )
 from monitor.errors import AlertNotFound, RunNotFound, StoreError, TokenNotFound
 from monitor.owner import process_owner
+from monitor.reader.answers import Query
 from monitor.reader.embedded_access import EmbeddedAccess
 from monitor.reader.embedded_alerts import EmbeddedAlerts
-from monitor.reader.source import Query
 from monitor.settings import Settings
 
 if TYPE_CHECKING:

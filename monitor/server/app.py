@@ -49,9 +49,7 @@ def create_app(
 
     Raises:
         SettingsError: an alert URL or the MLflow address cannot be used.
-        RulesError: the rules in the settings cannot be used.
         SchemaMismatch: the database has another schema; the message names the command that fixes it.
-        StoreError: the database cannot be reached.
     """
     engines = open_engines(settings)
     mirror = None
@@ -77,11 +75,7 @@ def create_app(
 
 
 def open_native() -> Callable[[Settings, Judges], Native]:
-    """The `native` argument of `create_app` that serves MLflow's API at the same address. Imports MLflow only now.
-
-    Raises:
-        ModuleNotFoundError: MLflow is not installed.
-    """
+    """The `native` argument of `create_app` that serves MLflow's API at the same address. Imports MLflow only now."""
     need("mlflow")
     from monitor.server.native import beside_ours
 
@@ -95,7 +89,6 @@ def open_store(settings: Settings) -> Store:
 
     Raises:
         SchemaMismatch: the database is newer than this code, or an older PostgreSQL.
-        StoreError: the database cannot be reached.
     """
     url = settings.store_url
     if not url.startswith("sqlite"):

@@ -36,8 +36,6 @@ class Tokens(Database):
             name: what people call it; 1 to 250 printable characters.
             project: the only project that it reaches; None for all.
             expires_ms: when it expires, later than now; None for never.
-            now_ms: milliseconds since the epoch, like all times.
-            by: who creates it, for the audit log.
 
         Returns:
             The token's description, and the token, which cannot be read again.
@@ -90,11 +88,7 @@ class Tokens(Database):
 
         Args:
             ref: its id, or the name of one valid token.
-            by: who revokes it, for the audit log.
             within: only a token of this project.
-
-        Raises:
-            TokenNotFound: no token matches, or several do.
         """
         with self._change() as connection:
             found = _token(connection, ref, within)
@@ -134,7 +128,6 @@ class Tokens(Database):
 
         Args:
             limit: most entries returned.
-            offset: entries to skip.
             within: only those of this project.
 
         Returns:

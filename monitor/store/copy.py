@@ -50,7 +50,6 @@ def copy(source: str, destination: str, *, progress: Callable[[Progress], None] 
     Args:
         source: URL of a database of this version.
         destination: URL of another; created if new. Runs that only it has are left alone.
-        progress: called after every run.
 
     Raises:
         SchemaMismatch: one of the two has another schema version.
