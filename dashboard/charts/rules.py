@@ -61,7 +61,8 @@ def example_figure(
         said = f"{called}: {formats.step(finding.onset_step)} → {formats.step(finding.fired_step)}"
         side = _side(finding, curves)
         figure.note(
-            yref="paper",
+            xref="x",
+            yref="y domain",  # within it, `labels.js` keeps labels apart
             y=1 - 0.1 * k,
             x=finding.onset_step if side == "right" else finding.fired_step,  # beside both lines
             text=said,

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 
 from .conftest import Service
 
@@ -27,7 +28,9 @@ PAGES = {
     "series": "run?id=overfits&tab=Series",
     "events": "run?id=diverges&tab=Events",
     "compare": "compare?query=project%3D%22browser%22",
-    "scatter": "compare?query=project%3D%22browser%22&show=Scatter",
+    "scatter": "compare?query=project%3D%22browser%22&view=Scatter",
+    "parallel": "compare?query=project%3D%22browser%22&view=Parallel",
+    "importance": "compare?query=project%3D%22browser%22&view=Importance",
     "rules": "rules",
     "trial": "rules?rule=overfitting&overfitting.enabled=false",
     "losses": "losses",
@@ -36,7 +39,7 @@ PAGES = {
     "settings": "settings",
     "missing": "run?id=nothere",
 }
-SCREENS = {"1440": {"width": 1440, "height": 900}, "390": {"width": 390, "height": 844}}
+SCREENS = {"1440": ViewportSize(width=1440, height=900), "390": ViewportSize(width=390, height=844)}
 READY = """
 () => document.querySelector('[data-testid=stMain] .lm h1, [data-testid=stMain] .lm .lm-notice') &&
   !document.querySelector('.lm-plot:not([data-drawn]), [data-testid=stSkeleton], [data-testid=stStatusWidget]')
@@ -54,9 +57,9 @@ CUT = """
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("width", SCREENS)
 def test_no_page_is_wider_than_its_screen_and_no_control_is_cut_off(
-    service: Service, chromium: Browser, width: str, mode: str
+    service: Service, chromium: Browser, width: str, mode: Literal["light", "dark"]
 ) -> None:
-    context = chromium.new_context(viewport=SCREENS[width], color_scheme=mode)  # type: ignore[arg-type]  # both are
+    context = chromium.new_context(viewport=SCREENS[width], color_scheme=mode)
     page = context.new_page()
     try:
         for name, path in PAGES.items():
@@ -66,9 +69,9 @@ def test_no_page_is_wider_than_its_screen_and_no_control_is_cut_off(
             assert page.evaluate(CUT) == [], (name, width)
             if FOLDER:
                 height = min(int(page.evaluate(HEIGHT)) + 20, 3000)
-                page.set_viewport_size({**SCREENS[width], "height": height})  # type: ignore[typeddict-item]  # both are
+                page.set_viewport_size(ViewportSize(width=SCREENS[width]["width"], height=height))
                 page.wait_for_timeout(700)  # the charts are drawn for the new height
                 page.screenshot(path=Path(FOLDER) / f"{name}-{mode}-{width}.png")
-                page.set_viewport_size(SCREENS[width])  # type: ignore[arg-type]  # both are
+                page.set_viewport_size(SCREENS[width])
     finally:
         context.close()
