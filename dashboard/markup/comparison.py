@@ -179,8 +179,8 @@ def importance(found: Sequence[Importance], result: str, runs: int) -> Markup:
         for each in found
     ]  # fmt: skip
     said = (
-        f"How closely {result} goes with each value, over {runs:,} runs: the correlation ratio of its ranks, from 0 (not "
-        "at all) to 1 (entirely). The mark is what chance alone reaches in one of twenty cases. "
+        f"How closely {result} goes with each value, over {runs:,} runs: the correlation ratio of its ranks, from 0 "
+        "(not at all) to 1 (entirely). The mark is what chance alone reaches in one of twenty cases. "
         "This does not prove a cause."
     )
     heads = ("", f"strength for {result}", "direction", "", "n")
