@@ -11,7 +11,7 @@ from rich.table import Table
 
 from monitor.cli.options import JSON, SERVER
 from monitor.domain.formats import number, step
-from monitor.screen import emit, err, escape, fail, out
+from monitor.screen import emit, escape, fail, out, progress
 
 if TYPE_CHECKING:
     from monitor.cli.replays import Failed
@@ -47,7 +47,7 @@ def backtest(
     json: bool = JSON,
 ) -> None:
     """Replay rules over stored runs or files: what fires when, and what stops save and miss, next to patience 10."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from monitor.cli import replays
     from monitor.cli.rule_files import changed, effective_rules, read_rules, rules_in_effect
@@ -65,10 +65,9 @@ def backtest(
     if strangers:
         more = f" and {len(strangers) - 3:,} more" if len(strangers) > 3 else ""
         notes.append(f"labelled, but not among the runs: {', '.join(strangers[:3])}{more}")
-    bars = (TextColumn("replaying"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*bars, console=err, transient=True) as progress:
-        task = progress.add_task("", total=len(items))
-        done, failed = replays.run(items, configs, server, jobs, lambda: progress.advance(task))
+    with progress(TextColumn("replaying"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("", total=len(items))
+        done, failed = replays.run(items, configs, server, jobs, lambda: bar.advance(task))
     if not done:
         fail(failed[0].problem if failed else "no run matches; `monitor runs ls` lists all runs")
     names = [str(rules or "in effect"), *([str(against)] if against else [", ".join(changes)] if changes else [])]
