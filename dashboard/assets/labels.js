@@ -44,8 +44,23 @@ function stars(box) {
   });
 }
 
-// Move the labels of a chart that Plotly has drawn.
+// Plotly's buttons are links without an address, which the keyboard passes over.
+function reach(box) {
+  for (const button of box.querySelectorAll(".modebar-btn:not([tabindex])")) {
+    button.tabIndex = 0;
+    button.setAttribute("role", "button");
+    button.setAttribute("aria-label", button.dataset.title);
+    button.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      button.click();
+    });
+  }
+}
+
+// Move the labels of a chart that Plotly has drawn, and let the keyboard reach its buttons.
 export function place(box) {
+  reach(box);
   const layout = box._fullLayout, at = box.getBoundingClientRect();
   const drawn = [...box.querySelectorAll(".annotation")].filter((each) => layout.annotations?.[each.dataset.index]?.visible);
   drawn.forEach((each) => each.removeAttribute("transform"));

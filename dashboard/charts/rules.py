@@ -58,10 +58,11 @@ def example_figure(
         for at, dash in ((finding.onset_step, "dot"), (finding.fired_step, "dash" if k else "solid")):
             line = {"color": colour, "width": 1.6, "dash": dash}
             figure.shape(type="line", yref="paper", y0=0, y1=1, x0=at, x1=at, line=line)
-        said = f"{called}: from step {formats.step(finding.onset_step)}, reported at {formats.step(finding.fired_step)}"
+        said = f"{called}: {formats.step(finding.onset_step)} → {formats.step(finding.fired_step)}"
         side = _side(finding, curves)
         figure.note(
-            yref="paper",
+            xref="x",
+            yref="y domain",  # within it, `labels.js` keeps labels apart
             y=1 - 0.1 * k,
             x=finding.onset_step if side == "right" else finding.fired_step,  # beside both lines
             text=said,

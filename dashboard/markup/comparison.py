@@ -179,9 +179,9 @@ def importance(found: Sequence[Importance], result: str, runs: int) -> Markup:
         for each in found
     ]  # fmt: skip
     said = (
-        f"How far {result} differs between runs with different values, over {runs:,} runs: the correlation ratio of "
-        "its ranks, 0 for not at all, 1 for entirely. The mark is what chance alone reaches in one of twenty cases. "
-        "It is no proof of a cause."
+        f"How closely {result} goes with each value, over {runs:,} runs: the correlation ratio of its ranks, from 0 "
+        "(not at all) to 1 (entirely). The mark is what chance alone reaches in one of twenty cases. "
+        "This does not prove a cause."
     )
     heads = ("", f"strength for {result}", "direction", "", "n")
     return fill(_PAGE, "importance", said=said) + pieces.table(heads, rows, numeric=(4,))

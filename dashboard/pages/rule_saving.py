@@ -65,7 +65,7 @@ def offer(rule: str, changes: Mapping[str, object], config: RulesConfig, project
         )  # fmt: skip
     else:
         lacks = data.lacks(needed, f"save it for {_named(project)}")
-        live.html(pieces.quiet(f"{lacks} Nothing is changed by trying."), key="no-right")
+        live.html(pieces.quiet(f"{lacks} Nothing is changed by trying.", testid="no-right"), key="no-right")
     with st.expander("As lines of monitor.toml"):
         given = {**config.overrides.get(rule, {}), **changes}
         lines = {key: value for key, value in given.items() if value is not None}

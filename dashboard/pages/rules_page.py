@@ -124,7 +124,10 @@ def _example(name: str, config: RulesConfig, then: RulesConfig) -> None:
     figure = charts.example_figure(
         f"{name}: an example", examples.shown(trace, name), examples.levels(trace, name), found, look
     )
-    said = [f"{called}: step {formats.step(first.fired_step)}" for called, first in found]
+    said = [
+        f"{called}: step {formats.step(first.fired_step)}; it began at {formats.step(first.onset_step)}"
+        for called, first in found
+    ]
     silent = [called for called, rules in sides if called not in dict(found)]
     plot(figure, key="rule_example", alt=f"An example of {name}; {', '.join(said) or 'it does not fire'}", bar=False)
     explained = [found[-1][1].explanation] if found else []

@@ -85,3 +85,14 @@ def test_the_labels_of_a_run_that_has_only_a_goal_do_not_cover_each_other(
     page.wait_for_timeout(500)
     assert page.locator(".lm-plot .annotation").count() > 1
     assert page.evaluate(COVERED) == 0
+
+
+def test_the_keyboard_saves_a_chart_as_a_picture(service: Service, page: Page) -> None:
+    page.goto(f"{service.dashboard}/run?id=overfits")
+    button = page.get_by_role("button", name="Download as SVG").first
+    button.wait_for(state="attached")
+    button.focus()
+    page.wait_for_function("getComputedStyle(document.activeElement.closest('.modebar')).opacity === '1'")
+    with page.expect_download() as saved:
+        page.keyboard.press("Enter")
+    assert saved.value.suggested_filename == "chart.svg"

@@ -100,7 +100,7 @@ def test_a_viewer_picks_runs_and_compares_and_exports_them(house: House, page: P
 @pytest.mark.parametrize("path", ["", "runs", "run?id=ill", "compare?query=name~ill", "alerts", "rules", "settings"])
 def test_somebody_of_another_project_sees_nothing_of_this_one(house: House, page: Page, path: str) -> None:
     signed_in(page, house, "stranger", path)
-    expect(page.locator("h1").first).to_be_visible()
+    expect(page.locator("[data-testid=stMain] .lm").first).to_be_visible()
     page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
     body = page.locator("body").inner_text()
     assert "secret" not in body and house.run[:8] not in body

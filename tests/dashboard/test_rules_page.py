@@ -37,7 +37,7 @@ def test_every_rule_has_a_meaning_thresholds_and_an_example_with_its_steps(name:
     figure = checked(
         charts.example_figure(name, examples.shown(trace, name), examples.levels(trace, name), [("fires", found)], LOOK)
     )
-    assert any(f"reported at {trace.fired:g}" in note for note in notes(figure))
+    assert any(f"→ {trace.fired:,g}" in note for note in notes(figure))
     assert np.isfinite(np.concatenate([np.asarray(t.y, float) for t in figure.data])).any()
 
 

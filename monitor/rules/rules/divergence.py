@@ -56,7 +56,7 @@ class Divergence:
         relief=6,
         thresholds={
             "rise": Threshold(default=0.16, low=0.02, high=100, doc="rise as a share of the lowest level"),
-            "share": Threshold(default=0.1, low=0, high=1, doc="share of the level and of the way that the rise is"),
+            "share": Threshold(default=0.1, low=0, high=1, doc="rise, as a share of the level and of the way"),
             "z": Threshold(default=6, low=1, high=100, doc="rise in standard errors"),
             "confirm": Threshold(default=2, low=1, high=1000, doc="non-finite training losses in a row"),
         },

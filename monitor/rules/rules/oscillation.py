@@ -43,7 +43,7 @@ class Oscillation:
         hold=0.05,
         relief=4,
         thresholds={
-            "swing": Threshold(default=SWING, low=0, high=1, doc="share of the level and of the way that a swing is"),
+            "swing": Threshold(default=SWING, low=0, high=1, doc="swing, as a share of the level and of the way"),
             "turns": Threshold(default=4, low=2, high=100, doc="turns in the second half"),
         },
     )

@@ -65,14 +65,11 @@ class Overfitting:
         reads=(Role.VAL,),
         relief=3,
         thresholds={
-            "rise": Threshold(default=0.01, low=0, high=1, doc="share of the level and of the way that the rise is"),
+            "rise": Threshold(default=0.01, low=0, high=1, doc="rise, as a share of the level and of the way"),
             "z": Threshold(
-                default=4,
-                low=1,
-                high=100,
-                doc="rise in standard errors, its trend in its own, and the fall of training",
+                default=4, low=1, high=100, doc="rise, its trend, and the fall of training, in standard errors of each"
             ),
-            "likely_z": Threshold(default=4, low=1, high=100, doc="the same where a stop is advised already"),
+            "likely_z": Threshold(default=4, low=1, high=100, doc="the same, for a stop before the rule fires"),
         },
     )
 

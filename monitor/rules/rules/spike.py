@@ -45,7 +45,7 @@ class Spike:
         relief=1,
         passing=True,
         thresholds={
-            "jump": Threshold(default=0.08, low=0, high=1, doc="share of the level and of the way that a jump is"),
+            "jump": Threshold(default=0.08, low=0, high=1, doc="jump, as a share of the level and of the way"),
             "z": Threshold(default=9, low=1, high=1000, doc="jump in multiples of the noise of a point"),
             "record": Threshold(default=3, low=0, high=1000, doc="jump in multiples of the largest one before it"),
         },
