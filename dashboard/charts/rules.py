@@ -26,11 +26,8 @@ def example_figure(
     """A rule's example with the step at which its condition began and the one at which the rule fires.
 
     Args:
-        title: of the chart.
         curves: what the rule reads, (n, 2) each.
-        levels: horizontal lines, by name.
         found: the rule's first finding under some thresholds, each with what they are called.
-        look: colours and zoom.
     """
     scale = _scale(curves)
     figure = canvas(title, look, "linear", "value", ())
@@ -62,13 +59,15 @@ def example_figure(
             line = {"color": colour, "width": 1.6, "dash": dash}
             figure.shape(type="line", yref="paper", y0=0, y1=1, x0=at, x1=at, line=line)
         said = f"{called}: from step {formats.step(finding.onset_step)}, reported at {formats.step(finding.fired_step)}"
+        side = _side(finding, curves)
         figure.note(
             yref="paper",
             y=1 - 0.1 * k,
-            x=finding.fired_step,
+            x=finding.onset_step if side == "right" else finding.fired_step,  # beside both lines
             text=said,
             yanchor="top",
-            xanchor=_side(finding, curves),
+            xanchor=side,
+            bgcolor=look.palette.background,
             font={"size": 12, "color": colour},
         )
     return figure
@@ -79,7 +78,6 @@ def trial_figure(rows: Sequence[tuple[str, float | None, float | None]], look: L
 
     Args:
         rows: a run's name, and the two places as shares of the run; None where it never fires.
-        look: colours and zoom.
     """
     figure = canvas("Where the rule first fires", look, "linear", "", ())
     for i, (_, now, tried) in enumerate(rows):

@@ -123,24 +123,21 @@ def keeping_line(keep_days: float | None, thin_days: float | None) -> Markup:
 
 def bar(
     picked: Sequence[str], total: int, *, most: int, problem: str = "", said: str = "", undo: bool = False,
-    edits: bool = True, columns: Sequence[str] = (),
+    lacks: str = "", columns: Sequence[str] = (),
 ) -> Markup:  # fmt: skip
     """What can be done with the runs that are ticked, and what was done last.
 
     Args:
-        picked: ids of the ticked runs.
-        total: runs that the filters leave.
         most: runs that can be ticked at once.
         problem: why the last request was not done, or not for all.
-        said: what was done.
         undo: whether it can be taken back.
-        edits: whether the reader may change runs.
+        lacks: which role the reader lacks to change runs; "" for none.
         columns: what an export has of the ticked runs.
     """
     query = [("run", run_id) for run_id in picked]
     export = urlencode([*query, *(("cols", column) for column in columns)])
     return fill(
-        _LIST, "bar", picked=query, total=total, most=most, problem=problem, said=said, undo=undo, edits=edits,
+        _LIST, "bar", picked=query, total=total, most=most, problem=problem, said=said, undo=undo, lacks=lacks,
         export=export,
     )  # fmt: skip
 
@@ -152,8 +149,6 @@ def runs_table(
 
     Args:
         page: the runs with their sparklines; the column that they are sorted by is marked.
-        picked: ids of the ticked runs.
-        now_ms: milliseconds since the epoch.
         chosen: the columns, by their names in `COLUMNS` or as fields of a query.
         stale: True where the server did not answer and this is what was read last.
     """
@@ -271,11 +266,7 @@ def groups_table(
 
     Args:
         found: the runs of each value.
-        page: all of them.
-        field: what they are grouped by.
         chosen: further fields, of which the numeric ones are shown.
-        query: what the list was asked for.
-        order: as `pieces.table` takes it.
     """
     extra = [name for name in chosen if (name not in COLUMNS or name in _MEASURED) and name != field]
     numeric = [name for name in extra if any(_number(page, run, name) is not None for run in page.items)]
@@ -321,15 +312,18 @@ def _best_of(runs: Sequence[RunInfo]) -> RunInfo | None:
     return None
 
 
-def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int) -> Markup:
-    """The deleted runs, each with a button that restores it."""
+def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int, lacks: str = "") -> Markup:
+    """The deleted runs, each with a button that restores it, or with the role that it takes."""
     if not found:
         return pieces.quiet("No deleted run can be restored.")
     rows = [
-        (run.name, run.project, *deletion(at, days, now_ms), fill(_LIST, "restore", run=run))
+        (run.name, run.project, *deletion(at, days, now_ms), Markup("") if lacks else fill(_LIST, "restore", run=run))
         for run, at in found
     ]  # fmt: skip
-    every = fill(_LIST, "restore_all", runs=[run.id for run, _ in found]) if len(found) > 1 else Markup("")
+    if lacks:
+        every = pieces.quiet(lacks, testid="no-right")
+    else:
+        every = fill(_LIST, "restore_all", runs=[run.id for run, _ in found]) if len(found) > 1 else Markup("")
     return every + pieces.table(("run", "project", "deleted", "restorable for", ""), rows)
 
 
@@ -338,9 +332,9 @@ def export_link(query: str) -> Markup:
     return fill(_LIST, "export_link", query=query)
 
 
-def views(saved: Sequence[SavedView], problem: str) -> Markup:
+def views(saved: Sequence[SavedView], problem: str, lacks: str = "") -> Markup:
     """The saved views, and a field to save what is shown now."""
-    return fill(_LIST, "views", saved=saved, problem=problem)
+    return fill(_LIST, "views", saved=saved, problem=problem, lacks=lacks)
 
 
 def matches(total: int) -> Markup:

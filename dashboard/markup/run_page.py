@@ -56,8 +56,6 @@ def header(seen: RunSnapshot, now_ms: int, *, stale: bool = False, mlflow: str |
     """Name, status and verdict, and what is wrong with the run.
 
     Args:
-        seen: the run.
-        now_ms: milliseconds since the epoch.
         stale: the server did not answer last.
         mlflow: the address of MLflow's pages, which know the run under the same id.
     """
@@ -171,9 +169,9 @@ def several(ref: str, runs: Sequence[RunInfo], now_ms: int) -> Markup:
     return said + (table(("run", "project", "id", "status", "started"), rows) if rows else _NOTHING)
 
 
-def gone(run: RunInfo, days: float) -> Markup:
-    """What stands in the place of a run that was deleted, with the button that restores it."""
-    return fill(_PAGE, "gone", run=run, days=days)
+def gone(run: RunInfo, days: float, lacks: str = "") -> Markup:
+    """What stands in the place of a run that was deleted: the button that restores it, or the role that it takes."""
+    return fill(_PAGE, "gone", run=run, days=days, lacks=lacks)
 
 
 def _points(seen: RunSnapshot) -> str:
@@ -202,8 +200,6 @@ def caption(drawn: Sequence[Curve], known: Mapping[str, float], seen: RunSnapsho
     Args:
         drawn: the curves as the chart has them.
         known: the reference values, on the chart's axis.
-        seen: the run.
-        said: what else there is to say.
     """
     inside = loss.within(known, drawn)
     beyond = [f"{name} {number(value)} lies off the axis" for name, value in known.items() if name not in inside]

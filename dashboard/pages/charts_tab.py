@@ -36,13 +36,13 @@ def show(seen: RunSnapshot, series: Sequence[SeriesInfo], looking: Looking, *, k
     """Draw the panels.
 
     Args:
-        seen: the run.
         series: what is drawn of it.
         looking: x axis, smoothing and zoom, which are those of the large chart.
-        key: of the panels.
     """
     if not series:
         said = "No metric has arrived yet; the first run.log({...}, step=step) appears here."
+        if seen.info.status.ended:
+            said = "No metric was logged."
         live.html(pieces.quiet(said), key="no-series")
         return
     sections = readings.once(f"{key} sections", (seen,), lambda: grid.sections(series))

@@ -34,6 +34,8 @@ from monitor.cli import (
     stopping,
     watching,
 )
+from monitor.cli.options import JSON
+from monitor.cli.usage import USAGE_ERROR, refuse
 from monitor.errors import MonitorError, QueryError
 from monitor.screen import fail
 
@@ -93,7 +95,7 @@ def options(
 
 
 @app.command(rich_help_panel="Other")
-def version(json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
+def version(json: bool = JSON) -> None:
     """Print the versions of the package and of Python."""
     from monitor.screen import emit
 
@@ -107,7 +109,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot encode
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        status = app(standalone_mode=False)  # so that a wrong command line is one line, too
+        sys.exit(status if isinstance(status, int) else 0)
+    except USAGE_ERROR as error:
+        refuse(error)  # type: ignore[arg-type]  # its class is typer's or click's
     except MonitorError as error:
         fail(str(error), lines=isinstance(error, QueryError))
     except BrokenPipeError:  # the reader of the output, such as `head`, has exited

@@ -24,6 +24,7 @@ from monitor.reader.cases import case_of
 from monitor.rules import RulesConfig
 from monitor.rules.lab.backtest import Case, Replayed, labels_of, replay
 from monitor.rules.registry import all_rules
+from monitor.screen import refuse_typo
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 PAGE: Final = 500
@@ -76,6 +77,7 @@ def stored(server: str | None, refs: Sequence[str], project: str | None, query: 
         if refs:
             infos = [api.run(ref).info for ref in refs]
         else:
+            refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
             infos = []
             while True:
                 page = api.runs_page(project=project, query=query, limit=PAGE, offset=len(infos))
@@ -112,7 +114,6 @@ def labelled(items: Sequence[Item], path: Path | None) -> tuple[list[Item], list
     """Attach labels from the runs' tags or from a file.
 
     Args:
-        items: the runs.
         path: CSV with the columns `run` (id, its first digits, name, or file) and `label`; None: use the tags.
 
     Returns:
@@ -158,11 +159,8 @@ def run(
     """Replay runs in several processes; results keep the order of the runs.
 
     Args:
-        items: the runs.
-        configs: the rules.
         server: where stored runs are; None: according to the settings.
         jobs: number of processes; None: one per core, fewer for few runs.
-        advance: called after each run.
 
     Returns:
         The replayed runs, and those that could not be read.

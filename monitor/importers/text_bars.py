@@ -32,6 +32,11 @@ class ThroughBars:
         total, n = self._at
         return line.total == total and line.n is not None and line.n >= n
 
+    def begin(self, line: Line) -> None:
+        """Note a state without metrics, such as the first one of a bar, before any epoch is known."""
+        if line.bar and line.n is not None and line.epoch is None and not line.held_out:
+            self._at = line.total, line.n
+
     def take(self, line: Line, text: str, number: int) -> bool:
         """Add a state; False if it adds nothing.
 
@@ -109,13 +114,7 @@ class OnlyEpoch:
         self._of: tuple[float | None, int | None] | None = None
 
     def take(self, line: Line, number: int, epoch: float | None) -> None:
-        """Add a state.
-
-        Args:
-            line: the state.
-            number: its line number.
-            epoch: the current epoch of the log.
-        """
+        """Add a state."""
         if self._states is None or line.held_out:
             return
         of = (epoch if line.epoch is None else line.epoch), line.total

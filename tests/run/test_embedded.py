@@ -178,6 +178,14 @@ class TestBothPlaces:
             assert view.history("loss").values.tolist() == [1.0] * 50 + [2.0] * 70
             assert view.history("loss", attempt=1).values.tolist() == [1.0] * 100
 
+    def test_resuming_without_an_id_starts_a_new_run_and_says_so(
+        self, place: Settings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        run = monitor.init("p", resume="allow", settings=place)
+        run.finish()
+        assert 'resume="allow" without run_id starts a new run' in caplog.text
+        assert not run.name.startswith("run-")
+
     def test_automatic_steps_of_a_resumed_run_go_on(self, place: Settings) -> None:
         with begin(place) as run:
             for _ in range(10):
@@ -292,10 +300,9 @@ def test_the_embedded_store_needs_no_server_and_no_setting(tmp_path: Path) -> No
 def test_both_sources_answer_every_question(served: Served, settings: Settings) -> None:
     from monitor.reader.embedded import EmbeddedSource
     from monitor.reader.remote import HttpSource
-    from monitor.reader.source import Source
 
     questions: Callable[[type], set[str]] = lambda kind: {n for n in dir(kind) if not n.startswith("_")}  # noqa: E731
-    assert questions(EmbeddedSource) == questions(HttpSource) == questions(Source)
+    assert questions(EmbeddedSource) == questions(HttpSource)
 
 
 def test_a_run_whose_process_was_killed_is_lost_when_the_next_run_begins_without_a_server(

@@ -129,12 +129,8 @@ def find_run(connection: Connection, ref: str, *, deleted: bool = False, within:
     A name is the run's own, `project/name`, or that of the file that it was imported from.
 
     Args:
-        ref: what the user wrote.
         deleted: True to search the deleted runs instead of the others.
         within: search only the runs of this project.
-
-    Raises:
-        RunNotFound: no run matches, or several do.
     """
     query = select(*rows.INFO_COLUMNS).where(~_STORED if deleted else _STORED, *_within(within))
     ref = ref.strip()
@@ -153,7 +149,18 @@ def find_run(connection: Connection, ref: str, *, deleted: bool = False, within:
     if len(named) == 1:
         return rows.run_info(named[0])
     several = "several runs were read from files of this name; give an id" if named else ""
-    raise RunNotFound(ref, deleted=deleted, several=several)
+    raise RunNotFound(ref, deleted=deleted, several=several or _nearest(connection, ref, query))
+
+
+def _nearest(connection: Connection, ref: str, query: Select[Any]) -> str:
+    """What the user may have meant by a name that no run has; "" if no name of the newest runs is like it."""
+    if not _LEAST_LETTERS <= len(ref) <= _MOST_LETTERS or re.fullmatch(r"[0-9a-f]{32}", ref):
+        return ""
+    newest = query.with_only_columns(RUNS.c.name, RUNS.c.run_id).order_by(RUNS.c.created_ms.desc()).limit(_MOST_SOURCES)
+    ids = dict(tuple(row) for row in reversed(connection.execute(newest).all()))
+    near = [name for name in ids if ref.lower() in name.lower()] or difflib.get_close_matches(ref, ids, n=3)
+    meant = " or ".join(f"{name!r} ({ids[name][:8]})" for name in near[:3])
+    return f"no run has this id or name; did you mean {meant}?" if meant else ""
 
 
 def _meant_by(ref: str) -> Iterator[ColumnElement[bool]]:
@@ -183,7 +190,11 @@ def _is_meant(wanted: PurePath, source: PurePath) -> bool:
 _NAMED: Final = 5
 """Runs of the same name that an error lists."""
 _MOST_SOURCES: Final = 1000
-"""Most runs with a similar source that are examined."""
+"""Most runs with a similar source, or newest runs with a similar name, that are examined."""
+_LEAST_LETTERS: Final = 3
+"""Letters from which a name can be like another one by more than chance."""
+_MOST_LETTERS: Final = 250
+"""No name is longer."""
 
 
 def list_projects(connection: Connection, within: str | None = None) -> tuple[tuple[str, int], ...]:
@@ -208,11 +219,7 @@ def _filters(wanted: RunQuery) -> list[ColumnElement[bool]]:
 
 
 def _words(search: str) -> list[str]:
-    """The distinct words of a search.
-
-    Raises:
-        WireError: they are too many or too long.
-    """
+    """The distinct words of a search."""
     words = list(dict.fromkeys(search.split()))
     if len(search) > MAX_SEARCH or len(words) > MAX_WORDS:
         said = f"{len(words)} words of together {len(search)} characters"

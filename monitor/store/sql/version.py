@@ -16,7 +16,7 @@ from monitor.store.sql.connect import EMBEDDED_PATIENCE_S, shown, translated
 from monitor.store.sql.lock import Turns
 from monitor.store.sql.schema import VERSION_TABLE
 
-NEWEST: Final = "0013"
+NEWEST: Final = "0014"
 """The version that this code uses: the newest in `migrations/`."""
 
 
@@ -36,7 +36,8 @@ def refuse_missing(url: URL) -> None:
     """
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         where = shown(url)
-        raise SchemaMismatch(where, found=None, wanted=NEWEST, command=f"monitor db upgrade --url {where}")
+        command = f"monitor db upgrade --url {where}"
+        raise SchemaMismatch(where, found=None, wanted=NEWEST, command=command, missing=True)
 
 
 def prepare(engine: Engine, *, create: bool) -> None:
