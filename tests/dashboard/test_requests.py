@@ -107,12 +107,16 @@ def test_a_comparison_takes_one_request_for_all_runs_and_one_for_all_curves(
     assert of(counted, app)[-2:] == ["/outlines", "/curves"]
 
 
-def test_a_comparison_says_which_runs_are_not_here(asked: tuple[Store, Counted]) -> None:
+def test_a_comparison_finds_runs_by_name_and_says_which_are_not_here(asked: tuple[Store, Counted]) -> None:
     store, _ = asked
-    here = logged(store, "here", [3.0, 2.0]).run_id
-    app = shown("compare", run=[here, "gone", here[:8]])
+    for name in ("here", "there"):
+        logged(store, name, [3.0, 2.0])
+    app = shown("compare", run=["here", "there", "nowhere", "f" * 32])
     app.run()
     assert not app.exception
+    body = " ".join(json.loads(block.proto.json).get("html", "") for block in app.get("bidi_component"))  # type: ignore[union-attr]  # a Streamlit element of a kind that it has no class for
+    assert body.count("This run is not here.") == 2 and "nowhere" in body
+    assert "training loss of 2 runs" in str([block.proto.json for block in app.get("bidi_component")])  # type: ignore[union-attr]  # as above
 
 
 def test_several_metrics_and_groups_are_compared_without_a_fault(asked: tuple[Store, Counted]) -> None:
