@@ -21,6 +21,8 @@ SLOW_REFRESH_S: Final = 15.0
 """With more than `comparison.MANY` runs, each of which is asked for."""
 FOUND: Final = 200
 """Runs that the chooser offers at once, and that a query compares; a narrower query reaches all others."""
+TOLD_MS: Final = 10_000
+"""Milliseconds after which how long the runs have taken is shown anew where nothing else has changed."""
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _VIEWS: Final = ("Curves", "Scatter", "Parallel", "Importance", "Configuration", "Environment")
 
@@ -160,8 +162,13 @@ def _curves(seen: list[RunSnapshot], group: str | None) -> None:
     colours = viewer.look("step", "auto", revision="").palette
     lines = {s.info.id: overlay.line_of(i, colours) for i, s in enumerate(seen)}
     shown = lines if group is None else None
-    body = comparison.results(seen, readings.now_ms(), shown, live.ranked("tables"))
-    live.html(body + comparison.differences([s.info for s in seen]), key="tables")
+    now_ms, order = readings.now_ms(), live.ranked("tables")
+    body = readings.once(
+        "compared tables",
+        (tuple(seen), group, order, colours, now_ms // TOLD_MS),
+        lambda: comparison.results(seen, now_ms, shown, order) + comparison.differences([s.info for s in seen]),
+    )
+    live.html(body, key="tables")
 
 
 if __name__ == "__main__":
