@@ -97,7 +97,7 @@ def zoom(page: Page, url: str, rounds: int) -> tuple[float, float]:
 
 def pages(bench: Bench) -> None:
     """The time until each page is there, and what an open one costs."""
-    page, rest = bench.page(), 3.0 if bench.small else 20.0
+    page, rest = bench.page(), 3.0 if bench.small else 10.0
     for name, url, shows, asked in (
         ("front page, until its cards are shown", bench.here, [CARDS], 1.0),
         ("list of runs, until its rows are shown", f"{bench.here}/runs", [ROWS], 1.0),
@@ -254,7 +254,7 @@ def measure(chosen: argparse.Namespace, folder: str, store: Store) -> None:
                 zooms(bench)
             if "live" in parts:
                 for count in (1,) if chosen.smoke else (1, LIVE_PAGES):
-                    live(bench, count, 3.0 if chosen.smoke else 30.0)
+                    live(bench, count, 3.0 if chosen.smoke else 20.0)
             if "clicks" in parts:
                 stops(bench, chosen.clicks, chosen.load)
                 ticks(bench, chosen.clicks, chosen.load)

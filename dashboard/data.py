@@ -214,21 +214,25 @@ def snapshot(ref: str) -> RunSnapshot:
     return api().snapshot(ref)
 
 
-def run(ref: str) -> RunInfo:
-    """A run without anything else."""
-    return api().run(ref).info
+def id_of(ref: str) -> str:
+    """The id of a run that is named by its id, by the start of it, or by its name.
+
+    Raises:
+        RunNotFound: it names no run, or several.
+    """
+    return api().run(ref).info.id
 
 
-def outlines(refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
-    """Runs with their series, in one request; what names no run is left out.
+def outlines(run_ids: Sequence[str]) -> Mapping[str, RunSnapshot]:
+    """Runs with their series by id, in one request; a run that is not here is left out.
 
     A run in which nothing was stored since it was last read is the same object, so that what was made of it holds.
     """
     found = {}
-    for ref, seen in api().outlines(refs).items():
-        known = _outlines().known(seen.info.id)
-        found[ref] = known if known is not None and known.info == seen.info else seen
-        _outlines().keep(seen.info.id, found[ref])
+    for run_id, seen in api().outlines(run_ids).items():
+        known = _outlines().known(run_id)
+        found[run_id] = known if known is not None and known.info == seen.info else seen
+        _outlines().keep(run_id, found[run_id])
     return found
 
 

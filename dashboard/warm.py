@@ -8,8 +8,6 @@ import importlib
 import threading
 from pathlib import Path
 
-from streamlit.dataframe_util import is_dataframe_like
-
 from dashboard import assets, data, readings
 from dashboard.markup import templates
 from dashboard.navigation import PAGES
@@ -21,7 +19,8 @@ def start() -> None:
     """Load what every page needs, then read what a first page would while others may come already."""
     for page in PAGES:
         importlib.import_module(f"dashboard.pages.{Path(page.script).stem}")
-    is_dataframe_like("")  # Streamlit asks this of all that a component is given, and imports pandas for the answer
+    for name in ("pandas", "pyarrow"):  # Streamlit imports them when a component is first given anything
+        importlib.import_module(name)
     templates.load()
     gc.collect()
     gc.freeze()  # what was loaded stays, so that no collection has to look through it

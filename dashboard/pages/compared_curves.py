@@ -10,11 +10,12 @@ from typing import Final
 import numpy as np
 import streamlit as st
 
-from dashboard import address, data, fields, live, panels, skill, viewer
+from dashboard import address, data, fields, live, panels, readings, skill, viewer
 from dashboard.charts import axes, grid, overlay, sweep
 from dashboard.charts.axes import XAxis
 from dashboard.charts.captions import captions
 from dashboard.charts.curves import weight_of
+from dashboard.charts.figure import Figure
 from dashboard.charts.grid import Line
 from dashboard.markup import comparison, pieces
 from dashboard.plot import plot
@@ -78,9 +79,14 @@ def _overlay(
     places, curves = _curves(seen, metric, x_axis, smoothing, as_skill=y_axis == "skill")
     look = viewer.look(x_axis, scale, revision=f"{metric} {x_axis} {scale} {y_axis}", quantity=y_axis)
     title = f"{metric}, as skill" if y_axis == "skill" else metric
-    figure = overlay.overlay_figure(curves, look, title=title, places=places)
-    if y_axis == "skill":
-        notes = skill.limit(figure, [c for _, c in curves])
+    made_of = (title, x_axis, scale, y_axis, tuple(name for name, _ in curves), tuple(curve for _, curve in curves),
+               tuple(places), look.palette, look.offset_ms, notes)  # fmt: skip
+
+    def drawn() -> tuple[Figure, tuple[str, ...]]:
+        figure = overlay.overlay_figure(curves, look, title=title, places=places)
+        return figure, skill.limit(figure, [c for _, c in curves]) if y_axis == "skill" else notes
+
+    figure, notes = readings.once("overlay", made_of, drawn)
     plot(figure, key="overlay", alt=f"{metric} of {len(curves)} runs")
     resolved = axes.resolve_scale([c for _, c in curves], look.scale)
     told = captions(curves, resolved)

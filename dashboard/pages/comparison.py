@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -13,13 +14,16 @@ from dashboard.markup import comparison, pieces
 from dashboard.pages import compared_curves, compared_values, run_actions
 from monitor.domain import RunInfo, RunQuery, RunSnapshot, inert
 from monitor.domain.formats import count
-from monitor.errors import MonitorError
+from monitor.errors import RunNotFound
 
 REFRESH_S: Final = 3.0
 SLOW_REFRESH_S: Final = 15.0
 """With more than `comparison.MANY` runs, each of which is asked for."""
 FOUND: Final = 200
 """Runs that the chooser offers at once, and that a query compares; a narrower query reaches all others."""
+TOLD_MS: Final = 10_000
+"""Milliseconds after which how long the runs have taken is shown anew where nothing else has changed."""
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 _VIEWS: Final = ("Curves", "Scatter", "Parallel", "Importance", "Configuration", "Environment")
 
 
@@ -106,13 +110,15 @@ def _found(search: str, field: str) -> tuple[RunInfo, ...]:
 
 
 def _comparison(refs: tuple[str, ...], view: str) -> None:
-    reading = readings.keep(f"outlines {refs}", lambda: data.outlines(refs))
-    found = reading.value or {}
-    seen = list({found[ref].info.id: found[ref] for ref in refs if ref in found}.values())
-    if reading.value is not None:
-        for ref in refs:
-            if ref not in found:
-                _missing(ref)
+    ids = {ref: run_id for ref in refs if (run_id := ref if _ID.fullmatch(ref) else _id(ref)) is not None}
+    wanted = tuple(dict.fromkeys(ids.values()))
+    found = readings.keep(f"outlines {wanted}", lambda: data.outlines(wanted)).value if wanted else {}
+    if found is None:
+        return
+    for ref, run_id in ids.items():
+        if run_id not in found:
+            _id(ref)  # which says why
+    seen = [found[run_id] for run_id in wanted if run_id in found]
     if not seen:
         return
     group = _group([s.info for s in seen]) if view in ("Curves", "Scatter") else None
@@ -127,12 +133,13 @@ def _comparison(refs: tuple[str, ...], view: str) -> None:
     bodies[view]()
 
 
-def _missing(ref: str) -> None:
-    """Say why a run is not compared."""
+def _id(ref: str) -> str | None:
+    """The id of the run that somebody named; None, and why, where it is not here."""
     try:
-        data.run(ref)
-    except MonitorError as error:
+        return readings.keep(f"id of {ref}", lambda: data.id_of(ref)).value
+    except RunNotFound as error:
         live.html(pieces.notice("warning", "This run is not here.", str(error)), key=f"missing {ref}")
+        return None
 
 
 def _group(runs: list[RunInfo]) -> str | None:
@@ -155,8 +162,13 @@ def _curves(seen: list[RunSnapshot], group: str | None) -> None:
     colours = viewer.look("step", "auto", revision="").palette
     lines = {s.info.id: overlay.line_of(i, colours) for i, s in enumerate(seen)}
     shown = lines if group is None else None
-    body = comparison.results(seen, readings.now_ms(), shown, live.ranked("tables"))
-    live.html(body + comparison.differences([s.info for s in seen]), key="tables")
+    now_ms, order = readings.now_ms(), live.ranked("tables")
+    body = readings.once(
+        "compared tables",
+        (tuple(seen), group, order, colours, now_ms // TOLD_MS),
+        lambda: comparison.results(seen, now_ms, shown, order) + comparison.differences([s.info for s in seen]),
+    )
+    live.html(body, key="tables")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 from starlette.responses import Response
 
 from monitor import insight
@@ -36,6 +36,7 @@ router = APIRouter(tags=["runs"], default_response_class=Response, responses=doc
 
 OUTLINES: Final = 500
 """Maximum number of runs per request."""
+_Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 _OUTLINE: Final = ("run", "series", "findings", "checkpoints")
 
 
@@ -72,19 +73,17 @@ def get_snapshot(served: Served, caller: Viewer, ref: str) -> Response:
 class OutlinesModel(BaseModel):
     """Several runs."""
 
-    outlines: dict[str, OutlineModel] = Field(description="By what each was asked for.")
+    outlines: list[OutlineModel] = Field(description="Those that are here, in no order.")
 
 
 @router.get("/outlines", responses={200: {"model": OutlinesModel}})
 def get_outlines(
-    served: Served,
-    caller: Viewer,
-    run: Annotated[list[str], Query(min_length=1, max_length=OUTLINES, description="Ids, or names, of runs.")],
+    served: Served, caller: Viewer, run: Annotated[list[_Id], Query(min_length=1, max_length=OUTLINES)]
 ) -> Response:
-    """Runs with their series, findings and checkpoints, by what was asked for; what names no run is left out."""
+    """Runs by their full ids, with their series, findings and checkpoints; a run that is not here is left out."""
     found = served.store.outlines(run, within=caller.project)
-    data = {ref: seen.to_dict() for ref, seen in found.items()}
-    return json_response({"outlines": {ref: {name: whole[name] for name in _OUTLINE} for ref, whole in data.items()}})
+    data = [seen.to_dict() for seen in found.values()]
+    return json_response({"outlines": [{name: whole[name] for name in _OUTLINE} for whole in data]})
 
 
 @router.get("/runs/{ref:name}/series", responses={200: {"model": list[SeriesInfo]}})

@@ -112,16 +112,16 @@ class Api(Questions, AlertsApi):
         """A run with its series, findings and checkpoints, consistent at one moment."""
         return self._source.snapshot(ref)
 
-    def outlines(self, refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
+    def outlines(self, run_ids: Sequence[str]) -> Mapping[str, RunSnapshot]:
         """Runs with their series, findings and checkpoints, without what else a snapshot has; in one request.
 
         Args:
-            refs: each as in `run`.
+            run_ids: full ids.
 
         Returns:
-            By reference; one that names no run, or several, is left out.
+            By id; a run that is not here is left out.
         """
-        return self._source.outlines([ref for ref in refs if "\x00" not in ref])  # which no run has, and no request may
+        return self._source.outlines(run_ids)
 
     def curves(
         self,

@@ -208,8 +208,8 @@ class EmbeddedSource(EmbeddedAlerts, EmbeddedAccess):
 
         return insight.snapshot(self._store, self._settings, ref)
 
-    def outlines(self, refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
-        return self._store.outlines(refs)
+    def outlines(self, run_ids: Sequence[str]) -> Mapping[str, RunSnapshot]:
+        return self._store.outlines(run_ids)
 
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
         return self._store.curves(wanted, **dict(query))  # type: ignore[arg-type]  # `Api.curves` gives them by name and type

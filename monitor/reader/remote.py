@@ -98,14 +98,12 @@ class HttpSource(RemoteAlerts, RemoteAccess):
             progress=Progress.from_dict(data.get("progress")),
         )
 
-    def outlines(self, refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
+    def outlines(self, run_ids: Sequence[str]) -> Mapping[str, RunSnapshot]:
         found: dict[str, RunSnapshot] = {}
-        for some in portions(refs, lambda ref: f"run={segment(ref)}"):
-            rows = described(self._object("/outlines", {"run": list(some)})["outlines"])
-            found |= {
-                ref: RunSnapshot.from_dict(rows_of(described(row), ("run",)), described(row["run"]))
-                for ref, row in rows.items()
-            }
+        for some in portions(run_ids, lambda run_id: f"run={segment(run_id)}"):
+            for row in map(described, listed(self._object("/outlines", {"run": list(some)})["outlines"])):
+                seen = RunSnapshot.from_dict(rows_of(row, ("run",)), described(row["run"]))
+                found[seen.info.id] = seen
         return found
 
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:

@@ -179,17 +179,16 @@ class Reads(Database):
             found = outlines.outlines(connection, [info])[info.id]
             return replace(found, regimes=regimes, progress=progress, stops=asked, note=str(note or ""))
 
-    def outlines(self, refs: Sequence[str], *, within: str | None = None) -> dict[str, RunSnapshot]:
-        """Runs with their series, findings and checkpoints, by reference, in a fixed number of statements.
+    def outlines(self, run_ids: Sequence[str], *, within: str | None = None) -> dict[str, RunSnapshot]:
+        """Runs with their series, findings and checkpoints, by id, in a fixed number of statements.
 
         Args:
-            refs: each as in `run`; what names no run, or several, is left out.
+            run_ids: full ids; what is not here is left out.
             within: only runs of this project.
         """
         with self._read() as connection:
-            found = outlines.find(connection, refs, within)
-            seen = outlines.outlines(connection, list(found.values()))
-            return {ref: seen[run.id] for ref, run in found.items()}
+            found = run_list.by_ids(connection, run_ids, within)
+            return outlines.outlines(connection, list(found.values()))
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         """What the engine found in a run, by number."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 
-from dashboard import fields
+from dashboard import fields, readings
+from dashboard.charts import overlay
 from dashboard.markup import access, comparison, pieces
 from dashboard.pages import compared_curves
 from monitor.store import Store
@@ -92,3 +94,27 @@ def test_runs_are_grouped_by_all_but_their_seed(embedded: Store, show: Show) -> 
     assert len(query) == 2 and query[0].count("%22") == 6  # three ids
     for view in ("Curves", "Scatter"):
         assert "lr 0.2" in show("compare", query="name != null", by=fields.SETTING, view=view)
+
+
+def test_what_is_compared_is_made_once_while_nothing_changes(
+    embedded: Store, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(overlay, "overlay_figure", _noted(made, "figure", overlay.overlay_figure))
+    monkeypatch.setattr(comparison, "differences", _noted(made, "table", comparison.differences))
+    monkeypatch.setattr(readings, "now_ms", lambda: NOW_MS)
+    feeds = [logged(embedded, name, [2.0, 1.0], config={"lr": name}) for name in ("a", "b")]
+    first = show("compare", query="name != null")
+    assert show("compare", query="name != null") == first
+    assert made == ["figure", "table"]
+    feeds[0].log("train/loss", [2], [0.5])
+    assert show("compare", query="name != null") != first
+    assert made == ["figure", "table"] * 2
+
+
+def _noted(made: list[str], what: str, make: Callable[..., object]) -> Callable[..., object]:
+    def noted(*args: object, **more: object) -> object:
+        made.append(what)
+        return make(*args, **more)
+
+    return noted

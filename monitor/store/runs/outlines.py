@@ -7,27 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from monitor.domain import Finding, RunInfo, RunSnapshot
-from monitor.errors import RunNotFound
 from monitor.store.points.series import NAMES, SeriesState
-from monitor.store.runs import facts, rows, run_list
+from monitor.store.runs import facts, rows
 from monitor.store.sql.schema import FINDINGS, SERIES
-
-
-def find(connection: Connection, refs: Sequence[str], within: str | None) -> dict[str, RunInfo]:
-    """Runs by the references that name them; those that name no run, or several, are left out.
-
-    Args:
-        refs: each as in `run_list.find_run`.
-        within: search only the runs of this project.
-    """
-    found = run_list.by_ids(connection, refs, within)
-    for ref in refs:
-        if ref not in found:
-            try:
-                found[ref] = run_list.find_run(connection, ref, within=within)
-            except RunNotFound:
-                continue
-    return found
 
 
 def outlines(connection: Connection, runs: Sequence[RunInfo]) -> dict[str, RunSnapshot]:
