@@ -232,7 +232,7 @@ def test_nothing_is_made_where_a_server_keeps_the_runs(
                 assert len(found.err.strip().splitlines()) == 1, found.err
 
 
-MAKE = {"import", "watch", "alerts silence", "tokens create", "db upgrade", "diagnose", "rules test"}
+MAKE = {"import", "watch", "alerts silence", "tokens create", "db upgrade", "diagnose", "rules test", "rules set"}
 """Verbs that may make a store, and those that read files."""
 
 
