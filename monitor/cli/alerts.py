@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from monitor.cli.options import JSON, SERVER
-from monitor.domain import Severity, headline
+from monitor.domain import AlertState, Severity, headline
 from monitor.domain.formats import ago as moment
 from monitor.domain.formats import clock, duration, seconds
 from monitor.screen import COLOURS, ago, emit, escape, fail, out, refuse_typo, table_of
@@ -51,8 +51,11 @@ def ls(
     """List alerts, most recently changed first. Resolved ones appear only with --all or --state."""
     from monitor.reader.api import Api
 
-    _refuse_typos(rule, severity)
+    refuse_typo("state", state, [str(each) for each in AlertState], complete=True)
+    refuse_typo("severity", severity, [str(each) for each in Severity], complete=True)
+    _refuse_typos(rule, None)
     with Api(server) as api:
+        refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
         page = api.alerts(
             state, open=not (every or state), project=project, rule=rule, severity=severity, run=run, search=search,
             limit=limit, cursor=cursor,

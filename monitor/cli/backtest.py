@@ -149,7 +149,7 @@ class Report:
         labelled = sum(bool(run.labels) for run in self.done)
         out.print(f"[bold]{len(self.done):,}[/] runs" + (f", {labelled:,} of them labelled" if labelled else ""))
         for name, config in zip(self.names, self.configs, strict=True):
-            out.print(f"[dim]rules of {escape(name)}, hash {config.hash}[/]")
+            out.print(f"[dim]rules {escape(name)}: hash {config.hash}[/]")
         out.print("")
         out.print(self._rules_table(labelled > 0))
         if silent := self._silent():
@@ -187,7 +187,7 @@ class Report:
 
     def _stops_table(self) -> Table:
         table = Table(box=None, header_style="dim", pad_edge=False)
-        table.add_column("stops of", no_wrap=True)
+        table.add_column("stops by rules", no_wrap=True)
         for column in ("stopped", "steps saved", "saved", "missed", "regret", "p90", "> 2%"):
             table.add_column(column, justify="right", no_wrap=True)
         for name, stops in zip([*self.names, "patience 10"], [*self.stops, self.patience], strict=True):

@@ -208,6 +208,9 @@ class EmbeddedSource(EmbeddedAlerts, EmbeddedAccess):
 
         return insight.snapshot(self._store, self._settings, ref)
 
+    def outlines(self, refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
+        return self._store.outlines(refs)
+
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
         return self._store.curves(wanted, **dict(query))  # type: ignore[arg-type]  # `Api.curves` gives them by name and type
 

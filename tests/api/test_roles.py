@@ -262,9 +262,11 @@ def test_guesses_cost_no_reads(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -
         with ThreadPoolExecutor(20) as pool:
             guesses = [f"lm_{uuid.uuid4().hex[:16]}_{'A' * 43}" for _ in range(40)]
             guesses += ["wrong", "lm_", "Bearer"] * 10
+            begun = time.perf_counter()
             found = list(pool.map(lambda guess: status(url, guess), guesses))
+            took_s = time.perf_counter() - begun
         assert set(found) == {401}
-        assert len(reads) <= 6
+        assert len(reads) <= 2 + took_s / keys.UNKNOWN_S
 
 
 def status(url: str, token: str) -> int:

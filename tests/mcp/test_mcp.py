@@ -46,7 +46,13 @@ def home(tmp_path: Path) -> Path:
                 run.checkpoint(500, "ckpt-500.pt")
     with monitor.init("secret", name="hidden", settings=settings) as run:
         run.log({"train/loss": 1.0}, step=0)
-    monitor.init("p", name="open", settings=settings, run_id="c" * 32).log({"train/loss": 1.0}, step=0)
+    abandoned = (  # by a loop that has died, and so hears no stop before it is taken back
+        "import monitor, os\nfrom monitor.settings import load\n"
+        f"run = monitor.init('p', name='open', run_id='{'c' * 32}', settings=load(capture=(), shipper='thread'))\n"
+        "run.log({'train/loss': 1.0}, step=0)\n"
+        "os._exit(0 if run.flush() else 1)\n"
+    )
+    subprocess.run([sys.executable, "-c", abandoned], env=environment(home), check=True)
     return home
 
 

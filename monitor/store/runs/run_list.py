@@ -84,7 +84,8 @@ def list_runs(connection: Connection, wanted: RunQuery, within: str | None = Non
     columns = (RUNS.c.run_id,) if value is None else (RUNS.c.run_id, value)
     page = select(*columns).where(where).order_by(*sorting).limit(wanted.limit).offset(wanted.offset)
     found = connection.execute(page).all()
-    items = _of_ids(connection, [row[0] for row in found])
+    known = by_ids(connection, [row[0] for row in found])  # read now, so that the database does not sort wide rows
+    items = tuple(known[row[0]] for row in found)
     values = {} if value is None else {row[0]: row[1] for row in found}
     width = wanted.sparkline
     curves = sparklines(connection, [run.id for run in items], width) if width and items else {}
@@ -104,11 +105,10 @@ def _metrics(connection: Connection, run_ids: Sequence[str], keys: Sequence[str]
     return found
 
 
-def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
-    """Runs in the order of their ids. Read after the ids, so that the database does not sort wide rows."""
-    query = select(*rows.INFO_COLUMNS).where(RUNS.c.run_id.in_(run_ids))
-    found = {row["run_id"]: rows.run_info(row) for row in connection.execute(query).mappings()} if run_ids else {}
-    return tuple(found[run_id] for run_id in run_ids)
+def by_ids(connection: Connection, run_ids: Sequence[str], within: str | None = None) -> dict[str, RunInfo]:
+    """Runs by their full ids; those that are not here, or of another project, are left out."""
+    query = select(*rows.INFO_COLUMNS).where(RUNS.c.run_id.in_(run_ids), _STORED, *_within(within))
+    return {row["run_id"]: rows.run_info(row) for row in connection.execute(query).mappings()} if run_ids else {}
 
 
 def _within(project: str | None) -> list[ColumnElement[bool]]:
