@@ -68,7 +68,7 @@ _LED: Final = re.compile(r"\s*(?P<number>\d{1,7}): +(?=\S)")
 _GLOG: Final = re.compile(r"^ ?~[^~]{0,40}~[^~]{0,20}~ \] ")
 """The rest of the absl and glog prefix `I0501 12:00:00.123456 140 train.py:88] ` without its times."""
 _LEADING: Final = re.compile(
-    r"^\s*(?:\[(?P<at>\d+)\]:?(?!\s*\[(?!(?:train|val|eval|test|dev)[a-z]*\]))|(?P<plain>\d+):|"
+    r"^\s*(?:\[\s*(?P<at>\d+)\s*\]:?(?!\s*\[(?!(?:train|val|eval|test|dev)[a-z]*\]))|(?P<plain>\d+):|"
     r"\[\s*(?P<epoch>\d+)\s*,\s*(?P<batch>\d+)\s*\])\s+(?=\[?[A-Za-z])"
 )
 """`[10]  train-rmse:0.5` of XGBoost and LightGBM, `10:  learn: 0.5` of CatBoost, `[3,  2000] loss: 0.5`."""

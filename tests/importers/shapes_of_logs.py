@@ -837,4 +837,17 @@ SHAPES = {
         "step#: 200   learning rate: 0.1   average loss: 2.25     steps without apparent progress: 9\n",
         {"train": [(100, 2.5), (200, 2.25)]},
     ),
+    "numbers padded in brackets": (
+        "[   0] D_loss: 0.7  G_loss: 0.9\n[  50] D_loss: 0.6  G_loss: 0.8\n[1000] D_loss: 0.5  G_loss: 0.7\n",
+        {"train": [(0, 0.7), (50, 0.6), (1000, 0.5)]},
+    ),
+    "counts in brackets with both losses": (
+        "[1/3] loss 0.9 (v 0.01) val 1.0\n[2/3] loss 0.8 (v 0.01) val 0.95\n[3/3] loss 0.7 (v 0.01) val 0.9\n",
+        {"train": [(1, 0.9), (2, 0.8), (3, 0.7)], "val": [(1, 1.0), (2, 0.95), (3, 0.9)]},
+    ),
+    "validation sets in brackets": (
+        "Epoch 1\n  train: loss 0.9\n  val (clean): loss 1.0\n  val (noisy): loss 2.0\n"
+        "Epoch 2\n  train: loss 0.8\n  val (clean): loss 0.95\n  val (noisy): loss 1.9\n",
+        {"train": [(1, 0.9), (2, 0.8)], "val": [(1, 1.0), (2, 0.95)]},
+    ),
 }
