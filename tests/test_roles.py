@@ -211,7 +211,7 @@ def test_one_series_for_both_losses_is_refused() -> None:
         said_of({"train": "ce", "val": "ce"}).distinct()
 
 
-def test_losses_listed_by_letters_are_no_game_and_none_is_the_whole():
+def test_losses_listed_by_letters_do_not_make_a_game_and_the_first_is_judged():
     reading = read([f"loss_{letter}" for letter in "abcdefghijkl"])
     assert not reading.game
     assert reading.judged[Role.TRAIN] == "loss_a"
