@@ -4,8 +4,8 @@ A caller can catch `MonitorError` for all of them, or the builtin that each one 
 
     MonitorError
     ├── SettingsError        (ValueError)       a setting that cannot be used
-    ├── RulesChanged         (ValueError)       the rules were changed by somebody else in between
     ├── RulesError           (ValueError)       a rules file or a rule's parameter that cannot be used
+    ├── RulesChanged         (ValueError)       a change of a rule that was decided on rules that are others by now
     ├── LossError            (ValueError)       a loss specification or a callable that cannot be used
     ├── WireError            (ValueError)       a message that does not follow the wire format; names the field
     │   ├── QueryError                          a query over the list of runs; points at the character
