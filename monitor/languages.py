@@ -11,15 +11,15 @@ from typing import Final
 
 _SIGNS: Final = {
     "lr": "学习率|學習率|学習率|학습률|معدل التعلم",
-    "epoch": "轮次|轮数|周期|輪次|エポック数?|에포크|에폭|الحقبة|حقبة",
+    "epoch": "दौर|युग|دوره|轮次|轮数|周期|輪次|エポック数?|에포크|에폭|الحقبة|حقبة",
     "step": "步数|步骤|迭代次数|迭代|ステップ数?|イテレーション|스텝|الخطوة",
     "batch": "批次|バッチ|배치",
-    "loss": "损失(?:函数|值)?|損失(?:関数|函數|值|値)?|손실|الخسارة|خسارة",
-    "error": "误差|誤差|오차",
-    "train": "训练集?|訓練集?|学習|훈련|학습|التدريب",
-    "val": "验证集?|驗證集?|検証|검증|التحقق",
+    "loss": "हानि|زیان|הפסד|损失(?:函数|值)?|損失(?:関数|函數|值|値)?|손실|الخسارة|خسارة",
+    "error": "خطای?|त्रुटि|误差|誤差|오차",
+    "train": "प्रशिक्षण|آموزش|אימון|训练集?|訓練集?|学習|훈련|학습|التدريب",
+    "val": "सत्यापन|اعتبارسنجی|אימות|验证集?|驗證集?|検証|검증|التحقق",
     "test": "测试集?|測試集?|テスト|테스트|اختبار",
-    "accuracy": "准确率|準確率|正确率|正解率|정확도|الدقة",
+    "accuracy": "सटीकता|دقت|דיוק|准确率|準確率|正确率|正解率|정확도|الدقة",
     "perplexity": "困惑度|パープレキシティ",
     "reward": "奖励|獎勵|報酬|보상",
     "avg": "平均|평균",
@@ -31,20 +31,23 @@ _SIGNS: Final = {
 _LETTERS: Final = {
     "lr": r"taux d['’]apprentissage|tasa de aprendizaje|taxa de aprendiza\w+|tasso di apprendimento|lernrate|"
     r"(?:скорость|темп) обучения|öğrenme (?:oranı|hızı)|współczynnik uczenia|tốc độ học",
-    "epoch": r"эпох[аиуе]?|époques?|épocas?|epoche|epoca|epok[ai]|dönem|epocha",
-    "step": r"шаг|итераци[яи]|schritte?|étapes?|itérations?|pasos?|iteraci(?:ón|on|ones)|passos?|iteraç(?:ão|ões)|"
-    r"iterazion[ei]|adım|krok|iteracj[ai]",
-    "batch": "батч",
+    "epoch": r"[эе]пох[аиуе]?|εποχή|époques?|épocas?|epoche|epoca|epok[ai]|dönem|epocha",
+    "step": r"шаг|крок|βήμα|итераци[яи]|schritte?|étapes?|itérations?|pasos?|iteraci(?:ón|on|ones)|passos?|"
+    r"iteraç(?:ão|ões)|iterazion[ei]|adım|krok|iteracj[ai]",
+    "batch": r"батч",
     "loss": r"verlust(?:e|funktion)?|pertes?|p[ée]rdidas?|perdas?|perdit[ae]|потер[ьия]|kay[ıi]p|kayb[ıi]|"
-    r"strat[ay](?= ?(?:tren|walid|test|ucz))|förlust|ztráta|verlies|mất mát|kerugian",
+    r"strat[ay](?= ?(?:tren|walid|test|ucz))|förlust(?:en)?|ztráta|verlies|втрат[аи]|απώλεια|pierdere[a]?|veszteség|"
+    r"häviö|mất mát|kerugian",
     "error": r"ошибк[аи]|fehler|erreurs?|błąd|hata",
     "train": r"(?:d['’])?entra[iî]nement|apprentissage|entrenamiento|treino|treinamento|addestramento|обучени[еия]|"
-    r"обучающ\w+|тренировочн\w+|e[ğg]itim|treningow[aey]|uczeni[ae]|träning|huấn luyện|pelatihan",
-    "val": r"validierung|validaci[óo]n|validaç(?:ão|ao)|validazione|валидаци\w+|проверочн\w+|do[ğg]rulama|"
-    r"walidacyjn[aey]|walidacj[ai]|kiểm định|validasi",
+    r"обучающ\w+|навчанн\w+|тренувальн\w+|trénovací|εκπαίδευση\w*|antrenare|тренировочн\w+|e[ğg]itim|treningow[aey]|"
+    r"uczeni[ae]|träning|huấn luyện|pelatihan",
+    "val": r"validierung|validaci[óo]n|validaç(?:ão|ao)|validazione|валидаци\w+|проверочн\w+|валідаці\w+|"
+    r"do[ğg]rulama|validační|validatie|validering|validare|επικύρωση\w*|walidacyjn[aey]|walidacj[ai]|kiểm định|"
+    r"validasi",
     "test": r"pruebas?|teste|тест(?:ов\w+)?",
-    "accuracy": r"genauigkeit|exactitude|exactitud|acur[áa]cia|accuratezza|точность|doğruluk|dokładność|độ chính xác|"
-    r"akurasi",
+    "accuracy": r"genauigkeit|exactitude|exactitud|acur[áa]cia|accuratezza|точність|точность|nauwkeurigheid|přesnost|"
+    r"doğruluk|dokładność|độ chính xác|akurasi",
     "perplexity": r"perplexité|perplejidad|перплексия",
     "reward": r"наград[аы]|récompenses?|recompensas?|belohnung|ödül|nagroda",
     "avg": r"средн\w+|moyenne|durchschnittlich\w*|ortalama|średni[aey]?",
@@ -61,7 +64,9 @@ _WORDS: Final = re.compile(
         ]
     )
 )
-_COMPOUND: Final = re.compile(r"(?i:(?P<set>training|validierung|test)s?)(?i:(?=verlust|fehler|genauigkeit))")
+_COMPOUND: Final = re.compile(
+    r"(?i:(?P<set>training|validierung|validatie|test)s?)(?i:(?=verlust|fehler|genauigkeit|verlies))"
+)
 """The first half of `Trainingsverlust`."""
 _COUNTED: Final = re.compile(
     r"第\s*(?P<at>\d+)\s*(?:/\s*(?P<of>\d+)\s*)?(?:个|個)?\s*(?:(?P<step>步|次迭代|ステップ)|轮|輪|epoch|エポック|周期|期)",
@@ -78,7 +83,8 @@ _LETTER: Final = re.compile(r"[^\x00-\u00bf\u2000-\u2bff\ufe00-\U0010ffff]")
 """A letter that English does not have, such as one with an accent; bars and arrows are none."""
 _STEMS: Final = (
     "verl", "fehler", "genauig", "validier", "perte", "perd", "epoche", "epoca", "epok", "schritt", "lernr", "entra",
-    "entre", "trein", "addes", "validac", "validaz", "validas", "exactitud", "acurac", "accuratezza", "walid",
+    "entre", "trein", "addes", "validac", "validaz", "validas", "validatie", "validare",
+    "validering", "antrenare", "pierder", "nauwkeur", "exactitud", "acurac", "accuratezza", "walid",
     "trening", "uczen", "kay", "erreur", "paso", "passo", "iterac", "iteraz", "kerugian", "pelatihan", "egitim",
     "dogru", "prueba", "teste", "krok", "zeit", "dauer", "tiempo", "migliore", "mejor", "melhor", "beste", "meilleur",
     "taux", "tasa", "taxa", "tasso", "apprent", "recompensa", "belohnung", "nagroda", "moyenne", "durchschn",

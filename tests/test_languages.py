@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.directions import rises
@@ -25,6 +25,12 @@ LINES = {
     "Portuguese": "Época {e} de 20 | perda treino: {t} | perda validação: {v}",
     "Italian": "Epoca {e}: perdita addestramento {t}, perdita validazione {v}",
     "Polish": "Epoka {e}/20, strata treningowa: {t}, strata walidacyjna: {v}",
+    "Czech": "Epocha {e}: trénovací ztráta {t}, validační ztráta {v}",
+    "Dutch": "Epoch {e}: trainingsverlies {t}, validatieverlies {v}",
+    "Hindi": "युग {e}: प्रशिक्षण हानि {t} सत्यापन हानि {v}",
+    "Indonesian": "Epoch {e}: kerugian pelatihan {t}, kerugian validasi {v}, akurasi 51%",
+    "Ukrainian": "Епоха {e}/20: втрати на навчанні {t}, втрати на валідації {v}",
+    "Vietnamese": "Epoch {e}: mất mát huấn luyện = {t}, mất mát kiểm định = {v}",
     "Turkish": "Dönem {e}/20 eğitim kaybı: {t} doğrulama kaybı: {v}",
 }
 NAMES = {
@@ -84,7 +90,8 @@ WORDS = sorted(
 )
 
 
-@given(st.lists(st.sampled_from(WORDS)).map(" ".join))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join))
 def test_english_is_read_as_itself(text):
     assert english(english(text)) == english(text)
 

@@ -209,3 +209,11 @@ def test_a_direction_that_nobody_said_is_not_put_down_to_the_user() -> None:
 def test_one_series_for_both_losses_is_refused() -> None:
     with pytest.raises(SettingsError, match="train and val: both name 'ce'"):
         said_of({"train": "ce", "val": "ce"}).distinct()
+
+
+def test_losses_listed_by_letters_do_not_make_a_game_and_the_first_is_judged():
+    reading = read([f"loss_{letter}" for letter in "abcdefghijkl"])
+    assert not reading.game
+    assert reading.judged[Role.TRAIN] == "loss_a"
+    assert read(["loss_G", "loss_D"]).game
+    assert read(["loss_G_A", "loss_D_A", "loss_G_B", "loss_D_B", "loss_cycle_A"]).game

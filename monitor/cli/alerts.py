@@ -19,6 +19,7 @@ from monitor.screen import COLOURS, ago, emit, escape, fail, out, refuse_typo, t
 if TYPE_CHECKING:
     from monitor.domain import AlertInfo, Silence
 
+_GLOB = frozenset("*?[")
 _BY = typer.Option(None, "--by", help="Who you are; default: your user name.")
 _ALERT = typer.Argument(..., metavar="ALERT", help="Id of the alert or its first digits.", show_default=False)
 
@@ -52,6 +53,7 @@ def ls(
 
     refuse_typo("state", state, [str(each) for each in AlertState], complete=True)
     refuse_typo("severity", severity, [str(each) for each in Severity], complete=True)
+    _refuse_typos(rule, None)
     with Api(server) as api:
         refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
         page = api.alerts(
@@ -151,9 +153,20 @@ def silence(
     if (for_ is None) == (until is None):
         fail("give either --for, such as --for 2h, or --until")
     for_s = None if for_ is None else _seconds(for_)
+    _refuse_typos(rule, severity)
     with Api(server) as api:
         made = api.silence(matcher, reason=reason, by=_who(by), until=until, for_s=for_s)
     emit(made.to_dict(), f"silenced until {_local(made.until_ms)}: {escape(_matched(made))} [dim]({made.id})[/]", json)
+
+
+def _refuse_typos(rule: str | None, severity: str | None) -> None:
+    """Refuse a rule or a severity that is almost one that there is: nothing would match it. Globs are left alone."""
+    if rule is not None and not _GLOB.intersection(rule):
+        from monitor.rules import RULE_NAMES
+
+        refuse_typo("rule", rule, [*RULE_NAMES, "threshold", "lost", "stalled", "failed", "alert", "finished"])
+    if severity is not None and not _GLOB.intersection(severity):
+        refuse_typo("severity", severity, [str(each) for each in Severity])
 
 
 def unsilence(

@@ -30,7 +30,8 @@ class _Wrong(Protocol):
 def refuse(error: _Wrong) -> None:
     """Print a wrong command line's error in one line and exit with status 2; print the help where nothing was asked."""
     if type(error).__name__ == "NoArgsIsHelpError":
-        error.show()
+        if error.format_message().strip():  # else Rich has printed the help
+            error.show()
         raise SystemExit(2)
     message = _PROSE.sub("", " ".join(error.format_message().split())).rstrip(".")
     found = _UNKNOWN.match(message)

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from monitor import settings as settings_
 from monitor.cli.curves import EPOCH, GOAL, PATTERN, STEP, TRAIN, VAL
-from monitor.domain import Action, RunInfo
+from monitor.domain import Action, RunInfo, RunStatus
 from monitor.domain.formats import number
 from monitor.roles import Role, Said
 from monitor.screen import ACTIONS, STATUSES, escape, out, sparkline
@@ -275,6 +275,8 @@ def _at(row: Row) -> str:
 def _advice(row: Row) -> str:
     if row.problem:
         return f"[yellow]{escape(row.problem)}[/]"
+    if row.action is Action.CONTINUE and row.status in (RunStatus.FINISHED, RunStatus.STOPPED, RunStatus.FAILED):
+        return escape(row.reason)  # a run that has ended does not continue
     return f"[{ACTIONS[row.action]}]{row.action}[/] {escape(row.reason)}"
 
 

@@ -191,7 +191,7 @@ def _below(line: str, spans: list[tuple[int, int]]) -> list[str]:
     cells, last = [""] * len(spans), -1
     for word in _WORD.finditer(line):
         shared = [min(word.end(), end) - max(word.start(), begin) for begin, end in spans]
-        at = max(range(len(spans)), key=shared.__getitem__)
+        at = shared.index(max(shared))
         if shared[at] <= 0 or at <= last:
             return words
         cells[at], last = word[0], at

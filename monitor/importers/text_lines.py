@@ -62,6 +62,10 @@ _NAMED_SETS: Final = re.compile(
     rf"(?: ?[,;|] ?[A-Za-z]+ ?[:=] ?(?:{_NUMBER})%?)+\s*\)"
 )
 """One metric of several data sets: `score=(train=0.94, test=0.92)`."""
+_SUBSET: Final = re.compile(
+    r"\b(?P<set>val|valid|validation|test|eval|dev) ?\((?P<name>[A-Za-z][\w-]*)\)(?= ?[:|])", re.IGNORECASE
+)
+"""One of several held-out sets: `val (clean): loss 0.5`."""
 _LOSSES: Final = re.compile(r"\bloss(?:es)?:? ?\{(?P<inside>[^{}]*)\}", re.IGNORECASE)
 """Losses by component: `Losses {'ner': 12.5, 'tagger': 3.1}`."""
 _KEY: Final = re.compile(r"['\"]?(?P<name>[A-Za-z_]\w*)['\"]?(?= ?[:=])")
@@ -112,6 +116,8 @@ def read_line(text: str) -> Line:
     if not _WORTH.search(text):
         return line
     text = _PRINTED.sub(r"\g<value>", text)
+    if "(" in text:
+        text = _SUBSET.sub(r"\g<set>-\g<name>", text)
     if "('" in text:
         text = _ITEM.sub(r"'\g<name>': \g<value>", text)
     if "(" in text:
@@ -205,7 +211,9 @@ def _metrics(text: str, caption: str | None, line: Line) -> None:
         names = [(bare.get(name, name), value) for name, value in names]
     if not line.bar and line.epoch is not None and line.step is not None:  # a row of training numbers
         metric = metric or sum(not value.is_integer() for _, value in names) > 1
-    line.held_out = sticky not in (None, "train") and all(not name.startswith("train") for name, _ in names)
+    line.held_out = sticky not in (None, "train") and not any(
+        name.startswith("train") or (is_loss(name) and name not in bare and not _is_held_out(name)) for name, _ in names
+    )
     line.counts = metric and not (dump and not line.placed) and not _SUMMARY.search(text)
     if line.counts:
         for name, value in names:

@@ -167,6 +167,8 @@ class LogParser:
             return  # after `Early stopping, best iteration is:` the best is repeated
         if line.counts and (which := self._headings.set_of(line)) is not None:
             move(line, which)
+            if line.steps is not None:  # the batches of the evaluation, not of the training
+                line.step = line.steps = None
         if line.counts and self._ranks.take(line, text, self._place.epoch):
             self.understood.again += 1
             self._again = self._number

@@ -15,7 +15,7 @@ _UNITS: Final = r"(?!\.?\d*\s*(?:s|sec|seconds|ms|min)\b)(?![\w%]|\.\d)"
 """What may not follow the number of a position: a unit of time, a percent sign, a fraction."""
 _EPOCH: Final = re.compile(
     r"(?<![A-Za-z_])(?:(?P<before>train|val|valid|test|eval)[_ ])?(?:epochs?|ep)(?:\((?P<set>\w+)\))?(?:_idx|_num)?"
-    r"['\"]?\s*(?:no\.?|\.{1,3}|\#|:|=)?\s*['\"]?[\[(]?\s*(?P<at>\d+(?:\.\d+|,\d\d?(?!\d))?)(?:\s*(?:/|of)\s*(?P<of>\d+))?\s*[\])]?"
+    r"['\"]?\s*(?:no\.?|\.{1,3}|\#\s?[:=]?|:|=)?\s*['\"]?[\[(]?\s*(?P<at>\d+(?:\.\d+|,\d\d?(?!\d))?)(?:\s*(?:/|of)\s*(?P<of>\d+))?\s*[\])]?"
     rf"{_UNITS}"
     r"(?:[\s,:|]*\[\s*(?P<n>\d+)\s*/\s*(?P<total>\d+)(?:\s*\(\s*\d+(?:\.\d+)?\s*%\))?\s*\])?",
     re.IGNORECASE,
@@ -24,7 +24,7 @@ _ORDINAL: Final = re.compile(r"(?<![\w.])(?P<at>\d+)(?:(?:st|nd|rd|th)[ -]?)?epo
 """`1epoch`, `2nd epoch`."""
 _STEP: Final = re.compile(
     rf"(?<![A-Za-z_])(?P<name>global[_ ]?steps?|num_updates|(?:(?:num|total|current|env)_)?(?:time)?steps?(?:_total)?|"
-    rf"iterations?|iters?|it|updates?|up(?=\.)|(?:mini)?batch(?:es|_idx)?|rounds?|episodes?|generations?)['\"]?\s*(?:no\.?|(?<!it)\.{{1,3}}|\#|:|=)?\s*['\"]?[\[(]?\s*"
+    rf"iterations?|iters?|it|updates?|up(?=\.)|(?:mini)?batch(?:es|_idx)?|rounds?|episodes?|generations?)['\"]?\s*(?:no\.?|(?<!it)\.{{1,3}}|\#\s?[:=]?|:|=)?\s*['\"]?[\[(]?\s*"
     rf"(?P<at>{_WHOLE})(?:\s*(?:/|of)\s*(?P<of>{_WHOLE}))?(?!\.?\d*\s*it/s\b){_UNITS}",
     re.IGNORECASE,
 )
@@ -68,7 +68,8 @@ _LED: Final = re.compile(r"\s*(?P<number>\d{1,7}): +(?=\S)")
 _GLOG: Final = re.compile(r"^ ?~[^~]{0,40}~[^~]{0,20}~ \] ")
 """The rest of the absl and glog prefix `I0501 12:00:00.123456 140 train.py:88] ` without its times."""
 _LEADING: Final = re.compile(
-    r"^\s*(?:\[(?P<at>\d+)\]:?(?!\s*\[)|(?P<plain>\d+):|\[\s*(?P<epoch>\d+)\s*,\s*(?P<batch>\d+)\s*\])\s+(?=[A-Za-z])"
+    r"^\s*(?:\[\s*(?P<at>\d+)\s*\]:?(?!\s*\[(?!(?:train|val|eval|test|dev)[a-z]*\]))|(?P<plain>\d+):|"
+    r"\[\s*(?P<epoch>\d+)\s*,\s*(?P<batch>\d+)\s*\])\s+(?=\[?[A-Za-z])"
 )
 """`[10]  train-rmse:0.5` of XGBoost and LightGBM, `10:  learn: 0.5` of CatBoost, `[3,  2000] loss: 0.5`."""
 

@@ -153,7 +153,9 @@ def _without_loss(words: frozenset[str], key: str) -> What:
 
 
 def _rest(words: tuple[str, ...], what: What) -> tuple[str, ...]:
-    plain = _FILLERS | w.TOTAL | w.LOSS | w.LETTERS
+    plain = _FILLERS | w.TOTAL | w.LOSS
+    if w.LOSS.isdisjoint(words):
+        plain |= w.LETTERS
     if not w.SETS.isdisjoint(words):
         plain |= w.OF_SETS
     if what is What.ERROR:

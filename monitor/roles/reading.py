@@ -227,7 +227,9 @@ def _is_game(known: Sequence[Name], losses: Sequence[Name]) -> bool:
     """True if the losses are not errors, by their names and by series of returns next to them."""
     if any(name.words & w.GAME for name in losses) or any(_is_of_players(name) for name in known):
         return True
-    if len({word for name in losses for word in name.rest if word in w.WEAK_GAME}) > 1:
+    alone = {name.rest[0] for name in losses if len(name.rest) == 1 and len(name.rest[0]) == 1}
+    listed = alone if alone - w.WEAK_GAME else set()  # `loss_a`, `loss_b` ... `loss_g` do not play
+    if len({word for name in losses for word in name.rest if word in w.WEAK_GAME - listed}) > 1:
         return True
     returns = [name for name in known if name.words & w.RETURNS]
     if any(name.words & w.PREFERENCES for name in known if name.words & w.RETURNS) or not losses:

@@ -38,6 +38,11 @@ def begin(run: Run) -> None:
     _hook_multiprocessing()
 
 
+def opened() -> tuple[Run, ...]:
+    """The runs of this process that are not finished."""
+    return tuple(_open)
+
+
 def end(run: Run) -> None:
     """Unregister a finished run."""
     for runs in (_open, _current):

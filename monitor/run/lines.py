@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ def begun(name: str, server: str | None, *, offline: bool) -> None:
         "the journal; `monitor sync` sends it" if offline else "the embedded store; `monitor up` shows it"
     )
     _say(f"{name} is logged to {where}")
+
+
+def also_open(names: Sequence[str]) -> None:
+    """Name the runs that a notebook or an interactive session left open: nothing else ends them before it exits."""
+    if names and (hasattr(sys, "ps1") or "ipykernel" in sys.modules):
+        _say(f"still open: {', '.join(names)}; finish() ends a run, and so does the end of a `with` block")
 
 
 def address(url: str, *, quiet: bool) -> str:

@@ -149,6 +149,7 @@ def init(
     if set(chosen.capture) - {"system"}:  # the writer samples the machine itself
         run._capture = lifetime.in_background(lambda: _capture(run))
     lines.begun(shown, remote, offline=mode == "offline")
+    lines.also_open([each.name for each in lifetime.opened() if each is not run])
     return lifetime.make_current(run)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import monitor
 from monitor.cli import app
 
 
@@ -47,3 +48,12 @@ def test_a_watch_is_told_the_columns(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "train 0.25  val 0.625" in found.stdout
     wrong = CliRunner().invoke(app, ["watch", "--once", str(tmp_path / "log.csv"), "--train", "aa"])
     assert "no such column" in wrong.stdout.replace("\n", " ")
+
+
+def test_a_run_that_has_ended_is_not_told_to_continue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONITOR_DIR", str(tmp_path / "store"))
+    with monitor.init("p", name="brief", capture=False) as run:
+        run.log({"loss": 1.0}, step=0)
+    printed = CliRunner().invoke(app, ["watch", "--once"], catch_exceptions=False).stdout
+    assert "p/brief  finished  step 0" in printed
+    assert "continue" not in printed

@@ -819,4 +819,35 @@ SHAPES = {
         "2024-05-01 10:00:05 | INFO | valid1 | epoch 001 | valid on 'valid1' subset | loss 3.25 | num_updates 200 | best_loss 2.125\n",
         {"train": [(100, 2.5), (200, 2.0)], "val": [(100, 2.25), (200, 2.125)]},
     ),
+    "an evaluation that counts its own batches as steps": (
+        "Epoch 1/2\nstep 10/30 - loss: 2.5 - 12ms/step\nstep 30/30 - loss: 2.25 - 12ms/step\n"
+        "Eval begin...\nstep 5/5 - loss: 2.375 - 8ms/step\nEval samples: 1000\n"
+        "Epoch 2/2\nstep 10/30 - loss: 2.0 - 12ms/step\nstep 30/30 - loss: 1.75 - 12ms/step\n"
+        "Eval begin...\nstep 5/5 - loss: 1.875 - 8ms/step\nEval samples: 1000\n",
+        {"train": [(10, 2.5), (30, 2.25), (40, 2.0), (60, 1.75)], "val": [(30, 2.375), (60, 1.875)]},
+    ),
+    "steps in brackets before the set in brackets": (
+        "I0501 10:00:00.123456 140 logging_writer.py:64] [100] [train] accuracy=0.5, learning_rate=0.001, loss=2.5\n"
+        "I0501 10:00:00.123456 140 logging_writer.py:64] [200] [train] accuracy=0.6, learning_rate=0.001, loss=2.25\n"
+        "I0501 10:00:01.123456 140 logging_writer.py:64] [200] [eval] loss=2.375\n",
+        {"train": [(100, 2.5), (200, 2.25)], "val": [(200, 2.375)]},
+    ),
+    "dlib": (
+        "step#: 100   learning rate: 0.1   average loss: 2.5      steps without apparent progress: 3\n"
+        "step#: 200   learning rate: 0.1   average loss: 2.25     steps without apparent progress: 9\n",
+        {"train": [(100, 2.5), (200, 2.25)]},
+    ),
+    "numbers padded in brackets": (
+        "[   0] D_loss: 0.7  G_loss: 0.9\n[  50] D_loss: 0.6  G_loss: 0.8\n[1000] D_loss: 0.5  G_loss: 0.7\n",
+        {"train": [(0, 0.7), (50, 0.6), (1000, 0.5)]},
+    ),
+    "counts in brackets with both losses": (
+        "[1/3] loss 0.9 (v 0.01) val 1.0\n[2/3] loss 0.8 (v 0.01) val 0.95\n[3/3] loss 0.7 (v 0.01) val 0.9\n",
+        {"train": [(1, 0.9), (2, 0.8), (3, 0.7)], "val": [(1, 1.0), (2, 0.95), (3, 0.9)]},
+    ),
+    "validation sets in brackets": (
+        "Epoch 1\n  train: loss 0.9\n  val (clean): loss 1.0\n  val (noisy): loss 2.0\n"
+        "Epoch 2\n  train: loss 0.8\n  val (clean): loss 0.95\n  val (noisy): loss 1.9\n",
+        {"train": [(1, 0.9), (2, 0.8)], "val": [(1, 1.0), (2, 0.95)]},
+    ),
 }

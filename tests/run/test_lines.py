@@ -50,3 +50,14 @@ def test_a_closed_stream_stops_nothing(monkeypatch, settings):
     with init("p", settings=settings, mode="offline") as run:
         stream.close()
         run.log({"loss": 1.0})
+
+
+def test_a_notebook_hears_which_runs_it_left_open(monkeypatch, settings):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with init("p", "first", settings=settings, mode="offline"):
+        with init("p", "second", settings=settings, mode="offline"):
+            assert "still open" not in stream.getvalue()  # a script may have several
+        monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+        with init("p", "third", settings=settings, mode="offline"):
+            assert "monitor: still open: first; finish() ends a run" in stream.getvalue()

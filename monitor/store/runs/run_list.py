@@ -157,7 +157,7 @@ def _nearest(connection: Connection, ref: str, query: Select[Any]) -> str:
     if not _LEAST_LETTERS <= len(ref) <= _MOST_LETTERS or re.fullmatch(r"[0-9a-f]{32}", ref):
         return ""
     newest = query.with_only_columns(RUNS.c.name, RUNS.c.run_id).order_by(RUNS.c.created_ms.desc()).limit(_MOST_SOURCES)
-    ids = dict(tuple(row) for row in reversed(connection.execute(newest).all()))
+    ids: dict[str, str] = {row[0]: row[1] for row in reversed(connection.execute(newest).all())}
     near = [name for name in ids if ref.lower() in name.lower()] or difflib.get_close_matches(ref, ids, n=3)
     meant = " or ".join(f"{name!r} ({ids[name][:8]})" for name in near[:3])
     return f"no run has this id or name; did you mean {meant}?" if meant else ""
