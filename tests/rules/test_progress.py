@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.domain import Progress
 from monitor.rules import diagnose
+from monitor.rules.describe.progress import _Part
 
 
 def seen(train: np.ndarray, val: np.ndarray | None = None, every: int = 50) -> Progress:
@@ -70,6 +71,24 @@ def test_of_steady_gaps_hardly_one_is_called_widening() -> None:
         for seed in range(60)
     ]
     assert sum(gap is not None and gap.trend != "steady" for gap in found) <= 1
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 999), st.integers(8, 52), st.floats(0.1, 54), st.sampled_from([-math.inf, 0.0, 0.5]))
+def test_the_squares_of_a_rate_are_those_of_a_plain_fit(seed: int, n: int, rate: float, floor: float) -> None:
+    rng = np.random.default_rng(seed)
+    t = np.sort(rng.uniform(size=n))
+    t = (t - t[0]) / (t[-1] - t[0])
+    levels = rng.uniform(0, 1) + np.exp(-rng.uniform(0.1, 20) * t) + 0.05 * rng.normal(size=n)
+    (found,), (heading,) = _Part(t, levels, floor)._squares(np.array([rate]), floor)
+    shapes = np.c_[np.ones(n), np.exp(-rate * t)]
+    plain = np.linalg.lstsq(shapes, levels, rcond=None)[0]
+    if plain[1] < 0:
+        plain = np.array([levels.mean(), 0.0])
+    if plain[0] < floor:
+        plain = np.array([floor, max(shapes[:, 1] @ (levels - floor) / (shapes[:, 1] @ shapes[:, 1]), 0.0)])
+    assert heading == pytest.approx(plain[0], rel=1e-6, abs=1e-6)
+    assert found == pytest.approx(float(((levels - shapes @ plain) ** 2).sum()), rel=1e-6, abs=1e-9)
 
 
 def test_a_game_has_neither() -> None:

@@ -374,7 +374,7 @@ class Features:
     @lazy
     def judged(self) -> View:
         """The validation loss, or the training loss if no validation loss was logged."""
-        return self.val if self.state.val_seen or not self.state.train_seen else self.train
+        return self.val if self.state.judged == VAL else self.train
 
     @lazy
     def descent(self) -> View:

@@ -164,6 +164,11 @@ class State:
         return self.goal
 
     @property
+    def judged(self) -> int:
+        """VAL, or TRAIN if only a training loss was logged."""
+        return VAL if self.val_seen or not self.train_seen else TRAIN
+
+    @property
     def counts(self) -> Counts:
         """Number of points seen, and of points set aside."""
         return Counts(
