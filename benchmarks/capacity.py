@@ -4,7 +4,7 @@
 points, and is checked against the others. Every write touches one run alone, so that a large fleet is many *cells*
 alike: some servers over one PostgreSQL. One cell is simulated, batch by batch. Run it from the checkout:
 
-    python benchmarks/capacity.py            # the two tables of docs/scaling.md
+    python benchmarks/capacity.py            # the tables of docs/scaling.md
     python benchmarks/capacity.py --write    # write them there
 """
 
@@ -327,25 +327,31 @@ def checks(figures: Sequence[Mapping[str, object]], costs: Costs) -> list[Check]
 
 
 def cost_table(figures: Sequence[Mapping[str, object]]) -> str:
-    """What was measured of each size of batches, as Markdown."""
-    lines = [
-        "| points a batch | embedded, ms of a core | server, ms | PostgreSQL, ms | 4 servers behind HAProxy: server, "
-        "PostgreSQL, HAProxy, ms | WAL, sent, KB |",
-        "|---|---|---|---|---|---|",
-    ]
+    """What a batch of each size cost one server, as Markdown."""
+    lines = ["| points a batch | embedded, ms of a core | server, ms | PostgreSQL, ms | WAL, sent, KB |"]
+    lines.append("|---|---|---|---|---|")
     by = {(str(each["what"]), int(str(each["points"]))): each for each in figures}
-    for size in sorted({points for what, points in by if what == "balanced"}):
-        own, one, many = (by.get((what, size)) for what in ("embedded", "server", "balanced"))
-        moved = one or many or {}
-        parts = ["" if own is None else f"{own['server_ms']:.1f}"]
-        parts += ["", ""] if one is None else [f"{one['server_ms']:.1f}", f"{one['database_ms']:.1f}"]
-        parts.append("" if many is None else ", ".join(f"{many[f'{each}_ms']:.1f}" for each in _PARTS))
-        parts.append(", ".join(f"{float(str(moved[name])) / 1000:.3g}" for name in ("wal_bytes", "request_bytes")))
+    for size in sorted({points for what, points in by if what == "server"}):
+        own, one = by["embedded", size], by["server", size]
+        parts = [f"{own['server_ms']:.1f}", f"{one['server_ms']:.1f}", f"{one['database_ms']:.1f}"]
+        parts.append(", ".join(f"{float(str(one[name])) / 1000:.3g}" for name in ("wal_bytes", "request_bytes")))
         lines.append(f"| {size:,} | {' | '.join(parts)} |")
     return "\n".join(lines)
 
 
-_PARTS = ("server", "database", "balancer")
+def limit_table(figures: Sequence[Measured]) -> str:
+    """What four servers stored with the cores that they got, and what a million points took, as Markdown."""
+    head = "| points a batch | directly, points/s (cores in use) | behind HAProxy | seconds of a core for 10⁶ points: "
+    lines = [f"{head}servers, PostgreSQL, HAProxy, clients |", "|---|---|---|---|"]
+    by = {(str(each["what"]), int(each["points"])): each for each in figures}
+    for size in sorted(n for what, n in by if what == "balanced"):
+        both = [by[what, size] for what in ("replicas", "balanced")]
+        rates = [f"{size * f['batches'] / f['seconds']:,.0f} ({f['cores']:.1f})" for f in both]
+        took = ", ".join(
+            _short(1000 * both[1][f"{part}_ms"] / size) for part in ("server", "database", "balancer", "client")
+        )
+        lines.append(f"| {size:,} | {' | '.join(rates)} | {took} |")
+    return "\n".join(lines)
 
 
 def check_table(figures: Sequence[Mapping[str, object]], costs: Costs) -> str:
@@ -371,7 +377,8 @@ def tables() -> dict[str, str]:
     """The tables of the page, from the figures in the repository."""
     figures = json.loads(RESULTS.read_text(encoding="utf-8"))["figures"]
     costs = Costs.measured(figures)
-    return {"costs": cost_table(figures), "capacity": plan_table(costs), "capacity checks": check_table(figures, costs)}
+    shown = {"costs": cost_table(figures), "limits": limit_table(figures), "capacity": plan_table(costs)}
+    return {**shown, "capacity checks": check_table(figures, costs)}
 
 
 def main() -> None:

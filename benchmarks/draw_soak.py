@@ -22,7 +22,7 @@ HELD = {
     "MiB": {"server_mib": "server", "client_mib": "client"},
     "descriptors": {"server_files": "server", "client_files": "client", "database_connections": "database"},
 }
-WAITS = {"ms until acknowledged, median": {"wait_ms": "wait"}, "batches behind": {"backlog": "backlog"}}
+WAITS = {"ms until acknowledged, median": {"wait_ms": "wait"}, "seconds behind, worst run": {"behind_s": "behind"}}
 """The panels of each picture, and of each panel the samples' fields with their names."""
 
 

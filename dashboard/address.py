@@ -49,7 +49,6 @@ def begin(key: str, usual: Sequence[str], allowed: Collection[str] | None = None
 
     Args:
         key: of the widget, and of the URL parameter.
-        usual: the default.
         allowed: valid values; others in the URL are ignored. None allows all.
         single: the widget holds one value or None, rather than a list.
     """

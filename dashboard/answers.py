@@ -24,9 +24,6 @@ def acknowledge(arg: str) -> str:
 
     Args:
         arg: a form as JSON: `arg` is the alert, `by` and `note` may be missing.
-
-    Raises:
-        MonitorError: the server refused it.
     """
     form = _form(arg)
     info = readings.api().acknowledge(form["arg"], form.get("by") or who(), form.get("note", ""))
@@ -38,9 +35,6 @@ def silence(arg: str) -> str:
 
     Args:
         arg: a form as JSON: `project`, `run` and `rule` are patterns, `for` a length of time.
-
-    Raises:
-        MonitorError: the server refused it.
     """
     form = _form(arg)
     for_s = seconds(form.get("for", ""))

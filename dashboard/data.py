@@ -31,7 +31,17 @@ from monitor.domain import (
     RunSnapshot,
     SeriesInfo,
 )
-from monitor.errors import Forbidden, MonitorError, ServerUnreachable, StoreBusy, StoreError, Unauthorized, WireError
+from monitor.errors import (
+    Forbidden,
+    MonitorError,
+    RulesChanged,
+    RulesError,
+    ServerUnreachable,
+    StoreBusy,
+    StoreError,
+    Unauthorized,
+    WireError,
+)
 from monitor.roles import Role
 
 if TYPE_CHECKING:
@@ -109,6 +119,8 @@ _EXPLAINED: Final[tuple[tuple[type[MonitorError], str, str], ...]] = (
     (ServerUnreachable, AWAY, TRIES),
     (Forbidden, "Your token may not do this.", ""),
     (Unauthorized, "You are not signed in.", "Reload the page to sign in with a token that the server knows."),
+    (RulesChanged, "The rules have changed since this page was read.", ""),
+    (RulesError, "The setting cannot be used.", ""),
     (StoreBusy, "The database is busy.", "This page tries again by itself."),
     (StoreError, "The database cannot be read.", ""),
     (WireError, "The query cannot be read.", ""),
@@ -124,7 +136,6 @@ def runs_page(wanted: RunQuery, reader: Api | None = None) -> RunPage:
     `wanted.query` is an order that holds where what was typed has none.
 
     Args:
-        wanted: which runs.
         reader: what reads them; None: that of whoever looks at the page.
 
     Raises:
@@ -215,9 +226,7 @@ def curves(
     Args:
         wanted: run, key and weight of the moving average of each.
         x: "step", "epoch", "wall_time" or "relative".
-        width: pixels.
         lo: left end of the window on the x axis; None for all.
-        hi: right end of it.
     """
     views = [_View(run.version, CurveOf(run.id, key, weight), x, width, lo, hi) for run, key, weight in wanted]
     return _curves().get(views, lambda some: api().curves([v.of for v in some], x=x, width=width, lo=lo, hi=hi))
@@ -232,10 +241,8 @@ def positions(run: RunInfo, keys: Sequence[str], steps: Sequence[float], *, x: X
     """Positions of steps on another axis: epoch, milliseconds since 1970, or seconds since the run's start.
 
     Args:
-        run: the run.
         keys: series to look in, in order of preference.
         steps: any that are finite.
-        x: the axis.
 
     Returns:
         The x by step; a step at which no series has a point, or the point no epoch, is left out.

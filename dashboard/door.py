@@ -24,7 +24,6 @@ class Door:
     """The outermost layer of the dashboard, for pages and websockets alike.
 
     Args:
-        app: Streamlit.
         names: public host names that it accepts, besides IP addresses and names without a domain.
     """
 

@@ -50,10 +50,6 @@ class Importance:
 def ranked(columns: Mapping[str, Sequence[Value]], result: Sequence[Value]) -> tuple[Importance, ...]:
     """The fields that vary, strongest first.
 
-    Args:
-        columns: by field the value of each run.
-        result: of each run, in the same order.
-
     >>> rates, losses = [1, 1, 2, 2, 3, 3], [5.0, 5.1, 1.0, 1.1, 5.2, 5.3]
     >>> [found] = ranked({"config.lr": rates, "config.seed": [0] * 6}, losses)
     >>> found.field, round(found.strength, 2), round(found.direction, 2), found.count

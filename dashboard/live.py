@@ -77,7 +77,6 @@ def ticked(key: str, otherwise: Sequence[str], push: str = "") -> list[str]:
     """The ticked items of an element, in click order.
 
     Args:
-        key: of the element.
         otherwise: what is ticked where the browser has not told, or not yet taken over what was pushed last.
         push: as `html` was last given it.
     """

@@ -64,9 +64,6 @@ def specified(written: str) -> tuple[LossProfile | None, str]:
 
     Args:
         written: a specification that `monitor.losses.parse` reads.
-
-    Raises:
-        LossError: it cannot be measured.
     """
     spec = losses.parse(written)
     if not has_torch():

@@ -52,7 +52,6 @@ def show(sections: Sequence[Section], curves: Mapping[str, Sequence[Line]], view
     Args:
         sections: all panels by their sections, whether their curves were read or not.
         curves: what was read, by the panel's key.
-        view: how they are looked at.
         key: the element's identity.
     """
     data = readings.once(f"{key} written", (sections, curves), lambda: _written(sections, curves)) | {

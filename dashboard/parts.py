@@ -128,7 +128,6 @@ def aligned(curves: Mapping[str, Curve], weights: Weighting, total: Curve | None
 
     Args:
         curves: by part, without `loss/`; over steps; one that is reduced has a moving average.
-        weights: of the parts.
         total: the whole loss over steps.
     """
     steps = [c.x for c in curves.values()]

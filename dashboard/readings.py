@@ -75,12 +75,7 @@ class Kept(Generic[K, T]):
                 self._values.popitem(last=False)
 
     def get(self, wanted: Sequence[K], read: Callable[[Sequence[K]], Sequence[T]]) -> tuple[T, ...]:
-        """Values by their keys.
-
-        Args:
-            wanted: the keys.
-            read: reads those that are not kept, all at once, in the order of their keys.
-        """
+        """Values by their keys."""
         with self._lock:
             found = {key: self._values[key] for key in wanted if key in self._values}
             for key in found:
@@ -177,7 +172,6 @@ def mark(token: str | None, run: str = "") -> str:
     """A text that differs after every change; at most `LOOK_S` old.
 
     Args:
-        token: the caller's token.
         run: id or name of a run, to learn of its changes only; "" for any change.
     """
     try:
@@ -218,7 +212,6 @@ def _stored(token: str | None, since_s: float = 0.0) -> str:
     """The mark of the store.
 
     Args:
-        token: the caller's token.
         since_s: by `time.monotonic`; one that was read before is read again.
 
     Raises:
@@ -255,7 +248,6 @@ def once(name: str, made_of: tuple[object, ...], make: Callable[[], T]) -> T:
     Args:
         name: under which it is kept.
         made_of: all that it depends on; what is no plain value has to be the very same object.
-        make: makes it.
     """
     kept: dict[str, tuple[tuple[object, ...], T]] = st.session_state.setdefault("_made", {})
     known = kept.get(name)

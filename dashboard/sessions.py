@@ -38,11 +38,7 @@ _PLACE: Final = re.compile(r"[a-z_]{0,40}(\?[\w=&%.~+-]{0,2000})?")
 
 
 class Sessions:
-    """The sessions of this process.
-
-    Args:
-        clock: seconds that only grow.
-    """
+    """The sessions of this process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -23,7 +23,6 @@ class Shell:
     """Names the tab, and answers addresses that no page has.
 
     Args:
-        app: Streamlit.
         paths: the last part of each page's address.
         base: what all addresses begin with, "" for nothing.
         moved: given the last part of an address and the names of its parameters, where that page is now, or None.

@@ -53,11 +53,7 @@ class Begun:
 
 
 class UnderWay:
-    """The sign-ins that browsers have begun, by their state; each can be ended once.
-
-    Args:
-        clock: seconds that only grow.
-    """
+    """The sign-ins that browsers have begun, by their state; each can be ended once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

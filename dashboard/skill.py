@@ -78,7 +78,6 @@ def limit(figure: Figure, curves: Sequence[Curve]) -> tuple[str, ...]:
     """End the skill axis at `LOWEST` where a curve goes below it.
 
     Args:
-        figure: changed in place.
         curves: drawn on it, already as skill.
 
     Returns:
@@ -95,9 +94,5 @@ def limit(figure: Figure, curves: Sequence[Curve]) -> tuple[str, ...]:
 
 
 def without(runs: Mapping[str, RunInfo]) -> tuple[str, ...]:
-    """The labels of the runs whose loss has no skill score.
-
-    Args:
-        runs: by their labels.
-    """
+    """The labels of the runs whose loss has no skill score."""
     return tuple(label for label, run in runs.items() if not comparable(run))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from monitor.languages import english
+
 _FALLS: Final = frozenset({
     "loss", "losses", "logloss", "mlogloss", "hloss", "cost", "error", "errors", "err", "merror", "nll", "nloglik",
     "neglogloss", "nelbo", "crossentropy", "deviance", "mse", "rmse", "msle", "rmsle", "mae", "mape", "smape",
@@ -45,7 +47,7 @@ def rises(metric: str) -> bool | None:
     >>> [rises(name) for name in ("auc", "ndcg@5-", "val_accuracy", "mlogloss", "neg_mean_squared_error", "my_metric")]
     [True, True, True, False, True, None]
     """
-    name = _ONE_WORD.sub(_joined, metric.partition("@")[0])
+    name = _ONE_WORD.sub(_joined, english(metric.partition("@")[0]))
     words = [word.lower() for word in _WORD.findall(name)]
     if words == ["f"]:  # optimisers print a function's value as `f`; the F measure always names a split
         return None

@@ -51,7 +51,6 @@ class SettingsError(MonitorError, ValueError):
 
     Args:
         name: the setting, as the user writes it.
-        problem: what is wrong with its value.
         fix: what to write instead.
     """
 
@@ -65,7 +64,6 @@ class RulesError(MonitorError, ValueError):
 
     Args:
         place: the rule and its setting, such as `overfitting.rise`.
-        problem: what is wrong there.
         fix: what to write instead.
         keys: its path of keys from the top of the file, if it is in one.
     """
@@ -77,6 +75,20 @@ class RulesError(MonitorError, ValueError):
     def moved(self, place: str, keys: tuple[str, ...]) -> RulesError:
         """The same error, reported at another place."""
         return RulesError(place, self.problem, self.fix, keys)
+
+
+class RulesChanged(MonitorError, ValueError):
+    """A change of a rule was not saved, because the rules are no longer those on which it was decided.
+
+    Args:
+        project: whose rules they are; None: those of all projects.
+        found: the hash of the rules in effect.
+    """
+
+    def __init__(self, project: str | None, found: str) -> None:
+        whose = "of all projects" if project is None else f"of project {project!r}"
+        super().__init__(f"the rules {whose} have been changed by somebody else (hash {found} now); look at them again")
+        self.project, self.found = project, found
 
 
 class LossError(MonitorError, ValueError):
@@ -92,7 +104,6 @@ class WireError(MonitorError, ValueError):
 
     Args:
         field: path of the offending field, such as `points.value` or `events[2].kind`.
-        problem: what is wrong with it.
     """
 
     def __init__(self, field: str, problem: str) -> None:
@@ -105,9 +116,7 @@ class QueryError(WireError):
     """A query over the list of runs cannot be read.
 
     Args:
-        text: the query.
         position: index of the offending character, from 0.
-        problem: what is wrong there.
     """
 
     def __init__(self, text: str, position: int, problem: str) -> None:
@@ -120,12 +129,7 @@ class QueryError(WireError):
 
 
 class BatchTooLarge(WireError):
-    """A body is larger than the server, or a proxy before it, accepts. The client then sends smaller ones by itself.
-
-    Args:
-        server: the server's address.
-        problem: the server's answer.
-    """
+    """A body is larger than the server, or a proxy before it, accepts. The client then sends smaller ones by itself."""
 
     def __init__(self, server: str, problem: str) -> None:
         super().__init__("body", f"is larger than {server} accepts ({problem})")
@@ -149,9 +153,7 @@ class FileUnreadable(MonitorError, ValueError):
     """An input file cannot be read.
 
     Args:
-        path: the file as the user named it.
         place: the row, column or line; "" for the whole file.
-        problem: what is wrong there.
     """
 
     def __init__(self, path: str, place: str, problem: str) -> None:
@@ -163,7 +165,6 @@ class NoHistory(FileUnreadable):
     """A file is intact, but holds no training history.
 
     Args:
-        path: the file as the user named it.
         problem: what it is instead.
     """
 
@@ -216,7 +217,6 @@ class RunNotFound(MonitorError, LookupError):
     """No run has this id, unique prefix or name.
 
     Args:
-        run_id: what was asked for.
         deleted: True if the search was among deleted runs.
         several: what is wrong if several runs match, with their ids; "" if none does.
     """
@@ -232,7 +232,6 @@ class AlertNotFound(MonitorError, LookupError):
     """No alert, silence or channel has this id or name.
 
     Args:
-        ref: the id or the name.
         what: alert, silence or channel.
         several: True if more than one begins with it.
     """
@@ -267,7 +266,6 @@ class TokenNotFound(MonitorError, LookupError):
     """No token has this id or name.
 
     Args:
-        ref: what was asked for.
         several: True if several tokens have the name.
     """
 

@@ -7,8 +7,8 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from typing import Final, NoReturn
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -30,6 +30,9 @@ from monitor.domain import (
     most_telling,
 )
 from monitor.domain.formats import number, plain, step
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _PIPED = 160
 """Columns when the output is not a terminal."""
@@ -75,7 +78,6 @@ def fail(message: str, status: int = 2, *, lines: bool = False) -> NoReturn:
 
     Args:
         message: what is wrong, where, and the fix.
-        status: the exit status.
         lines: True if the message has several lines, such as one that points at a character.
     """
     err.print(f"[bold red]error:[/] {escape(message, lines=lines)}", soft_wrap=not err.is_terminal)
@@ -105,11 +107,20 @@ def emit(data: object, text: object, as_json: bool) -> None:
         out.print(text, soft_wrap=isinstance(text, str) and not out.is_terminal)
 
 
+def table_of(*columns: str, right: Collection[str] = ()) -> Table:
+    """A table without lines; the columns in `right` are set to the right."""
+    from rich.table import Table
+
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left")
+    return table
+
+
 def escape(text: object, *, lines: bool = False) -> str:
     """User text for use within Rich markup: it is printed literally.
 
     Args:
-        text: any text.
         lines: True to keep line breaks; otherwise they are shown as escapes.
     """
     return inert(str(text), lines=lines).translate(_HIDE)

@@ -240,6 +240,17 @@ class Settings(BaseSettings):
             raise ValueError(f"{problem}; make one: {NEW_TOKEN}")
         return token
 
+    @field_validator("server_url", "database_url", "mlflow_tracking_uri", mode="after")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        """Take a blank address for none, as `${NAME:-}` in a compose file leaves it."""
+        return value if value and value.strip() else None
+
+    @field_validator("dir", mode="before")
+    @classmethod
+    def _dir(cls, value: object) -> object:
+        return value if str(value).strip() else Path.home() / ".monitor"
+
     @field_validator("dir", mode="after")
     @classmethod
     def _expand(cls, value: Path) -> Path:

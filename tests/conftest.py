@@ -93,7 +93,7 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     with psycopg.connect(postgres.schema_url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '20s'")
         connection.execute("DELETE FROM monitor_runs")  # the rest goes along
-        for table in ("channels", "channel_settings", "silences", "tokens", "audit"):
+        for table in ("channels", "channel_settings", "silences", "tokens", "audit", "rules"):
             connection.execute(f"DELETE FROM monitor_{table}".encode())
 
 

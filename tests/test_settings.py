@@ -139,3 +139,16 @@ def test_validation_errors_of_settings_show_no_values() -> None:
         Settings(token="sécret hunter2")
 
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["server_url", "database_url", "mlflow_tracking_uri"])
+def test_a_blank_address_is_none_and_wins_over_the_file(monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    Path("monitor.toml").write_text(f'{name} = "http://127.0.0.1:1"\n')
+    monkeypatch.setenv(f"MONITOR_{name.upper()}", "")
+    assert getattr(load(), name) is None
+
+
+def test_a_blank_folder_is_the_default_one(monkeypatch):
+    monkeypatch.setenv("MONITOR_DIR", "")
+    assert load().dir == Path.home() / ".monitor"

@@ -88,10 +88,7 @@ def canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Cu
     """An empty figure with its axes.
 
     Args:
-        title: above the chart.
-        look: axes, colours and zoom.
         scale: of the y axis, "linear" or "log".
-        y_title: beside the y axis.
         curves: what will be drawn; ticks and units are chosen for them.
     """
     colours = look.palette

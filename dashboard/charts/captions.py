@@ -15,7 +15,6 @@ def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]
     """A phrase for each thing that the figure leaves out: downsampling, NaN, infinities, values a log axis cannot show.
 
     Args:
-        curves: name and curve.
         scale: "linear" or "log", as `resolve_scale` gives it.
     """
     said = []

@@ -43,7 +43,6 @@ def spliced(overview: Curve, detail: Curve, lo: float, hi: float) -> Curve:
         overview: the whole curve, reduced.
         detail: the window's points, reduced less.
         lo: left end of the window on the curve's x.
-        hi: right end of it.
     """
     left, right = overview.x < lo, overview.x > hi  # neither for a NaN
 

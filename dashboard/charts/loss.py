@@ -86,8 +86,6 @@ def loss_figure(
     Args:
         train: the training curve, None where none was logged.
         val: the validation curve, None where none was logged.
-        story: the marks.
-        look: axes, colours and zoom.
         goal: the goal's name and curve; it has the chart to itself where there is no loss.
     """
     colours = look.palette

@@ -61,11 +61,8 @@ def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: S
     """A dashed line at each finding's onset with its name, a thin one where it fired; a band where it is critical.
 
     Args:
-        figure: drawn on in place.
         drawn: findings of `on_curve`.
-        place: x of a step.
         span: of the curves; a finding that still fires ends with them.
-        colours: of the mode.
     """
     for finding in drawn:
         onset, fired = place(finding.onset_step), place(finding.fired_step)
@@ -206,10 +203,8 @@ def add_references(figure: Figure, references: Mapping[str, float], scale: str, 
     """A dotted horizontal line for each reference value, such as the loss of a model that knows nothing.
 
     Args:
-        figure: drawn on in place.
         references: values within the range of the curves, since a line beyond would stretch the axis.
         scale: "linear" or "log".
-        colours: of the mode.
     """
     for name, value in references.items():
         line = {"color": colours.muted, "width": 1, "dash": "dot"}

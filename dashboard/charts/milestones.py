@@ -45,9 +45,7 @@ def add_drops(figure: Figure, drops: Sequence[tuple[float, float, float]], colou
     """A mark at the top of the frame for each learning rate drop, with the rates as hover text.
 
     Args:
-        figure: drawn on in place.
         drops: as `rate_drops` gives them, placed on the axis.
-        colours: of the mode.
     """
     if drops:
         _head(figure, [x for x, _, _ in drops], "rate drop", "triangle-down-open", colours.info,
@@ -58,9 +56,7 @@ def add_attempts(figure: Figure, starts: Sequence[tuple[int, int]], place: Place
     """A thin line at the start of each attempt after the first, where the run was resumed.
 
     Args:
-        figure: drawn on in place.
         starts: number of the attempt and its first step.
-        place: x of a step.
         look: colours, and what steps count.
     """
     muted = look.palette.muted

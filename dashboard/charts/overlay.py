@@ -25,9 +25,6 @@ def overlay_figure(
     """One metric of several runs on the same axes.
 
     Args:
-        curves: label and curve of each run.
-        look: axes, colours and zoom.
-        title: the metric's name.
         places: the place of each run among those that are compared, which says its line; None: as they come.
     """
     all_curves = [curve for _, curve in curves]

@@ -48,7 +48,6 @@ def values_figure(parts: Parts, look: Look) -> Figure:
     """The weighted parts in the loss' own unit with the total: stacked, or as lines where one is negative.
 
     Args:
-        parts: any.
         look: colours and zoom; the x axis is steps.
     """
     figure = canvas("Weighted parts", look, "linear", "loss", ())

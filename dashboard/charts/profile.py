@@ -24,7 +24,6 @@ def profile_figure(profile: LossProfile, look: Look) -> Figure:
 
     Args:
         profile: as `monitor.losses.profile` gives it; its curves are over errors from -5 to 5.
-        look: colours and zoom.
     """
     figure = canvas(f"{profile.name} over the error", look, "linear", "loss", ())
     for i, (name, curve) in enumerate(profile.curve.items()):

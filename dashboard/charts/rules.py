@@ -26,11 +26,8 @@ def example_figure(
     """A rule's example with the step at which its condition began and the one at which the rule fires.
 
     Args:
-        title: of the chart.
         curves: what the rule reads, (n, 2) each.
-        levels: horizontal lines, by name.
         found: the rule's first finding under some thresholds, each with what they are called.
-        look: colours and zoom.
     """
     scale = _scale(curves)
     figure = canvas(title, look, "linear", "value", ())
@@ -79,7 +76,6 @@ def trial_figure(rows: Sequence[tuple[str, float | None, float | None]], look: L
 
     Args:
         rows: a run's name, and the two places as shares of the run; None where it never fires.
-        look: colours and zoom.
     """
     figure = canvas("Where the rule first fires", look, "linear", "", ())
     for i, (_, now, tried) in enumerate(rows):

@@ -49,9 +49,6 @@ def scatter_figure(
 
     Args:
         points: name, x, y and group of each run; one without an x or a finite y is left out.
-        look: colours and zoom.
-        x_title: below the axis.
-        y_title: beside it.
     """
     kept = [(name, x, float(y), group) for name, x, y, group in points if x is not None and _number(y)]
     figure = canvas("", look, "linear", y_title, [])
@@ -89,10 +86,7 @@ def parallel_figure(
     """One line per run over its configuration values, coloured by its result, which is the last axis.
 
     Args:
-        columns: by title the value of each run.
         result: of each run; runs without one are left out.
-        look: colours.
-        title: of the result.
     """
     which = [i for i, value in enumerate(result) if _number(value)]
     results = np.array([float(v) for v in result if _number(v)])

@@ -21,7 +21,6 @@ def sign_in(action: str, place: str, refused: str, *, provider: str | None = Non
     """The form that takes a token, and the link to the provider.
 
     Args:
-        action: the path that it is sent to.
         place: the page to show then.
         refused: why the last try failed: "token", "server", "open", "provider", "role" or "".
         provider: the name of the OpenID provider; None where there is none.

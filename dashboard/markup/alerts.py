@@ -38,7 +38,6 @@ def alerts(found: AlertPage, state: str, now_ms: int, zone: tzinfo, *, filtered:
     """The alerts of a page, those of one run next to each other and folded to `FOLD`.
 
     Args:
-        state: the tab.
         filtered: whether a filter narrows the list.
         stale: True where the server did not answer and this is what was read last.
     """

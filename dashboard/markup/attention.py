@@ -25,9 +25,7 @@ def cards(seen: Attention, failed: str = "", why: str = "", *, may_act: bool = T
     """The runs that need a person, the most urgent first.
 
     Args:
-        seen: the queue.
         failed: the run, or the alert, of what was asked for and not done.
-        why: what the server said.
         may_act: whether to offer a stop, and to answer alerts.
     """
     if not seen.items:

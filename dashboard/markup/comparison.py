@@ -59,10 +59,7 @@ def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[
     """How each run stands: verdict, last and best values; the best of them is marked, or it says why none is.
 
     Args:
-        seen: the runs.
-        now_ms: milliseconds since the epoch.
         lines: by run id the colour and the dash of its line in the chart, which is drawn before its name.
-        order: as `pieces.table` takes it.
     """
     found = standing(seen)
     scored = any(skill.comparable(s.info) for s in seen)

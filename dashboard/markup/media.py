@@ -29,8 +29,6 @@ def gallery(run_id: str, found: Sequence[Media], bodies: Mapping[int, dict[str, 
     """A card each.
 
     Args:
-        run_id: of the run.
-        found: what is shown.
         bodies: the contents of tables and histograms, by id.
         more: those that are not shown.
     """

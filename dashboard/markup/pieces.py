@@ -29,12 +29,7 @@ _PIECES: Final = "pieces"
 
 
 def run_link(run_id: str, body: Cell) -> Markup:
-    """A link to a run's page; it works as a plain link in a new tab and as a page switch when clicked.
-
-    Args:
-        run_id: 32 hex digits.
-        body: what the link says.
-    """
+    """A link to a run's page; it works as a plain link in a new tab and as a page switch when clicked."""
     return link("run", [("id", run_id)], body)
 
 
@@ -44,7 +39,6 @@ def link(page: str, query: Sequence[tuple[str, str]], body: Cell) -> Markup:
     Args:
         page: its path, "." for the front page.
         query: what the page is to show.
-        body: what the link says.
     """
     return fill(_PIECES, "link", page=page, query=list(query), body=body)
 
@@ -146,7 +140,6 @@ def banner(rec: Recommendation, *, live: bool, tone: str = "", unit: str = "step
     """The recommendation with its reason and what it rests on; of a run that is over it is told in the past.
 
     Args:
-        rec: the recommendation.
         live: whether the run may go on.
         tone: "none" where "no reason to stop" is not good news, since the run failed or is too young to be judged.
         unit: what the run's steps count, "step" or "epoch".
@@ -242,9 +235,6 @@ def table(
     """A table.
 
     Args:
-        head: column titles.
-        rows: cells.
-        css: extra classes.
         numeric: indices of columns that are set to the right.
         matrix: the columns are read against each other, so the rows stay rows on a narrow screen.
         values: what each cell is sorted by; a click on a title then asks for `sort`. None of them: as they are.
@@ -280,7 +270,6 @@ def notice(kind: str, title: str, body: str, *, testid: str = "notice") -> Marku
 
     Args:
         kind: "info", "warning" or "critical".
-        title: plain text.
         body: plain text; where it has lines, they are kept, in letters of one width.
         testid: how tests find it.
     """

@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill
+from monitor.domain import Access
 from monitor.domain.formats import NOTHING, ago, clock, number, step
-from monitor.domain.rules_version import RulesVersion
+from monitor.domain.rules_version import RulesVersion, SavedRule
 from monitor.rules import RulesConfig
 from monitor.rules.lab.backtest import Replayed, RuleSummary, stops
 from monitor.rules.rule import Rule
@@ -138,12 +139,9 @@ def differing(title: str, runs: Sequence[Replayed], rule: str) -> Markup:
 
 
 def history(versions: Sequence[RulesVersion], now_ms: int, zone: tzinfo, rule: str | None = None) -> Markup:
-    """Which rules servers have started with: when, who started them, and what was another than before.
+    """Which rules were in effect since when, who set them, and what changed.
 
     Args:
-        versions: newest first.
-        now_ms: milliseconds since the epoch.
-        zone: of the times.
         rule: only what was changed of this one; None: of all.
 
     Returns:
@@ -162,8 +160,29 @@ def history(versions: Sequence[RulesVersion], now_ms: int, zone: tzinfo, rule: s
         ))  # fmt: skip
     if not rows:
         return Markup("")
-    head = ("When", "Server started by", "Project", "Hash", "What changed")
+    head = ("When", "Set by", "Project", "Hash", "What changed")
     return pieces.table(head, rows[:LISTED], css="lm-wrap")
+
+
+def saved(rows: Sequence[SavedRule], now_ms: int, zone: tzinfo) -> Markup:
+    """What is saved of a rule: where it applies, the settings, who saved them and when."""
+    table = [
+        (
+            each.project or "all",
+            ", ".join(f"{key} = {_written(value)}" for key, value in sorted(each.settings.items())),
+            each.who,
+            pieces.hover(ago(each.saved_ms, now_ms), clock(each.saved_ms, zone)),
+        )
+        for each in rows
+    ]
+    return pieces.table(("Project", "Settings", "Saved by", "When"), table, css="lm-wrap")
+
+
+def no_right(needed: Access, project: str | None) -> str:
+    """What a reader needs in order to save a change."""
+    where = "all projects" if project is None else f"project {project}"
+    instead = "; choose a project to save it there with the role editor" if project is None else ""
+    return f"Saving a change for {where} needs a token with the role {needed}{instead}. Nothing is changed by trying."
 
 
 def as_toml(rule: str, given: Mapping[str, object], project: str | None) -> str:

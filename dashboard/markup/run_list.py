@@ -128,11 +128,8 @@ def bar(
     """What can be done with the runs that are ticked, and what was done last.
 
     Args:
-        picked: ids of the ticked runs.
-        total: runs that the filters leave.
         most: runs that can be ticked at once.
         problem: why the last request was not done, or not for all.
-        said: what was done.
         undo: whether it can be taken back.
         edits: whether the reader may change runs.
         columns: what an export has of the ticked runs.
@@ -152,8 +149,6 @@ def runs_table(
 
     Args:
         page: the runs with their sparklines; the column that they are sorted by is marked.
-        picked: ids of the ticked runs.
-        now_ms: milliseconds since the epoch.
         chosen: the columns, by their names in `COLUMNS` or as fields of a query.
         stale: True where the server did not answer and this is what was read last.
     """
@@ -271,11 +266,7 @@ def groups_table(
 
     Args:
         found: the runs of each value.
-        page: all of them.
-        field: what they are grouped by.
         chosen: further fields, of which the numeric ones are shown.
-        query: what the list was asked for.
-        order: as `pieces.table` takes it.
     """
     extra = [name for name in chosen if (name not in COLUMNS or name in _MEASURED) and name != field]
     numeric = [name for name in extra if any(_number(page, run, name) is not None for run in page.items)]

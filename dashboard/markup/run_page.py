@@ -56,8 +56,6 @@ def header(seen: RunSnapshot, now_ms: int, *, stale: bool = False, mlflow: str |
     """Name, status and verdict, and what is wrong with the run.
 
     Args:
-        seen: the run.
-        now_ms: milliseconds since the epoch.
         stale: the server did not answer last.
         mlflow: the address of MLflow's pages, which know the run under the same id.
     """
@@ -202,8 +200,6 @@ def caption(drawn: Sequence[Curve], known: Mapping[str, float], seen: RunSnapsho
     Args:
         drawn: the curves as the chart has them.
         known: the reference values, on the chart's axis.
-        seen: the run.
-        said: what else there is to say.
     """
     inside = loss.within(known, drawn)
     beyond = [f"{name} {number(value)} lies off the axis" for name, value in known.items() if name not in inside]

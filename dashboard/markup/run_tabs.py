@@ -100,7 +100,6 @@ def downloads(run: RunInfo, query: str) -> Markup:
     """Links to the run's points as files.
 
     Args:
-        run: the run.
         query: behind the address of each link.
     """
     return fill(_TABS, "downloads", run=run, query=query)

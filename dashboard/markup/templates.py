@@ -67,8 +67,6 @@ def fill(template: str, macro: str, /, **values: object) -> Markup:
     """HTML of a template.
 
     Args:
-        template: a file of `html/`, without its ending.
-        macro: of the file.
         values: what the macro takes; text is escaped, `Markup` is not.
     """
     return cast("Markup", getattr(_module(template), macro)(**values))

@@ -36,10 +36,8 @@ def show(seen: RunSnapshot, series: Sequence[SeriesInfo], looking: Looking, *, k
     """Draw the panels.
 
     Args:
-        seen: the run.
         series: what is drawn of it.
         looking: x axis, smoothing and zoom, which are those of the large chart.
-        key: of the panels.
     """
     if not series:
         said = "No metric has arrived yet; the first run.log({...}, step=step) appears here."

@@ -45,7 +45,6 @@ def show(seen: RunSnapshot, *, key: str = "chart") -> Looking:
 
     Args:
         seen: the run; one without any series has no controls either.
-        key: of the whole.
     """
     with st.container(key=key):
         if not seen.series:

@@ -10,9 +10,9 @@ import streamlit as st
 from dashboard import data, live, readings, viewer
 from dashboard.charts import rules as charts
 from dashboard.markup import pieces, rules_page
-from dashboard.pages import rule_trial
+from dashboard.pages import rule_saving, rule_trial
 from dashboard.plot import plot
-from monitor.domain import Finding, formats
+from monitor.domain import Finding, Severity, formats
 from monitor.domain.rules_version import RulesVersion
 from monitor.errors import MonitorError
 from monitor.rules import RulesConfig
@@ -29,6 +29,7 @@ def page() -> None:
     """Draw the page; a setting or a query that cannot be used is one line."""
     viewer.title("Rules")
     live.html(pieces.head("Rules"), key="head")
+    rule_saving.said()
     projects = readings.keep("projects", lambda: tuple(name for name, _ in readings.api().projects())).value or ()
     rules = {rule.spec.name: rule for rule in all_rules()}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -40,10 +41,10 @@ def page() -> None:
     try:
         config = readings.api().rules(project)
         past = readings.keep(f"rules history {project}", lambda: readings.api().rules_history(project)).value or ()
-        _rule(rules[name], config, project, past)
+        _rule(rules[name], config, rule_saving.scope(project), past)
         live.html(pieces.heading("All rules") + rules_page.every(list(rules.values()), config), key="every")
         found = rules_page.history(past, readings.now_ms(), viewer.zone())
-        none = "No server has started over this store yet; each start with other rules is written down here."
+        none = "Nothing yet. Each start of a server with other rules, and each saved change, is written down here."
         live.html(pieces.heading("History") + (found or pieces.quiet(none)), key="history")
     except MonitorError as error:
         live.html(pieces.notice("warning", *data.explain(error), testid="rules-error"), key="error")
@@ -57,27 +58,23 @@ def _rule(rule: Rule, config: RulesConfig, project: str | None, past: Sequence[R
     changed = rules_page.history(past, readings.now_ms(), viewer.zone(), name)
     if changed:
         live.html(pieces.heading("Changes of this rule") + changed, key="changes")
+    rule_saving.kept(name, project)
     live.html(pieces.heading("Try a change"), key="try-head")
-    given, query = _form(rule, config)
+    changes, query = _form(rule, config)
+    given = {**config.overrides.get(name, {}), **changes}
     then = RulesConfig.from_mapping({**config.overrides, name: given})
     _example(name, config, then)
     if then.hash == config.hash:
-        said = "Change a value to see what it would have done to the newest ended runs; nothing is changed by trying."
+        said = "Change a value to see what it would have done to the newest ended runs, and to save it then."
         live.html(pieces.quiet(said), key="none")
         return
-    live.html(
-        pieces.quiet(
-            "Nothing is changed by trying. To put it into effect, write this into the server's monitor.toml and "
-            "restart it; the history below then says when that was, and who started it."
-        ),
-        key="how",
-    )
-    st.code(rules_page.as_toml(name, given, project), language="toml")
     _trial(name, config, then, project, query)
+    live.html(pieces.heading("Save this change"), key="save-head")
+    rule_saving.offer(name, changes, config, project)
 
 
 def _form(rule: Rule, config: RulesConfig) -> tuple[Mapping[str, object], str]:
-    """The settings of the rule as the reader would have them, and the query for the runs to try them on."""
+    """What the reader would have otherwise, and the query for the runs to try it on."""
     name, chosen = rule.spec.name, config.settings[rule.spec.name]
     with st.form(f"try {name}", border=False):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -93,19 +90,26 @@ def _form(rule: Rule, config: RulesConfig) -> tuple[Mapping[str, object], str]:
                 "patience", 0.0, 1e15, chosen.patience, format="%g", placeholder="its own",
                 key=f"{name}.patience", bind="query-params", width=150,
             )  # fmt: skip
+            warmup = st.number_input(
+                "warmup", 0.0, 1e15, chosen.warmup, format="%g", key=f"{name}.warmup", bind="query-params", width=150
+            )
             unit = st.selectbox(
                 "unit", UNITS, index=UNITS.index(chosen.unit), key=f"{name}.unit", bind="query-params", width=120
             )
+            levels = [str(level) for level in Severity]
+            severity = st.selectbox(
+                "severity", levels, index=levels.index(chosen.severity), key=f"{name}.severity", bind="query-params",
+                width=140,
+            )  # fmt: skip
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             query = st.text_input(
                 "Runs", placeholder="all, or a query such as val.best < 0.3", key="runs", bind="query-params", width=360
             )
             st.form_submit_button("Try it", type="primary")
-    given = dict(config.overrides.get(name, {}))
-    wanted = {"enabled": on, "patience": patience, "unit": unit, **limits}
-    known = {"enabled": chosen.enabled, "patience": chosen.patience, "unit": chosen.unit, **chosen.limits}
-    given |= {key: value for key, value in wanted.items() if value != known[key]}
-    return {key: value for key, value in given.items() if value is not None}, query
+    common = {"enabled": on, "patience": patience, "warmup": warmup, "unit": unit, "severity": severity}
+    wanted: dict[str, object] = {**common, **limits}
+    known = {key: getattr(chosen, key) for key in common} | dict(chosen.limits)
+    return {key: value for key, value in wanted.items() if value != known[key]}, query
 
 
 def _example(name: str, config: RulesConfig, then: RulesConfig) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from monitor.alerts.channels import Channel, key_of, open_urls
 from monitor.alerts.messages import Message
 from monitor.alerts.routes import Route
 from monitor.alerts.specs import SECRETS, Spec, read
-from monitor.alerts.vault import seal, unseal
 from monitor.domain import Caller, Severity
 from monitor.errors import AlertNotFound, DeliveryFailed, SettingsError
 from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 _log = logging.getLogger(__name__)
 
@@ -24,21 +27,17 @@ class Shelf(Protocol):
 
     def channel_settings(self) -> Sequence[tuple[str, Mapping[str, object], bytes]]:
         """The stored channels: name, settings, encrypted secrets."""
-        ...
 
     def save_channel(
         self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int, by: Caller
     ) -> None:
         """Add a channel, or change it."""
-        ...
 
     def remove_channel(self, name: str, key: str | None, *, now_ms: int, by: Caller) -> bool:
         """Remove a channel by its name and its key in the store."""
-        ...
 
     def note_channel_test(self, name: str, *, now_ms: int, by: Caller) -> None:
         """Record in the audit log who sent a test message."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +70,7 @@ class Entry:
 
 
 def fixed_channels(settings: Settings) -> tuple[Entry, ...]:
-    """The channels of the settings.
-
-    Raises:
-        SettingsError: one of them cannot be used.
-    """
+    """The channels of the settings."""
     private = settings.alert_private
     urls = open_urls(settings.alert_urls, private=private)
     found = [Entry(name=channel.name, channel=channel, settings={}, stored=False) for channel in urls]
@@ -86,11 +81,7 @@ def fixed_channels(settings: Settings) -> tuple[Entry, ...]:
 
 
 def open_channels(settings: Settings) -> tuple[Channel, ...]:
-    """The channels of the settings, opened.
-
-    Raises:
-        SettingsError: one of them cannot be used.
-    """
+    """The channels of the settings, opened."""
     return tuple(entry.channel for entry in fixed_channels(settings) if entry.channel is not None)
 
 
@@ -98,7 +89,6 @@ class Book:
     """The channels by name.
 
     Args:
-        shelf: the store.
         settings: the URLs, the tables of channels, and the key of the secrets.
     """
 
@@ -134,9 +124,6 @@ class Book:
         """Add a channel, or change one that was added; its secrets are encrypted.
 
         Args:
-            name: the channel's.
-            data: its table.
-            now_ms: milliseconds since the epoch.
             by: who does it, for the audit log, as below.
 
         Raises:
@@ -166,13 +153,7 @@ class Book:
         self._shelf.remove_channel(name, None if key in elsewhere else key, now_ms=now_ms, by=by)
 
     def test(self, name: str, *, now_ms: int, by: Caller) -> None:
-        """Send a channel a test message.
-
-        Raises:
-            AlertNotFound: no channel has this name.
-            DeliveryFailed: it did not take the message.
-            SettingsError: it cannot be opened.
-        """
+        """Send a channel a test message."""
         entry = next((entry for entry in self.all() if entry.name == name), None)
         if entry is None:
             raise AlertNotFound(name, what="channel")
@@ -208,3 +189,43 @@ def _hello(name: str, now_ms: int) -> Message:
         created_ms=now_ms,
         dedup_key=f":test:{name}",
     )
+
+
+NEW_KEY: Final = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+"""Prints a new key."""
+
+
+def seal(key: str | None, secrets: Mapping[str, str]) -> bytes:
+    """Encrypt secrets.
+
+    Raises:
+        SettingsError: the key is missing or malformed.
+    """
+    return _fernet(key).encrypt(json.dumps(dict(secrets)).encode())
+
+
+def unseal(key: str | None, sealed: bytes) -> dict[str, str]:
+    """The secrets that `seal` encrypted.
+
+    Raises:
+        SettingsError: the key is missing or not the one they were encrypted with.
+    """
+    from cryptography.fernet import InvalidToken
+
+    try:
+        data = json.loads(_fernet(key).decrypt(sealed))
+    except InvalidToken:
+        problem = "is not the key that the channel was saved with"
+        raise SettingsError("secret_key", problem, "set that one, or add the channel again") from None
+    return {str(name): str(value) for name, value in data.items()}
+
+
+def _fernet(key: str | None) -> Fernet:
+    from cryptography.fernet import Fernet
+
+    if key is None:
+        raise SettingsError("secret_key", "is not set, and the channel's URL is a secret", f"make a key: {NEW_KEY}")
+    try:
+        return Fernet(key.strip().encode())
+    except ValueError:
+        raise SettingsError("secret_key", "is not 32 bytes in URL-safe base64", f"make a key: {NEW_KEY}") from None

@@ -29,7 +29,6 @@ class Channel(Protocol):
     @property
     def name(self) -> str:
         """Its name in log lines and errors."""
-        ...
 
     def send(self, alert: Alert) -> None:
         """Send an alert; return once the receiver has taken it.
@@ -40,7 +39,6 @@ class Channel(Protocol):
         Raises:
             DeliveryFailed: the receiver did not take it; it may be sent again.
         """
-        ...
 
 
 class MemoryChannel:
@@ -66,14 +64,20 @@ class AppriseChannel:
         url: as <https://github.com/caronc/apprise/wiki> lists them.
         private: which addresses that are not public it may reach over HTTP; see `guard.py`.
         name: what it is called; the URL without its secrets where that is None.
-        route: which messages it takes.
+        trusted: the server's own settings name it; others read no files, and all their sockets are checked.
 
     Raises:
         SettingsError: Apprise does not know the URL, or is not installed.
     """
 
     def __init__(
-        self, url: str, *, private: Private = "named", name: str | None = None, route: Route = EVERYTHING
+        self,
+        url: str,
+        *,
+        private: Private = "named",
+        name: str | None = None,
+        route: Route = EVERYTHING,
+        trusted: bool = True,
     ) -> None:
         try:
             import apprise
@@ -92,7 +96,7 @@ class AppriseChannel:
         self.route = route
         self.key = hashlib.sha256(url.encode()).hexdigest()[:32]
         host = getattr(service, "host", None)
-        self._policy = Policy(private, frozenset({str(host).strip("[]").lower()} if host else ()))
+        self._policy = Policy(private, frozenset({str(host).strip("[]").lower()} if host else ()), trusted)
         self._service = service
         self._extras = dict(getattr(service, "payload_extras", {}))
         self._apprise = apprise.Apprise(asset=apprise.AppriseAsset(app_id="lossmonitor", app_desc="Training monitor"))

@@ -45,31 +45,24 @@ class Outbox(Holding, Protocol):
 
     def is_due(self, channel: str, now_ms: int) -> bool:
         """Whether there is anything to send to a channel now."""
-        ...
 
     def outgoing(self, channel: str, now_ms: int, since_ms: int) -> Outgoing:
         """What decides which messages a channel is sent; of what it was sent before, what is newer than `since_ms`."""
-        ...
 
     def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:
         """Note that the channel is not sent these, and why."""
-        ...
 
     def postponed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int) -> None:
         """Check these again at a time."""
-        ...
 
     def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
         """Note that the channel took these."""
-        ...
 
     def settle_deliveries(self, channels: Collection[str], now_ms: int) -> None:
         """Remove from the outbox what every channel has taken."""
-        ...
 
     def failed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int, error: str) -> None:
         """Note that the channel did not take these; try again from `next_ms` on."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,17 +89,17 @@ def deliver(
     holder: str = "",
     link: Callable[[str], str | None] = lambda _: None,
     describe: Callable[[Message], Message] = lambda message: message,
+    give_up: bool = True,
 ) -> Delivered:
     """Send a channel what is due; call again until nothing was done.
 
     Args:
-        outbox: the store.
         channel: the store knows it by `key_of`.
-        clock: milliseconds since the epoch.
         channels: the keys of all channels that an alert must reach.
         holder: a unique name for this pass; made up if empty.
         link: gives the URL of a run's page.
         describe: adds what a person needs to act, just before a message is sent.
+        give_up: False while the clock cannot tell which alerts are too old.
 
     Returns:
         All zero when nothing is due or another worker sends to this channel.
@@ -116,7 +109,10 @@ def deliver(
     if not outbox.is_due(key, clock()):
         return Delivered()
     with held(outbox, key, holder) as hold:
-        return Delivered() if hold is None else _pass(outbox, channel, clock, {key, *channels}, hold, link, describe)
+        if hold is None:
+            return Delivered()
+        oldest_ms = GIVE_UP_MS if give_up else NEVER_MS
+        return _pass(outbox, channel, clock, {key, *channels}, hold, link, describe, oldest_ms)
 
 
 def retry_ms(attempts: int) -> int:
@@ -139,17 +135,18 @@ def _pass(
     hold: Hold,
     link: Callable[[str], str | None],
     describe: Callable[[Message], Message],
+    oldest_ms: int,
 ) -> Delivered:
     key, now_ms = key_of(channel), clock()
     out = outbox.outgoing(key, now_ms, now_ms - LATELY_MS)
     route = getattr(channel, "route", Route())
     found = sort(out.due, out.told, out.standing, out.silences, route, now_ms)
     _put_aside(outbox, key, found, now_ms)
-    old = [row for row in found.send if _age_ms(row, now_ms) > GIVE_UP_MS]
+    old = [row for row in found.send if _age_ms(row, now_ms) > oldest_ms]
     if old:
         error = f"not sent within {GIVE_UP_MS // 3_600_000} h: {old[0].error or 'no server was there to send it'}"
         outbox.failed(key, _places(old), NEVER_MS, error)
-    fresh = [row for row in found.send if _age_ms(row, now_ms) <= GIVE_UP_MS]
+    fresh = [row for row in found.send if _age_ms(row, now_ms) <= oldest_ms]
     sent, failed = _send_all(outbox, channel, plan(fresh, out.told, now_ms, link), clock, hold, describe)
     if sent or old or found.skip:
         outbox.settle_deliveries(channels, clock())

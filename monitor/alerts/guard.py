@@ -2,15 +2,20 @@
 
 Apprise's plugins use the `requests` library, which follows redirects anywhere, reads responses of any size, and waits
 for as long as a receiver trickles bytes. Its modules get a guarded substitute instead; the library itself is unchanged
-for the rest of the process.
+for the rest of the process. Channels that were added through the API are not trusted: all their sockets are checked,
+whatever their protocol, and they read no files of the server.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
+import socket
 import sys
 import threading
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -44,6 +49,7 @@ class Policy:
     Attributes:
         private: see `Private`.
         named: the hosts in its URL.
+        trusted: the server's own settings name it.
         timers: end open connections that take too long.
         refused: why the last connection was refused or failed, if it was.
         answered: what the last answer says where it refuses a message; None where it does not.
@@ -51,6 +57,7 @@ class Policy:
 
     private: Private = "named"
     named: frozenset[str] = frozenset()
+    trusted: bool = True
     timers: list[threading.Timer] = field(default_factory=list)
     refused: str | None = None
     answered: str | None = None
@@ -70,6 +77,12 @@ class Policy:
             return None
         fix = "set MONITOR_ALERT_PRIVATE=always if it is meant"
         return f"{host} is not a public address ({found}); {fix}"
+
+    def problem_at(self, address: str) -> str | None:
+        """Why no socket may connect or send to a numeric address; None if one may."""
+        found = ipaddress.ip_address(address.partition("%")[0])
+        means = [host for host in self.named if _says_where(host) and _leads_to(host, found)]
+        return self.problem(next(iter([*means, *self.named]), address), address)
 
 
 _policy: ContextVar[Policy] = ContextVar("policy")
@@ -95,13 +108,71 @@ def guarded(policy: Policy) -> Iterator[None]:
 
 
 def guard_apprise() -> None:
-    """Substitute the guarded library in all Apprise modules loaded so far."""
+    """Substitute the guarded library in all Apprise modules loaded so far, and guard sockets and files."""
     import requests
 
     ours = library()
+    _guard_sockets_and_files()
     for name, module in list(sys.modules.items()):
         if name.startswith("apprise.") and getattr(module, "requests", None) is requests:
             module.requests = ours  # type: ignore[attr-defined]  # it has one
+
+
+@functools.cache
+def _guard_sockets_and_files() -> None:
+    from apprise.attachment.file import AttachFile
+
+    download = AttachFile.download
+
+    def guarded_download(self: Any, **options: Any) -> Any:
+        policy = _policy.get(None)
+        if policy is None or policy.trusted:
+            return download(self, **options)
+        policy.refused = "its URL names a file of the server; a channel in monitor.toml may read one"
+        return False
+
+    AttachFile.download = guarded_download
+    sys.addaudithook(_audit)  # Python tells it of every socket, and it can refuse
+
+
+def _audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if event not in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        return
+    policy = _policy.get(None)
+    if policy is None or policy.trusted or arguments[1] is None:
+        return
+    problem = _problem_of(policy, arguments[1])
+    if problem is not None:
+        policy.refused = problem
+        arguments[0].close()  # not every plugin does
+        raise socket.gaierror(socket.EAI_FAIL, problem)  # which they all expect
+
+
+def _problem_of(policy: Policy, place: object) -> str | None:
+    """Why a socket may not connect or send to a place; None if it may."""
+    if not isinstance(place, tuple):
+        return "a socket of the server's machine is only for channels in monitor.toml"
+    host, port = place[:2]
+    for found in _places(host, port):  # resolves what is not numeric yet
+        problem = policy.problem_at(found[0])
+        if problem is not None and found not in _proxies():
+            return problem
+    return None
+
+
+def _places(host: str | None, port: int | None) -> set[tuple[str, int]]:
+    """The numeric addresses and the port that a host leads to."""
+    return {(str(found[4][0]), int(found[4][1])) for found in socket.getaddrinfo(host, port)}
+
+
+def _proxies() -> set[tuple[str, int]]:
+    """Where the environment's HTTP proxies are, which decide themselves."""
+    found: set[tuple[str, int]] = set()
+    for url in urllib.request.getproxies().values():
+        parts = urllib.parse.urlsplit(url)
+        with contextlib.suppress(OSError, ValueError):
+            found |= _places(parts.hostname, parts.port or 80)
+    return found
 
 
 def _inner(address: _Address) -> _Address:
@@ -123,6 +194,14 @@ def _says_where(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _leads_to(host: str, address: _Address) -> bool:
+    """True if a host that says where it is, says this address."""
+    try:
+        return ipaddress.ip_address(host) == address
+    except ValueError:
+        return address.is_loopback
 
 
 _REASONS: Final = {
@@ -275,8 +354,6 @@ def _adapter_class(requests: Any) -> Any:
 
 def _cut(connection: Any, policy: Policy) -> None:
     """End a connection that takes too long."""
-    import socket
-
     policy.refused = f"{connection.host} did not answer within {WITHIN_S:g} s"
     for sock in connection.open:
         with contextlib.suppress(OSError):

@@ -23,11 +23,9 @@ class Holding(Protocol):
 
     def hold_channel(self, channel: str, holder: str) -> bool:
         """Acquire the lease of a channel, or renew it."""
-        ...
 
     def release_channel(self, channel: str, holder: str) -> None:
         """Give the lease back."""
-        ...
 
 
 class Hold:
@@ -36,7 +34,6 @@ class Hold:
     Args:
         store: holds the lease.
         channel: the store's key of the channel.
-        holder: a unique name of the worker.
     """
 
     def __init__(self, store: Holding, channel: str, holder: str) -> None:

@@ -29,9 +29,7 @@ def alerts_for(run: RunInfo, changes: Sequence[Finding], *, now_ms: int) -> tupl
     """The alerts that a batch's changes call for, in the order of the changes.
 
     Args:
-        run: the run that was judged.
         changes: findings that fired or resolved with this batch.
-        now_ms: milliseconds since the epoch.
 
     Returns:
         One alert a change of a warning or critical finding; none for info and for pending findings.
@@ -49,7 +47,6 @@ def status_alert(run: RunInfo, status: RunStatus, *, now_ms: int) -> Alert:
     Args:
         run: the run as it was before the change.
         status: what it becomes. Any status but lost, stalled and failed resolves the alert of `run.status`.
-        now_ms: milliseconds since the epoch.
 
     Raises:
         ValueError: neither status is one that people are alerted of.
@@ -81,7 +78,6 @@ def finished_alert(run: RunInfo, status: RunStatus, *, now_ms: int) -> Alert:
     Args:
         run: the run as it was before its end.
         status: how it ended, finished or stopped.
-        now_ms: milliseconds since the epoch.
     """
     advice = run.recommendation.of_run_over(str(status))
     took = f"It took {duration(now_ms - run.created_ms)}; the last step was {step(run.last_step)}."

@@ -128,7 +128,6 @@ def plan(
     Args:
         due: the alerts that the channel has not taken, oldest first.
         told: what it was sent about the same runs: `dedup_key`, time, state.
-        now_ms: milliseconds since the epoch.
         link: gives the URL of a run's page.
     """
     lately: dict[str, set[int]] = {}

@@ -133,8 +133,6 @@ def sort(
         told: what the channel was sent about the same runs, oldest first: `dedup_key`, time, state.
         standing: the current alerts of these runs.
         silences: those in force.
-        route: what the channel takes.
-        now_ms: milliseconds since the epoch.
     """
     done = Sorted()
     by_id = {info.id: info for info in standing}

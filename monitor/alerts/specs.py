@@ -47,15 +47,12 @@ class Spec:
     stored: bool = False
 
     def open(self, private: Private) -> Channel:
-        """Open the channel.
-
-        Raises:
-            SettingsError: its URL cannot be used.
-        """
+        """Open the channel."""
         if self.secret is not None:
             return WebhookChannel(self.url, self.secret, name=self.name, private=private, route=self.route)
         try:
-            return AppriseChannel(self.url, name=self.name, private=private, route=self.route)
+            trusted = not self.stored
+            return AppriseChannel(self.url, name=self.name, private=private, route=self.route, trusted=trusted)
         except SettingsError as error:
             problem, _, fix = str(error).removeprefix("setting alert_urls: ").partition("; ")
             if self.url.startswith(("http://", "https://")):
@@ -67,7 +64,6 @@ def read(name: str, data: object, *, stored: bool = False) -> Spec:
     """Read a channel's table.
 
     Args:
-        name: of the channel.
         data: `url` or `url_env`, optionally `secret` or `secret_env`, and the route.
         stored: whether it was added through the API, which may not read the server's environment.
 

@@ -18,8 +18,6 @@ def stop_alert(run: RunInfo, advice: Recommendation, *, now_ms: int) -> Alert:
 
     Args:
         run: the run, with `stop_step`.
-        advice: why.
-        now_ms: milliseconds since the epoch.
     """
     title = f"{str(advice.rule).replace('_', ' ')}, would have stopped at step {step(run.stop_step)}"
     return _alert(run, str(advice.rule), "firing", title, advice.reason, now_ms)
@@ -35,7 +33,6 @@ def what_becomes_of(run: RunInfo, modes: Mapping[str, str]) -> str:
     """What happens to advice to stop, and what a person can do; empty if the advice reaches the loop.
 
     Args:
-        run: with its recommendation.
         modes: what the server's settings say for the run's project.
     """
     advice = run.recommendation

@@ -67,7 +67,6 @@ class Threshold:
         Args:
             state: what it remembers of the run; changed in place.
             name: which of `names` it is.
-            value: of the point.
             rising: whether that metric rises when things go well; None where nobody says, and its name decides.
 
         Returns:

@@ -34,11 +34,6 @@ class WebhookChannel:
         secret: shared with the receiver.
         name: what log lines and errors call it.
         private: which addresses that are not public it may reach.
-        route: which messages it takes.
-        clock: seconds since the epoch.
-
-    Raises:
-        SettingsError: the URL or the secret cannot be used.
     """
 
     def __init__(

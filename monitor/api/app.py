@@ -87,14 +87,9 @@ def create_api(
     """Create the API over a store. It opens, closes and starts nothing itself.
 
     Args:
-        store: what it reads from and writes to.
         engine: evaluates incoming points; one engine, or `Engines` with one per project.
         settings: the token, and what `/api/v1/info` shows.
-        clock: milliseconds since the epoch.
         jobs: the health of the background jobs by name.
-
-    Raises:
-        SettingsError: `oidc` cannot be used.
     """
     app = Guarded(
         title="lossmonitor",

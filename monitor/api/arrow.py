@@ -23,7 +23,6 @@ def encode_stream(batches: Iterable[Points], metadata: Mapping[str, str], *, epo
     Args:
         batches: points in reading order; all with epochs, or none.
         metadata: metadata of the schema.
-        epochs: whether to add an epoch column.
     """
     arrow: Any = importlib.import_module("pyarrow")
     fields = [("step", arrow.int64()), ("value", arrow.float64()), ("time", arrow.timestamp("ms", tz="UTC"))]

@@ -140,11 +140,7 @@ def _id(served: Services, caller: Caller, ref: str) -> str:
 
 
 def _project(caller: Caller, project: str | None) -> str | None:
-    """The project that the response is limited to.
-
-    Raises:
-        Forbidden: the token is for another project.
-    """
+    """The project that the response is limited to."""
     if caller.project is not None and project not in (None, caller.project):
         raise Forbidden(f"token {caller.name!r} is for the project {caller.project!r}; leave the project out")
     return caller.project or project

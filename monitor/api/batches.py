@@ -95,11 +95,7 @@ async def post_batch(request: Request, served: Served, caller: Logger) -> Respon
 
 
 def decode(body: bytes, kind: str) -> wire.Batch:
-    """Decode a batch, packed or JSON.
-
-    Raises:
-        WireError: the body is malformed; `field` says where.
-    """
+    """Decode a batch, packed or JSON."""
     if kind == wire.MEDIA_TYPE:
         return wire.decode_batch(body)
     values = sum(map(body.count, _BEFORE_VALUES))

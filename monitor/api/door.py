@@ -16,11 +16,12 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from monitor.api import mlflow_roles
 from monitor.api.intake import JSON, SMALL, Intake, limit_of, media_type
 from monitor.api.keys import Keys, token_of
 from monitor.api.problems import Refused, of_error, of_refusal
 from monitor.api.requests import CALLER, HEADER, logged, take_id
-from monitor.domain import Access, Caller
+from monitor.domain import Caller
 from monitor.errors import Forbidden, StoreError, Unauthorized
 from monitor.hosts import SECURITY_HEADERS, host_name, local_name, same_origin
 from monitor.wire import MEDIA_TYPE
@@ -48,7 +49,6 @@ class Door:
     """The outermost layer of the API.
 
     Args:
-        app: the application behind the door.
         keys: the tokens. If the server requires none, only requests addressed to this machine are accepted.
     """
 
@@ -115,7 +115,7 @@ class Door:
             if refusal.status_code == 401:  # makes browsers ask for user and password
                 refusal.headers["WWW-Authenticate"] = 'Basic realm="monitor", charset="UTF-8"'
             return refusal
-        caller, needed = caller_of(scope), _needed_by_mlflow(scope["method"], scope["path"])
+        caller, needed = caller_of(scope), mlflow_roles.needed(scope["method"], scope["path"])
         if caller.project is not None:
             problem = f"token {caller.name!r} reaches project {caller.project!r} alone"
             return of_error(Forbidden(f"{problem}; MLflow's routes need a token of all projects"))
@@ -179,18 +179,6 @@ def caller_of(scope: Scope) -> Caller:
     return found
 
 
-def _needed_by_mlflow(method: str, path: str) -> Access:
-    """The role that a route of MLflow's needs, from its method and the last part of its path.
-
-    >>> [str(_needed_by_mlflow("POST", f"/api/2.0/mlflow/runs/{verb}")) for verb in ("search", "log-batch", "delete")]
-    ['viewer', 'logger', 'editor']
-    """
-    verb = path.rstrip("/").rpartition("/")[2]
-    if method in _SAFE or verb.startswith(("search", "get", "list", "graphql")):
-        return Access.VIEWER
-    return Access.EDITOR if method == "DELETE" or verb.startswith(("delete", "restore")) else Access.LOGGER
-
-
 def _hardened(send: Send, name: bytes) -> Send:
     """Add the request id and the security headers."""
 
@@ -223,9 +211,6 @@ async def _refuse(response: Response, receive: Receive, send: Send, *, unread: b
     unread bytes resets it, and the client might never see the reason.
 
     Args:
-        response: the answer.
-        receive: of the request.
-        send: of the request.
         unread: part of the request's body has not been read.
         comes: the client sends it in any case (it did not ask first with `Expect: 100-continue`).
     """

@@ -55,11 +55,7 @@ class Oidc(BaseModel):
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Oidc:
-        """Parse the table.
-
-        Raises:
-            SettingsError: an entry is missing or invalid.
-        """
+        """Parse the table."""
         try:
             found = cls.model_validate(dict(given))
         except ValidationError as error:

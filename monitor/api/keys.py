@@ -42,9 +42,7 @@ class Keys:
     do everything. All valid tokens are held in memory and refreshed every `FRESH_S`, so a request costs no query.
 
     Args:
-        store: where the tokens are stored.
         token: `MONITOR_TOKEN`, which has the role admin; None if unset.
-        clock: milliseconds since the epoch.
         rate: requests per second and token; 0 for no limit.
         asks: require a token in any case.
     """
@@ -173,7 +171,6 @@ def token_of(headers: Mapping[bytes, bytes], *, basic: bool = False) -> str | No
     """The token of a request; None if it has none.
 
     Args:
-        headers: of the request.
         basic: also accept it as the password of any user, as browsers and MLflow's clients send it.
     """
     scheme, _, given = headers.get(b"authorization", b"").partition(b" ")

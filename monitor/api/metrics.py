@@ -36,16 +36,12 @@ class Metrics:
         self._verdicts = Gauge("monitor_live_verdicts", "Live runs by verdict.", ["verdict"], registry=registry)
         self._waiting = Gauge("monitor_alerts_waiting", "Alerts that a channel has not taken yet.", registry=registry)
         self._delivered = Gauge("monitor_alerts_delivered", "Alerts that every channel took.", registry=registry)
+        lost = "Lines of the log that were dropped, because standard error was not read in time."
+        self._lost = Gauge("monitor_log_lines_lost", lost, registry=registry)
         self._failing = Gauge("monitor_job_failing", "1 while a background job fails.", ["job"], registry=registry)
 
     def ingest(self, batch: Batch, store: Callable[[], Reply], now_ms: Callable[[], int]) -> Reply:
-        """Store a batch and count it.
-
-        Args:
-            batch: it.
-            store: stores it.
-            now_ms: milliseconds since the epoch.
-        """
+        """Store a batch and count it."""
         begun = time.perf_counter()
         try:
             reply = store()
@@ -72,6 +68,7 @@ class Metrics:
                 gauge.labels(label).set(count)
         self._waiting.set(found.waiting)
         self._delivered.set(found.delivered)
+        self._lost.set(served.lines_lost())
         for name, health in served.jobs().items():
             self._failing.labels(name).set(health.failing)
         return generate_latest(self._registry)

@@ -29,6 +29,7 @@ from monitor.domain import (
     Stop,
     TokenInfo,
 )
+from monitor.domain.rules_version import SavedRule
 from monitor.store.runs.query import MAX_LENGTH
 from monitor.store.runs.run_list import MAX_SEARCH
 
@@ -396,3 +397,17 @@ class RulesModel(BaseModel):
     project: str | None
     hash: str
     overrides: dict[str, dict[str, object]]
+    saved: list[SavedRule] = Field(description="What is saved for the project and for all, over the settings file.")
+
+
+class RuleRequest(BaseModel):
+    """Settings of a rule to save in place of those saved before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    settings: dict[str, bool | int | float | str | None] = Field(
+        min_length=1, max_length=100, description="As in the rule's table in `monitor.toml`."
+    )
+    basis: str | None = Field(
+        None, max_length=64, description="Hash of the rules that you saw; if they are others by now, nothing is saved."
+    )

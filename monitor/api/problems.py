@@ -27,6 +27,8 @@ from monitor.errors import (
     MonitorError,
     OffsetGap,
     QueryError,
+    RulesChanged,
+    RulesError,
     RunExists,
     RunNotFound,
     SchemaMismatch,
@@ -49,6 +51,8 @@ _TITLES: Final[Mapping[type[MonitorError], tuple[int, str]]] = {
     WireError: (422, "The message does not follow the wire format; nothing of it was stored"),
     OffsetGap: (409, "The batch does not start where the writer's last one ended"),
     RunExists: (409, "The run exists"),
+    RulesChanged: (409, "The rules have changed"),
+    RulesError: (422, "A rule or its setting cannot be used"),
     StopRefused: (409, "The stop is not possible"),
     RunNotFound: (404, "No such run"),
     SeriesNotFound: (404, "The run has no such series"),
@@ -81,11 +85,8 @@ def problem(
     """A problem response.
 
     Args:
-        status: HTTP status.
         kind: last part of the problem's type, such as `offset-gap`, by which programs distinguish problems.
         title: describes this type of problem.
-        detail: describes this occurrence, for people.
-        headers: further headers.
         **more: further members, such as `field` and `expected`.
     """
     body = {"type": f"urn:lossmonitor:problem:{kind}", "title": title, "status": status, "detail": detail, **more}
@@ -121,7 +122,7 @@ _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|
 
 _MEMBERS: Final = (
     "field", "position", "expected", "got", "run_id", "key", "found", "wanted", "ref", "what", "several", "channel",
-    "name", "problem", "fix", "media_id",
+    "name", "problem", "fix", "media_id", "place", "project",
 )  # fmt: skip
 """Attributes of errors that clients need to raise the same error."""
 

@@ -32,21 +32,13 @@ described = HTTPBearer(auto_error=False, description="A token of the server; `x-
 
 
 class Needs:
-    """A dependency that admits callers with a role or a stronger one.
-
-    Args:
-        access: the role.
-    """
+    """A dependency that admits callers with a role or a stronger one."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
 
     async def __call__(self, request: Request) -> Caller:
-        """The caller.
-
-        Raises:
-            Forbidden: the caller's role is weaker.
-        """
+        """The caller."""
         caller = caller_of(request.scope)
         if not caller.access.covers(self.access):
             problem = f"{request.method} {request.url.path} needs the role {self.access}"

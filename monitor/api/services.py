@@ -53,6 +53,7 @@ class Services:
         keys: the tokens that the server knows.
         provider: the OpenID Connect provider; None if there is none.
         jobs: the health of the background jobs by name.
+        lines_lost: how many lines of the log were dropped.
         links: addresses of "dashboard" and "mlflow", filled in once they run.
         writers: how many batches are committed at once. One on SQLite, which has a single writer: waiting here is
             fair and cheap, waiting for its lock is neither.
@@ -69,6 +70,7 @@ class Services:
     keys: Keys
     provider: Provider | None = None
     jobs: Callable[[], Mapping[str, JobHealth]] = no_jobs
+    lines_lost: Callable[[], int] = lambda: 0
     links: dict[str, str] = field(default_factory=dict)
     writers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
     decoders: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(DECODERS))

@@ -35,7 +35,6 @@ class Watch:
         """Wait until one of the runs has another version than was seen; False if none does in time.
 
         Args:
-            run_ids: the runs to watch.
             seen: their versions when last seen.
             deadline_s: by `anyio.current_time`.
         """

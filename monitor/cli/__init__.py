@@ -34,6 +34,7 @@ from monitor.cli import (
     stopping,
     watching,
 )
+from monitor.cli.options import JSON
 from monitor.errors import MonitorError, QueryError
 from monitor.screen import fail
 
@@ -93,7 +94,7 @@ def options(
 
 
 @app.command(rich_help_panel="Other")
-def version(json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
+def version(json: bool = JSON) -> None:
     """Print the versions of the package and of Python."""
     from monitor.screen import emit
 

@@ -7,13 +7,11 @@ import time
 import typer
 
 from monitor.cli.keeping import open_api
+from monitor.cli.options import JSON, SERVER, URL
 from monitor.domain import Access, TokenInfo
 from monitor.domain.formats import number
-from monitor.screen import ago, emit, escape, out
+from monitor.screen import ago, emit, escape, out, table_of
 
-_URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
-_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
-_JSON = typer.Option(False, "--json", help="Print as JSON.")
 _DAY_MS = 86_400_000
 
 
@@ -34,9 +32,9 @@ def create(
     ),
     project: str = typer.Option(None, help="The only project it can access; default: all."),
     days: float = typer.Option(None, min=0.0, help="Days until it expires; default: never."),
-    url: str = _URL,
-    server: str = _SERVER,
-    json: bool = _JSON,
+    url: str = URL,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Create a token and print it once. As soon as one token exists, the server requires one."""
     expires_ms = None if days is None else int(_now() + days * _DAY_MS)
@@ -46,10 +44,8 @@ def create(
     emit({"token": token, **made.to_dict()}, f"{escape(token)}\n{note}", json)
 
 
-def ls(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
+def ls(url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """List tokens without their secrets, newest first."""
-    from rich.table import Table
-
     with open_api(url, server) as api:
         found = api.tokens()
     if json:
@@ -58,9 +54,7 @@ def ls(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     if not found:
         out.print("There are no tokens; `monitor tokens create NAME --role ROLE` makes one.")
         return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("id", "name", "role", "project", "created", "last used", "state"):
-        table.add_column(column)
+    table = table_of("id", "name", "role", "project", "created", "last used", "state")
     for token in found:
         used = "never" if token.used_ms is None else ago(token.used_ms)
         row = (token.id, token.name, str(token.role), token.project or "all", ago(token.created_ms), used)
@@ -70,9 +64,9 @@ def ls(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
 
 def revoke(
     token: str = typer.Argument(..., help="Id or name of the token."),
-    url: str = _URL,
-    server: str = _SERVER,
-    json: bool = _JSON,
+    url: str = URL,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Revoke a token. Servers refuse it within two seconds."""
     with open_api(url, server) as api:
@@ -83,13 +77,11 @@ def revoke(
 def audit(
     limit: int = typer.Option(50, min=1, max=1000, help="Number of entries to print, at most."),
     offset: int = typer.Option(0, min=0, help="Number of newest entries to skip."),
-    url: str = _URL,
-    server: str = _SERVER,
-    json: bool = _JSON,
+    url: str = URL,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Print who stopped, deleted or restored runs or changed tokens, newest first."""
-    from rich.table import Table
-
     with open_api(url, server) as api:
         total, entries = api.audit(limit, offset)
     if json:
@@ -98,9 +90,7 @@ def audit(
     if not entries:
         out.print("Nothing was stopped, deleted or restored, and no token was changed.")
         return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("when", "who", "what", "of", "detail", "from"):
-        table.add_column(column)
+    table = table_of("when", "who", "what", "of", "detail", "from")
     for entry in entries:
         row = (entry.who, entry.action, entry.target[:16], entry.detail, entry.address or "this machine")
         table.add_row(ago(entry.time_ms), *map(escape, row))

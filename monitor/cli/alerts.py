@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
+from monitor.cli.options import JSON, SERVER
 from monitor.domain import headline
 from monitor.domain.formats import ago as moment
 from monitor.domain.formats import clock, duration, seconds
-from monitor.screen import COLOURS, ago, emit, escape, fail, out
+from monitor.screen import COLOURS, ago, emit, escape, fail, out, table_of
 
 if TYPE_CHECKING:
     from monitor.domain import AlertInfo, Silence
 
-_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
-_JSON = typer.Option(False, "--json", help="Print as JSON.")
 _BY = typer.Option(None, "--by", help="Who you are; default: your user name.")
 _ALERT = typer.Argument(..., metavar="ALERT", help="Id of the alert or its first digits.", show_default=False)
 
@@ -45,8 +44,8 @@ def ls(
     every: bool = typer.Option(False, "--all", help="Include resolved alerts."),
     limit: int = typer.Option(20, min=1, max=1000, help="Number of alerts to print, at most."),
     cursor: str = typer.Option(None, help="The cursor printed below the previous page."),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """List alerts, most recently changed first. Resolved ones appear only with --all or --state."""
     from monitor.reader.api import Api
@@ -93,8 +92,8 @@ def ack(
     alert: str = _ALERT,
     note: str = typer.Option("", "--note", help="What is being done about it."),
     by: str = _BY,
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Acknowledge an alert: you are taking care of it, so reminders stop."""
     from monitor.reader.api import Api
@@ -112,8 +111,8 @@ def mark(
         ..., metavar="helpful|false-alarm|none", help="Whether it helped; none removes the mark.", show_default=False
     ),
     by: str = _BY,
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Mark an alert as helpful or as a false alarm. `monitor rules backtest` shows the counts by rule."""
     from monitor.domain import MARKS
@@ -138,8 +137,8 @@ def silence(
     until: datetime = typer.Option(None, help="End, in local time.", formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"]),
     reason: str = typer.Option(..., help="Reason, shown to others."),
     by: str = _BY,
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Silence alerts that match all given globs, until a given time."""
     from monitor.reader.api import Api
@@ -156,8 +155,8 @@ def silence(
 
 def unsilence(
     silence: str = typer.Argument(..., metavar="SILENCE", help="Id of the silence.", show_default=False),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """End a silence now."""
     from monitor.reader.api import Api
@@ -169,8 +168,8 @@ def unsilence(
 
 def silences(
     every: bool = typer.Option(False, "--all", help="Include silences that have ended."),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """List silences."""
     from monitor.reader.api import Api
@@ -183,16 +182,14 @@ def silences(
     if not found:
         out.print("No silence is in force.")
         return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("silence", "matches", "until", "by", "reason"):
-        table.add_column(column)
+    table = table_of("silence", "matches", "until", "by", "reason")
     for each in found:
         end = f"ended {ago(each.ended_ms)}" if each.ended_ms else _local(each.until_ms)
         table.add_row(each.id, escape(_matched(each)), end, escape(each.by), escape(each.reason))
     out.print(table)
 
 
-def channels(server: str = _SERVER, json: bool = _JSON) -> None:
+def channels(server: str = SERVER, json: bool = JSON) -> None:
     """List the channels that alerts are sent to, without their secrets."""
     from monitor.reader.api import Api
 
@@ -214,8 +211,8 @@ def try_out(
     channel: str = typer.Argument(
         ..., metavar="CHANNEL", help="Name of the channel; see `monitor alerts channels`.", show_default=False
     ),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Send a test message to a channel."""
     from monitor.reader.api import Api
@@ -227,8 +224,8 @@ def try_out(
 
 def dead(
     limit: int = typer.Option(50, min=1, max=10_000, help="Number of messages to print, at most."),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """List undelivered messages, with the channel's last error."""
     from monitor.reader.api import Api
@@ -249,8 +246,8 @@ def dead(
 def retry(
     message: str = typer.Argument(None, metavar="[MESSAGE]", help="Id of a message; default: all."),
     channel: str = typer.Option(None, help="Only messages to this channel."),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Send undelivered messages again; the server delivers them."""
     from monitor.reader.api import Api

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from monitor.cli.options import JSON, SERVER
 from monitor.domain import AlertState
 from monitor.domain.economics import amount
 from monitor.domain.formats import NOTHING, number
 from monitor.errors import RunNotFound
-from monitor.screen import emit, err, escape, out
+from monitor.screen import emit, err, escape, out, table_of
 
 if TYPE_CHECKING:
     from monitor.domain import AlertInfo, LedgerMonth, Outcome
     from monitor.reader.api import Api
 
-_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
-_JSON = typer.Option(False, "--json", help="Print as JSON.")
 _RUN = typer.Argument(..., metavar="RUN", help="Id, its first digits, or name.", show_default=False)
 ENDED, FAILED, LOST, TIME_UP = 1, 3, 4, 124
 """Exit statuses of `wait`: the run ended without the event, failed, was lost; or the time was up."""
@@ -42,8 +41,8 @@ def wait(
     ),
     every: bool = typer.Option(False, "--all", help="Wait for all runs, not just the first."),
     timeout: float = typer.Option(None, "--timeout", min=0, help="Seconds to wait, at most; default: no limit."),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Wait until something happens in a run. Exit status: 0 it happened, 1 the run ended without it,
     3 the run failed, 4 it was lost, 124 timeout."""  # noqa: D205, D209  # one paragraph in --help
@@ -87,7 +86,7 @@ def _status(found: Sequence[Outcome]) -> int:
     return max(map(of, found))
 
 
-def explain(run: str = _RUN, server: str = _SERVER, json: bool = _JSON) -> None:
+def explain(run: str = _RUN, server: str = SERVER, json: bool = JSON) -> None:
     """Explain a run briefly: verdict, evidence, best step, differences from the best run, what to try next."""
     from monitor.reader.api import Api
 
@@ -102,8 +101,8 @@ def explain(run: str = _RUN, server: str = _SERVER, json: bool = _JSON) -> None:
 def attention(
     limit: int = typer.Option(10, min=1, max=1000, help="Number of runs to print, at most."),
     project: str = typer.Option(None, help="Only runs of this project."),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """List open runs that need a person, ranked by severity, remaining cost and novelty."""
     from monitor.reader.api import Api
@@ -145,8 +144,8 @@ def _answer(alert: AlertInfo) -> str:
 def ledger(
     project: str = typer.Option(None, help="Only runs of this project."),
     months: int = typer.Option(_MONTHS, min=1, max=1200, help="Number of months to go back, approximately."),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Print what stops saved and lost, by project and month, next to stopping with patience 10 on the same runs."""
     import time
@@ -162,11 +161,8 @@ def ledger(
     if not found.months:
         out.print("No run was stopped.")
         return
-    from rich.table import Table
-
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("month", "project", "stops", "saved", "regrets", "lost", "patience 10 saves", "but misses"):
-        table.add_column(column, justify="left" if column in ("month", "project") else "right")
+    columns = ("stops", "saved", "regrets", "lost", "patience 10 saves", "but misses")
+    table = table_of("month", "project", *columns, right=columns)
     for month in found.months:
         table.add_row(*_row(month, found.currency))
     out.print(table)

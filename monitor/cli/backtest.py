@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
+from monitor.cli.options import JSON, SERVER
 from monitor.domain.formats import number, step
 from monitor.screen import emit, err, escape, fail, out
 
@@ -33,25 +34,29 @@ def backtest(
     files: bool = typer.Option(False, "--files", help="The arguments are files with losses, or folders of them."),
     project: str = typer.Option(None, help="Only stored runs of this project."),
     query: str = typer.Option(None, help="Only stored runs that match this query, such as: val.best < 0.3"),
-    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: the rules in the settings."),
+    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: the rules in effect."),
+    changes: list[str] = typer.Option(
+        None, "--set", metavar="RULE.KEY=VALUE", help="A change to compare with; repeat it for several."
+    ),
     against: Path = typer.Option(None, "--against", help="A second file of rules, to compare with."),
     labels: Path = typer.Option(
         None, "--labels", help="CSV with columns run and label; default: the tag `label` of each run."
     ),
     jobs: int = typer.Option(None, min=1, help="Number of processes; default: one per core."),
-    server: str = typer.Option(
-        None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store."
-    ),
-    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Replay rules over stored runs or files: what fires when, and what stops save and miss, next to patience 10."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from monitor.cli import replays
-    from monitor.cli.rule_files import effective_rules, read_rules
+    from monitor.cli.rule_files import changed, effective_rules, read_rules, rules_in_effect
 
     _check(runs or [], files, bool(project or query), server)
-    configs = [effective_rules(rules, project), *([read_rules(against)] if against else [])]
+    if against and changes:
+        fail("--set and --against both name what to compare with; give only one of them")
+    now = effective_rules(rules, project) if files else rules_in_effect(rules, project, server)
+    configs = [now, *([read_rules(against)] if against else [changed(now, changes)] if changes else [])]
     items = replays.files(runs) if files else replays.stored(server, runs or [], project, query)
     notes: list[str] = []
     items, foreign, strangers = replays.labelled(items, labels)
@@ -66,7 +71,7 @@ def backtest(
         done, failed = replays.run(items, configs, server, jobs, lambda: progress.advance(task))
     if not done:
         fail(failed[0].problem if failed else "no run matches; `monitor runs ls` lists all runs")
-    names = [str(rules or "settings"), *([str(against)] if against else [])]
+    names = [str(rules or "in effect"), *([str(against)] if against else [", ".join(changes)] if changes else [])]
     report = Report(names, configs, done, failed, notes, {} if files else _marks(server, project))
     if json:
         emit(report.data(), "", True)
@@ -96,10 +101,6 @@ class Report:
 
     Args:
         names: of the configurations; one or two.
-        configs: the configurations.
-        done: the replayed runs.
-        failed: runs that could not be read.
-        notes: further remarks.
         marks: for each rule, the number of alerts with each mark.
     """
 

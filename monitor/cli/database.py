@@ -5,10 +5,9 @@ from __future__ import annotations
 import typer
 
 from monitor import settings as settings_
+from monitor.cli.options import JSON, URL
 from monitor.errors import SettingsError
 from monitor.screen import emit, escape
-
-_URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
 
 
 def register(app: typer.Typer) -> typer.Typer:
@@ -22,9 +21,7 @@ def register(app: typer.Typer) -> typer.Typer:
 
 
 def upgrade(
-    url: str = _URL,
-    revision: str = typer.Option("head", help="Revision to upgrade to."),
-    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+    url: str = URL, revision: str = typer.Option("head", help="Revision to upgrade to."), json: bool = JSON
 ) -> None:
     """Upgrade the database to the schema of this version, or create a new database."""
     from monitor.store.sql import migrate
@@ -41,8 +38,8 @@ def downgrade(
     revision: str = typer.Argument(
         ..., help='Revision to go back to, such as "0001"; "base" drops all tables of the monitor.'
     ),
-    url: str = _URL,
-    json: bool = typer.Option(False, "--json", help="Print as JSON."),
+    url: str = URL,
+    json: bool = JSON,
 ) -> None:
     """Downgrade the database to an older schema."""
     from monitor.store.sql import migrate
@@ -56,7 +53,7 @@ def downgrade(
     _report("downgraded", target, before, json)
 
 
-def check(url: str = _URL, json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
+def check(url: str = URL, json: bool = JSON) -> None:
     """Print the database's schema revision. Exit status 2 if it does not match this version."""
     from monitor.store import Store
     from monitor.store.sql import migrate
@@ -70,7 +67,6 @@ def own_database(url: str | None, command: str) -> str:
     """The database that a command works on: the given one, else that of the settings.
 
     Args:
-        url: as given by the user.
         command: the command, for the error.
 
     Raises:

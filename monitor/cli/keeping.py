@@ -11,17 +11,15 @@ import typer
 
 from monitor import settings as settings_
 from monitor.cli.database import own_database
+from monitor.cli.options import JSON, SERVER, URL
 from monitor.domain.formats import deletion, number
-from monitor.screen import ago, emit, err, escape, fail, out, refuse_typo
+from monitor.screen import ago, emit, err, escape, fail, out, refuse_typo, table_of
 
 if TYPE_CHECKING:
     from monitor.reader.api import Api
     from monitor.store.copy import Progress as Copied
 
 _RUNS = typer.Argument(..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False)
-_URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
-_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
-_JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
 def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
@@ -35,7 +33,7 @@ def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
     app.command(rich_help_panel="Watch")(projects)
 
 
-def rm(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
+def rm(runs: list[str] = _RUNS, url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """Delete runs. They are hidden immediately and purged by `monitor gc` after the retention period."""
     with open_api(url, server) as api:
         ids = [api.run(ref).id for ref in runs]
@@ -45,7 +43,7 @@ def rm(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bo
     emit({"deleted": ids}, f"deleted {len(ids)}; `monitor runs restore ID` restores one within {days:g} days", json)
 
 
-def restore(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
+def restore(runs: list[str] = _RUNS, url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """Restore deleted runs; `monitor runs deleted` lists them."""
     with open_api(url, server) as api:
         found = [api.restore(ref) for ref in runs]
@@ -53,10 +51,8 @@ def restore(runs: list[str] = _RUNS, url: str = _URL, server: str = _SERVER, jso
     emit({"restored": [run.id for run in found]}, "\n".join(lines), json)
 
 
-def deleted(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
+def deleted(url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """List deleted runs that can still be restored, and for how long."""
-    from rich.table import Table
-
     with open_api(url, server) as api:
         days, found = api.purge_days(), api.deleted()
     if json:
@@ -65,9 +61,7 @@ def deleted(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
     if not found:
         out.print("No deleted run can be restored.")
         return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("run", "name", "started", "deleted", "kept for"):
-        table.add_column(column)
+    table = table_of("run", "name", "started", "deleted", "kept for")
     for run, at in found:
         name = escape(f"{run.project}/{run.name}")
         table.add_row(escape(run.id[:8]), name, ago(run.created_ms), *deletion(at, days, _now()))
@@ -78,9 +72,9 @@ def export(
     runs: list[str] = _RUNS,
     to: Path = typer.Option(..., "--to", help="File to write: .csv or .parquet."),
     key: list[str] = typer.Option(None, "--key", help="Series to write; repeat it for several. Default: all."),
-    url: str = _URL,
-    server: str = _SERVER,
-    json: bool = _JSON,
+    url: str = URL,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Write the points of runs to a CSV or Parquet file."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress
@@ -105,8 +99,8 @@ def gc(
     project: str = typer.Option(None, help="Delete and downsample only runs of this project."),
     keep_deleted: float = typer.Option(None, min=0, help="Days for which a deleted run can be restored."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be done, and change nothing."),
-    url: str = _URL,
-    json: bool = _JSON,
+    url: str = URL,
+    json: bool = JSON,
 ) -> None:
     """Apply retention: downsample and delete old runs, purge deleted ones."""
     from monitor.store import Store
@@ -140,23 +134,14 @@ def gc(
     emit({"dry_run": dry_run, **lists, "tokens": done.tokens}, text, json)
 
 
-def projects(url: str = _URL, server: str = _SERVER, json: bool = _JSON) -> None:
+def projects(url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """List projects, how long their runs are kept, and how many runs are due for deletion."""
-    from rich.table import Table
-
     data: list[dict[str, object]] = []
-    table = Table(box=None, header_style="dim", pad_edge=False)
     with open_api(url, server) as api:
         found, kept, purge_days, local = api.projects(), api.keeping(), api.purge_days(), api.server is None
     due = _due([name for name, _ in found], url) if local and found else {}
-    for column in (
-        "project",
-        "runs",
-        "kept for",
-        "downsampled after",
-        *(["to delete", "to downsample"] if local else []),
-    ):
-        table.add_column(column, justify="left" if column == "project" else "right")
+    columns = ["runs", "kept for", "downsampled after", *(["to delete", "to downsample"] if local else [])]
+    table = table_of("project", *columns, right=columns)
     for name, runs in found:
         keep_days, thin_days = kept.get(name, (None, None))
         data.append({"name": name, "runs": runs, "keep_days": keep_days, "thin_days": thin_days, **due.get(name, {})})
@@ -188,7 +173,7 @@ def _due(names: Sequence[str], url: str | None) -> dict[str, dict[str, int]]:
 def copy(
     source: str = typer.Argument(..., metavar="SRC", help="URL of the database to copy.", show_default=False),
     destination: str = typer.Argument(..., metavar="DST", help="URL of the database to fill.", show_default=False),
-    json: bool = _JSON,
+    json: bool = JSON,
 ) -> None:
     """Copy all runs to another database, SQLite or PostgreSQL. Resumable; verified by counts and checksums."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

@@ -12,14 +12,13 @@ import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
+from monitor.cli.options import JSON
 from monitor.cli.tables import UserData, read_table
 from monitor.errors import LossError
 from monitor.screen import emit, escape, sparkline
 
 if TYPE_CHECKING:
     from monitor.losses.profiles.report import LossProfile
-
-_JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +45,7 @@ def profile(
         None, help="How it is called: regression, classification, margin, pairwise, ...; default: detected."
     ),
     classes: int = typer.Option(5, min=2, help="Number of classes, for a loss of class scores."),
-    json: bool = _JSON,
+    json: bool = JSON,
 ) -> None:
     """Measure the properties of a loss function. Further options are its own parameters, such as --delta 1."""
     from monitor import losses
@@ -76,7 +75,7 @@ def check(
     ),
     kind: str = typer.Option(None, help="How it is called, as for profile; default: detected."),
     classes: int = typer.Option(5, min=2, help="Number of classes, for a loss of class scores."),
-    json: bool = _JSON,
+    json: bool = JSON,
 ) -> None:
     """Find mistakes in a loss function, each with evidence and a fix; exit status 1 if there are any."""
     from monitor import losses
@@ -120,7 +119,7 @@ def compare(
     ),
     eps: float = typer.Option(None, help="Largest change of an input by the attack, in standard deviations."),
     epochs: int = typer.Option(30, min=1, help="Passes over the training data."),
-    json: bool = _JSON,
+    json: bool = JSON,
 ) -> None:
     """Train the same small network with several losses and rank them, with confidence intervals over seeds."""
     from monitor import losses
@@ -147,7 +146,7 @@ def search(
     seeds: int = typer.Option(16, min=3, help="Number of new splits for the final comparison with the usual loss."),
     epochs: int = typer.Option(30, min=1, help="Passes over the training data."),
     write: Path = typer.Option(None, help="Write the loss as a torch module to this file.", show_default=False),
-    json: bool = _JSON,
+    json: bool = JSON,
 ) -> None:
     """Search families of losses and their parameters for one that clearly beats the usual loss."""
     from monitor import losses
@@ -181,7 +180,7 @@ def advise(
     outliers: bool = typer.Option(False, "--outliers", help="The data contains outliers."),
     label_noise: float = typer.Option(0.0, min=0, max=1, help="Share of wrong labels, 0 to 1."),
     half_precision: bool = typer.Option(False, "--half-precision", help="The loss is computed in float16."),
-    json: bool = _JSON,
+    json: bool = JSON,
 ) -> None:
     """Suggest losses for a task, best first, with reasons from measured profiles."""
     from monitor import losses

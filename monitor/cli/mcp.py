@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from monitor import settings as settings_
+from monitor.cli.options import SERVER
 from monitor.errors import SettingsError
 
 _LEAST_TOKEN = 16  # a shorter one is too easy to guess for whoever reaches the port
@@ -33,9 +34,7 @@ def mcp(
         help="Folder with files that agents may diagnose; default: the current one, or none with --http.",
     ),
     who: str = typer.Option("agent", "--who", help="Name shown to people for the agent's stops and alert changes."),
-    server: str = typer.Option(
-        None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store."
-    ),
+    server: str = SERVER,
 ) -> None:
     """Serve the runs as tools for agents, over the Model Context Protocol."""
     from monitor.mcp import Options, create_server

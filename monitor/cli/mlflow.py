@@ -5,9 +5,8 @@ from __future__ import annotations
 import typer
 
 from monitor.cli.database import own_database
+from monitor.cli.options import JSON, URL
 from monitor.screen import emit, err, escape
-
-_URL = typer.Option(None, "--url", help="SQLAlchemy URL of the database; default: the one in the settings.")
 
 
 def register(app: typer.Typer) -> typer.Typer:
@@ -19,7 +18,7 @@ def register(app: typer.Typer) -> typer.Typer:
     return group
 
 
-def unpack(url: str = _URL, json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
+def unpack(url: str = URL, json: bool = JSON) -> None:
     """Write all metric histories to MLflow's own table, so that MLflow can serve them alone. Can be repeated."""
     from monitor.store.mlflow import MlflowStore
 

@@ -112,7 +112,6 @@ def labelled(items: Sequence[Item], path: Path | None) -> tuple[list[Item], list
     """Attach labels from the runs' tags or from a file.
 
     Args:
-        items: the runs.
         path: CSV with the columns `run` (id, its first digits, name, or file) and `label`; None: use the tags.
 
     Returns:
@@ -158,11 +157,8 @@ def run(
     """Replay runs in several processes; results keep the order of the runs.
 
     Args:
-        items: the runs.
-        configs: the rules.
         server: where stored runs are; None: according to the settings.
         jobs: number of processes; None: one per core, fewer for few runs.
-        advance: called after each run.
 
     Returns:
         The replayed runs, and those that could not be read.

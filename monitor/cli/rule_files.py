@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from monitor import settings as settings_
@@ -46,6 +47,56 @@ def effective_rules(path: Path | None, project: str | None = None) -> RulesConfi
         return read_rules(path)
     engines = open_engines(settings_.load())
     return (engines.default if project is None else engines.of(project)).config
+
+
+def changed(config: RulesConfig, changes: Sequence[str]) -> RulesConfig:
+    """The rules with changes such as "overfitting.rise=0.2".
+
+    Raises:
+        RulesError: a change names no rule, or a setting that it does not have.
+    """
+    overrides = {name: dict(given) for name, given in config.overrides.items()}
+    for each in changes:
+        rule, dot, setting = each.partition(".")
+        if not dot:
+            raise RulesError(each, "is not a change", "write RULE.KEY=VALUE, such as overfitting.rise=0.2")
+        overrides.setdefault(rule, {}).update(as_settings([setting]))
+    return RulesConfig.from_mapping(overrides)
+
+
+def as_settings(given: Sequence[str]) -> dict[str, object]:
+    """Settings as they are typed: numbers, true and false, "null" for the rule's own patience, else text.
+
+    Raises:
+        RulesError: one is not KEY=VALUE.
+
+    >>> as_settings(["rise=0.2", "unit=evals", "enabled=false", "patience=null"])
+    {'rise': 0.2, 'unit': 'evals', 'enabled': False, 'patience': None}
+    """
+    found: dict[str, object] = {}
+    for each in given:
+        key, equals, text = each.partition("=")
+        if not key or not equals:
+            raise RulesError(each, "is not a setting", "write KEY=VALUE, such as rise=0.2")
+        try:
+            found[key] = json.loads(text)
+        except ValueError:
+            found[key] = text
+    return found
+
+
+def rules_in_effect(path: Path | None, project: str | None, server: str | None) -> RulesConfig:
+    """The rules of a file; without one, those by which the server or the embedded store judges.
+
+    Raises:
+        MonitorError: the file or a setting is invalid, or the server does not answer.
+    """
+    from monitor.reader.api import Api
+
+    if path is not None:
+        return read_rules(path)
+    with Api(server) as api:
+        return api.rules(project)
 
 
 def read_suite(path: Path) -> Suite:

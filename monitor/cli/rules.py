@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from monitor.cli import backtest
+from monitor.cli import backtest, rule_changes
+from monitor.cli.options import JSON, SERVER
 from monitor.domain.formats import number
 from monitor.screen import COLOURS, emit, escape, out
 
@@ -16,29 +17,29 @@ if TYPE_CHECKING:
     from monitor.rules import RulesConfig
     from monitor.rules.lab.unit_tests import Outcome
 
-_JSON = typer.Option(False, "--json", help="Print as JSON.")
-
 
 def register(app: typer.Typer) -> typer.Typer:
     """Add the commands of this file, and return their group."""
-    group = typer.Typer(no_args_is_help=True, help="List, unit-test and backtest the rules.")
+    group = typer.Typer(no_args_is_help=True, help="List, test and change the rules.")
     group.command("ls")(ls)
     group.command("test")(run_tests)
     backtest.register(group)
+    rule_changes.register(group)
     app.add_typer(group, name="rules", rich_help_panel="Watch")
     return group
 
 
 def ls(
-    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: the rules in the settings."),
+    rules: Path = typer.Option(None, "--rules", help="YAML or TOML file of rules; default: the rules in effect."),
     project: str = typer.Option(None, help="Show the rules of this project, if it has its own."),
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """List the rules in effect with their thresholds. A star marks values that differ from the default."""
-    from monitor.cli.rule_files import effective_rules
+    from monitor.cli.rule_files import rules_in_effect
     from monitor.rules.registry import all_rules, broken_rules
 
-    config = effective_rules(rules, project)
+    config = rules_in_effect(rules, project, server)
     rows = _rows(config)
     if json:
         left_out = [
@@ -76,7 +77,7 @@ def ls(
 
 def run_tests(
     file: Path = typer.Argument(..., metavar="FILE", help="YAML file with tests.", show_default=False),
-    json: bool = _JSON,
+    json: bool = JSON,
 ) -> None:
     """Unit-test rules on curves. Exit status 1 if a test fails, 2 if the file cannot be read."""
     from monitor.cli.rule_files import read_suite

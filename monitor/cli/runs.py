@@ -9,11 +9,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.options import JSON, SERVER
 from monitor.domain import SET_ASIDE, Action, RunInfo, RunStatus
 from monitor.domain.formats import NOTHING, number, step
 from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, err, escape, out, refuse_typo  # fmt: skip
 
-_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
 _COLUMNS = (
     ("run", False), ("name", False), ("status", False), ("verdict", False), ("do", False), ("best", True),
     ("goal", True), ("last step", True), ("started", False),
@@ -23,7 +23,6 @@ _WIDE = 100
 _NAME: Final = 1
 """The column that is cut if the terminal is too narrow."""
 _NAME_LEAST: Final = 16  # characters of a name that are shown however narrow the terminal is
-_JSON = typer.Option(False, "--json", help="Print as JSON.")
 ALL: Final = typer.Option(False, "--all", help="Show all findings, including resolved ones; --json always does.")
 
 
@@ -49,8 +48,8 @@ def ls(
     ),
     order: str = typer.Option("-created", help='Column to sort by; prefix "-" for descending.'),
     limit: int = typer.Option(20, min=1, max=1000, help="Number of runs to print, at most."),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """List runs, newest first, with their verdicts and recommendations."""
     from monitor.reader.api import Api
@@ -133,8 +132,8 @@ def output(
     pieces: int = typer.Option(
         1000, min=1, max=10_000, help="Number of pieces of output to print, at most: the last ones."
     ),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Print a run's output and logged texts; `monitor run` and `capture_output` store the output."""
     from monitor.reader.api import Api
@@ -154,8 +153,8 @@ def output(
 def show(
     run: str = typer.Argument(..., metavar="RUN", help="Id, its first digits, or name.", show_default=False),
     every: bool = ALL,
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Show one run: its series, its findings with their evidence, and the recommendation."""
     from monitor.losses import meaning_sentence

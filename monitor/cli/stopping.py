@@ -6,10 +6,8 @@ import getpass
 
 import typer
 
+from monitor.cli.options import JSON, SERVER
 from monitor.screen import emit, escape
-
-_SERVER = typer.Option(None, "--server", help="Server to ask; default MONITOR_SERVER_URL, else the embedded store.")
-_JSON = typer.Option(False, "--json", help="Print as JSON.")
 
 
 def register(runs: typer.Typer) -> None:
@@ -22,8 +20,8 @@ def stop(
     reason: str = typer.Option("", "--reason", help="Why, in a sentence; shown to the loop and to people."),
     who: str = typer.Option(None, "--who", help="Who asks; default: your user name."),
     withdraw: bool = typer.Option(False, "--withdraw", help="Withdraw the request, if the loop has not received it."),
-    server: str = _SERVER,
-    json: bool = _JSON,
+    server: str = SERVER,
+    json: bool = JSON,
 ) -> None:
     """Ask a run's loop to stop: its `should_stop()` becomes True after its next batch or heartbeat."""
     from monitor.reader.api import Api

@@ -45,11 +45,7 @@ class Settings:
 
     @classmethod
     def of(cls, given: object) -> Settings:
-        """Settings from an object of this class or of W&B's own, a mapping, or None.
-
-        Raises:
-            SettingsError: it is anything else.
-        """
+        """Settings from an object of this class or of W&B's own, a mapping, or None."""
         if isinstance(given, cls):
             return given
         if given is None:

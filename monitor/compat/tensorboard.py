@@ -89,7 +89,6 @@ class SummaryWriter:
         """Log a number.
 
         Args:
-            tag: the metric's name.
             scalar_value: a number, or an array or tensor with one element, on any device.
             global_step: the step; None: the one after the tag's last, starting from 0.
             walltime: seconds since the Unix epoch; None: now.
@@ -123,7 +122,6 @@ class SummaryWriter:
         """Store an image with the run.
 
         Args:
-            tag: its name.
             img_tensor: an array or tensor of bytes, or of floats of 0 to 1.
             global_step: the step; None: that of the last record.
             walltime: accepted, without effect.

@@ -137,8 +137,6 @@ def train(scenario: Scenario, data: Digits, run: Run, progress: Callable[[int, f
     """Train one scenario and log it, as a user's loop would. Obeys `run.should_stop()`.
 
     Args:
-        scenario: what to train.
-        data: the digits.
         run: where to log.
         progress: called after every validation with the number of steps, the training loss and the validation loss.
 

@@ -50,7 +50,6 @@ def run_demo(console: Console, service: Service) -> DemoResult:
 
     Args:
         console: draws the progress bars.
-        service: the running server.
 
     Returns:
         The results, in the order of `SHOWN`.

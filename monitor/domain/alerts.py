@@ -268,11 +268,7 @@ _CHANNEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def check_channel_name(name: str) -> None:
-    """Check that a channel's name is valid.
-
-    Raises:
-        SettingsError: it is not.
-    """
+    """Check that a channel's name is valid."""
     if not _CHANNEL_NAME.fullmatch(name):
         place = f"channels.{name}" if len(name) < 100 else f"channels.{name[:100]}…"
         raise SettingsError(place, "is not a name of a channel", "use up to 64 letters, digits, - and _")

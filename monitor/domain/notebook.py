@@ -53,9 +53,7 @@ def run_html(
 
     Args:
         name: with its project.
-        status: the run's status.
         verdict: as in `Diagnosis`.
-        headline: one sentence.
         curves: points of the training ("train") and the validation loss ("val").
     """
     head = f"<b>{_text(name)}</b> · {_text(status)} · {_text(verdict.replace('_', ' '))}<div>{_text(headline)}</div>"

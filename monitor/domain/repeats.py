@@ -119,7 +119,6 @@ def sentences(runs: Sequence[RunInfo], labels: Mapping[str, str]) -> tuple[str, 
     """Sentences about runs that differ only in their seed, and about differences compared with that.
 
     Args:
-        runs: some runs.
         labels: run id -> label.
     """
     found = settings(runs)

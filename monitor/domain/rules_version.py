@@ -1,4 +1,4 @@
-"""The rules in effect from a server's start on, as recorded in the audit log, and what changed."""
+"""Settings of rules that people saved, and the versions of the rules that the audit log records."""
 
 from __future__ import annotations
 
@@ -15,12 +15,40 @@ RULES_SET: Final = "rules.set"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RulesVersion:
-    """The rules that a server started with, if they differ from those before.
+class SavedRule:
+    """Settings of one rule that are stored in the database; they go before those of the settings file.
 
     Attributes:
-        time_ms: when it started, milliseconds since the epoch.
-        who: the user and the machine that started it.
+        project: where they apply; None: in every project.
+        rule: its name.
+        settings: key -> value, as in the table of the rule in `monitor.toml`.
+        saved_ms: milliseconds since the epoch.
+        who: the name of the token that saved them.
+    """
+
+    project: str | None
+    rule: str
+    settings: Mapping[str, object]
+    saved_ms: int
+    who: str
+
+    def to_dict(self) -> dict[str, object]:
+        """The settings as JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> SavedRule:
+        """The inverse of `to_dict`."""
+        return make(cls, data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesVersion:
+    """The rules from a server's start, or from a saved change, if they differ from those before.
+
+    Attributes:
+        time_ms: when they took effect, milliseconds since the epoch.
+        who: the user and the machine that started the server, or the token that saved the change.
         project: the project that has these rules; None for the global ones.
         hash: of the effective configuration, as stored with every finding.
         overrides: differences from the defaults, by rule.

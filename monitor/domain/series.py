@@ -39,11 +39,7 @@ class Points:
         return f"<Points {len(self)}{ends}>"
 
     def to_pandas(self) -> Any:
-        """The points as a `pandas.DataFrame` with `step`, `value`, `time` and, where they were logged, `epoch`.
-
-        Raises:
-            ModuleNotFoundError: pandas is not installed.
-        """
+        """The points as a `pandas.DataFrame` with `step`, `value`, `time` and, where they were logged, `epoch`."""
         pandas = importlib.import_module("pandas")
         times = pandas.to_datetime(self.times, unit="ms", utc=True)
         columns = {"step": self.steps, "value": self.values, "time": times}

@@ -95,7 +95,6 @@ class RunSnapshot:
         """The inverse of `to_dict`, without the members that are not lists of rows.
 
         Args:
-            data: the lists of rows.
             run: its "run".
             note: its "note".
         """

@@ -21,7 +21,6 @@ def inert(text: str, *, lines: bool = False) -> str:
     every script stay as they are.
 
     Args:
-        text: any text.
         lines: True to keep line breaks; otherwise they are escaped too.
 
     >>> print(inert("a\x1b[31mb\u202ec\nd"))

@@ -38,11 +38,7 @@ def credentials(address: str) -> tuple[str, str] | None:
 
 
 def server_of(value: str | None) -> str | None:
-    """A server's address without a trailing slash; None if none is given.
-
-    Raises:
-        SettingsError: it is not an address.
-    """
+    """A server's address without a trailing slash; None if none is given."""
     if value is None:
         return None
     try:

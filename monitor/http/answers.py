@@ -16,6 +16,8 @@ from monitor.errors import (
     MediaNotFound,
     MonitorError,
     OffsetGap,
+    RulesChanged,
+    RulesError,
     RunExists,
     RunNotFound,
     SeriesNotFound,
@@ -42,11 +44,7 @@ _OF_THE_MOMENT: Final = (401, 408, 425, 429, 502, 503, 504)
 
 @contextlib.contextmanager
 def understood(server: str) -> Iterator[None]:
-    """Guard the parsing of a response. One that cannot be parsed comes from something other than a monitor server.
-
-    Raises:
-        ServerUnreachable: it cannot be parsed.
-    """
+    """Guard the parsing of a response. One that cannot be parsed comes from something other than a monitor server."""
     try:
         yield
     except MonitorError:
@@ -72,6 +70,8 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
             run_id, "", expected=int(str(problem["expected"])), got=int(str(problem["got"]))
         ),
         "run-exists": lambda: RunExists(run_id),
+        "rules-error": lambda: RulesError(str(problem["place"]), str(problem["problem"]), str(problem["fix"])),
+        "rules-changed": lambda: RulesChanged(_text(problem.get("project")), str(problem["found"])),
         "stop-refused": lambda: StopRefused(run_id, *_stop_refused(detail)),
         "run-not-found": lambda: RunNotFound(run_id, several=str(problem.get("several") or "")),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import SettingsError
 from monitor.importers.names import EPOCHS, RUNTIMES, STEPS, TIMES, WITHIN, place, plain
-from monitor.importers.table import INDEX, Table, number_in
-from monitor.importers.times import is_clock
+from monitor.importers.table import INDEX, Cell, Table, cell_number, number_in
 from monitor.roles import Role, nearest, role_of
 
 Floats = NDArray[np.float64]
@@ -249,3 +249,37 @@ def _whole(numbers: Floats) -> bool:
     """False only if there is a fraction; blank and invalid cells do not count."""
     known = numbers[np.isfinite(numbers)]
     return bool((known == np.floor(known)).all())
+
+
+_MS_FROM: Final = 1e11
+"""Larger numbers are milliseconds, smaller ones seconds: this is the year 5138 in seconds, 1973 in milliseconds."""
+_SECONDS_FROM: Final = 1e8
+"""Smaller numbers are not Unix times but seconds since the start."""
+
+
+def time_ms(cell: Cell) -> int:
+    """A cell in ms since the Unix epoch; 0 if it is not a point in time.
+
+    >>> time_ms(1.7e9), time_ms("1700000000000"), time_ms("2023-11-14T22:13:20Z"), time_ms("12.5")
+    (1700000000000, 1700000000000, 1700000000000, 0)
+    """
+    try:
+        number = cell_number(cell)
+    except (ValueError, OverflowError):
+        try:
+            found = datetime.fromisoformat(str(cell).strip())
+            number = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return 0
+    if number is None or not _SECONDS_FROM < number < 1e15:
+        return 0
+    return int(number if number >= _MS_FROM else number * 1000)
+
+
+def is_clock(table: Table, name: str) -> bool:
+    """True if a column has the times of its rows, judging by its first cell that is not blank."""
+    for row in table.rows:
+        cell = row.cells.get(name)
+        if cell is not None and str(cell).strip():
+            return time_ms(cell) > 0
+    return False

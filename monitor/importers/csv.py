@@ -43,7 +43,6 @@ class _Reader:
 
         Args:
             line: the line on which it starts.
-            cells: its cells.
             torn: True for the last row if the file does not end with a line break.
         """
         if not self.header:
@@ -109,10 +108,6 @@ class _Reader:
 
 def read_csv(path: str, text: str) -> Table:
     """Read a table.
-
-    Args:
-        path: the file as the user named it, for errors.
-        text: its content.
 
     Raises:
         FileUnreadable: it has no header or no rows, or most rows have a different number of cells than the header.

@@ -59,7 +59,6 @@ def read_curves(
 
     Args:
         source: anything `read_runs` accepts: a file, a folder, `-`, or the URL of an MLflow run.
-        said: what the user says about the names.
         pattern: as in `read_runs`.
         wanted: the run to read if there are several, by its name or the end of it.
 
@@ -116,11 +115,7 @@ def curves_of_run(run: ImportedRun, *left_out: str) -> Curves:
     """The diagnosed series of a run.
 
     Args:
-        run: the run as read.
         left_out: what could not be read next to it, one phrase each.
-
-    Raises:
-        FileUnreadable: it has no losses.
     """
     chosen = dict(run.mapped())
     if chosen.keys().isdisjoint((Role.TRAIN, Role.VAL, Role.GOAL)):

@@ -9,7 +9,6 @@ from typing import Final
 
 from monitor.directions import rises
 from monitor.errors import FileUnreadable, NoHistory
-from monitor.importers.boosters import read_catboost
 from monitor.importers.curves_by_tag import read_charts, read_curve, read_sacred, read_scalars
 from monitor.importers.frames import read_frame
 from monitor.importers.json_text import Values, read_values
@@ -30,10 +29,6 @@ Objects = list[tuple[int, Mapping[object, object]]]
 
 def read_json(path: str, text: str) -> Table:
     """Read JSON text, by its structure.
-
-    Args:
-        path: the file as the user named it, for errors.
-        text: its content.
 
     Raises:
         NoHistory: it is JSON, but not a training history.
@@ -256,3 +251,30 @@ def _is_metric(name: str) -> bool:
 
 def _is_loss(name: str) -> bool:
     return role_of(name) in (Role.TRAIN, Role.VAL)
+
+
+def read_catboost(path: str, data: Mapping[object, object]) -> Table | None:
+    """The metrics of the training set and of each evaluation set by iteration; None if the data is anything else."""
+    meta, iterations = data.get("meta"), data.get("iterations")
+    if not isinstance(meta, Mapping) or not isinstance(iterations, list):
+        return None
+    rows = []
+    for i, entry in enumerate(iterations, 1):
+        if not isinstance(entry, Mapping):
+            return None
+        cells: dict[object, object] = {"iteration": entry.get("iteration")}
+        for part in ("learn", "test"):
+            values = entry.get(part)
+            cells.update(zip(_names(meta, part), values if isinstance(values, list) else [], strict=False))
+        rows.append((i, cells))
+    config = {"name": meta["name"]} if isinstance(meta.get("name"), str) else {}
+    return table_of_records(path, rows, "catboost", config=config)
+
+
+def _names(meta: Mapping[object, object], part: str) -> list[str]:
+    """The names of a part's values: every metric of every set."""
+    sets, metrics = meta.get(f"{part}_sets"), meta.get(f"{part}_metrics")
+    if not isinstance(sets, list) or not isinstance(metrics, list):
+        return []
+    names = [str(metric["name"]) for metric in metrics if isinstance(metric, Mapping) and "name" in metric]
+    return [f"{each}/{name}" for each in sets for name in names]

@@ -30,7 +30,6 @@ def reader_of(folder: Path, names: Sequence[str]) -> Reader | None:
     """The reader for a folder that holds one training; None if its files are separate trainings.
 
     Args:
-        folder: the folder.
         names: its file names.
     """
     if any(name in names for name in _CATBOOST):
@@ -127,11 +126,7 @@ def _json(path: Path) -> Mapping[str, object]:
 
 
 def _joined(shown: str, kind: str, files: Iterable[tuple[str, Path]], config: Mapping[str, object]) -> Table:
-    """Merge tables with the same kind of steps; each column is named after its file.
-
-    Raises:
-        FileUnreadable: none of them can be read.
-    """
+    """Merge tables with the same kind of steps; each column is named after its file."""
     rows: list[tuple[float, Row]] = []
     notes: list[Skipped] = []
     names: dict[str, None] = {}

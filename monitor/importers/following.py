@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 
 from monitor.domain import Recommendation, Reply
 from monitor.errors import OffsetGap, RunNotFound
-from monitor.importers.beginnings import DERIVED, Beginning, follows, holds, replayed
+from monitor.importers.beginnings import DERIVED, Beginning, Note, Sent, follows, holds, replayed
 from monitor.importers.imported import ImportedRun
-from monitor.importers.notes import Note, Sent
 from monitor.wire import Batch, Columns, Event, jsonable
 
 BATCH: Final = 20_000
@@ -42,7 +41,6 @@ class Follower:
     Args:
         place: identifies the source; the same each time it is followed.
         note: stores what was sent.
-        send: a sink's `send`.
         project: the run's project; None: the source's own, else `watched`.
 
     Attributes:
@@ -75,9 +73,7 @@ class Follower:
         """Send what is new in a reading.
 
         Args:
-            run: the reading.
             over: its training has ended, so the run is ended too.
-            now_ms: milliseconds since the Unix epoch.
 
         Returns:
             The number of points sent.

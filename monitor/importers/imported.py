@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.importers.attempts import begins
-from monitor.importers.scales import on_one_scale
 from monitor.importers.table import Skipped, listed
 from monitor.importers.totals import with_totals
 from monitor.roles import NOTHING, Reading, Role, Said, read, role_of
@@ -179,7 +179,6 @@ class PointList:
             written_ms: time for points without one, in ms since the Unix epoch.
             unit: None if the source does not say what a step is.
             attempts: None: detected where the steps start over.
-            said: what the user says about the names.
             columns: the columns of the table that the file is.
 
         The other arguments are attributes of `ImportedRun`.
@@ -267,3 +266,34 @@ def _unit_of(keys: Sequence[str], points: Columns, said: Said) -> Literal["step"
     if train is None or val is None or len(train) < 2 or not np.array_equal(train, val):
         return "step"
     return "epoch" if bool((np.diff(train) == 1).all()) else "step"
+
+
+_LEAST: Final = 3
+"""Points needed to see what a series counts."""
+_APART: Final = 10
+"""The training must count at least this many times further."""
+
+
+def on_one_scale(points: Columns, train: int) -> tuple[NDArray[np.int64], tuple[int, ...]]:
+    """The steps of all points on the scale of the training, and the series that were moved.
+
+    A series that counts 1, 2, 3 ... while the training advances by many steps between its points counts epochs. Its
+    points are moved to the training's current step.
+    """
+    steps = points.step.copy()
+    own = np.flatnonzero(points.key == train)
+    moved: list[int] = []
+    if len(own) < _LEAST:
+        return steps, ()
+    reached = np.maximum.accumulate(points.step[own])
+    for series in np.unique(points.key).tolist():
+        at = np.flatnonzero(points.key == series)
+        counted = points.step[at]
+        if len(at) < _LEAST or (np.diff(counted) != 1).any() or counted[-1] * _APART > reached[-1]:
+            continue
+        before = np.searchsorted(own, at) - 1
+        if before[0] < 0 or (np.diff(reached[before]) <= 0).any():
+            continue
+        steps[at] = reached[before]
+        moved.append(series)
+    return steps, tuple(moved)

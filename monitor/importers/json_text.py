@@ -21,7 +21,6 @@ def read_values(path: str, text: str) -> tuple[Values, list[Skipped]]:
     """The values of a text that starts as JSON, and what of it is broken.
 
     Args:
-        path: the file as the user named it, for errors.
         text: its content; NaN, Infinity and -Infinity are accepted as Python writes them.
 
     Raises:

@@ -34,7 +34,6 @@ def judge(
     """Diagnose a run.
 
     Args:
-        run: the run as read.
         config: rules; None: the defaults.
         loss: the loss function, as plain data.
         unit: what a step is; None: as the run says.

@@ -42,10 +42,6 @@ def run_folders(top: Path) -> list[Path]:
 def read_run_folder(folder: Path, shown: str) -> ImportedRun | NotTraining:
     """Read one run. Lines that cannot be read are skipped and noted.
 
-    Args:
-        folder: the run's folder.
-        shown: what the user named, for errors.
-
     Raises:
         FileUnreadable: `meta.yaml` cannot be read.
     """

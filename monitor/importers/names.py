@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from monitor.languages import english
+
 STEPS: Final = (
     "global_step", "globalstep", "current_steps", "step", "_step", "steps", "global_step_max_steps", "n_step",
     "total_timesteps", "timesteps_total", "num_timesteps", "timesteps", "timestep", "total_env_steps",
@@ -49,7 +51,7 @@ def plain(name: str) -> str:
     >>> plain("time/total_timesteps"), plain(" Wall time "), plain("Iter#"), plain("globalStep"), plain("_step")
     ('time_total_timesteps', 'wall_time', 'iter', 'globalstep', '_step')
     """
-    return _SEPARATORS.sub("_", name.strip().lower()).strip("_" if not name.startswith("_") else "")
+    return _SEPARATORS.sub("_", english(name.strip()).lower()).strip("_" if not name.startswith("_") else "")
 
 
 def place(name: str, known: tuple[str, ...]) -> int | None:

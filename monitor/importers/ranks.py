@@ -41,9 +41,6 @@ class Ranks:
         """True if this is the first value for a position.
 
         Args:
-            about: the metric.
-            who: the process.
-            at: the position.
             lasting: True if a process keeps its name across restarts, as a rank does and a process id does not.
         """
         whose, reached, places = self._reached.get(about, (who, (0, at), 0))

@@ -72,12 +72,8 @@ def table_of_text(
 
     Args:
         name: the file as the user named it, for errors.
-        text: its content.
         suffix: the file's suffix; if it promises a table, the text is not tried as a log.
         pattern, growing: as in `read_table`.
-
-    Raises:
-        FileUnreadable: it is empty, or none of these.
     """
     if not text.strip():
         raise FileUnreadable(name, "", "is empty")

@@ -10,11 +10,10 @@ from typing import Final
 
 from monitor.directions import rises
 from monitor.errors import NoHistory
-from monitor.importers.axes import Axes, axes_of
+from monitor.importers.axes import Axes, axes_of, time_ms
 from monitor.importers.imported import ImportedRun, PointList, by_role
 from monitor.importers.names import plain
 from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, cell_number, listed
-from monitor.importers.times import time_ms
 from monitor.roles import Role, role_of
 
 _PREDICTED: Final = frozenset({"y_true", "y_pred", "pred", "prediction", "predictions", "predicted", "ground_truth"})
@@ -25,9 +24,7 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
     """Make a series of every numeric column; broken cells are skipped and noted.
 
     Args:
-        table: the table.
         place: where the file is; the same each time it is read.
-        name: the run's name.
         written_ms: the file's modification time in ms since the Unix epoch, for rows without a time.
 
     Raises:

@@ -47,7 +47,6 @@ def run_id_of(run: ImportedRun, project: str | None = None) -> str:
     """The id under which a run is stored.
 
     Args:
-        run: the run as read.
         project: the project that the user chose, if any; each project gets a copy of its own.
     """
     return hashlib.sha256(f"monitor import\0{project or ''}\0{run.origin}".encode(errors="surrogatepass")).hexdigest()[
@@ -66,9 +65,6 @@ def send_run(
     """Store a run.
 
     Args:
-        run: the run as read.
-        send: a sink's `send`.
-        project: overrides the source's project.
         name: overrides the source's name.
         progress: called after each batch with the number of points stored so far.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import PurePath
@@ -34,6 +34,8 @@ _RUNS: Final = (
     "exp", "trial", "trial_id", "trial_name", "seed", "fold", "repeat", "model", "model_name", "method",
 )  # fmt: skip
 """Columns that separate several runs in one table, in lower case."""
+_TITLES: Final = ("run_name", "runname", "run", "display_name", "displayname", "name", "trial_name", "experiment_name")
+"""Of these and others, the ones that hold a run's name, next to a column with its id."""
 _ENDED: Final = frozenset({"state", "status"})
 _NAMES: Final = frozenset({"name", "id", "run_name", "run_id", "display_name", "displayname"})
 _SETS: Final = frozenset({
@@ -59,11 +61,7 @@ _TENSORBOARD: Final = re.compile(r"(?:run-)?(?P<run>.*?)-tag-(?P<tag>.+)")
 
 
 def curves_in(table: Table) -> list[Table]:
-    """Split a table into one table per run, with one row per step.
-
-    Raises:
-        NoHistory: it is a table of finished runs.
-    """
+    """Split a table into one table per run, with one row per step."""
     table = _upright(table)
     tables = [_oldest_first(each) for each in _of_chart(table) or _by_run(of_one_process(table))]
     return [_by_set(_wide(one_curve(_of_episodes(each)))) for each in tables]
@@ -156,11 +154,7 @@ def _renamed(rows: Iterable[Row], named: dict[str, str], needs: Iterable[str]) -
 
 
 def _by_run(table: Table) -> list[Table]:
-    """Split the rows by run, if a column names it.
-
-    Raises:
-        NoHistory: each row is a run.
-    """
+    """Split the rows by run, if a column names it."""
     by_name = {plain(name): name for name in reversed(table.names)}
     _refuse_summaries(table, by_name)
     column = next((by_name[name] for name in _RUNS if name in by_name), None)
@@ -171,25 +165,39 @@ def _by_run(table: Table) -> list[Table]:
     for row in table.rows:  # a row without a label belongs to the run above
         label = str(row.cells[column]) if _filled(row.cells.get(column)) else label
         runs.setdefault(label.strip(), []).append(row)
-    names = tuple(name for name in table.names if name != column)
+    title = next((by_name[name] for name in _TITLES if by_name.get(name, column) != column), None)
+    titles = _titles(runs, title)
+    names = tuple(name for name in table.names if name != column and not (titles and name == title))
     if len(runs) == 1:
         (label,) = runs
         part = f"{column}-{label}" if table.kind == "text" else ""  # a log that grows may get another part
-        return [replace(table, names=names, config={**table.config, column: label}, run=part)]
+        config = {**table.config, column: label, **({str(title): titles[label]} if titles else {})}
+        return [replace(table, names=names, config=config, run=part)]
     if not any(map(table.counts, names)) or max(map(len, runs.values())) == 1:
         return [table]
     return [
-        replace(table, names=names, rows=tuple(rows), run=f"{column}-{label}" if label.isdecimal() else label)
+        replace(
+            table,
+            names=names,
+            rows=tuple(rows),
+            run=titles.get(label) or (f"{column}-{label}" if label.isdecimal() else label),
+        )
         for label, rows in runs.items()
     ]
 
 
-def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
-    """Refuse a table of runs with one row of last values each: it has no curve.
+def _titles(runs: Mapping[str, Sequence[Row]], column: str | None) -> dict[str, str]:
+    """The name of each run by its id, if a column has one name for each run and no two are alike; else none."""
+    if column is None:
+        return {}
+    named = {label: {str(row.cells.get(column) or "").strip() for row in rows} for label, rows in runs.items()}
+    found = {label: names.pop() for label, names in named.items() if len(names) == 1}
+    apart = len(found) == len(runs) == len(set(found.values()))
+    return found if apart and all(found.values()) else {}
 
-    Raises:
-        NoHistory: each row is a run.
-    """
+
+def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
+    """Refuse a table of runs with one row of last values each: it has no curve."""
     if len(table.rows) < 2 or _is_long(table):
         return
     steps = [name for name in table.names if table.counts(name)]

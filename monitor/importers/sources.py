@@ -166,7 +166,6 @@ def read_runs(source: str | Path, pattern: str | None = None, said: Said = NOTHI
     Args:
         source: a file, a folder that is searched, `-` for standard input, or an MLflow address.
         pattern: for text logs, a regular expression with named groups, used instead of the known formats.
-        said: what the user says about the columns and series.
 
     Returns:
         The runs as they are read; an error for what cannot be read, and a `NotTraining` for what is not a training.

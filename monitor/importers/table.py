@@ -115,11 +115,8 @@ def table_of_records(
     """Objects as rows, with nested names joined by `/`; None if there are no cells.
 
     Args:
-        path: the file as the user named it.
         records: the objects, each with its row number.
         kind: the file's format.
-        config: parameters of the training.
-        notes: further notes on the file.
     """
     names: dict[str, None] = {}
     odd: dict[str, str] = {}
@@ -180,10 +177,6 @@ def cell_number(cell: Cell) -> float | None:
 
     >>> cell_number("1e-3"), cell_number("-inf"), cell_number(" "), cell_number("1,5"), cell_number("40/100")
     (0.001, -inf, None, 1.5, 40.0)
-
-    Raises:
-        ValueError: it is not a number.
-        OverflowError: it is too large for a float.
     """
     if cell is None:
         return None

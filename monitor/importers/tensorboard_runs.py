@@ -53,7 +53,6 @@ def of_file(path: Path, folder: Path) -> dict[str, Sequence[Path]]:
     """One event file in the form of `group`: in a folder named after a data set, its curves are of that set.
 
     Args:
-        path: the file as it was named.
         folder: the folder it really is in.
     """
     return {folder.name if folder.name.lower() in SPLITS else "": [path]}
@@ -63,13 +62,8 @@ def read_event_run(shown: str, place: str, name: str, parts: Mapping[str, Sequen
     """Read the event files of one run; broken ones are skipped and noted.
 
     Args:
-        shown: what the user named, for errors.
         place: where the run is; the same each time it is read.
-        name: the run's name.
         parts: as returned by `group`.
-
-    Raises:
-        FileUnreadable: all files are broken.
     """
     points, problems = PointList(), []
     streams: list[tuple[str, list[Scalar]]] = []

@@ -109,13 +109,7 @@ class OnlyEpoch:
         self._of: tuple[float | None, int | None] | None = None
 
     def take(self, line: Line, number: int, epoch: float | None) -> None:
-        """Add a state.
-
-        Args:
-            line: the state.
-            number: its line number.
-            epoch: the current epoch of the log.
-        """
+        """Add a state."""
         if self._states is None or line.held_out:
             return
         of = (epoch if line.epoch is None else line.epoch), line.total

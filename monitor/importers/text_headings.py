@@ -66,7 +66,6 @@ class Headings:
         """True if a line without metrics is the heading of a data set.
 
         Args:
-            text: the line.
             at: the current step and epoch of the log.
         """
         found = heading(text)

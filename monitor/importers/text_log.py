@@ -24,6 +24,7 @@ from monitor.importers.text_ranks import TextRanks
 from monitor.importers.text_rows import ASIDE, COUNTED, SEEN, Understood, table_of
 from monitor.importers.text_tables import Tables
 from monitor.importers.text_unnamed import Unnamed
+from monitor.languages import english
 
 _MOST: Final = 5_000
 """Characters of a line that are read."""
@@ -63,7 +64,7 @@ class LogParser:
         self._pattern = pattern
         self._tables = Tables()
         self._tail = ""
-        self._number = 0
+        self._number, self._written = 0, ""
         self._bar: tuple[Line, int, str] | None = None
         self._done: tuple[_Bar, set[str]] | None = None
         self._held: dict[_Bar, tuple[Line, int, str]] = {}
@@ -131,7 +132,9 @@ class LogParser:
         self._next.settle(text)
         if self._pattern is not None:
             self._matched(self._pattern.search(text), text)
-        elif not self._echo.take(text) and not self._of_table(text):
+            return
+        self._written, text = text, english(text)
+        if not self._echo.take(text) and not self._of_table(text):
             self._line(text)
 
     def _of_table(self, text: str) -> bool:
@@ -316,7 +319,8 @@ class LogParser:
         self.understood.lines += 1
         self.understood.names.update(dict.fromkeys(name for name in cells if name not in ASIDE))
         if self.understood.first is None:
-            self.understood.first = number, text.strip()[:160]
+            own = self._written if number == self._number and self._written else text  # not its words in English
+            self.understood.first = number, own.strip()[:160]
 
     def _matched(self, found: re.Match[str] | None, text: str) -> None:
         if found is None:
@@ -349,14 +353,8 @@ def read_log(path: str, text: str, pattern: str | None = None, *, growing: bool 
     """Read a text log.
 
     Args:
-        path: the file as the user named it, for errors.
-        text: its content.
         pattern: a regular expression with named groups, used instead of the known formats.
         growing: True if more will come: an unfinished bar is not read yet.
-
-    Raises:
-        NoHistory: no line is a point of a curve.
-        FileUnreadable: the pattern is invalid.
     """
     parser = LogParser(None if pattern is None else compiled(pattern))
     parser.feed(text)

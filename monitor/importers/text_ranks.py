@@ -33,8 +33,6 @@ class TextRanks:
 
         Args:
             line: the point.
-            text: its line.
-            epoch: the current epoch of the log.
         """
         found = _LABEL.search(text)
         if found is not None:

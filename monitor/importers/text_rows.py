@@ -57,13 +57,8 @@ def table_of(path: str, found: Sequence[Row], understood: Understood, config: Ma
     """The table of the rows read so far.
 
     Args:
-        path: the file as the user named it, for errors.
-        found: the rows.
         understood: which lines were read.
         config: the numbers of steps and epochs that the lines mention.
-
-    Raises:
-        NoHistory: there are no rows.
     """
     if not found:
         missed = understood.missed

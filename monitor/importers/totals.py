@@ -43,9 +43,7 @@ def with_totals(keys: tuple[str, ...], points: Columns, attempts: tuple[int, ...
 
     Args:
         keys: names of the series.
-        points: in order of logging.
         attempts: indices into `points`.
-        said: what the user says about the names.
     """
     of = {name: terms for name, terms in _terms(keys, said).items() if name not in keys}
     if not of:

@@ -29,7 +29,6 @@ class Twins:
         """The run; or a `NotTraining` if another run in its folder has all its losses already.
 
         Args:
-            run: the run as read.
             folder: the folder of its file.
         """
         losses = _losses(run)

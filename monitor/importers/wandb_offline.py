@@ -50,7 +50,6 @@ def read_wandb(path: Path, shown: str) -> ImportedRun | NotTraining:
     """Read the file of one run.
 
     Args:
-        path: the `.wandb` file.
         shown: the file as the user named it, for errors.
 
     Raises:

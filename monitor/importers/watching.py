@@ -12,9 +12,9 @@ from typing import Final
 
 from monitor.domain import Reply
 from monitor.errors import FileUnreadable, MonitorError
+from monitor.importers.beginnings import Note
 from monitor.importers.following import HEARTBEAT_S, OVER_S, Follower
 from monitor.importers.imported import ImportedRun, NotTraining
-from monitor.importers.notes import Note
 from monitor.importers.rotation import earlier_parts, is_part_of
 from monitor.importers.sources import Source, sources
 from monitor.importers.twins import Twins
@@ -69,10 +69,7 @@ class Watch:
         paths: files and folders; missing ones are waited for.
         folder: where to keep notes of what was sent.
         destination: where data is sent; each destination has its own notes.
-        send: a sink's `send`.
-        project: the project of all runs.
         pattern: for text logs.
-        said: what the user says about the columns and series.
     """
 
     def __init__(
@@ -91,7 +88,7 @@ class Watch:
         self._project, self._pattern = project, pattern
         self._watched: dict[str, Watched] = {}
         self._twins = Twins()
-        self._search_at = 0.0
+        self._search_at = self._now_s = 0.0
 
     @property
     def watched(self) -> tuple[Watched, ...]:
@@ -104,6 +101,11 @@ class Watch:
         Args:
             now_s: seconds since the Unix epoch.
         """
+        if now_s < self._now_s:  # the clock was set back; what waits for the old time would wait that long
+            self._search_at = 0.0
+            for each in self._watched.values():
+                each.due = each.beat = 0.0
+        self._now_s = now_s
         if now_s >= self._search_at:
             begun = perf_counter()
             self._search()

@@ -1,24 +1,34 @@
 """Which rules judge a run: the global ones, overridden by those of its project.
 
-A run is judged by the rules that the storing process was started with. If they have changed since the run began, the
-next batch continues under the new ones; see `docs/rules.md`.
+Five layers, each over the one before, key by key: the defaults, `[rules]` of the settings file, what is saved in the
+store for all projects, `[projects.NAME.rules]`, what is saved for the project. The file is read when the process
+starts, what is saved again every `LOOK_S`. If the rules have changed since a run began, its next batch continues under
+the new ones; see `docs/rules.md`.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from monitor.alerts import thresholds
 from monitor.alerts.thresholds import Threshold
 from monitor.documents import line_of
-from monitor.errors import RulesError
+from monitor.domain.rules_version import RulesVersion, SavedRule
+from monitor.errors import RulesError, StoreError
 from monitor.rules import RULE_NAMES, Engine, RulesConfig
-from monitor.rules.registry import spec_of
+from monitor.rules.registry import all_rules, spec_of
 from monitor.settings import OF_PROJECT, Settings
 from monitor.stop_modes import EVERY, is_off, merged, stop_modes
+
+LOOK_S: Final = 2.0
+"""Seconds after which saved settings are read again, and so how long a server may still judge by those before."""
+_log: Final = logging.getLogger(__name__)
 
 
 class Judges(Protocol):
@@ -40,10 +50,10 @@ class Engines:
     """One engine for each project with its own rules, and one for all others.
 
     Args:
-        rules: settings by rule name, for every project.
         projects: project -> `{"rules": {...}}` with its overrides; settings that are not named are as in `rules`.
         stops: stop modes by rule, for every project.
         thresholds: alerts by expression.
+        saved: settings of rules from the store. Those that this release cannot use are left out; see `unusable`.
 
     Raises:
         RulesError: a rule, key or value that cannot be used; names the nearest valid one.
@@ -60,17 +70,92 @@ class Engines:
         projects: Mapping[str, object] | None = None,
         stops: Mapping[str, str] | None = None,
         thresholds: Sequence[Threshold] = (),
+        saved: Sequence[SavedRule] = (),
     ) -> None:
         self._thresholds = tuple(thresholds)
         self._stops = _of_rules(dict(stops or {}), ("stop",))
         self._own_stops: dict[str, dict[str, str]] = {}
-        base = _checked(dict(rules or {}), ("rules",))
-        self._default = Engine(base)
-        self._own: dict[str, Engine] = {}
+        self._file = _checked(dict(rules or {}), ("rules",))
+        self._file_own: dict[str, RulesConfig] = {}
+        self._read: Callable[[], Sequence[SavedRule]] = lambda: saved
+        self._looked_s = math.inf
         for name, data in (projects or {}).items():
-            self._own[str(name)] = Engine(_of_project(base, str(name), data))
+            self._file_own[str(name)] = _of_project(str(name), data)
             own = stop_modes(data.get("stop")) if isinstance(data, Mapping) else {}
             self._own_stops[str(name)] = merged(self._stops, _of_rules(own, ("projects", str(name), "stop")))
+        self._lay(saved)
+
+    def follow(self, read: Callable[[], Sequence[SavedRule]]) -> None:
+        """Lay what is saved over the settings file from now on; `look` reads it again.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        self._read = read
+        self.look(now=True)
+
+    def look(self, *, now: bool = False) -> None:
+        """Read the saved settings again if they were read more than `LOOK_S` ago, or at once.
+
+        A store that does not answer leaves the rules as they are, except at once.
+
+        Raises:
+            StoreError: they cannot be read, and `now` is true.
+        """
+        if not now and time.monotonic() - self._looked_s < LOOK_S:
+            return
+        self._looked_s = time.monotonic()
+        try:
+            saved = tuple(self._read())
+        except StoreError as error:
+            if now:
+                raise
+            _log.warning("the saved rules could not be read, those before stay in effect: %s", error)
+            return
+        if saved != self.saved:
+            self._lay(saved)
+            for row, problem in self.unusable:
+                _log.warning("saved settings of %s (%s) are left out: %s", row.rule, row.project or "all", problem)
+
+    def under(self, saved: Sequence[SavedRule]) -> Engines:
+        """The same settings file under other saved settings."""
+        other = Engines()
+        other._file, other._file_own = self._file, self._file_own
+        other._stops, other._own_stops, other._thresholds = self._stops, self._own_stops, self._thresholds
+        other._lay(saved)
+        return other
+
+    def _lay(self, saved: Sequence[SavedRule]) -> None:
+        self.saved = tuple(saved)
+        self.unusable: tuple[tuple[SavedRule, str], ...] = ()
+        usable: dict[str | None, dict[str, Mapping[str, object]]] = {}
+        for row in saved:
+            try:
+                RulesConfig.from_mapping({row.rule: row.settings})
+            except RulesError as error:
+                self.unusable += ((row, f"{error.problem}; {error.fix}"),)
+            else:
+                usable.setdefault(row.project, {})[row.rule] = row.settings
+        base = _over(self._file, RulesConfig(usable.pop(None, {})))
+        own = {}
+        for name in dict.fromkeys((*self._file_own, *map(str, usable))):
+            above = _over(self._file_own.get(name, RulesConfig()), RulesConfig(usable.get(name, {})))
+            own[name] = Engine(_over(base, above))
+        self._default, self._own = Engine(base), own
+
+    def versions(self, known: Sequence[str | None], *, who: str, now_ms: int) -> tuple[RulesVersion, ...]:
+        """The rules in effect: the global ones, those of each project with its own, and those of `known` projects."""
+        numbers = {rule.spec.name: rule.spec.version for rule in all_rules()}
+        found = []
+        for project in sorted({*known, *self._own, None}, key=str):
+            config = (self._default if project is None else self.of(project)).config
+            overrides = {name: dict(given) for name, given in config.overrides.items()}
+            found.append(
+                RulesVersion(
+                    time_ms=now_ms, who=who, project=project, hash=config.hash, overrides=overrides, versions=numbers
+                )
+            )
+        return tuple(found)
 
     def of(self, project: str) -> Engine:
         """The engine for the runs of a project."""
@@ -105,7 +190,6 @@ def open_engines(settings: Settings) -> Engines:
 
     Raises:
         RulesError: names what cannot be used, the nearest valid name, and its line in the settings file.
-        SettingsError: a threshold cannot be read.
     """
     try:
         return Engines(settings.rules, settings.projects, settings.stop, thresholds.read(settings.thresholds))
@@ -113,7 +197,18 @@ def open_engines(settings: Settings) -> Engines:
         raise _with_line(error, settings.file) from None
 
 
-def _of_project(base: RulesConfig, project: str, data: object) -> RulesConfig:
+def up_to_date(engine: Judges) -> None:
+    """Before a transaction: read saved settings again if it is time."""
+    if isinstance(engine, Engines):
+        engine.look()
+
+
+def _over(base: RulesConfig, own: RulesConfig) -> RulesConfig:
+    names = dict.fromkeys((*base.overrides, *own.overrides))
+    return RulesConfig({name: {**base.overrides.get(name, {}), **own.overrides.get(name, {})} for name in names})
+
+
+def _of_project(project: str, data: object) -> RulesConfig:
     place = ("projects", project)
     if not isinstance(data, Mapping):
         raise RulesError(".".join(place), f"is {data!r}", "give a table: [projects.NAME.rules.RULE]", place)
@@ -126,10 +221,7 @@ def _of_project(base: RulesConfig, project: str, data: object) -> RulesConfig:
     rules = data.get("rules", {})
     if not isinstance(rules, Mapping):
         raise RulesError(".".join((*place, "rules")), f"is {rules!r}", "give a table of rules", (*place, "rules"))
-    own = _checked(dict(rules), (*place, "rules"))
-    names = dict.fromkeys((*base.overrides, *own.overrides))
-    both = {name: {**base.overrides.get(name, {}), **own.overrides.get(name, {})} for name in names}
-    return _checked(both, (*place, "rules"))
+    return _checked(dict(rules), (*place, "rules"))
 
 
 def _of_rules(modes: dict[str, str], above: tuple[str, ...]) -> dict[str, str]:

@@ -47,11 +47,7 @@ def run_event(data: Mapping[str, object]) -> RunEvent:
 
 
 def first_event(batch: Batch) -> Event:
-    """The `run` event with which a writer's first batch begins.
-
-    Raises:
-        WireError: it begins with something else.
-    """
+    """The `run` event with which a writer's first batch begins."""
     first = batch.events[0] if batch.events else None
     if first is None or first.kind != "run" or first.record != 0:
         found = shown(first.kind if first is not None and first.record == 0 else "points")

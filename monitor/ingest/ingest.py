@@ -29,7 +29,7 @@ from monitor.ingest.effects import (
     keep_events,
     so_far,
 )
-from monitor.ingest.engines import Judges
+from monitor.ingest.engines import Judges, up_to_date
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
 from monitor.ingest.judge import judge, judge_anew, said
 from monitor.ingest.watched import thresholds_of, watch
@@ -46,7 +46,6 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: s
     """Store a batch and judge the run.
 
     Args:
-        store: where to store it.
         engine: the rules, of all projects or of each. It holds no data of runs.
         batch: records of one writer of one run. If it ends at or before the writer's acknowledged offset, it is a
             duplicate.
@@ -62,11 +61,11 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: s
         RunExists: resume="never", but another writer started this run.
         RunNotFound: resume="must", but the run does not exist, or was deleted.
         Forbidden: the run belongs, or would belong, to a project other than `within`; nothing was stored.
-        StoreError: the database refused.
     """
     aside = Aside()
     # Before the transaction, since others wait for its lock.
     batch = checked(batch, aside)
+    up_to_date(engine)
     with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
             raise RunNotFound(batch.run_id)

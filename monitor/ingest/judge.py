@@ -186,9 +186,6 @@ def rejudge(store: Store, engine: Judges, run_id: str, *, now_ms: int) -> None:
     """Judge a stored run again with the current rules. Its findings are replaced.
 
     Alerts are sent only for findings that did not exist before.
-
-    Raises:
-        RunNotFound: no run has this id.
     """
     with store.write(run_id, now_ms) as tx:
         if not tx.exists:

@@ -8,8 +8,9 @@ called stalled after ten minutes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
 from monitor.alerts import status_alert
 from monitor.domain import Alert, RunInfo, RunStatus, SeriesInfo
@@ -28,18 +29,16 @@ class LiveRuns(Protocol):
     """What liveness needs from the store."""
 
     def live_runs(self) -> tuple[RunInfo, ...]:
-        """Runs that may still send points."""
+        """Runs that are running or stalled."""
         ...
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         """The run's series."""
-        ...
 
     def set_status(
         self, run_id: str, status: RunStatus, *, now_ms: int, seen_heartbeat_ms: int | None, alert: Alert | None = None
     ) -> bool:
         """Change the status, unless the run has ended or sent a heartbeat since it was read."""
-        ...
 
 
 def judge(
@@ -49,7 +48,6 @@ def judge(
 
     Args:
         run: a run that is running, stalled or lost.
-        now_ms: milliseconds since the epoch.
         settings: `lost_after_s`, `stalled_after_s`, and `heartbeat_s` for a run that promised no interval.
         since_ms: when this server started to listen; earlier silence is the server's, not the run's.
         points: counts the points of the run's longest series; called only if the answer depends on it.
@@ -72,24 +70,56 @@ def judge(
     return RunStatus.STALLED if idle_s > STEPS_MISSED * _interval_s(run, points()) else None
 
 
-def check(store: LiveRuns, settings: Settings, now_ms: int, *, since_ms: int = 0, quiet: bool = False) -> int:
+class Seen:
+    """When signs of life with a time in the future were first seen.
+
+    Another server's clock may be ahead: what matters then is that the sign changes.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def corrected(self, runs: Sequence[RunInfo], now_ms: int) -> Iterator[RunInfo]:
+        """The runs, with such times replaced."""
+        before, self._first = self._first, {}
+        for run in runs:
+            changed: dict[str, Any] = {}
+            for name in ("heartbeat_ms", "last_point_ms"):
+                sign_ms = getattr(run, name)
+                known_ms, first_ms = before.get((run.id, name), (None, now_ms))
+                if sign_ms is not None and (sign_ms == known_ms or not is_past(sign_ms, now_ms)):
+                    changed[name] = min(first_ms, now_ms) if sign_ms == known_ms else now_ms
+                    self._first[run.id, name] = sign_ms, changed[name]
+            yield replace(run, **changed) if changed else run
+
+
+def check(
+    store: LiveRuns,
+    settings: Settings,
+    now_ms: int,
+    *,
+    since_ms: int = 0,
+    seen: Seen | None = None,
+    quiet: bool = False,
+) -> int:
     """Judge every live run, and store changes with their alerts.
 
     Args:
-        now_ms: milliseconds since the epoch.
         since_ms: when this process started to listen, as in `judge`.
+        seen: of the checks before; None for a single check.
         quiet: True to log nothing.
 
     Returns:
         How many runs changed.
     """
     changed = 0
-    for run in store.live_runs():
+    runs = store.live_runs()
+    for run, judged in zip(runs, (seen or Seen()).corrected(runs, now_ms), strict=True):
 
         def points(run_id: str = run.id) -> int:
             return max((series.count for series in store.series(run_id)), default=0)
 
-        status = judge(run, now_ms, settings, since_ms=since_ms, points=points)
+        status = judge(judged, now_ms, settings, since_ms=since_ms, points=points)
         if status is None:
             continue
         alert = status_alert(run, status, now_ms=now_ms)

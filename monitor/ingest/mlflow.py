@@ -17,7 +17,7 @@ from monitor.errors import RunNotFound, SettingsError
 from monitor.ingest import stops
 from monitor.ingest.aside import Aside
 from monitor.ingest.effects import add_tags, finish, keep_events
-from monitor.ingest.engines import Judges
+from monitor.ingest.engines import Judges, up_to_date
 from monitor.ingest.events import checked
 from monitor.ingest.ingest import beat, first_contact, store_points, take
 from monitor.ingest.judge import judge
@@ -54,7 +54,6 @@ def log(
     Args:
         keys: names that `points.key` refers to, as sent to MLflow.
         points: n >= 1 points in the order in which they were logged.
-        now_ms: milliseconds since the epoch.
         workspace: the run must be in this one; None for any.
 
     Returns:
@@ -62,8 +61,8 @@ def log(
 
     Raises:
         RunNotFound: the run was deleted here.
-        StoreError: the database refused.
     """
+    up_to_date(engine)
     with store.write_mlflow(run_id, now_ms, keys) as tx:
         run = tx.mlflow_run
         if run is None or not run.active or workspace not in (None, run.workspace):
@@ -94,9 +93,6 @@ def describe(
     Args:
         restored: somebody has just restored the run in MLflow, wherever it was deleted.
         renamed: somebody has just renamed the run in MLflow.
-
-    Raises:
-        StoreError: the database refused.
     """
     with store.write_mlflow(run_id, now_ms) as tx:
         run = tx.mlflow_run

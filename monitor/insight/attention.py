@@ -42,11 +42,6 @@ def attention(
     """The open runs that need a person, and summary numbers of all runs.
 
     Args:
-        store: the store.
-        settings: for prices and currency.
-        now_ms: milliseconds since the Unix epoch.
-        limit: number of runs, at most.
-        project: only this project; None: all.
         sparkline: points per sparkline; 0: none.
     """
     fleet = store.fleet(project, since_ms=now_ms - now_ms % _DAY_MS, now_ms=now_ms, sparkline=sparkline)

@@ -130,9 +130,6 @@ def snapshot(store: Store, settings: Settings, ref: str, *, within: str | None =
     """A run with everything but its points and events, what a stop would save, and remedies if it overfits.
 
     Args:
-        store: the store.
-        settings: for prices.
-        ref: as in `Store.snapshot`.
         within: the only project that the run may belong to; None: any.
     """
     seen = store.snapshot(ref, within=within)
@@ -143,10 +140,6 @@ def snapshot(store: Store, settings: Settings, ref: str, *, within: str | None =
 
 
 def saving_of(store: Store, settings: Settings, run_id: str) -> Saving:
-    """What stopping a run now would save.
-
-    Raises:
-        RunNotFound: no run has this id.
-    """
+    """What stopping a run now would save."""
     run = store.run(run_id)
     return saving(run, store.facts([run.id])[run.id], settings, store.checkpoints(run.id))

@@ -28,13 +28,10 @@ def happened(store: Store, ref: str, since: str = "", *, now_ms: int) -> Happeni
     """What happened in a run since a cursor; with an empty cursor, from its start.
 
     Args:
-        store: the store.
         ref: the run's id, a unique prefix of it, or a unique name.
         since: the `cursor` of the previous answer.
-        now_ms: milliseconds since the Unix epoch.
 
     Raises:
-        RunNotFound: there is no such run.
         WireError: the cursor is invalid, or belongs to another run.
     """
     run = store.run(ref)

@@ -38,13 +38,7 @@ def explain(store: Store, settings: Settings, ref: str, *, now_ms: int) -> dict[
     """What is known of a run as strict JSON data; `text` is a summary within `MOST_TOKENS`.
 
     Args:
-        store: the store.
-        settings: for prices.
         ref: the run's id, a unique prefix of it, or a unique name.
-        now_ms: milliseconds since the Unix epoch.
-
-    Raises:
-        RunNotFound: there is no such run.
     """
     seen = snapshot(store, settings, ref)
     run, advice, saving = seen.info, seen.info.recommendation, seen.saving

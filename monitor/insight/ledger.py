@@ -18,9 +18,6 @@ def ledger(
     """The stops of a period, and their sums by project and month.
 
     Args:
-        store: the store.
-        settings: for prices and currency.
-        project: only this project; None: all.
         since_ms: start of the period in which runs were stopped, in ms since the Unix epoch.
         until_ms: end of the period, exclusive.
     """
@@ -40,10 +37,6 @@ def entry(run: RunInfo, facts: Facts, stop: Stop, settings: Settings, *, newest:
     """The ledger entry of one stop.
 
     Args:
-        run: the run.
-        facts: its stored facts.
-        stop: the stop.
-        settings: for prices and currency.
         newest: True if it is the run's last stop; savings of earlier ones were spent by later attempts.
     """
     planned, pace = planned_steps(run), seconds_per_step(run, facts)

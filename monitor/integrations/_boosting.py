@@ -47,7 +47,6 @@ class Judged(NamedTuple):
 
         Args:
             values: one for each metric and set, preferred metrics first.
-            trained: sets that are training data, whatever their names.
 
         >>> values = [Value("train", "auc", 0.9), Value("train", "rmse", 0.2), Value("held out", "rmse", 0.3)]
         >>> Judged().row(values)[0]  # doctest: +NORMALIZE_WHITESPACE

@@ -67,7 +67,6 @@ def of_torch(loss: object, model: object = None) -> LossSpec | None:
     """The loss that a module or function of torch computes; None for anything else.
 
     Args:
-        loss: the loss.
         model: gives the number of classes if the loss does not.
     """
     name = torch_name(loss)

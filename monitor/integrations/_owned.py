@@ -171,8 +171,6 @@ def obey(owner: object, name: str, stop: bool) -> None:
     """Set or clear a framework's flag that ends training.
 
     Args:
-        owner: the object with the flag.
-        name: the flag's name.
         stop: True sets the flag. False clears it only if we set it.
     """
     flag = getattr(owner, name)
@@ -212,7 +210,6 @@ def watch(owner: type | ModuleType, name: str, *, before: Callable[..., None] | 
     A method that calls another method of the same object, as fastai's `fine_tune` calls `fit`, counts as one training.
 
     Args:
-        owner: the class or module with the function.
         name: the function's name; nothing happens if it does not exist or is already wrapped.
         before: called first, with the function's arguments.
     """

@@ -64,7 +64,6 @@ class MonitorLogger:
             checkpoints: handlers whose files are recorded.
             output: converts the trainer's output to a loss, or to a mapping of names to numbers; None: use it as it is.
             val_name: the validation set; None: the first set that is not trained on. All are stored.
-            config: hyperparameters.
 
         Returns:
             The logger itself.

@@ -77,9 +77,7 @@ class JaxLoop:
         """Log a validation loss at the last logged step.
 
         Args:
-            loss: the validation loss.
             wait_s: seconds to wait for a diagnosis that includes it, at most.
-            **more: further metrics.
 
         Returns:
             True if the loop should stop.

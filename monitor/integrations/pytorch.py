@@ -78,7 +78,6 @@ class TorchLoop:
 
         Args:
             loss: the training loss, a 0-d tensor on any device.
-            **more: further metrics.
 
         Returns:
             True if the loop should stop.
@@ -100,9 +99,7 @@ class TorchLoop:
         """Log a validation loss at the last logged step.
 
         Args:
-            loss: the validation loss.
             wait_s: seconds to wait for a diagnosis that includes it, at most.
-            **more: further metrics.
 
         Returns:
             True if the loop should stop.

@@ -19,7 +19,6 @@ class PartialFit(Protocol):
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, **options: object) -> object:  # noqa: N803  # sklearn's name
         """Learn from one batch."""
-        ...
 
 
 _M = TypeVar("_M", bound=PartialFit)

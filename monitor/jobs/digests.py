@@ -56,7 +56,6 @@ def compose(store: Store, settings: Settings, route: Route, since_ms: int, now_m
     """The digest of a period.
 
     Args:
-        settings: the price of an hour.
         route: whose projects it covers.
         since_ms: the start of the period.
         now_ms: its end.

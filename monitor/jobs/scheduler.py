@@ -24,6 +24,7 @@ from monitor.domain.clocks import DIFFER_MS
 from monitor.errors import MonitorError
 from monitor.ingest import liveness
 from monitor.jobs import digests
+from monitor.jobs.clock import Trust, running_s
 from monitor.jobs.describing import describe
 from monitor.settings import Settings
 from monitor.store import Store
@@ -71,20 +72,18 @@ class Mirror(Protocol):
 
     def sync(self, store: Store, now_ms: int, link: Callable[[str], str | None]) -> int:
         """Copy what changed. Returns how many runs that were. `link` maps a run's id to the address of its page."""
-        ...
 
 
 class Jobs:
     """The background jobs of one server.
 
     Args:
-        store: where runs and alerts are.
-        settings: the intervals.
         channels: where alerts go, each in its own job. Without channels they stay in the outbox, where the dashboard
             shows them.
         mirror: copies runs to MLflow; None for none.
         rows: writes runs into MLflow's tables in the same database; None if there are none.
         clock: milliseconds since the epoch.
+        running_s: seconds that pass evenly, whatever is done to the clock.
 
     Attributes:
         links: addresses of the server's other parts, by name; messages link to the dashboard.
@@ -99,6 +98,7 @@ class Jobs:
         mirror: Mirror | None = None,
         rows: Mirror | None = None,
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        running_s: Callable[[], float] = running_s,
     ) -> None:
         self._store, self._settings, self._mirror, self._clock = store, settings, mirror, clock
         self._health: dict[str, JobHealth] = {}
@@ -110,6 +110,7 @@ class Jobs:
         self._book = Book(store, settings)
         self._since_ms = clock()
         self._checked_ms = self._since_ms
+        self._trusts, self._seen = Trust(self._since_ms, running_s), liveness.Seen()
         self._work: dict[str, Callable[[], None]] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._again: set[str] = set()
@@ -223,6 +224,7 @@ class Jobs:
             if offset < before - CLOCK_INTERVAL_S:
                 _log.warning("the clock was set back by %.0f s", before - offset)
                 self._registered = False
+                self._digest_after_ms.clear()
                 for job in self._scheduler.get_jobs():
                     with contextlib.suppress(JobLookupError):  # its channel was removed in the meantime
                         job.modify(next_run_time=datetime.now(UTC))
@@ -258,7 +260,7 @@ class Jobs:
             # Give them time to send one.
             self._since_ms = now
         self._checked_ms = now
-        liveness.check(self._store, self._settings, now, since_ms=self._since_ms)
+        liveness.check(self._store, self._settings, now, since_ms=self._since_ms, seen=self._seen)
 
     def _take_up(self, job: str, channel: Channel) -> None:
         self._channels[job] = channel
@@ -281,7 +283,8 @@ class Jobs:
     def _follow_up(self) -> None:
         """Resolve alerts that no longer hold, and repeat unanswered ones."""
         now, settings = self._clock(), self._settings
-        self._store.sweep_alerts(now - int(settings.alert_age_days * _DAY_MS), now_ms=now)
+        if self._trusts(now):
+            self._store.sweep_alerts(now - int(settings.alert_age_days * _DAY_MS), now_ms=now)
         if settings.alert_repeat_h:
             before_ms = now - int(settings.alert_repeat_h * _DAY_MS / 24)
             self._store.repeat_alerts(before_ms, (Severity.CRITICAL,), now_ms=now)
@@ -302,7 +305,10 @@ class Jobs:
 
     def _deliver_once(self, channel: Channel) -> Delivered:
         about = functools.partial(describe, self._store, self._settings)
-        return deliver(self._store, channel, self._clock, channels=self._keys, link=self._link, describe=about)
+        trusted = self._trusts(self._clock())
+        return deliver(
+            self._store, channel, self._clock, channels=self._keys, link=self._link, describe=about, give_up=trusted
+        )
 
     def _digest(self, channel: Channel) -> None:
         """Send a channel its digest if it is due. Only one of several servers does."""
@@ -338,7 +344,10 @@ class Jobs:
             self._store.compact(run_id, now_ms=self._clock())
 
     def _keep(self) -> None:
-        done = keep(self._store, Policy.of(self._settings), self._clock())
+        now = self._clock()
+        if not self._trusts(now):
+            return
+        done = keep(self._store, Policy.of(self._settings), now)
         if done != Kept():
             counts = len(done.deleted), len(done.thinned), len(done.purged), done.tokens
             _log.info("retention: %d runs deleted, %d downsampled, %d purged; %d ended tokens removed", *counts)

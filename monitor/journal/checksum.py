@@ -27,7 +27,6 @@ def whole(data: memoryview, offset: int, size: int, n: int) -> int:
     """Count the leading records whose first 4 bytes match their checksum.
 
     Args:
-        data: a segment.
         offset: byte at which the first record begins.
         size: bytes per record, a multiple of 8.
         n: number of consecutive records to check.

@@ -34,7 +34,6 @@ class Claim:
     """A folder claimed by this process.
 
     Args:
-        folder: the writer's folder, already locked.
         note: what to write into it for `monitor doctor`; None keeps what is there.
     """
 

@@ -29,7 +29,6 @@ class SegmentFiles:
     """The segments in a writer's folder. Each call looks at the folder again.
 
     Args:
-        folder: the writer's folder.
         run_id: the run whose segments are wanted; None for any run.
 
     Attributes:

@@ -47,7 +47,6 @@ class Notices:
         """Count a notice, and log it if it is the first for its key.
 
         Args:
-            name: what happened.
             key: the metric, or what else it happened to.
             example: the value, shortened.
             n: how often it happened.

@@ -8,17 +8,18 @@ killing the process loses none of them.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import itertools
 import mmap
 import os
 import struct
+import sys
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-from monitor.journal.pages import populate, sync_pages
+from typing import Final, cast
 
 MAGIC: Final = b"LMJ1"
 HEADER: Final = struct.Struct("<4sI16sQQQ16x")
@@ -80,11 +81,6 @@ class Segment:
     @classmethod
     def create(cls, folder: Path, number: int, size: int) -> Segment:
         """Allocate, map and name a segment. Its header is written by `begin`.
-
-        Args:
-            folder: the writer's folder.
-            number: the segment's number.
-            size: length in bytes.
 
         Raises:
             OSError: the disk is full, or the folder cannot be written to.
@@ -151,9 +147,7 @@ class Segment:
         """Write the header. From then on the segment counts.
 
         Args:
-            run_id: 32 hex digits.
             first: number of the first record that will be written to it.
-            now_ns: nanoseconds since the epoch.
         """
         body = HEADER.pack(MAGIC, 0, bytes.fromhex(run_id), self.number, first, now_ns)
         self.buffer[:HEADER_SIZE] = body[:4] + zlib.crc32(body[8:]).to_bytes(4, "little") + body[8:]
@@ -173,9 +167,6 @@ class Segment:
 
         A page that is written out becomes write-protected until the next store to it, and that store waits for the file
         system's journal if it is busy. So the page that the loop is still filling is better left alone.
-
-        Raises:
-            OSError: the disk refuses.
         """
         sync_pages(self.buffer, end)
 
@@ -252,3 +243,47 @@ def _allocate(fd: int, size: int) -> None:
     zeros = b"\0" * 65536
     for start in range(0, size, len(zeros)):
         os.pwrite(fd, zeros[: size - start], start)
+
+
+_POPULATE_WRITE: Final = 23  # MADV_POPULATE_WRITE, Linux 5.14
+_MS_SYNC: Final = 4  # as in Linux's <sys/mman.h>
+_STEP: Final = 512 * 1024
+"""Bytes per call. The kernel locks the process's memory map during a call, so calls are short; each takes the GIL once.
+"""
+
+
+def populate(buffer: mmap.mmap, start: int, stop: int) -> None:
+    """Fault in the pages of a writable mapping before they are written to. Does nothing if the kernel cannot.
+
+    Args:
+        stop: end of the range; may be past the end of the mapping.
+    """
+    if sys.platform != "linux":
+        return
+    madvise = _call("madvise")
+    stop, address = min(stop, len(buffer)), _address(buffer)
+    for at in range(start // mmap.PAGESIZE * mmap.PAGESIZE, stop, _STEP):
+        if madvise(address + at, min(_STEP, stop - at), _POPULATE_WRITE):
+            return  # an older kernel: pages are faulted in on the first write
+
+
+def sync_pages(buffer: mmap.mmap, end: int) -> None:
+    """Write all full pages before `end` to the disk. The page that contains `end` is left alone."""
+    length = end // mmap.PAGESIZE * mmap.PAGESIZE
+    if not length:
+        return
+    if sys.platform != "linux":
+        buffer.flush(0, length)
+    elif _call("msync")(_address(buffer), length, _MS_SYNC):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _call(name: str) -> Callable[[int, int, int], int]:
+    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    function.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return cast("Callable[[int, int, int], int]", function)
+
+
+def _address(buffer: mmap.mmap) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))

@@ -75,10 +75,8 @@ def line(value: object, most: int, what: str, note: Note) -> str:
     """A text within its limit, with a note if it had to be changed.
 
     Args:
-        value: anything.
         most: most characters.
         what: what it is, for the note.
-        note: called with what was changed.
     """
     found = text(value)
     kept = cut(found, most)

@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from monitor.losses.comparison.costs import expected_cost as expected_cost
     from monitor.losses.comparison.described import Described as Described
     from monitor.losses.comparison.described import describe as describe
-    from monitor.losses.comparison.fit import fit_barron as fit_barron
     from monitor.losses.comparison.module import module as module
     from monitor.losses.comparison.search import Search as Search
+    from monitor.losses.comparison.search import fit_barron as fit_barron
     from monitor.losses.comparison.search import search as search
     from monitor.losses.embeddings import EmbeddingHealth as EmbeddingHealth
     from monitor.losses.embeddings import embedding_health as embedding_health

@@ -63,9 +63,6 @@ class ExampleLosses:
         Args:
             ids: n names or numbers of examples.
             values: n losses; those that are not finite are counted and dropped.
-
-        Raises:
-            ValueError: the lengths differ.
         """
         losses = np.asarray(values, np.float64).reshape(-1)
         if len(ids) != len(losses):

@@ -104,6 +104,8 @@ def set_up(url: str, folder: Path, *, guarded: bool) -> None:
         folder: where artifacts are stored.
         guarded: True if every request carries a token, so that its Host header need not be checked.
     """
+    if guarded:  # before MLflow is imported, which reads it then
+        os.environ.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", "*")
     from mlflow.server import constants
 
     os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = url
@@ -115,8 +117,6 @@ def set_up(url: str, folder: Path, *, guarded: bool) -> None:
     os.environ.setdefault("DO_NOT_TRACK", "true")
     # Only `mlflow server` starts the processes of its generative-AI jobs.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    if guarded:
-        os.environ.setdefault("MLFLOW_SERVER_ALLOWED_HOSTS", "*")
 
 
 def _build(store_uri: str, artifact_uri: str | None = None) -> Store:
@@ -148,7 +148,10 @@ class Beside:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the application that answers it."""
-        if scope["type"] == "lifespan" or is_ours(scope["path"]):
+        guarded = (
+            self._refusal is not None and scope["type"] == "websocket"
+        )  # MLflow has none that could ask for a token
+        if scope["type"] == "lifespan" or guarded or is_ours(scope["path"]):
             await self._front(scope, receive, send)
             return
         refused = None

@@ -42,13 +42,15 @@ def backend_of(url: str) -> Backend:
 
     Raises:
         StoreError: the database cannot be reached, or our schema in it has another version.
-        RulesError: the rules in the settings cannot be used.
     """
     with _lock:
         if url not in _backends:
+            store = MlflowStore.open(url)
             if not _engines:
-                _engines.append(open_engines(load()))
-            _backends[url] = Backend(MlflowStore.open(url), _engines[0])
+                engines = open_engines(load())
+                engines.follow(store.saved_rules)
+                _engines.append(engines)
+            _backends[url] = Backend(store, _engines[0])
         return _backends[url]
 
 

@@ -41,8 +41,6 @@ class InFront:
     """MLflow's application, with a shortcut for points.
 
     Args:
-        app: MLflow's application.
-        store: where the points go.
         workspaces: True if the server has MLflow's workspaces, which a request selects by a header.
     """
 
@@ -78,7 +76,6 @@ class Points:
     """Answers requests that log points.
 
     Args:
-        store: where the points go.
         others: answers every other request.
     """
 

@@ -53,35 +53,27 @@ class Changes(history.Arrivals, Protocol):
         self, target: str, limit: int = 100, *, without: Collection[str] = ()
     ) -> tuple[tuple[RunInfo, str | None], ...]:
         """Runs that changed since their export, live ones first, each with its id in MLflow."""
-        ...
 
     def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
         """Record that the run was exported up to a version."""
-        ...
 
     def mirrored_as(self, run_id: str, target: str, external_id: str, *, instead_of: str | None) -> str:
         """Record the run's id in MLflow, unless another server was first. Returns the id that is recorded."""
-        ...
 
     def mirrored_ids(self, target: str, limit: int) -> tuple[str, ...]:
         """The ids in MLflow of the newest runs."""
-        ...
 
     def mirror_again(self, target: str) -> None:
         """Treat every run as changed."""
-        ...
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         """The findings of a run."""
-        ...
 
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
         """The checkpoints of a run."""
-        ...
 
     def capture(self, run_id: str) -> Mapping[str, object]:
         """What was recorded about the run's environment."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +103,6 @@ class Exporter:
 
     Attributes:
         failing: run id -> number of failed attempts.
-
-    Raises:
-        SettingsError: the address is not http or https.
     """
 
     def __init__(self, tracking_uri: str, *, budget_s: float = BUDGET_S) -> None:
@@ -133,8 +122,6 @@ class Exporter:
         """Copy what changed in every live run, and in as many ended ones as there is time for, but at least one.
 
         Args:
-            store: where the runs are.
-            now_ms: milliseconds since the epoch.
             link: maps a run's id to the address of its page.
 
         Returns:

@@ -22,15 +22,12 @@ class Arrivals(Protocol):
 
     def arrived(self, run_id: str, target: str, most: int) -> Sequence[Arrived]:
         """Points that the mirror still lacks, about `most` over all series."""
-        ...
 
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         """The run's series."""
-        ...
 
     def mirrored(self, run_id: str, target: str, far: Sequence[tuple[Arrived, int]]) -> None:
         """Record how many points the mirror now has of each result of `arrived`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

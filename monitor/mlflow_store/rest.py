@@ -38,9 +38,6 @@ class MlflowServer:
     Args:
         uri: its address, http or https. It may contain a name and password. MLFLOW_TRACKING_USERNAME with
             MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, work as in MLflow's own client.
-
-    Raises:
-        SettingsError: the address is not http or https.
     """
 
     def __init__(self, uri: str) -> None:
@@ -72,7 +69,6 @@ class MlflowServer:
         Args:
             method: "GET" (data become the query) or "POST" (data become the body).
             path: such as `runs/create`.
-            data: strict JSON data.
 
         Raises:
             MlflowRefused: MLflow says that the call itself is wrong.

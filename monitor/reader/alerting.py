@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from time import time_ns
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from monitor.domain import (
     MARKS,
@@ -16,7 +16,6 @@ from monitor.domain import (
     DeadLetter,
     Delivery,
     Mark,
-    RunInfo,
     Severity,
     Silence,
     check_channel_name,
@@ -26,6 +25,8 @@ from monitor.errors import AlertNotFound, WireError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from monitor.reader.source import Source
+
 MAX_WHO: Final = 200  # characters, as in the API and the store
 MAX_NOTE: Final = 2000
 MAX_GLOB: Final = 250
@@ -33,78 +34,10 @@ MAX_FOR_S: Final = 1e9
 """The longest silence that the API accepts, in seconds; the store's own limit is lower."""
 
 
-class AlertSource(Protocol):
-    """Where alerts are read and changed."""
-
-    def run(self, ref: str) -> RunInfo:
-        """One run."""
-        ...
-
-    def alert_page(self, wanted: AlertQuery) -> AlertPage:
-        """One page of alerts."""
-        ...
-
-    def alert(self, alert_id: str) -> AlertInfo:
-        """One alert."""
-        ...
-
-    def acknowledge(self, alert_id: str, by: str, note: str) -> AlertInfo:
-        """Acknowledge an alert."""
-        ...
-
-    def mark_alert(self, alert_id: str, mark: Mark | None, by: str) -> AlertInfo:
-        """Mark an alert as helpful or as a false alarm; None removes the mark."""
-        ...
-
-    def alert_marks(self, project: str | None) -> Mapping[str, Mapping[str, int]]:
-        """How many alerts have each mark, by rule."""
-        ...
-
-    def silence(self, silence: Silence, for_s: float | None) -> Silence:
-        """Create a silence. With `for_s` it ends that many seconds from now by the clock of the store's machine."""
-        ...
-
-    def silences(self, over: bool) -> tuple[Silence, ...]:
-        """The silences."""
-        ...
-
-    def unsilence(self, silence_id: str) -> Silence:
-        """End a silence."""
-        ...
-
-    def deliveries(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
-        """Messages, the newest first."""
-        ...
-
-    def dead_letters(self, limit: int) -> tuple[DeadLetter, ...]:
-        """Messages that a channel never accepted."""
-        ...
-
-    def retry(self, message: str | None, channel: str | None) -> int:
-        """Send undelivered messages again."""
-        ...
-
-    def channels(self) -> tuple[Mapping[str, object], ...]:
-        """The channels that alerts are sent to."""
-        ...
-
-    def add_channel(self, name: str, table: Mapping[str, object]) -> Mapping[str, object]:
-        """Add a channel."""
-        ...
-
-    def remove_channel(self, name: str) -> None:
-        """Remove a channel."""
-        ...
-
-    def test_channel(self, name: str) -> None:
-        """Send a test message to a channel."""
-        ...
-
-
 class AlertsApi:
     """The part of `Api` for alerts."""
 
-    _source: AlertSource
+    _source: Source
 
     def alerts(
         self,
@@ -124,16 +57,13 @@ class AlertsApi:
         Args:
             state: pending, firing, acknowledged, silenced or resolved; None: all.
             open: True: only alerts that are not resolved.
-            project: only this project.
             rule: only this rule, or kind of alert.
             severity: critical, warning or info.
             run: only this run, by id, unique prefix of it, or name.
             search: only alerts with this text in the title, the body or the run's name.
             limit: page size, 1 to 1000.
-            cursor: the `cursor` of the previous page.
 
         Raises:
-            RunNotFound: there is no such run.
             WireError: an argument is invalid; the message lists the valid values.
         """
         if not 1 <= limit <= 1000:
@@ -157,9 +87,6 @@ class AlertsApi:
 
         Args:
             alert_id: its id, or a unique prefix of it.
-
-        Raises:
-            AlertNotFound: no alert matches, or several do.
         """
         return self._source.alert(_ref(alert_id))
 
@@ -168,23 +95,14 @@ class AlertsApi:
 
         Args:
             alert_id: its id, or a unique prefix of it.
-            by: who acknowledges it.
             note: what is being done about it.
-
-        Raises:
-            AlertNotFound: there is no such alert.
-            WireError: it is not firing.
         """
         return self._source.acknowledge(
             _ref(alert_id), _text("by", by, MAX_WHO), _text("note", note, MAX_NOTE, least=0)
         )
 
     def mark(self, alert_id: str, mark: Mark | None, by: str) -> AlertInfo:
-        """Mark an alert as "helpful" or as a "false alarm"; None removes the mark.
-
-        Raises:
-            AlertNotFound: there is no such alert.
-        """
+        """Mark an alert as "helpful" or as a "false alarm"; None removes the mark."""
         if mark is not None:
             _one_of("mark", mark, MARKS)
         return self._source.mark_alert(_ref(alert_id), mark, _text("by", by, MAX_WHO))
@@ -207,8 +125,6 @@ class AlertsApi:
         Args:
             matcher: globs for `project`, `run` (name or id), `rule`, `severity` and `tag` (`name=value`); all must
                 match.
-            reason: why.
-            by: who silences.
             until: when it ends; without a time zone, local time.
             for_s: seconds from now, instead of `until`.
 
@@ -231,11 +147,7 @@ class AlertsApi:
         return self._source.silences(over)
 
     def unsilence(self, silence_id: str) -> Silence:
-        """End a silence now.
-
-        Raises:
-            AlertNotFound: there is no such silence.
-        """
+        """End a silence now."""
         return self._source.unsilence(_ref(silence_id, "silence"))
 
     def deliveries(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
@@ -243,7 +155,6 @@ class AlertsApi:
 
         Args:
             run: only messages of this run.
-            limit: number of messages, at most.
         """
         return self._source.deliveries(run, limit)
 
@@ -257,9 +168,6 @@ class AlertsApi:
         Args:
             message: the id of one message; None: all.
             channel: the name of one channel; None: all.
-
-        Raises:
-            AlertNotFound: there is no such channel.
         """
         return self._source.retry(message, channel)
 
@@ -277,28 +185,16 @@ class AlertsApi:
         Args:
             name: letters, digits, - and _.
             **table: settings as in `monitor.toml`: `url`, `secret`, `projects`, `level`, ...; see `docs/alerts.md`.
-
-        Raises:
-            SettingsError: a setting is invalid; the message names it.
         """
         check_channel_name(name)
         return self._source.add_channel(name, table)
 
     def remove_channel(self, name: str) -> None:
-        """Remove a channel that `add_channel` added.
-
-        Raises:
-            AlertNotFound: there is no such channel.
-        """
+        """Remove a channel that `add_channel` added."""
         self._source.remove_channel(_ref(name, "channel"))
 
     def test_channel(self, name: str) -> None:
-        """Send a test message to a channel.
-
-        Raises:
-            AlertNotFound: there is no such channel.
-            DeliveryFailed: the channel did not accept the message.
-        """
+        """Send a test message to a channel."""
         if not name.strip():
             raise AlertNotFound(name, what="channel")
         self._source.test_channel(name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from monitor.domain import Extremes, RunInfo
 from monitor.errors import ServerUnreachable
-from monitor.reader.source import Query
+from monitor.http.answers import understood
 
 _ADDRESS: Final = 6000
 """Characters per query string; proxies commonly refuse URLs of more than 8,000."""
@@ -15,11 +17,22 @@ _AT_ONCE: Final = 500
 """Curves or steps per request, at most."""
 _T = TypeVar("_T")
 
+Query = Mapping[str, str | float | Sequence[str] | None]
+"""Query parameters by name; None values are omitted."""
+
 
 class Asking:
-    """What the mixins of `HttpSource` need from it."""
+    """What the mixins of `HttpSource` need from it.
+
+    A response that a public method cannot parse, whatever it contains, is reported as one of our errors.
+    """
 
     _server: str
+
+    def __init_subclass__(cls) -> None:
+        for name, method in list(vars(cls).items()):
+            if inspect.isfunction(method) and not name.startswith("_") and not inspect.isgeneratorfunction(method):
+                setattr(cls, name, _understanding(method))
 
     def _object(self, path: str, query: Query | None = None) -> dict[str, Any]:
         raise NotImplementedError
@@ -31,11 +44,19 @@ class Asking:
         raise NotImplementedError
 
 
+def _understanding(read: Callable[..., _T]) -> Callable[..., _T]:
+    @functools.wraps(read)
+    def reading(source: Asking, *args: object, **kwargs: object) -> _T:
+        with understood(source._server):
+            return read(source, *args, **kwargs)
+
+    return reading
+
+
 def portions(wanted: Sequence[_T], written: Callable[[_T], str]) -> Iterator[Sequence[_T]]:
     """Split a list into portions that fit into a URL.
 
     Args:
-        wanted: the whole list.
         written: an item as it is written into the URL.
     """
     some: list[_T] = []

@@ -32,28 +32,27 @@ from monitor.reader.embedded import EmbeddedSource
 from monitor.reader.questions import Questions
 from monitor.reader.remote import HttpSource
 from monitor.reader.run_view import RunView, XAxis
-from monitor.reader.source import Source
 from monitor.reader.tables import RunList
 from monitor.settings import Settings, load
 
 if TYPE_CHECKING:
     import httpx
 
-    from monitor.domain.rules_version import RulesVersion
+    from monitor.domain.rules_version import RulesVersion, SavedRule
+    from monitor.reader.source import Source
     from monitor.rules import RulesConfig
 
 
 class Api(Questions, AlertsApi):
     """Reads runs. Cheap to create; connects on the first call.
 
+    What does not exist raises `RunNotFound`, `SeriesNotFound`, `AlertNotFound` or `TokenNotFound`, and so does a short
+    reference that matches several. A server or a store that cannot be read raises another `MonitorError`.
+
     Args:
         server: the server's address; None: `MONITOR_SERVER_URL`, else the embedded store.
         token: bearer token; None: `MONITOR_TOKEN`.
         settings: settings to use instead of those from the environment.
-        transport: an httpx transport, for tests.
-
-    Raises:
-        SettingsError: the address or a setting is invalid.
 
     Example:
         >>> import tempfile
@@ -89,7 +88,6 @@ class Api(Questions, AlertsApi):
 
         Raises:
             WireError: the query is invalid; the message points at the character.
-            MonitorError: the server or the store cannot be read.
         """
         return self._source.runs(replace(wanted or RunQuery(), **filters))
 
@@ -102,7 +100,6 @@ class Api(Questions, AlertsApi):
 
         Raises:
             WireError: the query is invalid; the message points at the character.
-            MonitorError: the server or the store cannot be read.
         """
         page = self.runs_page(RunQuery(query=query), **filters)
         return RunList(RunView(self._source, info) for info in page.items)
@@ -112,14 +109,7 @@ class Api(Questions, AlertsApi):
         return RunView(self._source, info)
 
     def snapshot(self, ref: str) -> RunSnapshot:
-        """A run with its series, findings and checkpoints, consistent at one moment.
-
-        Args:
-            ref: as in `run`.
-
-        Raises:
-            RunNotFound: there is no such run.
-        """
+        """A run with its series, findings and checkpoints, consistent at one moment."""
         return self._source.snapshot(ref)
 
     def curves(
@@ -134,15 +124,7 @@ class Api(Questions, AlertsApi):
         """Several series, of one run or many, reduced to what a screen can show; in the order of `wanted`.
 
         Args:
-            wanted: the series, each with its smoothing.
-            width: pixels per curve.
             x: the axis, as in `RunView.curve`.
-            lo: left end of the window.
-            hi: right end.
-
-        Raises:
-            RunNotFound: there is no such run.
-            SeriesNotFound: a run has no such series.
         """
         return self._source.curves(wanted, {"x": x, "lo": lo, "hi": hi, "width": width})
 
@@ -151,9 +133,6 @@ class Api(Questions, AlertsApi):
 
         Args:
             ref: its id, a unique prefix of it, or its name if unique.
-
-        Raises:
-            RunNotFound: there is no such run.
         """
         return RunView(self._source, self._source.run(ref))
 
@@ -175,14 +154,7 @@ class Api(Questions, AlertsApi):
         return self._source.costs()
 
     def delete(self, ref: str) -> RunInfo:
-        """Delete a run: it disappears from all lists, and can be restored for `purge_days`.
-
-        Args:
-            ref: as in `run`.
-
-        Raises:
-            RunNotFound: there is no such run.
-        """
+        """Delete a run: it disappears from all lists, and can be restored for `purge_days`."""
         found = self._source.run(ref)
         self._source.delete(found.id)
         return found
@@ -196,9 +168,6 @@ class Api(Questions, AlertsApi):
 
         Args:
             ref: its id, a prefix that is unique among deleted runs, or a unique name.
-
-        Raises:
-            RunNotFound: there is no such deleted run.
         """
         return self._source.restore(ref)
 
@@ -211,7 +180,6 @@ class Api(Questions, AlertsApi):
 
         Args:
             page: such as "runs".
-            name: the name shown to people.
             query: the query string of the page's URL, without the question mark.
 
         Raises:
@@ -242,7 +210,6 @@ class Api(Questions, AlertsApi):
         """Write the points of runs to a CSV or Parquet file, in constant memory.
 
         Args:
-            refs: runs, as in `run`.
             to: the file; its suffix, `.csv` or `.parquet`, selects the format.
             keys: series to write; None: all.
             progress: called with (runs done, all runs) after each run.
@@ -277,7 +244,6 @@ class Api(Questions, AlertsApi):
         """Create a token.
 
         Args:
-            name: the name shown to people.
             role: "viewer", "logger", "editor" or "admin".
             project: the only project it can access; None: all.
             expires_ms: when it expires, in ms since the Unix epoch; None: never.
@@ -292,18 +258,11 @@ class Api(Questions, AlertsApi):
 
         Args:
             ref: its id, or its name if no other valid token has it.
-
-        Raises:
-            TokenNotFound: there is no such token.
         """
         return self._source.revoke_token(ref)
 
     def audit(self, limit: int = 100, offset: int = 0) -> tuple[int, tuple[AuditEntry, ...]]:
         """The audit log: who changed what, newest first.
-
-        Args:
-            limit: number of entries, at most.
-            offset: number of entries to skip.
 
         Returns:
             The number of entries in the log, and the requested ones.
@@ -311,7 +270,7 @@ class Api(Questions, AlertsApi):
         return self._source.audit(limit, offset)
 
     def rules(self, project: str | None = None) -> RulesConfig:
-        """The rules in effect, from the settings of the server or of this machine.
+        """The rules in effect: the settings of the server or of this machine, under what is saved in the store.
 
         Args:
             project: the project; None: the rules of projects without rules of their own.
@@ -323,8 +282,34 @@ class Api(Questions, AlertsApi):
 
         return RulesConfig.from_mapping(self._source.rules(project))
 
+    def saved_rules(self, project: str | None = None) -> tuple[SavedRule, ...]:
+        """The settings of rules that are saved in the store, for a project and for all.
+
+        Args:
+            project: the project; None: only what is saved for all.
+        """
+        return self._source.saved_rules(project)
+
+    def save_rule(
+        self, rule: str, settings: Mapping[str, object], project: str | None = None, *, basis: str | None = None
+    ) -> None:
+        """Save settings of a rule, in place of those saved before. They go before those of the settings file.
+
+        Args:
+            rule: its name.
+            settings: as in the rule's table in `monitor.toml`; empty to forget what is saved.
+            project: where they apply; None: in every project.
+            basis: `RulesConfig.hash` of the rules that you saw; if they are others by now, nothing is saved.
+
+        Raises:
+            RulesError: the rule or a setting is not known, or not valid.
+            RulesChanged: the rules are no longer those of `basis`.
+            Forbidden: a project's rules need the role editor, those of all projects the role admin.
+        """
+        self._source.save_rule(rule, settings, project, basis)
+
     def rules_history(self, project: str | None = None) -> tuple[RulesVersion, ...]:
-        """Versions of the rules that servers of this store started with, newest first; one entry per change.
+        """Versions of the rules, newest first: each start of a server with others, each saved change.
 
         Args:
             project: versions that apply to this project; None: those of every project.

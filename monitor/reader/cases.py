@@ -20,13 +20,11 @@ def case_of(view: RunView, name: str, labels: frozenset[str] = frozenset()) -> C
     """The run as a backtest case.
 
     Args:
-        view: the run.
         name: its name in a report.
         labels: what is true of it.
 
     Raises:
         FileUnreadable: it has neither a training nor a validation loss.
-        MonitorError: the server or the store cannot be read.
     """
     series: dict[Role, Floats] = {}
     parts: dict[str, Floats] = {}

@@ -1,6 +1,6 @@
 """Reads from the embedded store, in this process."""
 
-# ruff: noqa: D102  # the methods are documented once, in `Source`
+# ruff: noqa: D102  # the methods are documented once, in `Api`
 
 from __future__ import annotations
 
@@ -41,13 +41,14 @@ from monitor.domain import (
 )
 from monitor.errors import AlertNotFound, RunNotFound, StoreError, TokenNotFound
 from monitor.owner import process_owner
+from monitor.reader.answers import Query
+from monitor.reader.embedded_access import EmbeddedAccess
 from monitor.reader.embedded_alerts import EmbeddedAlerts
-from monitor.reader.source import Query
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
     from monitor.domain.media import Media
-    from monitor.domain.rules_version import RulesVersion
+    from monitor.domain.rules_version import RulesVersion, SavedRule
     from monitor.store import Store
     from monitor.store.overview import Fleet
     from monitor.wire import Event
@@ -122,6 +123,9 @@ class _NoRuns:
     def change_mark(self) -> str:
         return ""
 
+    def saved_rules(self) -> tuple[SavedRule, ...]:
+        return ()
+
     def rules_history(self, project: str | None) -> tuple[RulesVersion, ...]:  # noqa: ARG002  # no server has started
         return ()
 
@@ -159,7 +163,7 @@ class _NoRuns:
     ) = stops = edit = run
 
 
-class EmbeddedSource(EmbeddedAlerts):
+class EmbeddedSource(EmbeddedAlerts, EmbeddedAccess):
     """The embedded store of this machine, opened on first use."""
 
     def __init__(self, settings: Settings) -> None:
@@ -337,35 +341,6 @@ class EmbeddedSource(EmbeddedAlerts):
 
     def me(self) -> Caller:
         return Caller(name=process_owner(), access=Access.ADMIN, asked=False)
-
-    def tokens(self) -> tuple[TokenInfo, ...]:
-        return self._store.tokens()
-
-    def create_token(
-        self, name: str, role: Access, project: str | None, expires_ms: int | None
-    ) -> tuple[TokenInfo, str]:
-        if self._settings.database_url is None and not self._settings.store_file.exists():
-            from monitor.store import Store
-
-            self._settings.make_dir()
-            Store.open(self._settings.store_url).close()  # a server's first token may be created before its first start
-        return self._store.create_token(name, role, project=project, expires_ms=expires_ms, now_ms=_now(), by=self.me())
-
-    def revoke_token(self, ref: str) -> TokenInfo:
-        return self._store.revoke_token(ref, now_ms=_now(), by=self.me())
-
-    def audit(self, limit: int, offset: int) -> tuple[int, tuple[AuditEntry, ...]]:
-        total, entries = self._store.audit(limit=limit, offset=offset)
-        return total, tuple(entries)
-
-    def rules(self, project: str | None) -> Mapping[str, object]:
-        from monitor.ingest.engines import open_engines
-
-        engines = open_engines(self._settings)
-        return (engines.default if project is None else engines.of(project)).config.overrides
-
-    def rules_history(self, project: str | None) -> tuple[RulesVersion, ...]:
-        return self._store.rules_history(project)
 
     def info(self) -> Mapping[str, object]:
         from monitor import __version__

@@ -1,6 +1,6 @@
 """Alerts in the embedded store, in this process."""
 
-# ruff: noqa: D102  # the methods are documented once, in `AlertSource`
+# ruff: noqa: D102  # the methods are documented once, in `Api`
 
 from __future__ import annotations
 

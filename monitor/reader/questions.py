@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from math import inf
 from time import monotonic, sleep
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.domain import Attention, Happenings, Ledger, Outcome
 from monitor.errors import RunNotFound
-from monitor.reader.source import Source
+
+if TYPE_CHECKING:
+    from monitor.reader.source import Source
 
 _START_S: Final = 0.5
 """Seconds between checks for a run that has not started yet."""
@@ -31,8 +33,6 @@ class Questions:
         is.
 
         Args:
-            limit: number of runs, at most.
-            project: only this project; None: all.
             sparkline: points per sparkline; 0: none.
         """
         return self._source.attention(limit, project, sparkline)
@@ -41,7 +41,6 @@ class Questions:
         """What stops have saved and lost: by project, by month, and for each stop.
 
         Args:
-            project: only this project; None: all.
             since_ms: start of the period, in ms since the Unix epoch.
             until_ms: end of the period, exclusive.
         """
@@ -51,12 +50,10 @@ class Questions:
         """What happened in a run since a cursor, each event once: points, findings, advice, stops, alerts, status.
 
         Args:
-            ref: as in `run`.
             since: the `cursor` of the previous answer; "": from the beginning.
             wait_s: seconds to wait for an event, at most 25.
 
         Raises:
-            RunNotFound: there is no such run.
             WireError: the cursor does not belong to this run.
         """
         return self._source.happened(ref, since, wait_s)
@@ -75,10 +72,6 @@ class Questions:
         Returns:
             The runs whose wait is over, each with what happened; None if a run ended without it. On a timeout, some
             runs or none.
-
-        Raises:
-            RunNotFound: there is no such run.
-            WireError: `until` is invalid.
         """
         words = [until] if isinstance(until, str) else list(until)
         deadline = inf if timeout_s is None else monotonic() + timeout_s
@@ -115,12 +108,5 @@ class Questions:
         return begun, coming
 
     def explain(self, ref: str) -> Mapping[str, Any]:
-        """Explain a run from stored data; `text` is a summary in under 500 tokens.
-
-        Args:
-            ref: as in `run`.
-
-        Raises:
-            RunNotFound: there is no such run.
-        """
+        """Explain a run from stored data; `text` is a summary in under 500 tokens."""
         return self._source.explain(ref)

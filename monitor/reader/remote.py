@@ -1,15 +1,14 @@
 """Reads from a server, over its public API."""
 
-# ruff: noqa: D102  # the methods are documented once, in `Source`
+# ruff: noqa: D102  # the methods are documented once, in `Api`
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from monitor.domain import (
     AlertInfo,
@@ -43,31 +42,15 @@ from monitor.domain import (
 from monitor.domain.media import Media
 from monitor.errors import RunNotFound, ServerUnreachable
 from monitor.http.address import shown
-from monitor.http.answers import understood
 from monitor.http.client import connect, request, request_stream
-from monitor.reader.answers import described, extremes, listed, portions, run_info
+from monitor.reader.answers import Query, described, extremes, listed, portions, run_info
 from monitor.reader.remote_access import RemoteAccess
 from monitor.reader.remote_alerts import RemoteAlerts, segment
-from monitor.reader.source import Query
 
 if TYPE_CHECKING:
     import httpx
 
     from monitor.wire import Event
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
-
-
-def _answered(read: Callable[Concatenate[HttpSource, _P], _T]) -> Callable[Concatenate[HttpSource, _P], _T]:
-    """Turn an unreadable response into one of our errors, whatever it contains."""
-
-    @functools.wraps(read)
-    def reading(source: HttpSource, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        with understood(source._server):
-            return read(source, *args, **kwargs)
-
-    return reading
 
 
 class HttpSource(RemoteAlerts, RemoteAccess):
@@ -77,7 +60,6 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         self._server = shown(server)
         self._client = connect(server, token, transport=transport)
 
-    @_answered
     def runs(self, wanted: RunQuery) -> RunPage:
         from monitor.wire import number_from_json
 
@@ -100,12 +82,10 @@ class HttpSource(RemoteAlerts, RemoteAccess):
             metrics=metrics,
         )  # fmt: skip
 
-    @_answered
     def run(self, ref: str) -> RunInfo:
         data = self._object(f"/runs/{segment(ref)}", ref=ref)
         return run_info(data)
 
-    @_answered
     def snapshot(self, ref: str) -> RunSnapshot:
         data, alone = self._object(f"/runs/{segment(ref)}/snapshot", ref=ref), RunSnapshot.ALONE
         rows = {name: [described(row) for row in listed(rows)] for name, rows in data.items() if name not in alone}
@@ -118,7 +98,6 @@ class HttpSource(RemoteAlerts, RemoteAccess):
             progress=Progress.from_dict(data.get("progress")),
         )
 
-    @_answered
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
         from monitor.wire import curve_from_json
 
@@ -132,7 +111,6 @@ class HttpSource(RemoteAlerts, RemoteAccess):
             found += [curve_from_json(described(row)) for row in listed(data["curves"])]
         return tuple(found)
 
-    @_answered
     def positions(self, run_id: str, keys: Sequence[str], steps: Sequence[int], x: str) -> tuple[float | None, ...]:
         from monitor.wire import number_from_json
 
@@ -143,7 +121,6 @@ class HttpSource(RemoteAlerts, RemoteAccess):
             found += [None if at is None else number_from_json(at, "positions") for at in rows]
         return tuple(found)
 
-    @_answered
     def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
         return tuple(SeriesInfo.from_dict(described(row)) for row in self._list(run_id, "series"))
 
@@ -167,17 +144,14 @@ class HttpSource(RemoteAlerts, RemoteAccess):
             except ValueError as error:
                 raise ServerUnreachable(self._server, f"it answers, but not with points ({error})") from None
 
-    @_answered
     def curve(self, run_id: str, key: str, query: Query) -> Curve:
         from monitor.wire import curve_from_json
 
         return curve_from_json(self._object(f"/runs/{run_id}/curve", {"key": key, **query}))
 
-    @_answered
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         return tuple(Finding.from_dict(described(row)) for row in self._list(run_id, "findings"))
 
-    @_answered
     def diagnosis(self, run_id: str) -> Diagnosis:
         data = self._object(f"/runs/{run_id}/diagnosis")
         counts = {**described(data["counts"])}
@@ -192,59 +166,47 @@ class HttpSource(RemoteAlerts, RemoteAccess):
             progress=Progress.from_dict(data.get("progress")),
         )
 
-    @_answered
     def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
         return tuple(Checkpoint(**described(row)) for row in self._list(run_id, "checkpoints"))
 
-    @_answered
     def events(self, run_id: str) -> tuple[Event, ...]:
         from monitor.wire import Event
 
         return tuple(Event(**described(row)) for row in self._list(run_id, "events"))
 
-    @_answered
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         query = {"search": search, "after": after, "limit": limit}
         return tuple(Output(**described(row)) for row in self._list(run_id, "output", query))
 
-    @_answered
     def media(self, run_id: str, key: str | None) -> tuple[Media, ...]:
         return tuple(Media(**described(row)) for row in self._list(run_id, "media", {"key": key}))
 
-    @_answered
     def media_content(self, run_id: str, media_id: int) -> bytes:
         return b"".join(request_stream(self._client, f"/api/v1/runs/{run_id}/media/{media_id}", params={}, headers={}))
 
-    @_answered
     def request_stop(self, run_id: str, who: str, reason: str) -> Stop:
         data = self._change("POST", f"/runs/{run_id}/stop", {"who": who, "reason": reason})
         return Stop.from_dict(described(described(data)["stop"]))
 
-    @_answered
     def withdraw_stop(self, run_id: str, who: str) -> Stop:
         data = request(self._client, "DELETE", f"/api/v1/runs/{run_id}/stop", params={"who": who})
         return Stop.from_dict(described(described(data)["stop"]))
 
-    @_answered
     def saving(self, run_id: str) -> Saving:
         return Saving.from_dict(self._object(f"/runs/{run_id}/saving"))
 
-    @_answered
     def explain(self, ref: str) -> Mapping[str, Any]:
         return self._object(f"/runs/{segment(ref)}/explain", ref=ref)
 
-    @_answered
     def happened(self, ref: str, since: str, wait_s: float) -> Happenings:
         data = self._object(f"/runs/{segment(ref)}/events", {"since": since, "wait": wait_s}, ref=ref)
         events = tuple(Happened(**described(row)) for row in listed(data["events"]))
         return Happenings(cursor=str(data["cursor"]), events=events, ended=bool(data["ended"]))
 
-    @_answered
     def outcomes(self, refs: Sequence[str], until: Sequence[str], wait_s: float) -> tuple[Outcome, ...]:
         data = self._object("/wait", {"run": list(refs), "for": list(until), "wait": wait_s}, ref=", ".join(refs))
         return tuple(Outcome(**described(row)) for row in listed(data["outcomes"]))
 
-    @_answered
     def attention(self, limit: int, project: str | None, sparkline: int) -> Attention:
         from monitor.wire import number_from_json
 
@@ -260,24 +222,19 @@ class HttpSource(RemoteAlerts, RemoteAccess):
             items.append(Item(**{**row, **made, "sparkline": curves}))
         return Attention(**{**data, "items": tuple(items)})
 
-    @_answered
     def ledger(self, project: str | None, since_ms: int, until_ms: int) -> Ledger:
         return Ledger.from_dict(self._object("/ledger", {"project": project, "since": since_ms, "until": until_ms}))
 
-    @_answered
     def stops(self, run_id: str) -> tuple[Stop, ...]:
         return tuple(Stop.from_dict(described(row)) for row in self._list(run_id, "stops"))
 
-    @_answered
     def edit(self, run_id: str, edit: RunEdit) -> RunInfo:
         return run_info(described(self._ask("PATCH", f"/runs/{run_id}", run_id, asdict(edit))))
 
-    @_answered
     def views(self, page: str) -> tuple[SavedView, ...]:
         rows = listed(self._object(f"/views/{segment(page)}")["views"])
         return tuple(SavedView(**described(row)) for row in rows)
 
-    @_answered
     def save_view(self, page: str, name: str, query: str) -> SavedView:
         path = f"/views/{segment(page)}/{segment(name)}"
         return SavedView(**described(self._ask("PUT", path, name, {"query": query})))
@@ -285,17 +242,14 @@ class HttpSource(RemoteAlerts, RemoteAccess):
     def forget_view(self, page: str, name: str) -> None:
         self._ask("DELETE", f"/views/{segment(page)}/{segment(name)}", name)
 
-    @_answered
     def projects(self) -> tuple[tuple[str, int], ...]:
         rows = [described(row) for row in listed(self._object("/projects")["projects"])]
         return tuple((str(row["name"]), int(row["runs"])) for row in rows)
 
-    @_answered
     def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
         rows = [described(row) for row in listed(self._object("/projects")["projects"])]
         return {str(row["name"]): (row.get("keep_days"), row.get("thin_days")) for row in rows}
 
-    @_answered
     def costs(self) -> tuple[str, Mapping[str, Mapping[str, float]]]:
         found = self._object("/projects")  # an older server names no prices
         rows = [described(row) for row in listed(found["projects"])]
@@ -305,31 +259,25 @@ class HttpSource(RemoteAlerts, RemoteAccess):
     def delete(self, run_id: str) -> None:
         self._ask("DELETE", f"/runs/{run_id}", run_id)
 
-    @_answered
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
         rows = [described(row) for row in listed(self._object("/deleted")["deleted"])]
         return tuple((run_info(row), int(row["deleted_ms"])) for row in rows)
 
-    @_answered
     def restore(self, ref: str) -> RunInfo:
         try:
             return run_info(described(self._ask("POST", f"/deleted/{segment(ref)}/restore", ref)))
         except RunNotFound as error:
             raise RunNotFound(error.run_id or ref, deleted=True, several=error.several) from None
 
-    @_answered
     def change_mark(self) -> str:
         return str(self._object("/change-mark")["mark"])
 
-    @_answered
     def purge_days(self) -> float:
         return float(self._object("/deleted")["keep_days"])
 
-    @_answered
     def info(self) -> Mapping[str, object]:
         return self._object("/info")
 
-    @_answered
     def health(self) -> Mapping[str, object]:
         return described(request(self._client, "GET", "/healthz"))
 

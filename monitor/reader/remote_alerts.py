@@ -1,6 +1,6 @@
 """Alerts of a server, over its public API."""
 
-# ruff: noqa: D102  # the methods are documented once, in `AlertSource`
+# ruff: noqa: D102  # the methods are documented once, in `Api`
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import quote
 
 from monitor.domain import Alert, AlertInfo, AlertPage, AlertQuery, DeadLetter, Delivery, Mark, Silence
-from monitor.http.answers import understood
 from monitor.reader.alerting import MAX_FOR_S
 from monitor.reader.answers import Asking
 
@@ -19,14 +18,12 @@ class RemoteAlerts(Asking):
     """The alerts of a server."""
 
     def alert_page(self, wanted: AlertQuery) -> AlertPage:
-        with understood(self._server):
-            data = self._object("/alerts", asdict(wanted))
-            items = tuple(AlertInfo.from_dict(row) for row in data["alerts"])
-            return AlertPage(items=items, cursor=data["cursor"], counts=dict(data["counts"]))
+        data = self._object("/alerts", asdict(wanted))
+        items = tuple(AlertInfo.from_dict(row) for row in data["alerts"])
+        return AlertPage(items=items, cursor=data["cursor"], counts=dict(data["counts"]))
 
     def alert(self, alert_id: str) -> AlertInfo:
-        with understood(self._server):
-            return AlertInfo.from_dict(self._object(f"/alerts/{segment(alert_id)}"))
+        return AlertInfo.from_dict(self._object(f"/alerts/{segment(alert_id)}"))
 
     def acknowledge(self, alert_id: str, by: str, note: str) -> AlertInfo:
         return self._answered(f"/alerts/{segment(alert_id)}/acknowledge", {"by": by, "note": note})
@@ -35,42 +32,34 @@ class RemoteAlerts(Asking):
         return self._answered(f"/alerts/{segment(alert_id)}/mark", {"mark": mark, "by": by})
 
     def alert_marks(self, project: str | None) -> Mapping[str, Mapping[str, int]]:
-        with understood(self._server):
-            found: Mapping[str, Mapping[str, int]] = self._object("/alerts/marks", {"project": project})["marks"]
-            return found
+        found: Mapping[str, Mapping[str, int]] = self._object("/alerts/marks", {"project": project})["marks"]
+        return found
 
     def silence(self, silence: Silence, for_s: float | None) -> Silence:
         end = {"until_ms": silence.until_ms} if for_s is None or not 0 < for_s <= MAX_FOR_S else {"for_s": for_s}
         body = {**silence.matcher, "reason": silence.reason, "by": silence.by, **end}
-        with understood(self._server):
-            return Silence(**self._send("POST", "/silences", body))
+        return Silence(**self._send("POST", "/silences", body))
 
     def silences(self, over: bool) -> tuple[Silence, ...]:
-        with understood(self._server):
-            rows = self._object("/silences", {"over": str(over).lower()})["silences"]
-            return tuple(Silence(**row) for row in rows)
+        rows = self._object("/silences", {"over": str(over).lower()})["silences"]
+        return tuple(Silence(**row) for row in rows)
 
     def unsilence(self, silence_id: str) -> Silence:
-        with understood(self._server):
-            return Silence(**self._send("DELETE", f"/silences/{segment(silence_id)}"))
+        return Silence(**self._send("DELETE", f"/silences/{segment(silence_id)}"))
 
     def deliveries(self, run: str | None, limit: int) -> tuple[Delivery, ...]:
-        with understood(self._server):
-            rows = self._object("/deliveries", {"run": run, "limit": limit})["deliveries"]
-            return tuple(Delivery(**{**row, "alert": Alert.from_dict(row["alert"])}) for row in rows)
+        rows = self._object("/deliveries", {"run": run, "limit": limit})["deliveries"]
+        return tuple(Delivery(**{**row, "alert": Alert.from_dict(row["alert"])}) for row in rows)
 
     def dead_letters(self, limit: int) -> tuple[DeadLetter, ...]:
-        with understood(self._server):
-            rows: Any = self._get("/deliveries/dead", {"limit": limit})
-            return tuple(DeadLetter(**row) for row in rows)
+        rows: Any = self._get("/deliveries/dead", {"limit": limit})
+        return tuple(DeadLetter(**row) for row in rows)
 
     def retry(self, message: str | None, channel: str | None) -> int:
-        with understood(self._server):
-            return int(self._send("POST", "/deliveries/retry", {"message": message, "channel": channel})["retried"])
+        return int(self._send("POST", "/deliveries/retry", {"message": message, "channel": channel})["retried"])
 
     def channels(self) -> tuple[Mapping[str, object], ...]:
-        with understood(self._server):
-            return tuple(dict(row) for row in self._object("/channels")["channels"])
+        return tuple(dict(row) for row in self._object("/channels")["channels"])
 
     def add_channel(self, name: str, table: Mapping[str, object]) -> Mapping[str, object]:
         return self._send("PUT", f"/channels/{segment(name)}", dict(table))
@@ -82,15 +71,13 @@ class RemoteAlerts(Asking):
         self._send("POST", f"/channels/{segment(name)}/test")
 
     def _answered(self, path: str, body: Mapping[str, object]) -> AlertInfo:
-        with understood(self._server):
-            return AlertInfo.from_dict(self._send("POST", path, body))
+        return AlertInfo.from_dict(self._send("POST", path, body))
 
     def _send(self, method: str, path: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
-        with understood(self._server):
-            found = self._change(method, path, body)
-            if not isinstance(found, dict):
-                raise TypeError(type(found).__name__)
-            return found
+        found = self._change(method, path, body)
+        if not isinstance(found, dict):
+            raise TypeError(type(found).__name__)
+        return found
 
 
 def segment(ref: str) -> str:

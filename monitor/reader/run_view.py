@@ -18,11 +18,11 @@ from monitor.domain import (
     SeriesInfo,
     Stop,
 )
-from monitor.reader.source import Source
 from monitor.reader.tables import figure_of, view_html
 
 if TYPE_CHECKING:
     from monitor.domain.media import Media
+    from monitor.reader.source import Source
     from monitor.wire import Event
 
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
@@ -62,13 +62,8 @@ class RunView:
         """Every point of a series, ordered by step.
 
         Args:
-            key: the series.
-            lo: first step.
             hi: last step, inclusive.
             attempt: only this attempt's points; None: the newest attempt where several overlap.
-
-        Raises:
-            SeriesNotFound: the run has no such series.
         """
         return self._source.history(self.id, key, lo, hi, attempt)
 
@@ -81,8 +76,6 @@ class RunView:
         transaction stays open until the last batch is taken, so do not pause in between.
 
         Args:
-            key: the series.
-            lo: first step.
             hi: last step, inclusive.
             attempt: as in `history`.
 
@@ -104,15 +97,9 @@ class RunView:
         """A series reduced to what a screen can show.
 
         Args:
-            key: the series.
-            width: pixels it is drawn on.
             x: the axis: steps, epochs, ms since the Unix epoch, or seconds since the run's start.
             lo: left end of the window, on the x axis.
-            hi: right end.
             smoothing: weight of the moving average, in [0, 1).
-
-        Raises:
-            SeriesNotFound: the run has no such series.
         """
         return self._source.curve(self.id, key, {"x": x, "lo": lo, "hi": hi, "width": width, "smoothing": smoothing})
 
@@ -126,9 +113,6 @@ class RunView:
 
         Returns:
             An x value for each step; None if no series has a point there, or the point has no epoch.
-
-        Raises:
-            SeriesNotFound: the run has no such series.
         """
         # The store's steps have 64 bits: a larger one has no point, and a database would refuse it.
         known = [step for step in dict.fromkeys(steps) if -(2**63) <= step < 2**63]
@@ -157,9 +141,7 @@ class RunView:
         """The captured standard output and error, and logged texts.
 
         Args:
-            search: only pieces with this text, ignoring case.
             after: only pieces after the one with this id; negative: the last ones.
-            limit: number of pieces, at most.
         """
         return self._source.output(self.id, search, after, limit)
 
@@ -191,7 +173,6 @@ class RunView:
         """Change the run's name, note or tags; None leaves one as it is.
 
         Args:
-            name: the new name.
             note: the new note, as Markdown; "" removes it.
             tags: values by tag; None removes a tag.
 
@@ -209,13 +190,9 @@ class RunView:
 
         Args:
             who: who asks; shown to the loop's owner.
-            reason: why, in one sentence.
 
         Returns:
             The stop request; the existing one if the loop was already asked. `stops` shows its state.
-
-        Raises:
-            StopRefused: the run has ended.
         """
         return self._source.request_stop(self.id, who, reason)
 
@@ -241,10 +218,6 @@ class RunView:
         Args:
             keys: the series; None: the training and validation loss.
             smoothing: weight of the moving average, in [0, 1).
-
-        Raises:
-            ModuleNotFoundError: Plotly is not installed.
-            SeriesNotFound: the run has no such series.
         """
         return figure_of(self, keys, smoothing)
 

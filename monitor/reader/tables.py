@@ -28,19 +28,11 @@ class RunList(list["RunView"]):
         return [row_of(view.info) for view in self]
 
     def to_pandas(self) -> Any:
-        """The rows as a `pandas.DataFrame`.
-
-        Raises:
-            ModuleNotFoundError: pandas is not installed.
-        """
+        """The rows as a `pandas.DataFrame`."""
         return importlib.import_module("pandas").DataFrame(self.to_dicts())
 
     def to_arrow(self) -> Any:
-        """The rows as a `pyarrow.Table`; a column of mixed types becomes text.
-
-        Raises:
-            ModuleNotFoundError: pyarrow is not installed.
-        """
+        """The rows as a `pyarrow.Table`; a column of mixed types becomes text."""
         arrow = importlib.import_module("pyarrow")
         rows = self.to_dicts()
         names = dict.fromkeys(name for row in rows for name in row)
@@ -121,12 +113,8 @@ def figure_of(view: RunView, keys: Iterable[str] | None, smoothing: float) -> An
     """A run's curves as a Plotly figure.
 
     Args:
-        view: the run.
         keys: the series; None: the training and validation loss.
         smoothing: weight of the moving average, in [0, 1).
-
-    Raises:
-        ModuleNotFoundError: Plotly is not installed.
     """
     graphs = importlib.import_module("plotly.graph_objects")
     figure = graphs.Figure()

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from monitor.roles.name import group_of
+from monitor.roles.name import JUDGED_PARTS, Role, group_of
 from monitor.roles.reading import Reading, read
-from monitor.roles.role import JUDGED_PARTS, Role
 from monitor.roles.said import NOTHING, Said, find, nearest, said_of, said_of_tags
 
 GAME: Final[Mapping[str, object]] = {"comparable": False}

@@ -172,3 +172,24 @@ def _averaged(words: frozenset[str]) -> Literal["step", "epoch", "smooth", ""]:
     if words & {"epoch", "epochs"}:
         return "epoch"
     return "step" if words & {"step", "steps", "iter", "batch", "minibatch"} else ""
+
+
+class Role(StrEnum):
+    """What a series means to the engine."""
+
+    TRAIN = "train"
+    VAL = "val"
+    GRAD_NORM = "grad_norm"
+    LR = "lr"
+    PART = "part"
+    """A term of a composite loss, `loss/<name>`."""
+    GOAL = "goal"
+    """The metric to improve, such as an accuracy; one per run."""
+    SYSTEM = "system"
+    """A measurement of the machine, `system/<name>`."""
+    UNMAPPED = "unmapped"
+    """Stored and plotted, not diagnosed."""
+
+
+JUDGED_PARTS: Final = 8
+"""Parts of a composite loss that are diagnosed, at most: the first ones logged."""

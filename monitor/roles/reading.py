@@ -16,8 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from monitor.roles import words as w
-from monitor.roles.name import Name, What, name_of
-from monitor.roles.role import Role
+from monitor.roles.name import Name, Role, What, name_of
 from monitor.roles.said import NOTHING, Said
 
 LOSSES: Final = (What.LOSS, What.ERROR, What.BARE)
@@ -60,7 +59,6 @@ def read(names: Iterable[str], said: Said = NOTHING) -> Reading:
 
     Args:
         names: in order of first appearance.
-        said: what the user says about them.
 
     >>> reading = read(["Loss/train", "Loss/test", "Accuracy/test"])
     >>> {str(role): key for role, key in reading.judged.items()}

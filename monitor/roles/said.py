@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from monitor.errors import SettingsError
-from monitor.roles.role import Role
+from monitor.roles.name import Role
 from monitor.roles.words import words_of
 
 NAMED: Final = ("train", "val", "goal", "step", "epoch")
@@ -56,7 +56,6 @@ class Said:
         """Reject a name that a file does not have.
 
         Args:
-            series: its numeric columns or metrics.
             columns: all its columns; empty for a file that is not a table and has steps of its own.
 
         Raises:
@@ -132,9 +131,6 @@ def said_of_tags(tags: Mapping[str, str]) -> Said:
 
     >>> said_of_tags({"monitor.goal": "val/wer:min", "monitor.train": " ", "team": "a"}).to_dict()
     {'goal': 'val/wer:min'}
-
-    Raises:
-        SettingsError: a tag is invalid.
     """
     named = {role: tags.get(f"monitor.{role}", "").strip() for role in ("train", "val", "goal")}
     return said_of({role: name for role, name in named.items() if name}, place="monitor.")

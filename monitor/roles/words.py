@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from monitor.languages import english
+
 TRAINED: Final = frozenset(
     {"train", "training", "trained", "trainset", "trn", "tr", "dtrain", "xtrain", "learn", "fit", "insample"}
 )
@@ -126,7 +128,7 @@ def words_of(name: str) -> tuple[str, ...]:
     (('val', 'loss'), ('train', 'loss'), ('validation', '0', 'logloss'), ('test', 'acc'))
     """
     found: list[str] = []
-    for word in _CUT.findall(_ACRONYMS.sub(_joined, name[:1000])):
+    for word in _CUT.findall(_ACRONYMS.sub(_joined, english(name[:1000]))):
         found += _known_pieces(word.lower())
     return tuple(found)
 

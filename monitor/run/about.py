@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
 
 from monitor import limits
 from monitor.run import options
@@ -57,7 +59,6 @@ class About:
         """Send an alert about the run to everyone who receives its alerts.
 
         Args:
-            title: one line.
             body: details.
             severity: how urgent it is.
         """
@@ -94,11 +95,9 @@ class About:
         """Store a table with the run, such as predictions or a confusion matrix.
 
         Args:
-            key: its name.
             table: a data frame, a mapping of columns, a list of mappings, or a list of rows. The first 1,000 rows and
                 100 columns are kept.
             step: the step; None: that of the last record.
-            columns: column names, for a list of rows.
         """
         self._media("table", key, step, "", lambda encode, note: encode.table(table, columns, note))
 
@@ -106,7 +105,6 @@ class About:
         """Store the distribution of values, such as weights or gradients.
 
         Args:
-            key: its name.
             values: an array, a tensor or a list of numbers of any shape; or a pair of counts and edges, as
                 `numpy.histogram` returns it.
             step: the step; None: that of the last record.
@@ -157,14 +155,13 @@ class About:
         Args:
             ids: n names or numbers of examples, stable across epochs.
             losses: n unreduced losses: a sequence, an array or a tensor.
-            step: the step.
             split: the data set, such as "train" or "val".
             slices: n values for each property, such as "scene"; the 50 most frequent values of each are logged.
         """
 
         def write() -> None:
             from monitor.losses.examples import ExampleLosses
-            from monitor.run.examples import listed, means, series_of
+            from monitor.run.about import listed, means, series_of
 
             loss = self._start.get("loss")
             names, values = listed(ids), listed(losses)
@@ -208,3 +205,50 @@ class About:
     def update_tags(self, tags: object) -> None:
         """Add tags to the run."""
         self._quietly("update_tags()", lambda: self._event("tags", {"tags": options.tags_of(tags)}))
+
+
+_SLICES: Final = 50
+"""Values of a property whose mean is logged, at most; the most frequent ones."""
+
+
+def listed(values: object) -> list[Any]:
+    """A sequence, an array or a tensor on any device as a list."""
+    tolist = getattr(values, "tolist", None)
+    found = tolist() if callable(tolist) else list(values)  # type: ignore[call-overload]  # or it raises
+    return found if isinstance(found, list) else [found]
+
+
+def series_of(split: str, found: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a summary that are logged as series."""
+    names = {"top_share": "top_share", "suspects": "suspect_count", "gradient_share": "gradient_share"}
+    return {
+        f"examples/{split}/{name}": float(found[field]) for name, field in names.items() if found[field] is not None
+    }
+
+
+def means(split: str, losses: Sequence[float], slices: Mapping[str, object]) -> dict[str, float]:
+    """The mean loss of each slice, by series name.
+
+    Args:
+        split: the data set, such as "val".
+        losses: n losses.
+        slices: n values for each property.
+
+    Raises:
+        ValueError: a property does not have n values.
+
+    >>> means("val", [1.0, 2.0, 4.0], {"scene": ["day", "night", "night"]})
+    {'val/loss{scene=night}': 3.0, 'val/loss{scene=day}': 1.0}
+    """
+    found: dict[str, float] = {}
+    values = np.asarray(losses, np.float64)
+    for name, given in slices.items():
+        groups: dict[Hashable, list[int]] = {}
+        each = listed(given)
+        if len(each) != len(values):
+            raise ValueError(f"slices[{name!r}] has {len(each)} values, there are {len(values)} losses")
+        for row, value in enumerate(each):
+            groups.setdefault(value, []).append(row)
+        largest = sorted(groups.items(), key=lambda group: -len(group[1]))[:_SLICES]
+        found |= {f"{split}/loss{{{name}={value}}}": float(values[rows].mean()) for value, rows in largest}
+    return found

@@ -53,7 +53,6 @@ class Around:
 
     Args:
         run: receives the output and losses.
-        command: the command and its arguments.
         offers: folder for the offer that a process of the command may take.
         stopping: what to do when a stop is advised.
         pattern: for its lines, instead of the known formats.
@@ -74,11 +73,7 @@ class Around:
         self._offered = True
 
     def __call__(self) -> int:
-        """Run the command to its end and return its exit status (128 + signal number if it was killed).
-
-        Raises:
-            OSError: it cannot be started.
-        """
+        """Run the command to its end and return its exit status (128 + signal number if it was killed)."""
         # Unbuffered, so that a line arrives when it is printed, not when Python's buffer is full.
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", outer.VARIABLE: str(self._offer)}
         try:

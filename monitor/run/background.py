@@ -26,7 +26,6 @@ class Keeper:
     """Maintains one writer's journal until `stop`.
 
     Args:
-        journal: the journal.
         devices: records that wait for values.
         notices: written as events from time to time.
         fsync_interval_s: seconds between fsyncs; 0: never.

@@ -25,11 +25,9 @@ class DeviceCopy(Protocol):
 
     def ready(self) -> bool:
         """True once `value` returns without waiting."""
-        ...
 
     def value(self) -> float:
         """The number; waits for it if necessary."""
-        ...
 
 
 class TorchCopy:

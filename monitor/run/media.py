@@ -38,11 +38,6 @@ def image(value: object, note: Note) -> tuple[str, str]:
     Args:
         value: an array or tensor of shape (h, w), (h, w, c) or (c, h, w) with c = 1, 3 or 4; a Pillow image; a
             matplotlib figure; the path or the bytes of an image file, which needs Pillow.
-        note: called with what was changed.
-
-    Raises:
-        ValueError: it is not an image.
-        ImportError: Pillow is needed and not installed.
     """
     pixels = _pixels(value, note)
     while True:
@@ -61,10 +56,6 @@ def table(value: object, columns: Sequence[object] | None, note: Note) -> tuple[
     Args:
         value: a data frame, a mapping of columns, a list of mappings, or a list of rows.
         columns: column names, for a list of rows; None: the columns are numbered.
-        note: called with what was left out.
-
-    Raises:
-        ValueError: it is not a table.
     """
     names, rows = _table(value, columns)
     if len(names) > MAX_COLUMNS:

@@ -32,7 +32,6 @@ class HasDict(Protocol):
 
     def to_dict(self) -> dict[str, object]:
         """The object as plain data."""
-        ...
 
 
 def name_of(what: str, value: object) -> str:
@@ -49,11 +48,7 @@ def name_of(what: str, value: object) -> str:
 
 
 def one_of(what: str, value: str, known: Iterable[str]) -> str:
-    """The value, if it is one of those allowed.
-
-    Raises:
-        SettingsError: it is not.
-    """
+    """The value, if it is one of those allowed."""
     if value not in known:
         raise SettingsError(what, f"{value!r} is not known", f"use one of {', '.join(known)}")
     return value
@@ -160,7 +155,6 @@ def loss_of(value: object) -> Mapping[str, object] | Mapping[object, object] | N
             module, class or function of torch, whose settings are read; or any callable, whose name is used.
 
     Raises:
-        SettingsError: it is none of these.
         LossError: a string with parameters that the loss does not have.
     """
     if value is None:

@@ -31,7 +31,6 @@ class Lines:
     Args:
         stream: "stdout" or "stderr".
         keep: receives the pieces.
-        clock: seconds.
 
     Attributes:
         last: the last 20 lines that are not blank.

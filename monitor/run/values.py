@@ -65,7 +65,6 @@ def number(key: str, value: object, notices: Notices) -> float | DeviceCopy | No
 
     Args:
         key: the metric, for the notice.
-        value: anything.
         notices: counts what was dropped or converted.
     """
     kind = type(value)

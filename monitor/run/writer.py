@@ -33,12 +33,10 @@ class Writer:
 
     Args:
         settings: where the journal is, and the intervals.
-        run_id: 32 hex digits.
         start: data of the first record, the `run` event.
         notices: counts what is set aside.
         open_sink: creates the sink, in the shipper's thread; None: points stay in the journal.
         server: the server the run is meant for; None: the embedded store, or any server.
-        on_reply: called with each reply.
         on_links: called once with the addresses of the services next to the server.
         rng: for the writer's name.
 

@@ -18,13 +18,11 @@ from monitor.alerts import open_channels
 from monitor.api import create_api
 from monitor.api.services import Services
 from monitor.domain import JobHealth
-from monitor.domain.rules_version import RulesVersion
 from monitor.errors import SchemaMismatch, StoreError
 from monitor.ingest.engines import Engines, Judges, open_engines
 from monitor.jobs import Jobs
 from monitor.mlflow_store import Exporter
 from monitor.owner import process_owner
-from monitor.rules.registry import all_rules
 from monitor.server.children import need
 from monitor.settings import Settings
 from monitor.store import Store, opening
@@ -51,9 +49,7 @@ def create_app(
 
     Raises:
         SettingsError: an alert URL or the MLflow address cannot be used.
-        RulesError: the rules in the settings cannot be used.
         SchemaMismatch: the database has another schema; the message names the command that fixes it.
-        StoreError: the database cannot be reached.
     """
     engines = open_engines(settings)
     mirror = None
@@ -62,6 +58,7 @@ def create_app(
         mirror = Exporter(settings.mlflow_tracking_uri) if settings.mlflow_tracking_uri else None
     mlflow = native(settings, engines) if native is not None else None
     store = mlflow.store if mlflow is not None else open_store(settings)
+    engines.follow(store.saved_rules)
     jobs = None
     if jobs_elsewhere is None:
         rows = None if mlflow is None else mlflow.rows
@@ -78,11 +75,7 @@ def create_app(
 
 
 def open_native() -> Callable[[Settings, Judges], Native]:
-    """The `native` argument of `create_app` that serves MLflow's API at the same address. Imports MLflow only now.
-
-    Raises:
-        ModuleNotFoundError: MLflow is not installed.
-    """
+    """The `native` argument of `create_app` that serves MLflow's API at the same address. Imports MLflow only now."""
     need("mlflow")
     from monitor.server.native import beside_ours
 
@@ -96,7 +89,6 @@ def open_store(settings: Settings) -> Store:
 
     Raises:
         SchemaMismatch: the database is newer than this code, or an older PostgreSQL.
-        StoreError: the database cannot be reached.
     """
     url = settings.store_url
     if not url.startswith("sqlite"):
@@ -120,17 +112,10 @@ def note_rules(store: Store, engines: Engines) -> None:
     keep a server from starting.
     """
     now_ms, who = time.time_ns() // 1_000_000, f"{process_owner()}@{socket.gethostname()}"
-    versions = {rule.spec.name: rule.spec.version for rule in all_rules()}
     try:
-        known = {each.project for each in store.rules_history(limit=1000)}
-        for project in sorted({*known, *engines.hashes, None}, key=str):
-            config = (engines.default if project is None else engines.of(project)).config
-            overrides = {name: dict(given) for name, given in config.overrides.items()}
-            store.note_rules(
-                RulesVersion(
-                    time_ms=now_ms, who=who, project=project, hash=config.hash, overrides=overrides, versions=versions
-                )
-            )
+        known = [each.project for each in store.rules_history(limit=1000)]
+        for version in engines.versions(known, who=who, now_ms=now_ms):
+            store.note_rules(version)
     except StoreError as error:
         _log.warning("the rules were not recorded in the audit log: %s", error)
 

@@ -110,11 +110,7 @@ class Child:
         return ServerUnreachable(self.spec.url, f"{self.spec.name} {what}{': ' + lines if lines else ''}")
 
     def look_after(self, now_s: float) -> None:
-        """Restart it if it died, with a growing delay if it dies soon.
-
-        Args:
-            now_s: seconds of the monotonic clock.
-        """
+        """Restart it if it died, with a growing delay if it dies soon."""
         status = self.exit_status()
         if status is None:
             return
@@ -154,11 +150,7 @@ class Child:
 
 
 def keep_running(children: Sequence[Child], stop: threading.Event, *, ready: Callable[[], None] = lambda: None) -> None:
-    """Start processes, wait until all answer, keep them running until `stop` is set, and end them.
-
-    Raises:
-        ServerUnreachable: one of them did not start.
-    """
+    """Start processes, wait until all answer, keep them running until `stop` is set, and end them."""
     try:
         for child in children:
             child.start()

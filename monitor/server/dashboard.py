@@ -20,13 +20,8 @@ def dashboard_spec(settings: Settings, *, host: str, port: int, server_url: str 
     Args:
         settings: the folder, and the database if there is no server. The token is not passed on: the dashboard acts
             with the tokens of the people who sign in.
-        host: address that it binds.
-        port: a free port.
         server_url: server that it reads from; None for the embedded store.
         log: True to write its output to `logs/dashboard.log` in the folder instead of this process's output.
-
-    Raises:
-        ModuleNotFoundError: Streamlit is not installed.
     """
     need("streamlit")
     flags: tuple[str, ...] = runpy.run_path(str(DASHBOARD_APP.with_name("options.py")))["STREAMLIT_FLAGS"]
@@ -56,8 +51,6 @@ def run_dashboard(settings: Settings, ready: Callable[[dict[str, str]], None] | 
     Raises:
         SettingsError: the host can be reached from other machines, but no server authenticates users; or the port is
             taken.
-        ModuleNotFoundError: Streamlit is not installed.
-        ServerUnreachable: it did not start.
     """
     check_dashboard_exposure(settings)
     port = free_port(settings.host, settings.dashboard_port, "dashboard_port")

@@ -11,26 +11,47 @@ from datetime import UTC, datetime
 
 from monitor.api.requests import request_id
 from monitor.domain import inert
+from monitor.server.stderr import Unblocked, unblocked
 from monitor.settings import Settings
 
 
 @contextlib.contextmanager
-def logging_as(settings: Settings) -> Iterator[None]:
+def logging_as(settings: Settings) -> Iterator[Unblocked | None]:
     """Set up logging according to the settings; restore it at the end.
 
-    Warnings and errors go to standard error. For JSON, requests are logged too.
+    Warnings and errors go to standard error, which never holds up the thread that logs. For JSON, requests are logged
+    too.
+
+    Yields:
+        The stream that they go to, if it is one that can be held up.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    if settings.log_format == "text":
-        handler.setFormatter(Lines())
-        handler.setLevel(logging.WARNING)
-        logging.getLogger("monitor").addHandler(handler)
-        try:
-            yield
-        finally:
-            logging.getLogger("monitor").removeHandler(handler)
-        return
-    handler.setFormatter(JsonLines())
+    text = settings.log_format == "text"
+    form = Lines() if text else JsonLines()
+
+    def notice(lost: int) -> str:
+        message = f"{lost:,} lines of this log were lost, because standard error was not read in time"
+        fields = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "msg": message}
+        return form.format(logging.makeLogRecord(fields)) + "\n"
+
+    with unblocked(notice) as stream:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(form)
+        with _text_to(handler) if text else _json_to(handler):
+            yield stream
+
+
+@contextlib.contextmanager
+def _text_to(handler: logging.Handler) -> Iterator[None]:
+    handler.setLevel(logging.WARNING)
+    logging.getLogger("monitor").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("monitor").removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _json_to(handler: logging.Handler) -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("monitor")
     level = ours.level
     root.addHandler(handler)

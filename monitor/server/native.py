@@ -55,7 +55,6 @@ def beside_ours(settings: Settings, engines: Judges) -> Native:
 
     Raises:
         SchemaMismatch: our schema in the database has another version; the message names the command that fixes it.
-        StoreError: the database cannot be reached.
     """
     open_store(settings).close()  # created or migrated, before MLflow creates its tables next to ours
     folder = settings.dir / "mlartifacts"

@@ -48,7 +48,6 @@ def bind(host: str, port: int, setting: str, *, shared: bool = False) -> socket.
     """Bind a port and listen on it.
 
     Args:
-        host: name or address.
         port: 0 for any free one.
         setting: what the user calls the port.
         shared: True to share it with our other processes that pass True; the kernel distributes the connections.
@@ -83,11 +82,7 @@ def bind(host: str, port: int, setting: str, *, shared: bool = False) -> socket.
 
 
 def free_port(host: str, port: int, setting: str) -> int:
-    """The port, or a free one for 0, for a process that binds it itself.
-
-    Raises:
-        SettingsError: it is taken.
-    """
+    """The port, or a free one for 0, for a process that binds it itself."""
     with contextlib.closing(bind(host, port, setting)) as sock:
         return int(sock.getsockname()[1])
 

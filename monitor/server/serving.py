@@ -31,9 +31,6 @@ class Serving:
     """uvicorn in its own thread. The main thread waits for signals and looks after the other processes.
 
     Args:
-        app: what it serves.
-        sockets: where it listens.
-        url: its address.
         stop: set when it has ended.
     """
 

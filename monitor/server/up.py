@@ -42,7 +42,6 @@ def up(
     its addresses, and nothing is started.
 
     Args:
-        settings: everything else.
         dashboard: start the dashboard.
         mlflow: also serve MLflow's API and pages at the server's address, over the same store.
         ready: called once with the addresses by part ("api", "dashboard", "mlflow") when all of them answer.
@@ -53,12 +52,11 @@ def up(
             than one worker over SQLite.
         StoreError: the database cannot be reached, or has another schema.
         ServerUnreachable: the dashboard did not start; the message holds the last lines that it wrote.
-        ModuleNotFoundError: a part of the [server] extra is not installed.
     """
     settings = with_own_token(settings)
     check_exposure(settings)
     check_workers(settings)
-    with until_told_to_stop(stop) as told, logging_as(settings), ExitStack() as stack:
+    with until_told_to_stop(stop) as told, logging_as(settings) as log, ExitStack() as stack:
         try:
             sock = stack.enter_context(bind_all(settings))
         except SettingsError:
@@ -75,6 +73,8 @@ def up(
         app = create_app(settings, native=open_native() if mlflow else None)
         links = {spec.name.lower(): spec.url for spec in specs} | ({"mlflow": url} if mlflow else {})
         _services(app).links.update(links)
+        if log is not None:
+            _services(app).lines_lost = lambda: log.lost
         sockets = [sock]
         if settings.workers > 1:
             sockets.append(stack.enter_context(bind(LOOPBACK, 0, "port")))

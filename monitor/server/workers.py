@@ -68,7 +68,6 @@ def worker_specs(
 
     Args:
         settings: theirs, except for the port.
-        sock: the server's socket.
         main: the server's address on loopback.
         links: addresses of the server's other parts.
         mlflow: True to serve MLflow's API as well.

@@ -58,8 +58,6 @@ class Carrier:
 
     Args:
         reader: where they come from; used by this carrier only.
-        run_id: 32 hex digits.
-        writer: the writer's name.
         on_aside: called with one line for each record that is set aside.
 
     Attributes:
@@ -108,7 +106,6 @@ class Carrier:
         """Send what `load` returned, or a heartbeat if it returned nothing.
 
         Args:
-            sink: where to send it.
             acked: the acknowledged offset that a heartbeat carries.
 
         Returns:

@@ -160,9 +160,6 @@ class CourierShipment(Shipment):
     """One writer's journal, shipped by the courier.
 
     Args:
-        folder: the writer's folder.
-        run_id: 32 hex digits.
-        writer: the writer's name.
         destination: where to send it.
         joins: True for an additional writer, which waits for the run to appear.
         on_reply: called with each reply, in the courier's thread.

@@ -16,9 +16,6 @@ class Shipment:
     """One writer's journal on its way to the sink.
 
     Args:
-        folder: the writer's folder.
-        run_id: 32 hex digits.
-        writer: the writer's name.
         on_reply: called with each reply, in another thread.
         on_links: called once, after the first reply, with the addresses of the server's other parts.
 
@@ -68,7 +65,6 @@ class Shipment:
         """Send at once, and wait until `target` records are acknowledged.
 
         Args:
-            target: number of records.
             timeout_s: most seconds to wait.
             patient: False to give up on the first failure of the receiver.
 

@@ -48,11 +48,7 @@ class Shipper(Shipment):
     """Ships one writer's journal from a thread.
 
     Args:
-        folder: the writer's folder.
-        run_id: 32 hex digits.
-        writer: the writer's name.
         open_sink: creates the sink, in the shipper's thread; may raise what `Sink.send` may.
-        interval_s: seconds between batches.
         heartbeat_s: seconds between heartbeats when there is nothing to send.
         on_reply: called with each reply, in the shipper's thread.
         on_links: called once, after the first reply, with the addresses of the server's other parts.

@@ -35,18 +35,13 @@ class Sink(Protocol):
             OffsetGap: the batch does not start where the writer's last one ended.
             ServerUnreachable: no answer, or not in time; the batch may have been stored anyway.
             ServerFailed: the receiver failed on this batch. Any unexpected exception means the same.
-            StoreError: the database refused for now.
             BatchTooLarge: the receiver does not accept a batch of this size; a smaller one may pass.
-            WireError: the batch is refused permanently.
             RunExists: the run exists, and its writer said `resume="never"`.
             RunNotFound: the run does not exist, and its writer wants to join or resume it.
-            Unauthorized: the token is unknown.
         """
-        ...
 
     def close(self) -> None:
         """Close connections."""
-        ...
 
 
 class EmbeddedSink:
@@ -54,7 +49,6 @@ class EmbeddedSink:
 
     Args:
         settings: names the database and the rules.
-        clock: returns milliseconds since the epoch.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
@@ -69,6 +63,7 @@ class EmbeddedSink:
         self._engines = open_engines(settings)
         self._store = Store.open(settings.store_url)
         self._store.patience_s = EMBEDDED_PATIENCE_S
+        self._engines.follow(self._store.saved_rules)
         # without a server, nobody else would report killed runs
         liveness.check(self._store, settings, clock(), quiet=True)
 
@@ -104,10 +99,8 @@ class HttpSink:
     """A server's `/api/v1/batches`, over one persistent connection.
 
     Args:
-        server: the server's address.
         token: bearer token; None if the server requires none.
         answer_s: most seconds to wait for an answer.
-        transport: an httpx transport, for tests.
     """
 
     def __init__(

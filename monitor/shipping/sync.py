@@ -118,10 +118,8 @@ def sync(
     """Send the journals of dead processes, oldest first, and delete what is stored.
 
     Args:
-        journal_dir: `settings.journal_dir`.
         open_sink: creates the sink for a journal. Called once per destination, and only if there is something to send.
             None: do not send this journal from here.
-        progress: called with the progress of each journal.
 
     Returns:
         What was sent and what was left. A journal that is refused, or whose destination cannot be reached, raises
@@ -134,7 +132,6 @@ def meant_for(item: Leftover, configured: str | None) -> str | None:
     """The server that a journal is meant for; None for the embedded store.
 
     Args:
-        item: the journal.
         configured: the server for runs that name none.
     """
     if item.server is None:
@@ -149,9 +146,6 @@ def own_destination(settings: Settings, server: str | None = None) -> Callable[[
     Args:
         settings: say where a run goes that names no server.
         server: send all of them here instead.
-
-    Raises:
-        SettingsError: an address cannot be used.
     """
     instead, configured = server_of(server), server_of(settings.server_url)
 
@@ -170,9 +164,7 @@ def ship_run(
 
     Args:
         run_folder: the run's folder under `settings.journal_dir`.
-        open_sink: creates the sink.
         until: `time.monotonic()` after which no further journal is started.
-        progress: called with the progress of each journal.
     """
     return _ship_all(_writers(run_folder), lambda _: open_sink(), progress, until)
 

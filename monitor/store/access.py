@@ -6,12 +6,11 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, true
+from sqlalchemy import Connection, func, or_, select
 
 from monitor.domain import Access, AuditEntry, Caller, TokenInfo, inert
-from monitor.domain.rules_version import RULES_SET, RulesVersion
 from monitor.errors import TokenNotFound, WireError
 from monitor.limits import MAX_NAME
 from monitor.store.database import Database
@@ -37,8 +36,6 @@ class Tokens(Database):
             name: what people call it; 1 to 250 printable characters.
             project: the only project that it reaches; None for all.
             expires_ms: when it expires, later than now; None for never.
-            now_ms: milliseconds since the epoch, like all times.
-            by: who creates it, for the audit log.
 
         Returns:
             The token's description, and the token, which cannot be read again.
@@ -91,11 +88,7 @@ class Tokens(Database):
 
         Args:
             ref: its id, or the name of one valid token.
-            by: who revokes it, for the audit log.
             within: only a token of this project.
-
-        Raises:
-            TokenNotFound: no token matches, or several do.
         """
         with self._change() as connection:
             found = _token(connection, ref, within)
@@ -135,7 +128,6 @@ class Tokens(Database):
 
         Args:
             limit: most entries returned.
-            offset: entries to skip.
             within: only those of this project.
 
         Returns:
@@ -147,33 +139,6 @@ class Tokens(Database):
         with self._read() as connection:
             total = connection.execute(select(func.count()).select_from(AUDIT).where(*where)).scalar_one()
             return total, [AuditEntry(**row) for row in connection.execute(query).mappings()]
-
-    def note_rules(self, found: RulesVersion) -> bool:
-        """Record the rules that a server starts with. False if they are unchanged since the last record."""
-        with self._change() as connection:
-            last = connection.execute(_rules(AUDIT.c.project.is_not_distinct_from(found.project)).limit(1)).mappings()
-            known = [RulesVersion.of_entry(AuditEntry(**row)) for row in last]
-            if known and (known[0].hash, known[0].overrides) == (found.hash, found.overrides):
-                return False
-            connection.execute(AUDIT.insert(), audit_row(found.entry()))
-            return True
-
-    def rules_history(self, project: str | None = None, *, limit: int = 100) -> tuple[RulesVersion, ...]:
-        """The rules that servers have started with, newest first.
-
-        Args:
-            project: only those of this project and the global ones; None for every project.
-            limit: most versions returned.
-        """
-        where = true() if project is None else or_(AUDIT.c.project.is_(None), AUDIT.c.project == project)
-        with self._read() as connection:
-            rows = connection.execute(_rules(where).limit(limit)).mappings()
-            return tuple(RulesVersion.of_entry(AuditEntry(**row)) for row in rows)
-
-
-def _rules(where: ColumnElement[bool]) -> Select[Any]:
-    columns = [column for column in AUDIT.c if column.name != "id"]
-    return select(*columns).where(AUDIT.c.action == RULES_SET, where).order_by(AUDIT.c.id.desc())
 
 
 def digest_of(token: str) -> str:

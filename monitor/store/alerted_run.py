@@ -113,7 +113,6 @@ class AlertedRun(LockedRun):
         """Change columns of an alert, depending on their current values.
 
         Args:
-            alert: its id.
             change: takes the current columns and returns those to change; none to leave the alert as it is.
 
         Returns:

@@ -46,9 +46,6 @@ class Alerting(Database):
         Args:
             alert_id: its id, or a unique prefix.
             within: only an alert of this project.
-
-        Raises:
-            AlertNotFound: no alert matches, or several do.
         """
         with self._read() as connection:
             return alerts.find(connection, alert_id, now_ms, within)
@@ -61,14 +58,8 @@ class Alerting(Database):
         Args:
             alert_id: its id, or a unique prefix.
             who: the name that is shown with it.
-            note: what they say.
-            now_ms: milliseconds since the epoch, like all times.
             by: who asks, for the audit log, as in all methods here.
             within: only an alert of this project.
-
-        Raises:
-            AlertNotFound: there is no such alert.
-            WireError: it is not firing.
         """
         found = self.alert(alert_id, now_ms, within=within)
 
@@ -90,11 +81,7 @@ class Alerting(Database):
     def mark_alert(
         self, alert_id: str, mark: Mark | None, who: str, *, now_ms: int, by: Caller, within: str | None = None
     ) -> AlertInfo:
-        """Mark an alert as helpful or as a false alarm; None removes the mark.
-
-        Raises:
-            AlertNotFound: there is no such alert.
-        """
+        """Mark an alert as helpful or as a false alarm; None removes the mark."""
         found = self.alert(alert_id, now_ms, within=within)
 
         def change(_: Mapping[str, object]) -> Mapping[str, object]:
@@ -149,9 +136,6 @@ class Alerting(Database):
 
         Args:
             within: only a silence for exactly this project.
-
-        Raises:
-            AlertNotFound: there is no such silence.
         """
         with self._change() as connection:
             found, ended = alerts.end_silence(connection, silence_id, now_ms, within)
@@ -292,8 +276,6 @@ class Alerting(Database):
         Args:
             name: the channel's name.
             key: the name that the store knows it by, so that it counts as new if it is added again; None if unknown.
-            now_ms: milliseconds since the epoch.
-            by: who asks.
         """
         with self._change() as connection:
             removed = outbox.remove_channel(connection, name, key)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select, tuple_
 
 from monitor.errors import StoreError
 from monitor.store.sql.connect import make_engine, parse_url, shown, translated
-from monitor.store.sql.schema import AUDIT, METADATA, RUNS, TOKENS
+from monitor.store.sql.schema import AUDIT, METADATA, RULES, RUNS, TOKENS, VIEWS
 from monitor.store.sql.upsert import upsert
 from monitor.store.sql.version import prepare, refuse_missing
 
@@ -50,7 +50,6 @@ def copy(source: str, destination: str, *, progress: Callable[[Progress], None] 
     Args:
         source: URL of a database of this version.
         destination: URL of another; created if new. Runs that only it has are left alone.
-        progress: called after every run.
 
     Raises:
         SchemaMismatch: one of the two has another schema version.
@@ -90,7 +89,13 @@ def _copy_all(source: Engine, destination: Engine, progress: Callable[[Progress]
 
 
 def _copy_access(source: Engine, destination: Engine) -> None:
-    """Copy the tokens and the audit log. Other rows in the destination stay."""
+    """Copy the tokens, the audit log, saved views and saved rules. Other rows in the destination stay."""
+    for small in (VIEWS, RULES):
+        with source.connect() as reading:
+            found = [dict(row) for row in reading.execute(select(small)).mappings()]
+        if found:
+            with destination.begin() as writing:
+                writing.execute(upsert(small, destination.dialect.name), found)
     for table in (TOKENS, AUDIT):
         statement, last = upsert(table, destination.dialect.name), ""
         query = select(table).order_by(table.c.id).limit(_LINES)

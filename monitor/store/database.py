@@ -62,19 +62,11 @@ class Database:
         """Called after each commit that put messages into the outbox, in the writer's thread."""
 
     def leads(self, job: str) -> bool:
-        """Become, or stay, the server that does a job, among all servers on this database.
-
-        Raises:
-            StoreError: the database does not answer.
-        """
+        """Become, or stay, the server that does a job, among all servers on this database."""
         return self._leader.leads(job)
 
     def change_mark(self) -> str:
-        """A text that differs after anything in the database has changed. It has no other meaning.
-
-        Raises:
-            StoreError: the database does not answer.
-        """
+        """A text that differs after anything in the database has changed. It has no other meaning."""
         return self._mark.look()
 
     @property
@@ -102,12 +94,10 @@ class Database:
 
         Args:
             run_id: the run, whether it exists or not.
-            now_ms: milliseconds since the epoch.
             ahead: what will certainly be read, so that it can be requested in the same round trip.
 
         Raises:
             StoreBusy: another process held the SQLite database for too long.
-            StoreError: the database refused.
         """
         self._after_fork()
         waited = translated(self._engine.url, self.patience_s)

@@ -33,15 +33,12 @@ class Exported(Protocol):
 
     def run(self, ref: str, /) -> RunInfo:
         """A run by its id, a unique prefix of it, or a unique name."""
-        ...
 
     def series(self, run_id: str, /) -> Sequence[SeriesInfo]:
         """The series of a run."""
-        ...
 
     def history_batches(self, run_id: str, key: str, /) -> Iterator[Points]:
         """The points of one series, in batches."""
-        ...
 
 
 def export_points(

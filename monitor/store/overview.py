@@ -65,7 +65,6 @@ class Overview(Database):
         """The open runs that need attention.
 
         Args:
-            project: only this project; None for all.
             since_ms: from when on ended runs are counted.
             now_ms: decides which silences are in force.
             most: most runs returned; the newest.

@@ -38,8 +38,8 @@ from monitor.rules.describe.regimes import regimes_of
 from monitor.store.database import Database
 from monitor.store.points import curves, history
 from monitor.store.points.chunk_reader import PORTION
+from monitor.store.points.history import read_positions
 from monitor.store.points.naming import JUDGED
-from monitor.store.points.positions import read_positions
 from monitor.store.points.series import NAMES, SeriesState
 from monitor.store.runs import facts, rows, run_list, sealed, stops
 from monitor.store.sql.schema import ENGINES, EVENTS, FINDINGS, MEDIA, OUTPUT, RUNS, SERIES
@@ -64,17 +64,12 @@ class Reads(Database):
 
         Raises:
             QueryError: the query cannot be read; it points at the character.
-            WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
             return run_list.list_runs(connection, replace(wanted or RunQuery(), **filters), within)
 
     def run(self, ref: str, *, within: str | None = None) -> RunInfo:
-        """A run by its id, a unique prefix of it, or a unique name.
-
-        Raises:
-            RunNotFound: no run matches, or several do.
-        """
+        """A run by its id, a unique prefix of it, or a unique name."""
         with self._read() as connection:
             return run_list.find_run(connection, ref, within=within)
 
@@ -95,9 +90,6 @@ class Reads(Database):
         Args:
             attempt: only the points of this attempt, hidden ones included; None for the curve, on which the newest
                 attempt's points win.
-
-        Raises:
-            SeriesNotFound: the run has no such series.
         """
         with self._read() as connection:
             return history.read_history(connection, run_id, key, lo=lo, hi=hi, attempt=attempt)
@@ -141,13 +133,8 @@ class Reads(Database):
         Args:
             x: `step`, `epoch`, `wall_time` (milliseconds since the epoch) or `relative` (seconds since the start).
             lo: left end of the window, in units of x.
-            hi: right end of the window.
             width: pixels, 1 to 100000; returns at most about 4 points per pixel.
             smoothing: weight of the past in an exponential moving average over all points, [0, 1); 0 for none.
-
-        Raises:
-            SeriesNotFound: the run has no such series.
-            WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
             return curves.read_curve(connection, run_id, key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
@@ -165,13 +152,7 @@ class Reads(Database):
         """Several series, of one run or many, reduced to what a screen shows, in one read transaction.
 
         Args:
-            wanted: the series, each with its smoothing.
             x: the axis; this and the rest as in `curve`.
-
-        Raises:
-            RunNotFound: the run does not exist, or was deleted.
-            SeriesNotFound: a run has no such series.
-            WireError: an argument cannot be used; `field` names it.
         """
         with self._read() as connection:
             refs = {each.run_id for each in wanted}
@@ -184,21 +165,12 @@ class Reads(Database):
             )
 
     def positions(self, run_id: str, keys: Sequence[str], steps: Sequence[int], *, x: str) -> tuple[float | None, ...]:
-        """See `RunView.positions`. The steps are int64.
-
-        Raises:
-            SeriesNotFound: the run has no such series.
-            WireError: the axis cannot be used.
-        """
+        """See `RunView.positions`. The steps are int64."""
         with self._read() as connection:
             return read_positions(connection, run_id, keys, steps, x=x)
 
     def snapshot(self, ref: str, *, within: str | None = None) -> RunSnapshot:
-        """A run by its id, a unique prefix of it, or a unique name, with everything but its points and events.
-
-        Raises:
-            RunNotFound: no run matches, or several do.
-        """
+        """A run by its id, a unique prefix of it, or a unique name, with everything but its points and events."""
         with self._read() as connection:
             info = run_list.find_run(connection, ref, within=within)
             regimes, progress = _described(connection, info.id)
@@ -218,11 +190,7 @@ class Reads(Database):
             return _findings(connection, run_id)
 
     def counts(self, run_id: str) -> Counts:
-        """How many points the engine has seen, and which series it does not judge.
-
-        Raises:
-            RunNotFound: no run has this id.
-        """
+        """How many points the engine has seen, and which series it does not judge."""
         with self._read() as connection:
             run_list.find_run(connection, run_id)
             data = connection.execute(select(RUNS.c.counts).where(RUNS.c.run_id == run_id)).scalar_one()
@@ -231,11 +199,7 @@ class Reads(Database):
         return Counts(**{**data, "unmapped": unmapped})
 
     def diagnosis(self, run_id: str) -> Diagnosis:
-        """The complete current diagnosis of a run.
-
-        Raises:
-            RunNotFound: no run has this id.
-        """
+        """The complete current diagnosis of a run."""
         run = self.run(run_id)
         with self._read() as connection:
             regimes, progress = _described(connection, run.id)
@@ -305,7 +269,6 @@ class Reads(Database):
         """What a training printed, oldest first.
 
         Args:
-            search: only pieces that contain this text, ignoring case.
             after: only pieces after the one with this id; negative: the last ones.
             limit: most pieces returned.
         """

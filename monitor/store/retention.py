@@ -82,9 +82,7 @@ def keep(
     """Apply a policy once.
 
     Args:
-        now_ms: milliseconds since the epoch.
         project: delete and downsample only runs of this project; None for all.
-        dry_run: report what would be done, and change nothing.
         thinned: called after each downsampled run with (run, points kept, points removed).
 
     Raises:

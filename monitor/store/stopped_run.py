@@ -23,7 +23,6 @@ class StoppedRun(AlertedRun):
 
         Args:
             action: such as "run.stop".
-            by: who did it.
             detail: details besides the run's name.
             target: the id of what was changed; None for the run.
         """

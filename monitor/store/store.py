@@ -32,6 +32,7 @@ from monitor.store.alerting import Alerting
 from monitor.store.overview import Overview
 from monitor.store.points.downsampling import LEAST
 from monitor.store.reads import Reads
+from monitor.store.rule_settings import RuleSettings
 from monitor.store.runs import edits, expired, mirror, run_list, views, work
 from monitor.store.runs.audit import record
 from monitor.store.sql.connect import STATEMENT_S, make_engine, parse_url
@@ -42,15 +43,19 @@ from monitor.store.sql.version import prepare, refuse_missing
 _RETENTION = Caller(name="retention", access=Access.ADMIN)
 
 
-class Store(Reads, Overview, Alerting, Tokens):
-    """Runs and their points in SQLite or PostgreSQL. Created by `Store.open`."""
+class Store(Reads, Overview, Alerting, Tokens, RuleSettings):
+    """Runs and their points in SQLite or PostgreSQL. Created by `Store.open`.
+
+    Any method raises `StoreError` if the database does not answer or refuses. What does not exist raises `RunNotFound`,
+    `SeriesNotFound`, `AlertNotFound` or `TokenNotFound`; an argument that cannot be used, `WireError`. `by` is who does
+    it, for the audit log.
+    """
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Self:
         """Open a database.
 
         Args:
-            url: `sqlite:///FILE` or `postgresql://…`.
             create: create the tables if the database has none.
 
         Raises:
@@ -74,7 +79,7 @@ class Store(Reads, Overview, Alerting, Tokens):
             return tied(connection)
 
     def live_runs(self) -> tuple[RunInfo, ...]:
-        """Runs that may still send points."""
+        """Runs that run or hang, without lost ones."""
         with self._read() as connection:
             return work.live_runs(connection)
 
@@ -125,10 +130,6 @@ class Store(Reads, Overview, Alerting, Tokens):
 
         Returns:
             The stop; if one is already open, that one.
-
-        Raises:
-            RunNotFound: no run has this id.
-            StopRefused: the run has ended.
         """
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
@@ -147,7 +148,6 @@ class Store(Reads, Overview, Alerting, Tokens):
             by: who asks, for the audit log; None to record nobody.
 
         Raises:
-            RunNotFound: no run has this id.
             StopRefused: none is open, or the loop has received it.
         """
         with self.write(run_id, now_ms) as tx:
@@ -167,11 +167,7 @@ class Store(Reads, Overview, Alerting, Tokens):
     def edit(self, run_id: str, edit: RunEdit, *, now_ms: int, by: Caller | None = None) -> None:
         """Change a run's name, note and tags at a person's request.
 
-        Args:
-            by: who changes it, for the audit log.
-
         Raises:
-            RunNotFound: no run has this id.
             WireError: the name is empty, a text is too long, or the run would have too many tags.
         """
         changes = edits.checked(edit)
@@ -189,9 +185,6 @@ class Store(Reads, Overview, Alerting, Tokens):
 
     def save_view(self, view: SavedView, *, by: Caller, within: str | None = None) -> SavedView:
         """Save a view of the dashboard, replacing one of the same page and name.
-
-        Args:
-            by: who saves it, for the audit log.
 
         Raises:
             WireError: it has no name, is too long, or there are too many.
@@ -260,9 +253,6 @@ class Store(Reads, Overview, Alerting, Tokens):
     def delete(self, run_id: str, *, now_ms: int, by: Caller | None = None) -> None:
         """Hide a run from all lists. Its name is free at once; its rows stay until `purge`.
 
-        Args:
-            by: who deletes it, for the audit log.
-
         Raises:
             RunNotFound: no run has this id, or it is already deleted.
         """
@@ -284,12 +274,7 @@ class Store(Reads, Overview, Alerting, Tokens):
 
         Args:
             ref: its id, or a prefix of it or a name that is unique among the deleted runs.
-            now_ms: milliseconds since the epoch.
-            by: who restores it, for the audit log.
             within: only a run of this project.
-
-        Raises:
-            RunNotFound: no deleted run matches, or several do.
         """
         with self._read() as connection:
             found = run_list.find_run(connection, ref, deleted=True, within=within)
@@ -320,7 +305,6 @@ class Store(Reads, Overview, Alerting, Tokens):
         """Delete runs that ended before a time, of one project or all. Returns their ids.
 
         Args:
-            before_ms: milliseconds since the epoch.
             limit: most runs to delete; call again while it is reached.
         """
         found = self.retirable(before_ms=before_ms, project=project, limit=limit)
@@ -344,9 +328,7 @@ class Store(Reads, Overview, Alerting, Tokens):
         """Downsample curves of runs that ended before a time, one transaction per run; see `points/downsampling.py`.
 
         Args:
-            before_ms: milliseconds since the epoch.
             points: about how many points of each series to keep, >= 500; a series of up to twice as many is left alone.
-            project: only this project; None for all.
 
         Yields:
             Run id, points kept, points removed; only for runs where points were removed.

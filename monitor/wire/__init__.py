@@ -15,9 +15,16 @@ from typing import Final
 from monitor.limits import EVENT_KINDS, MAX_POINTS, MAX_RECORD
 from monitor.limits import MAX_NAME as MAX_KEY
 from monitor.wire.batch import Batch, Columns, Event
-from monitor.wire.numbers import jsonable, number_from_json, number_to_json
 from monitor.wire.packed import MEDIA_TYPE, POINTS_MEDIA_TYPE, decode_batch, decode_points, encode_batch, encode_points
-from monitor.wire.text import batch_from_json, batch_to_json, curve_from_json, curve_to_json
+from monitor.wire.text import (
+    batch_from_json,
+    batch_to_json,
+    curve_from_json,
+    curve_to_json,
+    jsonable,
+    number_from_json,
+    number_to_json,
+)
 
 VERSION: Final = 1
 

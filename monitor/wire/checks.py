@@ -20,11 +20,7 @@ _INT64: Final = (-(2**63), 2**63 - 1)
 
 
 def checked(header: Mapping[str, object], points: Columns) -> Batch:
-    """Build a batch from its parsed header and its points.
-
-    Raises:
-        WireError: something does not follow the format.
-    """
+    """Build a batch from its parsed header and its points."""
     run_id = _string(header, "run_id", _RUN_ID, "32 lower-case hex digits")
     writer = _string(header, "writer", _WRITER, "1 to 64 letters, digits, '_', '.' or '-'")
     first = integer(header, "first", 0, MAX_RECORD)

@@ -81,11 +81,7 @@ def encode_points(points: Points) -> bytes:
 
 
 def decode_points(body: bytes) -> Points:
-    """The inverse of `encode_points`.
-
-    Raises:
-        WireError: the body does not follow the format.
-    """
+    """The inverse of `encode_points`."""
     header, offset = _unpack_header(_POINTS_MAGIC, body)
     reader = _Reader(body, offset, integer(header, "n", 0, 2**40))
     steps, values, times = (

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -141,6 +142,52 @@ def test_an_e_mail_has_the_sentence_the_facts_the_links_and_the_picture(inbox: t
     pictures = [part for part in mail.walk() if part.get_content_type() == "image/png"]
     assert [part.get_content() for part in pictures] == [PNG]
     assert pictures[0].get_filename() == "curve.png"
+
+
+def test_an_added_channel_reaches_no_private_address_by_any_protocol(
+    inbox: tuple[Inbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, port = inbox
+    real = socket.getaddrinfo
+
+    def resolve(host: str, *args: Any, **more: Any) -> Any:
+        return real("127.0.0.1" if host == "mail.example.org" else host, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    mail = f"mailto://mail.example.org:{port}?from=m@example.org&to=ada@example.org&mode=insecure"
+    with socket.socket(type=socket.SOCK_DGRAM) as log:
+        log.bind(("127.0.0.1", 0))
+        log.settimeout(0.1)
+        for url in (mail, f"rsyslog://127.0.0.1:{log.getsockname()[1]}/user"):
+            private = "named" if url == mail else "never"
+            with pytest.raises(DeliveryFailed, match="is not a public address"):
+                read("c", {"url": url}, stored=True).open(private).send(a_message())
+        with pytest.raises(TimeoutError):
+            log.recv(1)
+        read("c", {"url": url}, stored=True).open("named").send(a_message())  # the address in its URL is meant
+        assert b"overfitting" in log.recv(2000)
+    assert found.mails == []
+    read("c", {"url": mail}, stored=True).open("always").send(a_message())
+    read("c", {"url": mail}).open("named").send(a_message())  # of monitor.toml
+    assert len(found.mails) == 2
+
+
+def test_the_proxy_of_the_environment_may_be_anywhere(http: Received, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{http.port}")
+    read("c", {"url": "json://hooks.example.org/x"}, stored=True).open("never").send(a_message())
+    assert [path for path, _, _ in http.posts] == ["http://hooks.example.org/x"]
+
+
+def test_an_added_channel_reads_no_file_of_the_server(http: Received, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"token": "t0psecret"}')
+    for url in (
+        f"slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/?template={secret}",
+        f"discord://{'1' * 18}/{'a' * 60}/?template={secret}",
+        f"fcm://project/device/?keyfile={secret}",
+    ):
+        with pytest.raises(DeliveryFailed, match="names a file of the server"):
+            read("c", {"url": url}, stored=True).open("named").send(a_message())
 
 
 def test_a_hostile_name_is_text_in_an_e_mail(inbox: tuple[Inbox, int]) -> None:

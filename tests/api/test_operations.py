@@ -22,8 +22,8 @@ import monitor.api
 from monitor.api import create_api
 from monitor.domain import Access, AlertQuery, JobHealth
 from monitor.domain.rules_version import RulesVersion
+from monitor.ingest.engines import Engines
 from monitor.reader.api import Api
-from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.runs.outbox import NEVER_MS
@@ -170,7 +170,7 @@ def house(
         store = stack.enter_context(Store.open(settings.store_url))
         health = JobHealth(runs=1, failures=1, failing=True, last_error="run zebra-run cannot be copied")
         clock = Clock()
-        app = create_api(store, Engine(), settings, clock=clock, jobs=lambda: {"mirror": health})
+        app = create_api(store, Engines(), settings, clock=clock, jobs=lambda: {"mirror": health})
         http = stack.enter_context(httpx.Client(base_url=stack.enter_context(served(app)), timeout=30))
         root = token_of(store, Access.ADMIN)
         store.register_channels(["memory"], NOW_MS - 1)
@@ -240,6 +240,14 @@ AUDITED: dict[Operation, tuple[str, Change]] = {
     ("DELETE", f"{V1}/views/{{page}}/{{name}}"): (
         "view.delete",
         lambda _, project: (f"{V1}/views/runs/{project.mark}-view", None, f"runs/{project.mark}-view"),
+    ),
+    ("PUT", f"{V1}/rules/{{rule}}"): (
+        "rules.set",
+        lambda _, project: (f"{V1}/rules/spike?project={project.name}", {"settings": {"enabled": False}}, project.name),
+    ),
+    ("DELETE", f"{V1}/rules/{{rule}}"): (
+        "rules.set",
+        lambda _, project: (f"{V1}/rules/spike?project={project.name}", None, project.name),
     ),
     ("POST", f"{V1}/tokens"): ("token.create", lambda *_: (f"{V1}/tokens", {"name": "new", "role": "viewer"}, "")),
     ("DELETE", f"{V1}/tokens/{{ref}}"): (
@@ -343,7 +351,13 @@ FREE = ("project", "run", "search", "query", "rule", "name", "tag", "state", "or
 
 def fill(path: str, project: Project) -> str:
     """The path with a project's things in it."""
-    named = {"page": "runs", "alert_id": project.ids["alert"], "silence_id": project.ids["silence"], "media_id": "1"}
+    named = {
+        "page": "runs",
+        "rule": "spike",
+        "alert_id": project.ids["alert"],
+        "silence_id": project.ids["silence"],
+        "media_id": "1",
+    }
     named["run_id"] = named["ref"] = project.ids["run"]
     if path.startswith(f"{V1}/tokens"):
         named["ref"] = project.ids["token"]

@@ -19,6 +19,7 @@ from monitor.api import create_api, keys
 from monitor.api.security import ROLE
 from monitor.domain import Access, Caller
 from monitor.errors import StoreError
+from monitor.ingest.engines import Engines
 from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
@@ -79,7 +80,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     settings, clock = Settings(dir=tmp_path_factory.mktemp("roles"), database_url=url, rate_limit=0), Clock()
     with (
         Store.open(settings.store_url) as store,
-        served(create_api(store, Engine(), settings, clock=clock)) as address,
+        served(create_api(store, Engines(), settings, clock=clock)) as address,
         httpx.Client(base_url=address, timeout=30) as http,
     ):
         found = House(http, store, clock, http.get("/openapi.json").json()["paths"])
@@ -261,9 +262,11 @@ def test_guesses_cost_no_reads(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -
         with ThreadPoolExecutor(20) as pool:
             guesses = [f"lm_{uuid.uuid4().hex[:16]}_{'A' * 43}" for _ in range(40)]
             guesses += ["wrong", "lm_", "Bearer"] * 10
+            begun = time.perf_counter()
             found = list(pool.map(lambda guess: status(url, guess), guesses))
+            took_s = time.perf_counter() - begun
         assert set(found) == {401}
-        assert len(reads) <= 6
+        assert len(reads) <= 2 + took_s / keys.UNKNOWN_S
 
 
 def status(url: str, token: str) -> int:

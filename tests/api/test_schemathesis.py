@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from monitor.api import create_api
 from monitor.domain import Access, Caller
+from monitor.ingest.engines import Engines
 from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
@@ -28,7 +29,7 @@ EXAMPLES = 60
 @pytest.fixture(scope="module")
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict[str, str]]]:
     made = Settings(dir=tmp_path_factory.mktemp("schemathesis"), rate_limit=0)
-    with Store.open(made.store_url) as store, served(create_api(store, Engine(), made)) as url:
+    with Store.open(made.store_url) as store, served(create_api(store, Engines(), made)) as url:
         by = Caller(name="test", access=Access.ADMIN)
         token = store.create_token("t", Access.ADMIN, project=None, expires_ms=None, now_ms=1, by=by)[1]
         feed = Feed(store)

@@ -122,7 +122,7 @@ def test_writers_that_start_one_run_at_once_start_it_once(store: Store) -> None:
 
 
 OF_NO_RUN = {
-    "monitor_audit", "monitor_channel_settings", "monitor_channels", "monitor_silences",
+    "monitor_audit", "monitor_channel_settings", "monitor_channels", "monitor_rules", "monitor_silences",
     "monitor_tokens", "monitor_views",
 }  # fmt: skip
 """Tables that belong to no run, each of a few rows."""

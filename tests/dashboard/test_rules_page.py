@@ -84,7 +84,7 @@ def test_a_tried_change_says_which_runs_would_fire_and_what_the_stops_would_do(e
     logged(embedded, "turns", train, [float(value) for value in val]).event("finish", status="finished")
     logged(embedded, "open", train, [float(value) for value in val])
     calm = show("rules")
-    assert "Change a value to see" in calm
+    assert "Change a value to see" in calm and "Save for" not in calm
     assert "overfitting: an example" in calm
     body = show("rules", **{"overfitting.enabled": "false"})
     assert "[rules.overfitting]\nenabled = false" in body

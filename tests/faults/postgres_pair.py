@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -76,7 +77,8 @@ class Postgres:
         """Send a signal to all its processes; each has a session of its own."""
         assert self.process is not None
         for pid in [self.process.pid, *children(self.process.pid)]:
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # a connection that has just ended
+                os.kill(pid, number)
 
     def kill(self) -> None:
         """SIGKILL all its processes at once, as a machine that loses its power does."""

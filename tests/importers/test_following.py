@@ -385,3 +385,14 @@ def test_a_watch_is_told_what_the_columns_are(world):
         (run,) = api.runs()
         assert {s.key: str(s.role) for s in run.series()} == {"a": "train", "b": "val", "score": "goal"}
         assert run.history("a").steps.tolist() == [10, 20]
+
+
+def test_a_clock_that_is_set_back_holds_up_nothing(world):
+    log = world.folder / "train.log"
+    log.write_text(lines(0, 20))
+    world.look()
+    world.now -= 3600
+    log.write_text(lines(0, 40))
+    world.look()
+    ((_, series),) = world.runs()
+    assert series["loss"] == values(0, 40)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from monitor.errors import FileUnreadable
 from monitor.importers import ImportedRun, read_runs
+from monitor.importers.axes import time_ms
 from monitor.importers.rows import run_of_table
 from monitor.importers.table import Row, Table
-from monitor.importers.times import time_ms
 from monitor.roles import Role
 
 

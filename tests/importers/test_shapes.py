@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import monitor
 from monitor.errors import FileUnreadable, NoHistory
 from monitor.importers import ImportedRun, NotTraining, read_curves, read_runs
 from monitor.roles import Role
@@ -219,3 +220,28 @@ def test_a_validation_of_the_first_steps_alone_stays_where_it_is(tmp_path: Path)
     lines = [json.dumps({"step": i, "train_loss": 1.0, **({"val_loss": 1.0} if i < 4 else {})}) for i in range(200)]
     (run,) = runs(text("log.jsonl", *lines)(tmp_path))
     assert [step for step, _ in series(run, "val_loss")] == [0, 1, 2, 3]
+
+
+def test_runs_with_an_id_and_a_name_are_named(tmp_path):
+    path = tmp_path / "points.csv"
+    rows = [f"{run * 16},{name},loss,{i},{1 / (i + 1)}" for run, name in (("a", "one"), ("b", "two")) for i in range(5)]
+    path.write_text("\n".join(["run_id,run,key,step,value", *rows]))
+    assert [run.name for run in read_runs(path)] == ["points/one", "points/two"]
+    path.write_text("\n".join(["run_id,run,key,step,value", *rows]).replace("two", "one"))
+    assert [run.name for run in read_runs(path)] == [f"points/{'a' * 16}", f"points/{'b' * 16}"]
+
+
+def test_what_is_exported_is_imported_under_its_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("MONITOR_DIR", str(tmp_path / "store"))
+    for name in ("one", "two"):
+        with monitor.init("digits", name=name, capture=False) as run:
+            for step in range(20):
+                run.log({"loss": 1 / (step + 1), "val/loss": 2 / (step + 1)}, step=step, epoch=step / 10)
+    file = tmp_path / "points.csv"
+    monitor.Api().export(["one", "two"], file)
+    found = list(read_runs(file))
+    assert [(run.name, run.skipped) for run in found] == [("points/one", ()), ("points/two", ())]
+    assert {key: int((found[0].points.key == i).sum()) for i, key in enumerate(found[0].keys)} == {
+        "loss": 20,
+        "val/loss": 20,
+    }

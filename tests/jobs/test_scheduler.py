@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import threading
 import time
 from datetime import datetime, timedelta, tzinfo
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.alerts import MemoryChannel, Message
+from monitor.alerts import MemoryChannel, Message, key_of
 from monitor.domain import Alert, RunStatus
 from monitor.ingest import ingest
 from monitor.jobs import Jobs
@@ -123,6 +124,40 @@ def test_a_run_that_dies_after_the_clock_was_set_back_is_lost(store: Store, jobs
     assert store.run(RUN).status is RunStatus.RUNNING
     watch(jobs, clock, 20)
     assert store.run(RUN).status is RunStatus.LOST
+
+
+@pytest.mark.parametrize("ahead_s", [120, 86_400])
+def test_a_run_that_beats_at_a_server_whose_clock_is_ahead_is_neither_lost_nor_stalled_until_it_is(
+    store: Store, jobs: Jobs, clock: Clock, ahead_s: int
+) -> None:
+    log(store, [3.0, 2.0], first=0, now_ms=START)
+    watch(jobs, clock, 700)
+    log(store, [1.0], first=3, now_ms=clock.now_ms + 1000 * ahead_s)
+    store.sweep_alerts(0, now_ms=clock.now_ms)
+    before = len(store.alerts(RUN))
+    for n in range(120):
+        watch(jobs, clock, 10)
+        log(store, [1.0], first=4 + n, now_ms=clock.now_ms + 1000 * ahead_s)
+        assert store.run(RUN).status is RunStatus.RUNNING
+    assert len(store.alerts(RUN)) == before
+
+    watch(jobs, clock, 59)
+    assert store.run(RUN).status is RunStatus.RUNNING
+    watch(jobs, clock, 3)
+    assert store.run(RUN).status is RunStatus.LOST
+
+
+def test_an_alert_that_waits_while_the_clock_is_set_forward_is_sent(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    channel = MemoryChannel()
+    jobs = Jobs(store, settings, channels=[channel], clock=clock, running_s=lambda: START / 1000)
+    jobs.run("delivery")
+    log(store, [3.0, math.nan], first=0, now_ms=START)
+    assert store.outgoing(key_of(channel), START + 60_000, 0).due
+    clock.now_ms += 2 * 86_400_000
+    jobs.run("delivery")
+    assert [alert.kind for alert in channel.sent] == ["nan"]
 
 
 def test_jobs_go_on_where_the_clock_is_set(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,13 @@ def home(tmp_path: Path) -> Path:
                 run.checkpoint(500, "ckpt-500.pt")
     with monitor.init("secret", name="hidden", settings=settings) as run:
         run.log({"train/loss": 1.0}, step=0)
-    monitor.init("p", name="open", settings=settings, run_id="c" * 32).log({"train/loss": 1.0}, step=0)
+    abandoned = (  # by a loop that has died, and so hears no stop before it is taken back
+        "import monitor, os\nfrom monitor.settings import load\n"
+        f"run = monitor.init('p', name='open', run_id='{'c' * 32}', settings=load(capture=(), shipper='thread'))\n"
+        "run.log({'train/loss': 1.0}, step=0)\n"
+        "os._exit(0 if run.flush() else 1)\n"
+    )
+    subprocess.run([sys.executable, "-c", abandoned], env=environment(home), check=True)
     return home
 
 
@@ -143,6 +149,26 @@ def test_an_agent_works_over_http_and_needs_the_token(home: Path) -> None:
 
     with over_http(home, MONITOR_TOKEN=TOKEN) as address:
         loops.run(run, address)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux listens on all of 127.0.0.0/8")
+def test_no_web_page_reaches_the_tools_at_any_address_of_this_machine(home: Path) -> None:
+    host = "127.0.0.2"  # MCP's own library guards 127.0.0.1
+    with over_http(home, "--host", host) as address:
+
+        def ask(**headers: str) -> int:
+            wanted = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-03-26"}
+            client = {"name": "x", "version": "1"}
+            params = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": client}
+            body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+            return httpx2.post(address, json=body, headers=wanted | headers, timeout=30).status_code
+
+        assert ask() == 200
+        assert ask(Host="evil.example") == 403  # its name was pointed here
+        assert [ask(Origin=origin) for origin in ("https://evil.example", "null", "http://127.0.0.1:1")] == [403] * 3
+    with over_http(home, "--host", host, MONITOR_TOKEN=TOKEN) as address:
+        assert ask() == 401
+        assert ask(Authorization=f"Bearer {TOKEN}", Origin="https://evil.example") == 403
 
 
 def test_an_address_that_others_reach_needs_a_token(home: Path) -> None:

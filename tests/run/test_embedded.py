@@ -292,10 +292,9 @@ def test_the_embedded_store_needs_no_server_and_no_setting(tmp_path: Path) -> No
 def test_both_sources_answer_every_question(served: Served, settings: Settings) -> None:
     from monitor.reader.embedded import EmbeddedSource
     from monitor.reader.remote import HttpSource
-    from monitor.reader.source import Source
 
     questions: Callable[[type], set[str]] = lambda kind: {n for n in dir(kind) if not n.startswith("_")}  # noqa: E731
-    assert questions(EmbeddedSource) == questions(HttpSource) == questions(Source)
+    assert questions(EmbeddedSource) == questions(HttpSource)
 
 
 def test_a_run_whose_process_was_killed_is_lost_when_the_next_run_begins_without_a_server(

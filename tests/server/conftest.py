@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -52,19 +53,18 @@ def start_up(tmp_path: Path) -> Iterator[Start]:
     """Starts `monitor up ARGUMENTS` over this test's folder and waits until it is ready."""
     started: list[Up] = []
 
-    def start(*arguments: str, files: int | None = None, **env: str) -> Up:
+    def start(*arguments: str, files: int | None = None, log: Path | None = None, **env: str) -> Up:
         command = [sys.executable, "-m", "monitor", "up", "--json", "--dir", str(tmp_path), *arguments]
         if files is not None:  # descriptors that it may have
             command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
         clean = {k: v for k, v in os.environ.items() if not k.startswith("MONITOR_")}
-        process = subprocess.Popen(
-            command, env={**clean, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        with log.open("a") if log else contextlib.nullcontext(subprocess.PIPE) as stderr:
+            process = subprocess.Popen(command, env={**clean, **env}, stdout=subprocess.PIPE, stderr=stderr, text=True)
         up = Up(process, {})
         started.append(up)
         assert process.stdout
         line = process.stdout.readline()
-        assert line, process.stderr.read() if process.stderr else ""
+        assert line, log.read_text() if log else process.stderr and process.stderr.read()
         up.urls = json.loads(line)
         return up
 

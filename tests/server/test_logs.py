@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
+import sys
 import uuid
 
 import httpx
@@ -70,3 +72,44 @@ def test_a_message_in_a_text_log_is_one_line_and_commands_no_terminal(capsys: py
     assert lines[0] == r"GET /api/v1/runs/x\nFAKE\x1b[31m\u202e: refused"
     assert lines[1] == "failed"
     assert lines[-1] == r"ValueError: first\x1b[2J"
+
+
+def test_a_server_whose_standard_error_nobody_reads_goes_on_and_counts_the_lines_that_it_drops(start_up: Start) -> None:
+    """`monitor up 2>&1 | something` that is stuck; two MiB of log do not fit into its pipe."""
+    up = start_up("--no-dashboard", "--port", "0", MONITOR_LOG_FORMAT="json")
+    with httpx.Client(base_url=up.urls["api"], timeout=10) as client:
+        for _ in range(260):
+            assert client.get(f"/api/v1/runs/{'x' * 4000}").status_code == 404
+        (lost,) = [line for line in client.get("/metrics").text.splitlines() if line.startswith("monitor_log_lines_l")]
+    up.process.send_signal(signal.SIGTERM)
+
+    assert float(lost.split()[1]) > 50
+    assert up.process.wait(15) == 0
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_log_says_how_many_lines_it_lost_once_it_is_read_again(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading) as reader:
+        monkeypatch.setattr("sys.stderr", stream)
+        with logging_as(Settings(log_format=form)) as log:
+            for number in range(3000):
+                logging.getLogger("monitor.x").warning("%d %s", number, "x" * 1000)
+            assert log is not None and log.lost > 1000
+            lines = [reader.readline() for _ in range(3000 - log.lost)]
+            notice = reader.readline()
+        assert sys.stderr is stream
+
+    assert all(f"{number} x" in line for number, line in enumerate(lines))
+    assert f"{log.lost:,} lines of this log were lost" in (json.loads(notice)["message"] if form == "json" else notice)
+
+
+def test_a_log_whose_reader_is_gone_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        with logging_as(Settings()) as log:
+            logging.getLogger("monitor.x").warning("unheard")
+
+    assert log is not None and log.lost == 1

@@ -363,3 +363,13 @@ def test_mlflow_takes_the_store_s_tokens_by_their_roles_and_none_of_a_project(st
     assert ask("experiments/delete", "editor", experiment_id="1") == 200
     assert ask("experiments/search", "admin", max_results=1) == 403
     assert httpx.post(f"{url}/api/2.0/mlflow/experiments/search", json={"max_results": 1}).status_code == 401
+
+    def at(method: str, path: str, role: str) -> int:
+        headers = {"Authorization": f"Bearer {tokens[role]}", "Host": "lab.example.org"}  # a token opens any name
+        return httpx.request(method, f"{url}/{path}", headers=headers, timeout=60).status_code
+
+    artifact = "api/2.0/mlflow-artifacts/artifacts/1/search.txt"
+    assert [at("PUT", artifact, role) for role in ("viewer", "logger")] == [403, 200]
+    assert [at("DELETE", artifact, role) for role in ("viewer", "logger", "editor")] == [403, 403, 200]
+    assert at("POST", "ajax-api/3.0/mlflow/assistant/message", "editor") == 403
+    assert [at("GET", path, "viewer") for path in ("", "api/2.0/mlflow/experiments/get?experiment_id=0")] == [200, 200]

@@ -7,13 +7,14 @@ from monitor.store import Store
 from tests.conftest import NOW_MS, Feed
 
 
-def test_live_runs_are_those_that_may_send_points(store: Store) -> None:
-    feeds = [Feed(store) for _ in range(3)]
+def test_live_runs_are_those_that_run_or_hang(store: Store) -> None:
+    feeds = [Feed(store) for _ in range(4)]
     for feed in feeds:
         feed.start()
     feeds[0].event("finish")
     store.set_status(feeds[1].run_id, RunStatus.LOST, now_ms=NOW_MS)
-    assert {run.id for run in store.live_runs()} == {feeds[1].run_id, feeds[2].run_id}
+    store.set_status(feeds[2].run_id, RunStatus.STALLED, now_ms=NOW_MS)
+    assert {run.id for run in store.live_runs()} == {feeds[2].run_id, feeds[3].run_id}
 
 
 def test_alerts_of_all_runs_or_of_one_the_newest_first(store: Store) -> None:

@@ -11,7 +11,7 @@ from monitor.jobs import Jobs
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.retention import Kept, Policy, keep
-from tests.conftest import LOCAL, NOW_MS, Feed
+from tests.conftest import LOCAL, NOW_MS, Feed, event_batch
 
 DAY_MS = 86_400_000
 
@@ -104,7 +104,7 @@ def test_a_dry_run_says_what_is_due_and_changes_nothing(store: Store) -> None:
 def test_the_server_does_it_by_itself(store: Store, tmp_path: object) -> None:
     clock = [NOW_MS]
     settings = Settings(dir=tmp_path, retention_days={"*": 1}, purge_days=1)
-    jobs = Jobs(store, settings, clock=lambda: clock[0])
+    jobs = Jobs(store, settings, clock=lambda: clock[0], running_s=lambda: clock[0] / 1000)
     short = ended(store, "p", "short")
     jobs.run("retention")
     assert names(store) == {"short"}
@@ -116,3 +116,55 @@ def test_the_server_does_it_by_itself(store: Store, tmp_path: object) -> None:
     assert jobs.health()["retention"].runs == 3
     with pytest.raises(RunNotFound):
         store.restore(short, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("forward_ms", [2 * DAY_MS, 400 * DAY_MS])
+def test_a_clock_that_is_set_forward_deletes_nothing_until_it_has_stood_for_a_day(
+    store: Store, tmp_path: object, forward_ms: int
+) -> None:
+    passed, ahead = [NOW_MS], [0]
+    settings = Settings(dir=tmp_path, retention_days={"*": 1}, downsample_days={"*": 1}, purge_days=1)
+
+    def clock() -> int:
+        return passed[0] + ahead[0]
+
+    jobs = Jobs(store, settings, clock=clock, running_s=lambda: passed[0] / 1000)
+    ended(store, "p", "young")
+    gone = ended(store, "p", "gone")
+    store.delete(gone, now_ms=NOW_MS)
+
+    def after(ms: int) -> set[str]:
+        passed[0] += ms
+        jobs.run("retention")
+        return names(store)
+
+    ahead[0] = forward_ms
+    assert after(3_600_000) == after(3_600_000) == {"young"}
+    ahead[0] = 0
+    assert after(3_600_000) == {"young"}
+    store.restore(gone, now_ms=clock())
+    assert after(21 * 3_600_000 - 1) == {"young", "gone"}
+    assert after(1) == set()
+
+
+def test_a_clock_that_is_ahead_for_a_day_is_believed(store: Store, tmp_path: object) -> None:
+    passed, ahead = [NOW_MS], [0]
+    settings = Settings(dir=tmp_path, retention_days={"*": 30})
+    jobs = Jobs(store, settings, clock=lambda: passed[0] + ahead[0], running_s=lambda: passed[0] / 1000)
+    ended(store, "p", "old")
+    ahead[0] = 40 * DAY_MS
+    for hours, left in ((0, {"old"}), (23, {"old"}), (1, set())):
+        passed[0] += hours * 3_600_000
+        jobs.run("retention")
+        assert names(store) == left
+
+
+def test_a_run_of_a_machine_whose_clock_is_years_behind_is_not_old(store: Store) -> None:
+    policy = Policy(keep_days={"*": 30}, thin_days={"*": 30}, thin_points=500)
+    feed = Feed(store)
+    feed.send(event_batch(feed.run_id, feed.writer, 0, "run", time_ms=1_000, project="p"))
+    feed.log("acc", range(2000), np.arange(2000.0))
+    feed.send(event_batch(feed.run_id, feed.writer, feed.acked, "finish", time_ms=1_000))
+    assert store.run(feed.run_id).finished_ms == 1_000
+    assert keep(store, policy, NOW_MS + 29 * DAY_MS) == Kept()
+    assert keep(store, policy, NOW_MS + 30 * DAY_MS).deleted == (feed.run_id,)

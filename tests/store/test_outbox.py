@@ -148,6 +148,14 @@ def test_a_channel_that_was_taken_up_by_a_clock_that_was_ahead_gets_what_happens
     assert titles(feed.store, "a") == ["before anybody noticed", "one"]
 
 
+def test_a_digest_that_was_sent_by_a_clock_that_was_ahead_does_not_put_off_the_next(feed: Feed) -> None:
+    feed.store.register_channels(["a", "b"], NOW_MS - 5_000)
+    feed.store.note_digest("a", NOW_MS + 86_400_000)
+    feed.store.note_digest("b", NOW_MS - 1_000)
+    feed.store.register_channels(["a", "b"], NOW_MS)
+    assert [feed.store.digest_sent(channel) for channel in "ab"] == [NOW_MS, NOW_MS - 1_000]
+
+
 def test_many_alerts_are_taken_at_once(store: Store) -> None:
     feeds = [Feed(store) for _ in range(20)]
     store.register_channels(["a"], NOW_MS)

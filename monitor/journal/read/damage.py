@@ -33,7 +33,6 @@ def find_whole(data: memoryview, offset: int, sizes: Mapping[int, int]) -> Damag
     """Find the next intact record after an unreadable one; None if there is none.
 
     Args:
-        data: a segment.
         offset: byte of the unreadable record, a multiple of 8.
         sizes: bytes of a points record, by kind, for the known layouts.
     """

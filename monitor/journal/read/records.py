@@ -19,7 +19,6 @@ class JournalReader:
     """Reads one writer's journal in order.
 
     Args:
-        folder: the writer's folder.
         at: where to begin: a position from `Range.after`; None for the start.
         recover: True for the journal of a dead process: pending records count as lost. False for a journal that is
             still

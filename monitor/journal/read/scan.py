@@ -96,7 +96,6 @@ class OpenSegment:
         """Map a segment; None if its header is missing or damaged.
 
         Args:
-            path: the segment.
             number: its number, used if the header does not say.
             first: number of its first record if the segment is known to have begun; it is then read without its header.
         """

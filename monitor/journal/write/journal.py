@@ -41,7 +41,6 @@ class Journal:
 
     Args:
         folder: the writer's folder; created if missing.
-        run_id: 32 hex digits.
         quota: target for the bytes on disk, see `Supply`. Past nine tenths of it, points are downsampled.
         first_bytes: length of the first segment. Each further one doubles, up to 4 MiB.
 
@@ -90,7 +89,6 @@ class Journal:
         """Append a record by the fast path. False if it needs the slow path (new keys, unusual types).
 
         Args:
-            data: flat mapping of metric names to values.
             step: the step; None for an automatic one, which advances when a metric is logged again.
 
         Raises:
@@ -153,7 +151,6 @@ class Journal:
 
         Args:
             kind: one of `wire.EVENT_KINDS`.
-            data: strict JSON data.
 
         Returns:
             False if the disk is full.
@@ -213,9 +210,6 @@ class Journal:
         Args:
             flush: False to only close files without syncing them.
             all_of_it: True to write that page as well.
-
-        Raises:
-            OSError: the disk refuses.
         """
         self._supply.sync(flush=flush)
         segment = self._segment

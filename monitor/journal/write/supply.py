@@ -45,11 +45,7 @@ class Supply:
         self._sealed: list[Segment] = []
 
     def first(self) -> Segment:
-        """The first segment.
-
-        Raises:
-            OSError: the disk is full.
-        """
+        """The first segment."""
         segment = self._create(0)
         segment.take(0)
         return segment
@@ -101,11 +97,7 @@ class Supply:
         self._sealed.append(segment)
 
     def sync(self, *, flush: bool) -> None:
-        """Sync and close the sealed segments. Called by the keeper's thread.
-
-        Raises:
-            OSError: the disk refuses.
-        """
+        """Sync and close the sealed segments. Called by the keeper's thread."""
         while self._sealed:
             if flush:
                 self._sealed[0].sync()

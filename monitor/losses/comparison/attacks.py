@@ -53,7 +53,6 @@ class Attack:
 
         Args:
             model: returns outputs (n, k).
-            x: inputs.
             y: labels or targets, as used in training.
             free: (d,) 1 for inputs that may change, 0 for constant ones.
         """

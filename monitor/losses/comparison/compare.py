@@ -161,8 +161,6 @@ def compare(
         label_noise: share of training labels replaced by another class, 0 to 1.
         outliers: share of training targets moved by 10 to 30 standard deviations, 0 to 1.
         costs: of a false alarm and of a miss; the metric is then the mean cost.
-        epochs: passes over the training data.
-        hidden: width of the hidden layer.
         learning_rate: Adam's.
         model: takes (inputs, outputs) and returns a torch module, instead of the network with a hidden layer.
         attack: "fgsm" or "pgd": the losses are ranked by their metric on attacked test inputs. The losses may then

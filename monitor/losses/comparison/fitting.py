@@ -67,7 +67,6 @@ def not_tested(missing: Mapping[float, int], seeds: int) -> Iterator[str]:
 
     Args:
         missing: by class, the number of seeds whose test part has no example of it.
-        seeds: the number of seeds.
     """
     if missing:
         classes = "One class has" if len(missing) == 1 else f"{len(missing)} classes have"

@@ -44,7 +44,6 @@ def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
     """The torch function with the specification's settings, called as in torch.
 
     Args:
-        spec: the specification.
         binary: for losses over classes, use one logit and targets of 0 and 1 instead of logits and labels.
 
     Raises:

@@ -25,7 +25,6 @@ class Called:
     """A loss that is called with (prediction, target, ...), whatever the order of its own parameters.
 
     Args:
-        fn: the loss.
         order: for each of its parameters, the index of the given argument.
         names: its keyword-only parameters; they come last.
     """

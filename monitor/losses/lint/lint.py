@@ -37,7 +37,6 @@ def check(
         kind: how to call it, one of `profiles.kinds.KINDS`, or "free" if only the number of arguments is known; by
             default it is inferred from the parameters and from the calls that work.
         classes: number of classes in the batches.
-        name: the name in the report.
         backend: "numpy", "torch" or "auto".
 
     Raises:

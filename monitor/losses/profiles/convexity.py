@@ -26,7 +26,6 @@ def convexity(
     because they reveal narrow violations more reliably. Finding none is evidence, not proof.
 
     Args:
-        subject: the loss.
         lines: its slices.
         rng: source of the sampled predictions.
         samples: number of chords to try.

@@ -24,7 +24,6 @@ def cost(subject: Subject, rng: np.random.Generator, clock: Clock) -> tuple[floa
     is what torch keeps for the backward pass, or numpy's peak allocation.
 
     Args:
-        subject: the loss.
         rng: source of the batch.
         clock: seconds, monotonic; `time.perf_counter`.
     """

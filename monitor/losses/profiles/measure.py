@@ -55,12 +55,10 @@ def profile(
             losses; "regression" otherwise.
         classes: number of classes in the batches, for losses with one weight per class.
         rng: source of the sampled predictions; seeded with 0 by default, so that a profile is reproducible.
-        name: the name in the report.
         target: for regressions, the target of the measured example; default 0. Set it if the loss is defined for
             positive targets only.
         samples: chords to try in the search for violations of convexity.
         backend: "numpy", "torch" or "auto".
-        clock: seconds, for the cost.
 
     Returns:
         the profile; about 0.2 s for a simple loss.

@@ -168,7 +168,6 @@ def examine(
     """Call the loss for the first time, and reject it in one line if it cannot be profiled.
 
     Args:
-        fn: the callable.
         kind: how to call it.
         name: the name in reports; default its own.
         backend: "numpy", "torch", or "auto": torch for torch's own losses; else numpy, then torch if imported.

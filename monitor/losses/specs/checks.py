@@ -102,10 +102,6 @@ def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | Non
 
     NaN and infinity are left to the `nan` rule.
 
-    Args:
-        spec: a specification or its dictionary.
-        value: a logged loss.
-
     Example:
         >>> impossible({"name": "cross_entropy", "floor": 0.0, "chance_level": 2.3}, -0.4)
         'cross_entropy cannot be -0.4: it is never negative. Look at the sign, or at what is logged under this name.'

@@ -44,7 +44,6 @@ class CrossEntropy(LossSpec):
         class_weights: one weight per class, >= 0.
         priors: share of each class among the labels; any positive scale. Equal if not given.
         label_smoothing: 0 to 1.
-        ignore_index: the label to ignore.
         balanced: each class is weighted by `1 / (C share)`, so that all count equally, as in scikit-learn.
 
     Source: torch.nn.CrossEntropyLoss' documentation for weights; Szegedy et al. 2016, arXiv:1512.00567, section 7 for
@@ -88,7 +87,6 @@ class CrossEntropy(LossSpec):
         Args:
             targets: integer labels of any shape.
             classes: number of classes; by default the highest label plus one.
-            ignore_index: label to ignore.
         """
         import numpy as np
 
@@ -315,6 +313,12 @@ class LanguageModel(LossSpec):
     unit: str = "nats"
 
     kind: ClassVar[str] = "language_model"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "Losses of models with different tokenizers cannot be compared; convert to bits per byte.",
+        "Token frequencies alone are worth some nats, so the first drop from ln(vocab) is not understanding.",
+        "A pretrained start lies far below ln(vocab).",
+        "A loss summed over tokens, or averaged over padding too, is on another scale.",
+    )
 
     def _check(self) -> None:
         whole(self.kind, "vocab", self.vocab, at_least=2)
@@ -340,11 +344,3 @@ class LanguageModel(LossSpec):
     def chance_formula(self) -> str:
         """`ln V`, `log2 V` or `V`."""
         return {"nats": "ln ", "bits": "log2 "}.get(self.unit, "") + str(self.vocab)
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "Losses of models with different tokenizers cannot be compared; convert to bits per byte.",
-            "Token frequencies alone are worth some nats, so the first drop from ln(vocab) is not understanding.",
-            "A pretrained start lies far below ln(vocab).",
-            "A loss summed over tokens, or averaged over padding too, is on another scale.",
-        )

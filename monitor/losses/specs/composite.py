@@ -59,6 +59,11 @@ class Adversarial(LossSpec):
     side: str = "discriminator"
 
     kind: ClassVar[str] = "adversarial"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "The loss measures the balance of two networks, not quality; there is no skill score.",
+        "A discriminator near its floor has won: the generator's gradient vanishes.",
+        "A loss at the equilibrium is the aim, not a plateau.",
+    )
     comparable: ClassVar[bool] = False
 
     def _check(self) -> None:
@@ -89,13 +94,6 @@ class Adversarial(LossSpec):
     def chance_formula(self) -> str:
         """The equilibrium."""
         return f"equilibrium of the {self.game} game"
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "The loss measures the balance of two networks, not quality; there is no skill score.",
-            "A discriminator near its floor has won: the generator's gradient vanishes.",
-            "A loss at the equilibrium is the aim, not a plateau.",
-        )
 
 
 @register

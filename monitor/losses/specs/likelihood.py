@@ -50,6 +50,10 @@ class PoissonNLL(LossSpec):
     fresh_loss: float | None = None
 
     kind: ClassVar[str] = "poisson_nll"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "The loss can be negative: the term ln y! is left out.",
+        "With log input, exp() overflows float32 above 88 and float16 above 11.",
+    )
 
     def _check(self) -> None:
         number(self.kind, "target_mean", self.target_mean, above=0)
@@ -104,12 +108,6 @@ class PoissonNLL(LossSpec):
     def chance_formula(self) -> str:
         """`m - m ln m`."""
         return "" if self.chance_level is None else "m - m ln m for mean count m"
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "The loss can be negative: the term ln y! is left out.",
-            "With log input, exp() overflows float32 above 88 and float16 above 11.",
-        )
 
 
 @register

@@ -20,7 +20,6 @@ class Hinge(LossSpec):
     Args:
         margin: m, > 0.
         positive_rate: share of positives, strictly between 0 and 1; 1/2 by default.
-        squared: whether the hinge is squared.
 
     Source: Cortes and Vapnik 1995, doi:10.1007/BF00994018; minimised by hand over a constant.
 
@@ -35,6 +34,11 @@ class Hinge(LossSpec):
     squared: bool = False
 
     kind: ClassVar[str] = "hinge"
+    _unit: ClassVar[str] = "score units"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "Labels of 0 and 1 instead of -1 and 1 make every negative cost the margin forever.",
+        "The gradient is exactly zero beyond the margin: a loss of 0 trains no further.",
+    )
 
     def _check(self) -> None:
         number(self.kind, "margin", self.margin, above=0)
@@ -52,22 +56,11 @@ class Hinge(LossSpec):
         return self.margin**2 if self.squared else self.margin
 
     @property
-    def unit(self) -> str:
-        """The score's own unit."""
-        return "score units"
-
-    @property
     def chance_formula(self) -> str:
         """In terms of the margin and the positive rate."""
         if self.positive_rate in (None, 0.5):
             return "margin^2" if self.squared else "margin"
         return "4 r (1 - r) margin^2" if self.squared else "2 margin min(r, 1 - r)"
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "Labels of 0 and 1 instead of -1 and 1 make every negative cost the margin forever.",
-            "The gradient is exactly zero beyond the margin: a loss of 0 trains no further.",
-        )
 
 
 @register
@@ -95,6 +88,10 @@ class MultiMargin(LossSpec):
     p: int = 1
 
     kind: ClassVar[str] = "multi_margin"
+    _unit: ClassVar[str] = "score units"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "The sum is divided by the number of classes, so the loss shrinks as classes are added.",
+    )
 
     def _check(self) -> None:
         whole(self.kind, "classes", self.classes, at_least=2)
@@ -107,17 +104,9 @@ class MultiMargin(LossSpec):
         return None if self.classes is None else self.margin**self.p * (self.classes - 1) / self.classes
 
     @property
-    def unit(self) -> str:
-        """The score's own unit."""
-        return "score units"
-
-    @property
     def chance_formula(self) -> str:
         """In terms of the margin and the classes."""
         return "" if self.classes is None else f"margin^{self.p} ({self.classes} - 1) / {self.classes}"
-
-    def _traps(self) -> tuple[str, ...]:
-        return ("The sum is divided by the number of classes, so the loss shrinks as classes are added.",)
 
 
 @register
@@ -143,6 +132,7 @@ class MultiLabelMargin(LossSpec):
     labels: int | None = None
 
     kind: ClassVar[str] = "multilabel_margin"
+    _unit: ClassVar[str] = "score units"
 
     def _check(self) -> None:
         whole(self.kind, "classes", self.classes, at_least=2)
@@ -154,11 +144,6 @@ class MultiLabelMargin(LossSpec):
         if self.classes is None or self.labels is None:
             return None
         return self.labels * (self.classes - self.labels) / self.classes
-
-    @property
-    def unit(self) -> str:
-        """The score's own unit."""
-        return "score units"
 
     @property
     def chance_formula(self) -> str:
@@ -186,6 +171,8 @@ class MarginRanking(LossSpec):
     margin: float = 0.0
 
     kind: ClassVar[str] = "margin_ranking"
+    _unit: ClassVar[str] = "score units"
+    _chance_formula: ClassVar[str] = "margin"
 
     def _check(self) -> None:
         number(self.kind, "margin", self.margin, at_least=0)
@@ -194,16 +181,6 @@ class MarginRanking(LossSpec):
     def chance_level(self) -> float:
         """Equal scores."""
         return self.margin
-
-    @property
-    def unit(self) -> str:
-        """The score's own unit."""
-        return "score units"
-
-    @property
-    def chance_formula(self) -> str:
-        """The margin itself."""
-        return "margin"
 
     def _traps(self) -> tuple[str, ...]:
         if self.margin == 0:

@@ -40,7 +40,6 @@ def meaning(
     """What a value of a loss means, as phrases; empty if its definition does not say.
 
     Args:
-        spec: the loss's specification, or its dictionary.
         loss: its value, a mean.
         config: the run's configuration; `bytes_per_token` (or `chars_per_token`) gives bits per byte (or character).
 

@@ -105,6 +105,12 @@ class CosineEmbedding(LossSpec):
     positive_rate: float | None = None
 
     kind: ClassVar[str] = "cosine_embedding"
+    _ceiling: ClassVar[float] = 2.0
+    _unit: ClassVar[str] = "1"
+    _chance_formula: ClassVar[str] = "(1 - margin) min(r, 1 - r)"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "Embeddings after a ReLU have only positive cosines and start below the random level for similar pairs.",
+    )
 
     def _check(self) -> None:
         number(self.kind, "margin", self.margin)
@@ -124,26 +130,6 @@ class CosineEmbedding(LossSpec):
     def initial_level(self) -> float:
         """Cosines of 0, as for random embeddings in many dimensions."""
         return self._rate + (1 - self._rate) * max(0.0, -self.margin)
-
-    @property
-    def ceiling(self) -> float:
-        """Similar pairs opposite to each other."""
-        return 2.0
-
-    @property
-    def unit(self) -> str:
-        """Cosine distance."""
-        return "1"
-
-    @property
-    def chance_formula(self) -> str:
-        """In terms of the margin and the rate of similar pairs."""
-        return "(1 - margin) min(r, 1 - r)"
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "Embeddings after a ReLU have only positive cosines and start below the random level for similar pairs.",
-        )
 
 
 @register
@@ -175,6 +161,11 @@ class InfoNCE(LossSpec):
     normalized: bool = True
 
     kind: ClassVar[str] = "info_nce"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "ln(candidates) grows with the batch: runs with different batch sizes can only be compared by skill.",
+        "Random embeddings start above ln(candidates) at low temperature, by about 1 / (2 dims temperature^2).",
+        "A loss at ln(candidates) for long means collapsed embeddings.",
+    )
 
     def _check(self) -> None:
         whole(self.kind, "candidates", self.candidates, at_least=2)
@@ -197,13 +188,6 @@ class InfoNCE(LossSpec):
         """`ln N`."""
         return "" if self.candidates is None else f"ln {self.candidates}"
 
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "ln(candidates) grows with the batch: runs with different batch sizes can only be compared by skill.",
-            "Random embeddings start above ln(candidates) at low temperature, by about 1 / (2 dims temperature^2).",
-            "A loss at ln(candidates) for long means collapsed embeddings.",
-        )
-
 
 @register
 @dataclass(frozen=True, slots=True)
@@ -225,6 +209,8 @@ class Triplet(LossSpec):
     margin: float = 1.0
 
     kind: ClassVar[str] = "triplet"
+    _unit: ClassVar[str] = "distance"
+    _chance_formula: ClassVar[str] = "margin"
 
     def _check(self) -> None:
         number(self.kind, "margin", self.margin, above=0)
@@ -238,16 +224,6 @@ class Triplet(LossSpec):
     def initial_level(self) -> float | None:
         """Unknown: it depends on the scale of the embeddings; at least the margin."""
         return None
-
-    @property
-    def unit(self) -> str:
-        """Distances."""
-        return "distance"
-
-    @property
-    def chance_formula(self) -> str:
-        """The margin itself."""
-        return "margin"
 
     def _traps(self) -> tuple[str, ...]:
         return (

@@ -42,6 +42,10 @@ class Focal(LossSpec):
     positive_rate: float | None = None
 
     kind: ClassVar[str] = "focal"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "The loss is much smaller than cross-entropy at the same quality; do not compare the two numbers.",
+        "A detector whose output bias starts at a rare class's rate starts far below the zero-logit level.",
+    )
 
     def _check(self) -> None:
         number(self.kind, "gamma", self.gamma, at_least=0)
@@ -99,12 +103,6 @@ class Focal(LossSpec):
         half = " / 2" if self.classes == 2 and self.alpha == 0.5 else ""
         return f"(1 - 1/{self.classes})^{self.gamma:g} ln {self.classes}{half}"
 
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "The loss is much smaller than cross-entropy at the same quality; do not compare the two numbers.",
-            "A detector whose output bias starts at a rare class's rate starts far below the zero-logit level.",
-        )
-
 
 def jaccard(loss: float, weight: float) -> float:
     """The intersection-over-union loss that corresponds to a Tversky loss with equal weights; weight 1/2 is Dice.
@@ -146,6 +144,13 @@ class Dice(LossSpec):
     squared: bool = False
 
     kind: ClassVar[str] = "dice"
+    _ceiling: ClassVar[float] = 1.0
+    _unit: ClassVar[str] = "1"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "Images without foreground make the loss jump to 1 or 0, whatever the smoothing term decides.",
+        "It is not a mean over pixels: the loss of a batch is not the mean of its images' losses.",
+        "A value above 1 or below 0 comes from logits passed where probabilities belong.",
+    )
 
     def _check(self) -> None:
         fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
@@ -166,16 +171,6 @@ class Dice(LossSpec):
             return None
         return 1 - rate / ((0.25 if self.squared else 0.5) + rate)
 
-    @property
-    def ceiling(self) -> float:
-        """No overlap at all."""
-        return 1.0
-
-    @property
-    def unit(self) -> str:
-        """Share of the overlap that is missed."""
-        return "1"
-
     def scaled(self, loss: float) -> float:
         """As intersection over union."""
         return jaccard(loss, 0.5)
@@ -186,13 +181,6 @@ class Dice(LossSpec):
         if self.positive_rate is None:
             return ""
         return "1 - sqrt(r) for foreground rate r" if self.squared else "(1 - r) / (1 + r) for foreground rate r"
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "Images without foreground make the loss jump to 1 or 0, whatever the smoothing term decides.",
-            "It is not a mean over pixels: the loss of a batch is not the mean of its images' losses.",
-            "A value above 1 or below 0 comes from logits passed where probabilities belong.",
-        )
 
 
 @register
@@ -215,6 +203,8 @@ class IoU(LossSpec):
     positive_rate: float | None = None
 
     kind: ClassVar[str] = "iou"
+    _ceiling: ClassVar[float] = 1.0
+    _unit: ClassVar[str] = "1"
 
     def _check(self) -> None:
         fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
@@ -228,16 +218,6 @@ class IoU(LossSpec):
     def initial_level(self) -> float | None:
         """Probability 1/2 everywhere."""
         return None if self.positive_rate is None else 1 / (1 + self.positive_rate)
-
-    @property
-    def ceiling(self) -> float:
-        """No overlap at all."""
-        return 1.0
-
-    @property
-    def unit(self) -> str:
-        """Share of the overlap that is missed."""
-        return "1"
 
     @property
     def chance_formula(self) -> str:
@@ -275,6 +255,8 @@ class Tversky(LossSpec):
     beta: float = 0.7
 
     kind: ClassVar[str] = "tversky"
+    _ceiling: ClassVar[float] = 1.0
+    _unit: ClassVar[str] = "1"
 
     def _check(self) -> None:
         fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
@@ -297,16 +279,6 @@ class Tversky(LossSpec):
     def initial_level(self) -> float | None:
         """Probability 1/2 everywhere."""
         return self._constant(0.5)
-
-    @property
-    def ceiling(self) -> float:
-        """No overlap at all."""
-        return 1.0
-
-    @property
-    def unit(self) -> str:
-        """Share of the overlap that is missed."""
-        return "1"
 
     def scaled(self, loss: float) -> float:
         """As intersection over union, with false alarms and misses weighted equally."""

@@ -16,8 +16,6 @@ def number(
 
     Args:
         loss: the loss's kind, as the user wrote it.
-        name: the parameter.
-        value: its value.
         above: exclusive lower limit.
         at_least: inclusive lower limit.
 

@@ -49,12 +49,10 @@ class BPR(_Pairwise):
     """
 
     kind: ClassVar[str] = "bpr"
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "Sampled negatives are easy: judge by NDCG or recall over all items, not by this loss.",
-            "Popular items alone bring the loss below ln 2; compare with a ranking by popularity.",
-        )
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "Sampled negatives are easy: judge by NDCG or recall over all items, not by this loss.",
+        "Popular items alone bring the loss below ln 2; compare with a ranking by popularity.",
+    )
 
 
 @register
@@ -73,9 +71,9 @@ class RankNet(_Pairwise):
     """
 
     kind: ClassVar[str] = "ranknet"
-
-    def _traps(self) -> tuple[str, ...]:
-        return ("Every pair counts alike, at the top of the list and at its end; judge by NDCG.",)
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "Every pair counts alike, at the top of the list and at its end; judge by NDCG.",
+    )
 
 
 @register
@@ -102,6 +100,9 @@ class ListNet(LossSpec):
     target_entropy: float | None = None
 
     kind: ClassVar[str] = "listnet"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "The floor is the entropy of the relevances, not 0: flat relevances leave little to learn.",
+    )
 
     def _check(self) -> None:
         whole(self.kind, "items", self.items, at_least=2)
@@ -121,6 +122,3 @@ class ListNet(LossSpec):
     def chance_formula(self) -> str:
         """`ln N`."""
         return "" if self.items is None else f"ln {self.items}"
-
-    def _traps(self) -> tuple[str, ...]:
-        return ("The floor is the entropy of the relevances, not 0: flat relevances leave little to learn.",)

@@ -54,6 +54,7 @@ class MSE(LossSpec):
     target_mean: float | None = None
 
     kind: ClassVar[str] = "mse"
+    _unit: ClassVar[str] = "squared target units"
 
     def _check(self) -> None:
         number(self.kind, "target_variance", self.target_variance, above=0)
@@ -79,11 +80,6 @@ class MSE(LossSpec):
     def initial_level(self) -> float | None:
         """Predicting 0 everywhere."""
         return None if self.target_variance is None else self.target_variance + (self.target_mean or 0.0) ** 2
-
-    @property
-    def unit(self) -> str:
-        """Squared target units."""
-        return "squared target units"
 
     def scaled(self, loss: float) -> float:
         """Its square root."""

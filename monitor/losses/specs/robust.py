@@ -36,6 +36,11 @@ class RMSE(LossSpec):
     target_mean: float | None = None
 
     kind: ClassVar[str] = "rmse"
+    _unit: ClassVar[str] = "target units"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "The mean over batches of the root is not the root over all examples; take the root last.",
+        "At an error of exactly 0 the root has no gradient: add a small constant under it.",
+    )
 
     def _check(self) -> None:
         number(self.kind, "target_std", self.target_std, above=0)
@@ -52,20 +57,9 @@ class RMSE(LossSpec):
         return None if self.target_std is None else math.hypot(self.target_std, self.target_mean or 0.0)
 
     @property
-    def unit(self) -> str:
-        """The targets' unit."""
-        return "target units"
-
-    @property
     def chance_formula(self) -> str:
         """In words."""
         return "" if self.target_std is None else "standard deviation of the targets"
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "The mean over batches of the root is not the root over all examples; take the root last.",
-            "At an error of exactly 0 the root has no gradient: add a small constant under it.",
-        )
 
 
 @register
@@ -180,6 +174,10 @@ class GeneralisedCrossEntropy(LossSpec):
     classes: int | None = None
 
     kind: ClassVar[str] = "generalised_cross_entropy"
+    _unit: ClassVar[str] = "1"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "With many classes it starts slowly: the gradient is small where the true class is improbable.",
+    )
 
     def _check(self) -> None:
         fraction(self.kind, "q", self.q, open_ends=True)
@@ -200,14 +198,6 @@ class GeneralisedCrossEntropy(LossSpec):
         return -math.log1p(-self.q * loss) / self.q if loss < self.ceiling else math.inf
 
     @property
-    def unit(self) -> str:
-        """A share, over q."""
-        return "1"
-
-    @property
     def chance_formula(self) -> str:
         """In terms of the classes."""
         return "" if self.classes is None else f"(1 - {self.classes}^-{self.q:g}) / {self.q:g}"
-
-    def _traps(self) -> tuple[str, ...]:
-        return ("With many classes it starts slowly: the gradient is small where the true class is improbable.",)

@@ -42,6 +42,11 @@ class CTC(LossSpec):
     repeats: int = 0
 
     kind: ClassVar[str] = "ctc"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "The loss is infinite where a target does not fit its frames; zero_infinity hides such samples.",
+        "A long plateau where only blanks are predicted is usual: that is the chance level.",
+        "torch's mean divides by the target length, other frameworks' do not.",
+    )
 
     def _check(self) -> None:
         whole(self.kind, "classes", self.classes, at_least=2)
@@ -94,13 +99,6 @@ class CTC(LossSpec):
     def chance_formula(self) -> str:
         """In words."""
         return "" if self.initial_level is None else "best share of blanks, labels alike"
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "The loss is infinite where a target does not fit its frames; zero_infinity hides such samples.",
-            "A long plateau where only blanks are predicted is usual: that is the chance level.",
-            "torch's mean divides by the target length, other frameworks' do not.",
-        )
 
 
 def _ways(top: int, bottom: int) -> float:

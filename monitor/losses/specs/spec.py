@@ -53,6 +53,12 @@ class LossSpec:
     comparable: ClassVar[bool] = True
     """False if a lower loss does not mean a better model, as between two adversaries."""
 
+    # What most families say by a constant; one that computes it overrides the property.
+    _unit: ClassVar[str] = "nats"
+    _ceiling: ClassVar[float] = math.inf
+    _chance_formula: ClassVar[str] = ""
+    _own_traps: ClassVar[tuple[str, ...]] = ()
+
     def __post_init__(self) -> None:
         one_of(self.kind, "reduction", self.reduction, REDUCTIONS)
         self._check()
@@ -92,7 +98,7 @@ class LossSpec:
     @property
     def ceiling(self) -> float:
         """The highest possible mean loss; infinity if unbounded."""
-        return math.inf
+        return self._ceiling
 
     @property
     def range(self) -> tuple[float, float]:
@@ -110,12 +116,12 @@ class LossSpec:
     @property
     def unit(self) -> str:
         """The unit of the loss: "nats", "bits", "target units", "1" ..."""
-        return "nats"
+        return self._unit
 
     @property
     def chance_formula(self) -> str:
         """The chance level as people write it, such as "ln 10"; "" if unknown."""
-        return ""
+        return self._chance_formula
 
     @property
     def traps(self) -> tuple[str, ...]:
@@ -123,8 +129,8 @@ class LossSpec:
         return self._traps() + (SUM_TRAP if self.reduction == "sum" else ())
 
     def _traps(self) -> tuple[str, ...]:
-        """The family's own traps; overridden."""
-        return ()
+        """The family's own traps; overridden where they depend on its parameters."""
+        return self._own_traps
 
     def skill(self, loss: float, *, elements: int | None = None) -> float | None:
         """How far the loss is on the way from chance to perfect: `1 - (x - floor) / (chance - floor)`.

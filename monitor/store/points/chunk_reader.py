@@ -80,11 +80,7 @@ class StaleSpan(Exception):
 
 
 def find_series(connection: Connection, run_id: str, key: str) -> tuple[int, int, int]:
-    """The number of a series within its run, its point count, and how many points downsampling removed.
-
-    Raises:
-        SeriesNotFound: the run has no such series.
-    """
+    """The number of a series within its run, its point count, and how many points downsampling removed."""
     found = connection.execute(_ONE_SERIES, {"run": run_id, "key": key}).one_or_none()
     if found is None:
         known = connection.execute(_SERIES, {"run": run_id}).all()
@@ -104,9 +100,6 @@ class ChunkReader:
     Attributes:
         rows: summaries in order of arrival, without those whose points are all hidden.
         logged: how many logged points each point of the curve stands for; 1.0 unless the series was downsampled.
-
-    Raises:
-        SeriesNotFound: the run has no such series.
     """
 
     def __init__(

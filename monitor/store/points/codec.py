@@ -87,7 +87,6 @@ def decode_some(data: bytes | memoryview, index: NDArray[np.intp], room: NDArray
 
     Args:
         data: the result of `encode_ints` or `encode_floats`.
-        index: indices of the wanted numbers.
         room: scratch array, overwritten; as long as the column, of its type.
 
     Raises:

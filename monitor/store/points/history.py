@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from monitor.domain import Points
+from monitor.errors import WireError
 from monitor.store.points import chunks
 from monitor.store.points.chunk_reader import PORTION, ChunkReader, Overview, portions
+from monitor.store.points.curves import X_AXES
+from monitor.store.sql.schema import RUNS
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 """The range of int64, which all steps lie in. Ints, because Python compares them with floats exactly."""
@@ -23,9 +27,6 @@ def read_history(
 
     Args:
         attempt: only the points of this attempt, hidden ones included; None for the curve.
-
-    Raises:
-        SeriesNotFound: the run has no such series.
     """
     reader = ChunkReader(connection, run_id, key, attempt)
     points = reader.points(within(reader.rows, lo, hi), times=True, epochs=True)
@@ -46,9 +47,6 @@ def stream_history(
 
     Chunks are read in order of their lowest step. What lies below the lowest step of all remaining chunks is yielded.
     So memory holds a few batches, and the chunks that overlap in step.
-
-    Raises:
-        SeriesNotFound: the run has no such series.
     """
     reader = ChunkReader(connection, run_id, key, attempt)
     rows = sorted(within(reader.rows, lo, hi), key=lambda row: (row["first_step"], row["seq"]))
@@ -106,3 +104,46 @@ def _in_order(points: Points) -> Points:
     if (steps[1:] >= steps[:-1]).all():
         return points
     return chunks.take(points, np.argsort(steps, kind="stable"))
+
+
+def read_positions(
+    connection: Connection, run_id: str, keys: Sequence[str], steps: Sequence[int], *, x: str
+) -> tuple[float | None, ...]:
+    """The x of each step, from the first series that has a point there; see `Store.positions`."""
+    if x not in X_AXES:
+        raise WireError("x", f"must be one of {', '.join(X_AXES)}, got {x!r}")
+    origin = 0
+    if x == "relative":
+        origin = connection.execute(select(RUNS.c.created_ms).where(RUNS.c.run_id == run_id)).scalar_one()
+    found: dict[int, float] = {}
+    for key in keys:
+        missing = sorted(set(steps) - set(found))
+        if missing:
+            found |= _of_series(ChunkReader(connection, run_id, key), missing, x, origin)
+    return tuple(found.get(step) for step in steps)
+
+
+def _of_series(reader: ChunkReader, steps: list[int], x: str, origin: int) -> dict[int, float]:
+    """The x of the steps at which a series has a point. If it has several, the first to arrive counts."""
+    rows = [row for row in reader.rows if _any_within(steps, row["first_step"], row["last_step"])]
+    first: dict[int, float] = {}
+    for some in portions(rows):
+        points = reader.points(some, times=True, epochs=x == "epoch")
+        values = _axis(points, x, origin)
+        for i in np.flatnonzero(np.isin(points.steps, np.array(steps, np.int64))).tolist():
+            first.setdefault(int(points.steps[i]), float(values[i]))
+    return {step: value for step, value in first.items() if not np.isnan(value)}
+
+
+def _any_within(steps: list[int], low: int, high: int) -> bool:
+    at = bisect_left(steps, low)
+    return at < len(steps) and steps[at] <= high
+
+
+def _axis(points: Points, x: str, origin: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    if x == "step":
+        return points.steps.astype(np.float64)
+    if x == "epoch":
+        return np.full(len(points), np.nan) if points.epochs is None else points.epochs
+    times = points.times.astype(np.float64)
+    return times if x == "wall_time" else (times - origin) / 1000

@@ -29,9 +29,6 @@ def read_picked(
 
     Returns:
         None if steps repeat or go back: the order of the points then depends on more than their steps.
-
-    Raises:
-        SeriesNotFound: the run has no such series.
     """
     reader = ChunkReader(connection, run_id, key)
     rows = within(reader.rows, lo, hi)
@@ -80,7 +77,6 @@ def _of_chunk(row: chunks.Row, index: NDArray[np.intp], room: NDArray[np.int64])
     """Selected points of one chunk; None if a step repeats.
 
     Args:
-        index: indices of the wanted points.
         room: scratch array, overwritten; as long as the chunk.
     """
     packed = chunks.packed(row["steps"])

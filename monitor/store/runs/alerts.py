@@ -57,11 +57,7 @@ def page(connection: Connection, wanted: AlertQuery, now_ms: int, within: str | 
 
 
 def find(connection: Connection, alert_id: str, now_ms: int, within: str | None = None) -> AlertInfo:
-    """One alert by its id or a unique prefix of it.
-
-    Raises:
-        AlertNotFound: no alert matches, or several do.
-    """
+    """One alert by its id or a unique prefix of it."""
     query = _listed(select(*_COLUMNS)).where(ALERTS.c.alert_id.startswith(alert_id, autoescape=True)).limit(2)
     if within is not None:
         query = query.where(RUNS.c.project == within)

@@ -17,13 +17,9 @@ def record(
     """Record who changed something that belongs to no run, in the transaction of the change.
 
     Args:
-        connection: in the transaction.
         action: such as "silence.create"; at most 32 characters.
         target: the id or the name of what was changed.
-        by: who did it.
-        now_ms: milliseconds since the epoch.
         project: the only project that it concerns; None for several.
-        detail: what helps to understand it.
     """
     entry = AuditEntry(
         time_ms=now_ms, who=by.name, action=action, target=target, project=project, address=by.address, detail=detail

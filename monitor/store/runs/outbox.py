@@ -60,6 +60,8 @@ def register(connection: Connection, channels: Collection[str], now_ms: int) -> 
     ahead = and_(CHANNELS.c.channel.in_(channels), CHANNELS.c.since_ms > now_ms + DIFFER_MS)
     # Registered in the future: the clock was set back. What happens now must still be due.
     connection.execute(CHANNELS.update().where(ahead).values(since_ms=now_ms - DIFFER_MS))
+    ahead = and_(CHANNELS.c.channel.in_(channels), CHANNELS.c.digest_ms > now_ms + DIFFER_MS)
+    connection.execute(CHANNELS.update().where(ahead).values(digest_ms=now_ms))
     first = connection.execute(select(func.min(CHANNELS.c.since_ms)).where(CHANNELS.c.channel.in_(channels))).scalar()
     if first is not None:
         told = {"next_ms": NEVER_MS, "error": "not sent: there was no channel then"}

@@ -82,11 +82,7 @@ def condition(query: Query, dialect: str) -> ColumnElement[bool] | None:
 
 
 def order(query: Query, dialect: str) -> list[Column]:
-    """The sort order of a query. Runs without a value come last in either direction.
-
-    Raises:
-        QueryError: an unknown field.
-    """
+    """The sort order of a query. Runs without a value come last in either direction."""
     builder = _Builder(query, dialect)
     found: list[Column] = []
     for field, down in query.order:
@@ -105,11 +101,7 @@ def by_goal(column: Column, *, best_first: bool) -> list[Column]:
 
 
 def sorted_value(query: Query, dialect: str) -> Column | None:
-    """The value by which a query sorts first; None if it has no order.
-
-    Raises:
-        QueryError: an unknown field.
-    """
+    """The value by which a query sorts first; None if it has no order."""
     return _Builder(query, dialect).sortable(query.order[0][0]) if query.order else None
 
 

@@ -129,12 +129,8 @@ def find_run(connection: Connection, ref: str, *, deleted: bool = False, within:
     A name is the run's own, `project/name`, or that of the file that it was imported from.
 
     Args:
-        ref: what the user wrote.
         deleted: True to search the deleted runs instead of the others.
         within: search only the runs of this project.
-
-    Raises:
-        RunNotFound: no run matches, or several do.
     """
     query = select(*rows.INFO_COLUMNS).where(~_STORED if deleted else _STORED, *_within(within))
     ref = ref.strip()
@@ -208,11 +204,7 @@ def _filters(wanted: RunQuery) -> list[ColumnElement[bool]]:
 
 
 def _words(search: str) -> list[str]:
-    """The distinct words of a search.
-
-    Raises:
-        WireError: they are too many or too long.
-    """
+    """The distinct words of a search."""
     words = list(dict.fromkeys(search.split()))
     if len(search) > MAX_SEARCH or len(words) > MAX_WORDS:
         said = f"{len(words)} words of together {len(search)} characters"

@@ -16,8 +16,8 @@ LIVE: Final = ("running", "stalled", "lost")
 
 
 def live_runs(connection: Connection) -> tuple[RunInfo, ...]:
-    """Runs that may still send points."""
-    query = select(*rows.INFO_COLUMNS).where(RUNS.c.status.in_(LIVE), RUNS.c.deleted_ms.is_(None))
+    """Runs that run or hang. Lost ones, of which a store may have any number, are not among them."""
+    query = select(*rows.INFO_COLUMNS).where(RUNS.c.status.in_(("running", "stalled")), RUNS.c.deleted_ms.is_(None))
     return tuple(rows.run_info(row) for row in connection.execute(query).mappings())
 
 

@@ -25,7 +25,6 @@ class ChangeMark:
     """The change mark of one database.
 
     Args:
-        url: the database.
         read: begins a read; used for PostgreSQL only.
     """
 
@@ -38,11 +37,7 @@ class ChangeMark:
         self._name = ""
 
     def look(self) -> str:
-        """The current mark.
-
-        Raises:
-            StoreError: the database does not answer.
-        """
+        """The current mark."""
         if self._file is None:
             with self._read() as connection:
                 seen = str(connection.execute(_SNAPSHOT).scalar_one())

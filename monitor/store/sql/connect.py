@@ -170,7 +170,6 @@ def translated(url: URL, patience_s: float | None = None) -> Iterator[None]:
 
     Raises:
         StoreBusy: SQLite stayed locked for the whole busy timeout, or no connection became free in time.
-        StoreError: anything else that the database refused.
     """
     try:
         yield

@@ -28,11 +28,7 @@ _SETTINGS: Final = (
 
 
 class Leader:
-    """The jobs that this process leads. SQLite has only one server, which leads all of them.
-
-    Args:
-        url: the database.
-    """
+    """The jobs that this process leads. SQLite has only one server, which leads all of them."""
 
     def __init__(self, url: URL) -> None:
         self._url = url

@@ -34,31 +34,19 @@ def head() -> str:
 
 
 def current(url: str) -> str | None:
-    """The version of a database; None if it has no schema of ours.
-
-    Raises:
-        StoreError: the database cannot be reached.
-    """
+    """The version of a database; None if it has no schema of ours."""
     with _connected(url) as (connection, _):
         return version_of(connection)
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Migrate a database up to a version. One that is already there is left alone.
-
-    Raises:
-        StoreError: no such version, or the database refused.
-    """
+    """Migrate a database up to a version. One that is already there is left alone."""
     with _connected(url) as (connection, _):
         _run(connection, "upgrade", revision)
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Migrate a database down to a version; `base` removes everything. What newer versions added is lost.
-
-    Raises:
-        StoreError: no such version, or the database refused.
-    """
+    """Migrate a database down to a version; `base` removes everything. What newer versions added is lost."""
     with _connected(url) as (connection, _):
         _run(connection, "downgrade", revision)
 

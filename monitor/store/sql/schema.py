@@ -32,7 +32,7 @@ from monitor.store.sql.metadata import METADATA, run_id
 __all__ = [
     "ALERTS", "AUDIT", "CHANNELS", "CHANNEL_SETTINGS", "CHECKPOINTS", "CHUNKS", "CHUNK_PARTITIONS",
     "DELIVERIES", "ENGINES", "EVENTS", "EXPORTED_POINTS", "EXPORTS", "FINDINGS", "MAX_KEY", "MEDIA", "METADATA",
-    "OUTBOX", "OUTPUT", "RUNS", "SERIES", "SILENCES", "SPANS", "STOPS", "TAGS", "THRESHOLDS", "TOKENS",
+    "OUTBOX", "OUTPUT", "RULES", "RUNS", "SERIES", "SILENCES", "SPANS", "STOPS", "TAGS", "THRESHOLDS", "TOKENS",
     "VERSION_TABLE", "VIEWS", "WRITERS", "Packed",
 ]  # fmt: skip
 
@@ -339,6 +339,17 @@ VIEWS: Final = Table(
     Column("saved_ms", BigInteger, nullable=False),
 )
 """Saved views of the dashboard. Belongs to no run."""
+
+RULES: Final = Table(
+    "monitor_rules",
+    METADATA,
+    Column("project", String(250), primary_key=True),  # "" for all projects
+    Column("rule", String(250), primary_key=True),
+    Column("settings", Text, nullable=False),  # JSON
+    Column("saved_ms", BigInteger, nullable=False),
+    Column("who", String(250), nullable=False),
+)
+"""Saved settings of rules. What was saved before is in the audit log."""
 
 EXPORTS: Final = Table(
     "monitor_exports",

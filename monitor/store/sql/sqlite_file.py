@@ -29,11 +29,7 @@ Identity = tuple[int, int]
 
 
 class SqliteFile:
-    """One database file, as the connections of one engine have opened it.
-
-    Args:
-        path: absolute.
-    """
+    """One database file, as the connections of one engine have opened it."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)

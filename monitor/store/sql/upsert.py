@@ -15,7 +15,6 @@ def upsert(table: Table, dialect: str) -> Insert:
 
     Args:
         table: its rows must be given in full.
-        dialect: `sqlite` or `postgresql`.
     """
     insert = insert_into(table, dialect)
     keys = [column.name for column in table.primary_key]

@@ -16,7 +16,7 @@ from monitor.store.sql.connect import EMBEDDED_PATIENCE_S, shown, translated
 from monitor.store.sql.lock import Turns
 from monitor.store.sql.schema import VERSION_TABLE
 
-NEWEST: Final = "0013"
+NEWEST: Final = "0014"
 """The version that this code uses: the newest in `migrations/`."""
 
 
