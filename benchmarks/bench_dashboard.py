@@ -1,95 +1,64 @@
-"""What people wait for on the dashboard, and what its open pages cost.
+"""What people wait for on the dashboard, and what its open pages cost, next to what is asked of it.
 
 A store is filled, `monitor up` is started over it, and a headless Chromium opens its pages. A time is that from the
-start of the navigation until the rows of the list, or the curve, are on the page, with its scripts in the browser's
-cache; the median of several. Then a run gets a point a second while so many pages show it. The processor time and the
-memory are those of the server and the dashboard together, without Chromium.
+start of the navigation until what was opened is on the page; the median of several visits, with the scripts in the
+browser's cache. A click is lost if the server never took it, or if the tick that it set is gone. The processor time and
+the memory are those of the server and the dashboard together, without Chromium.
 
-    python benchmarks/bench_dashboard.py            # 10,000 runs and a curve of 10,000,000 points, about ten minutes
-    python benchmarks/bench_dashboard.py --smoke    # half a minute, to see that it runs
+    python benchmarks/bench_dashboard.py                    # every figure but the hour, about twenty minutes
+    python benchmarks/bench_dashboard.py --parts memory     # the hour
+    python benchmarks/bench_dashboard.py --smoke            # to see that it runs
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import itertools
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import psutil
-from bench_store import Run, Table, columns, loss
-from playwright.sync_api import Browser, Page, sync_playwright
+from bench_store import Run, columns, loss
+from dashboard_bench import COMPARED, Bench, Figures, burners, fill, resident, served, spent
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
+from monitor import Api
 from monitor.domain import RunQuery
-from monitor.ingest import ingest
 from monitor.rules import Engine
 from monitor.store import Store
-from monitor.wire import Batch, Columns, Event
 
-DRAWN = ".lm-plot[data-drawn]"
-POINTS = 40
-"""Points of each of the many runs."""
-METRICS = 39
-"""Of the long run besides its loss."""
+DRAWN, PANEL = ".lm-plot[data-drawn]", ".lm-panel svg"
+ROWS, CARDS = "[data-testid=runs] tbody tr", "[data-testid=fleet]"
 LIVE_PAGES = 20
 ZOOMED = "[data-testid=caption]:has-text('in view')"
+PARTS = ("first", "pages", "zoom", "live", "clicks")
 
 
-def fill(store: Store, runs: int, points: int) -> None:
-    """Many short runs, of which one in twenty is open and diverges, and one long one."""
-    engine, now = Engine(), time.time_ns() // 1_000_000
-    steps = np.arange(POINTS)
-    for i in range(runs):
-        rng = np.random.default_rng(i)
-        values = 2 / (1 + steps / 10) * (1 + 0.05 * rng.normal(size=POINTS))
-        if i % 20 == 0:
-            values = values * np.exp(np.maximum(0, steps - 30) / 3)
-        place = Columns(np.zeros(POINTS, np.uint16), steps, values, np.full(POINTS, now))
-        first = Event(kind="run", record=0, time_ms=now, data={
-            "project": f"project-{i % 5}", "name": f"run-{i}", "config": {"lr": float(rng.random()), "seed": i},
-        })  # fmt: skip
-        last = Event(kind="finish", record=POINTS + 1, time_ms=now, data={"status": "finished"})
-        events = (first,) if i % 20 == 0 else (first, last)
-        batch = Batch(run_id=os.urandom(16).hex(), writer="w", first=0, count=POINTS + len(events),
-                      keys=("train/loss",), points=place, events=events)  # fmt: skip
-        ingest(store, engine, batch, now_ms=now)
-    if store.runs(RunQuery(search="long", limit=1)).total:
-        return
-    long, values = Run(store, engine, "long"), loss(points)
-    for at in range(0, points, 100_000):
-        long.send(columns(at, values[at : at + 100_000]))
-    steps = np.arange(0, points, max(1, points // 10_000))
-    for i in range(METRICS):
-        small = 2 / (1 + steps / points) + np.random.default_rng(i).normal(0, 0.05, len(steps))
-        long.send(
-            Columns(np.zeros(len(steps), np.uint16), steps, small, np.full(len(steps), now)), f"part{i // 8}/m{i}"
-        )
+Served = contextlib.AbstractContextManager[tuple[Mapping[str, str], psutil.Process, Store]]
 
 
-def opened(page: Page, url: str, shows: str, rounds: int) -> float:
-    """Seconds until a page shows something; the median of the rounds after the first."""
-    took = []
-    for _ in range(rounds + 1):
-        page.goto("about:blank")
-        start = time.perf_counter()
-        page.goto(url, wait_until="commit")
-        page.wait_for_selector(shows, timeout=120_000)
+def visit(page: Page, url: str, shows: Sequence[str]) -> list[float]:
+    """Seconds until a page shows each of these, one after the other."""
+    page.goto("about:blank")
+    start, took = time.perf_counter(), []
+    page.goto(url, wait_until="commit")
+    for each in shows:
+        page.wait_for_selector(each, timeout=120_000)
         took.append(time.perf_counter() - start)
-    return statistics.median(took[1:])
+    return took
 
 
-def spent(root: psutil.Process) -> float:
-    """Seconds of processor time of a process and all that it started."""
-    times = [each.cpu_times() for each in (root, *root.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+def opened(page: Page, url: str, shows: Sequence[str], rounds: int) -> list[float]:
+    """The median seconds until a page shows each of these, over the rounds after the first."""
+    took = [visit(page, url, shows) for _ in range(rounds + 1)]
+    return [statistics.median(times) for times in zip(*took[1:], strict=True)]
 
 
 def idle(page: Page, url: str, shows: str, root: psutil.Process, seconds: float) -> float:
@@ -100,11 +69,6 @@ def idle(page: Page, url: str, shows: str, root: psutil.Process, seconds: float)
     before, start = spent(root), time.perf_counter()
     page.wait_for_timeout(1000 * seconds)
     return 60 * (spent(root) - before) / (time.perf_counter() - start)
-
-
-def resident(root: psutil.Process) -> float:
-    """MiB of memory of a process and all that it started."""
-    return float(sum(each.memory_info().rss for each in (root, *root.children(recursive=True)))) / 2**20
 
 
 def zoom(page: Page, url: str, rounds: int) -> tuple[float, float]:
@@ -131,97 +95,201 @@ def zoom(page: Page, url: str, rounds: int) -> tuple[float, float]:
     return statistics.median(drawn[1:]), statistics.median(read[1:])
 
 
-def live(
-    table: Table, browser: Browser, here: str, root: psutil.Process, store: Store, pages: int, seconds: float
-) -> None:
+def pages(bench: Bench) -> None:
+    """The time until each page is there, and what an open one costs."""
+    page, rest = bench.page(), 3.0 if bench.small else 20.0
+    for name, url, shows, asked in (
+        ("front page, until its cards are shown", bench.here, [CARDS], 1.0),
+        ("list of runs, until its rows are shown", f"{bench.here}/runs", [ROWS], 1.0),
+        ("the long run, until its curve and the panels in view are shown", bench.run(), [DRAWN, PANEL], 1.5),
+        (f"a comparison of {COMPARED} runs, until it is drawn", bench.compared(), [DRAWN], 2.0),
+    ):
+        bench.figures.add(name, opened(page, url, shows, bench.rounds)[-1], "s", asked)
+    page.goto("about:blank")
+    page.wait_for_timeout(3000)
+    before, start = spent(bench.root), time.perf_counter()
+    page.wait_for_timeout(1000 * rest)
+    none = 60 * (spent(bench.root) - before) / (time.perf_counter() - start)
+    bench.figures.add("no page open, processor time a minute", none, "s")
+    for name, url, seen in (("front page", bench.here, CARDS), ("list of runs", f"{bench.here}/runs", ROWS),
+                            ("the long run", bench.run(), DRAWN)):  # fmt: skip
+        cost = idle(page, url, seen, bench.root, rest)
+        bench.figures.add(f"{name} open, processor time a minute", cost, "s")
+    page.context.close()
+
+
+def zooms(bench: Bench) -> None:
+    """A drag on the curve of the long run."""
+    page = bench.page()
+    drawn, read = zoom(page, bench.run(), bench.rounds)
+    bench.figures.add("zoom, until the chart shows the window", drawn, "s", 0.3)
+    bench.figures.add("zoom, until every point of the window was read", read, "s")
+    page.context.close()
+
+
+def live(bench: Bench, count: int, seconds: float) -> None:
     """A run gets a point a second while so many pages show it: what that costs, and when a point is on a page."""
-    run, sent, waits = Run(store, Engine(), f"live {time.time_ns()}"), 1500, []
-    run.send(columns(0, loss(sent)))
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    for _ in range(pages):
+    run, sent, waits = Run(bench.store, Engine(), f"live {time.time_ns()}"), 1500, []
+    values = loss(sent + 10_000)
+    run.send(columns(0, values[:sent]))
+    context = bench.browser.new_context(viewport={"width": 1440, "height": 900})
+    for _ in range(count):
         page = context.new_page()
-        page.goto(f"{here}/run?id={run.id}", wait_until="commit")
+        page.goto(f"{bench.here}/run?id={run.id}", wait_until="commit")
         page.wait_for_selector(DRAWN, timeout=120_000)
     page.wait_for_timeout(3000)
-    before, memory, start = spent(root), resident(root), time.perf_counter()
+    before, memory, start = spent(bench.root), resident(bench.root), time.perf_counter()
     shown = "(wanted) => document.querySelector('[data-testid=last-step]').textContent === wanted"
     while time.perf_counter() - start < seconds:
-        run.send(columns(sent, loss(sent + 1)[sent:]))
+        run.send(columns(sent, values[sent : sent + 1]))
         asked, sent = time.perf_counter(), sent + 1
         page.wait_for_function(shown, arg=f"step {sent - 1:,}", timeout=60_000)
         waits.append(time.perf_counter() - asked)
         page.wait_for_timeout(1000 * max(0.0, 1 - waits[-1]))
-    cores = (spent(root) - before) / (time.perf_counter() - start)
-    case = f"a run that gets a point a second, {pages} pages"
-    table.add(f"{case}: point on the page, median", statistics.median(waits), "s")
-    table.add(f"{case}: point on the page, longest", max(waits), "s")
-    table.add(f"{case}: processor", cores, "cores")
-    table.add(f"{case}: memory, before", memory, "MiB")
-    table.add(f"{case}: memory, after", resident(root), "MiB")
+    cores = (spent(bench.root) - before) / (time.perf_counter() - start)
+    grown, case = resident(bench.root) - memory, f"a point a second, {count} open page{'s' * (count > 1)}"
+    bench.figures.add(f"{case}: until it is seen, median", statistics.median(waits), "s", 1.5 if count == 1 else None)
+    bench.figures.add(f"{case}: longest", max(waits), "s")
+    bench.figures.add(f"{case}: processor", cores, "cores", 1.0 if count == LIVE_PAGES else None)
+    bench.figures.add(f"{case}: memory grown in {seconds / 60:.3g} min", grown, "MiB")
     context.close()
 
 
-def measure(
-    table: Table, links: Mapping[str, str], root: psutil.Process, store: Store, rounds: int, rest: float, pages: int
-) -> None:
-    """Open every page in question."""
-    here, rows = links["dashboard"], "[data-testid=runs] tbody tr"
+def stops(bench: Bench, count: int, load: int) -> None:
+    """Ask runs to stop, each with its two clicks, on many pages at once; withdrawn after each round."""
+    at_once = min(20, count)
+    runs = [Run(bench.store, Engine(), f"asked {i}") for i in range(at_once)]
+    context = bench.browser.new_context(viewport={"width": 1440, "height": 900})
+    open_pages = [context.new_page() for _ in runs]
+    for page, run in zip(open_pages, runs, strict=True):
+        run.send(columns(0, loss(100)))
+        page.goto(f"{bench.here}/run?id={run.id}", wait_until="commit")
+        page.wait_for_selector(DRAWN, timeout=120_000)
+    taken = clicked = 0
+    with burners(load), Api(bench.links["api"]) as api:
+        while clicked < count:
+            for i, page in enumerate(open_pages):
+                page.get_by_role("button", name="Ask to stop").click(timeout=120_000)
+                page.get_by_label("Who asks").fill(f"reader {clicked + i}")
+                page.get_by_role("button", name="Ask it to stop").click(timeout=120_000)
+            for i, (page, run) in enumerate(zip(open_pages, runs, strict=True)):
+                with contextlib.suppress(Error):
+                    page.wait_for_selector(f"[data-testid=asked]:has-text('by reader {clicked + i};')", timeout=60_000)
+                    taken += api.run(run.id).info.stop_requested == f"reader {clicked + i}"
+                    api.run(run.id).withdraw_stop("bench")
+            clicked += at_once
+    bench.figures.add(f"clicks to stop lost of {clicked}, {load} busy processes", clicked - taken, "clicks", 0)
+    context.close()
+
+
+def ticks(bench: Bench, count: int, load: int) -> None:
+    """Tick runs of the list, and take ticks away, without waiting for the page."""
+    page, wanted = bench.page(), set[str]()
+    page.goto(f"{bench.here}/runs", wait_until="commit")
+    page.wait_for_selector(ROWS, timeout=120_000)
+    with burners(load):
+        ids = page.eval_on_selector_all("input[data-tick]", "boxes => boxes.map((box) => box.dataset.tick)")
+        for each in np.random.default_rng(0).choice(ids, count).tolist():
+            page.locator(f"input[data-tick='{each}']").click(timeout=120_000)
+            wanted ^= {each}
+        picked = f"{len(wanted)} run{'s' * (len(wanted) != 1)} picked"
+        told = 0
+        with contextlib.suppress(Error):
+            page.wait_for_selector(f"[data-testid=compare-bar]:has-text('{picked}')", timeout=60_000)
+            told = 1
+        kept = set(page.eval_on_selector_all("input[data-tick]:checked", "all => all.map((box) => box.dataset.tick)"))
+    lost = len(kept ^ wanted) + (1 - told)
+    bench.figures.add(f"clicks on ticks lost of {count}, {load} busy processes", lost, "clicks", 0)
+    page.context.close()
+
+
+def memory(bench: Bench, minutes: float) -> None:
+    """A run gets a point a second for an hour while three pages are open: what each quarter of it adds."""
+    run, sent = Run(bench.store, Engine(), f"hour {time.time_ns()}"), 1500
+    values = loss(sent + int(minutes * 90) + 10)
+    run.send(columns(0, values[:sent]))
+    for url, shows in ((bench.here, CARDS), (f"{bench.here}/runs", ROWS), (f"{bench.here}/run?id={run.id}", DRAWN)):
+        page = bench.page()
+        visit(page, url, [shows])
+    quarters, start = [resident(bench.root)], time.perf_counter()
+    for quarter in range(4):
+        while time.perf_counter() - start < 15 * minutes * (quarter + 1):
+            run.send(columns(sent, values[sent : sent + 1]))
+            sent += 1
+            page.wait_for_timeout(950)
+        quarters.append(resident(bench.root))
+    for at, (before, after) in enumerate(itertools.pairwise(quarters)):
+        case = f"{minutes / 4:g} minutes of live refresh, part {at + 1} of 4: memory added"
+        bench.figures.add(case, after - before, "MiB")
+
+
+def first(figures: Figures, browser: Browser, start: Callable[[str, str], Served]) -> None:
+    """The first visit after a server start: of a new browser, and of one that has been there before."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    with start("0", "0") as (links, root, store):
+        bench = Bench(figures, browser, links, root, store, small=False)
+        figures.add("the long run at once after a server start, new browser", visit(page, bench.run(), [DRAWN])[0], "s")
+        visit(page, bench.run(), [DRAWN, PANEL])
+        page.goto("about:blank")
+    ports = [links[name].rpartition(":")[2] for name in ("api", "dashboard")]
+    with start(*ports) as (links, root, store):
+        bench = Bench(figures, browser, links, root, store, small=False)
+        case = "the long run at once after a server start, browser that knows it"
+        figures.add(case, visit(page, bench.run(), [DRAWN])[0], "s")
+    page.context.close()
+
+
+def measure(chosen: argparse.Namespace, folder: str, store: Store) -> None:
+    """The parts that were asked for."""
+    figures, parts = Figures(), chosen.parts
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        table.add("front page, until its cards stand", opened(page, here, "[data-testid=fleet]", rounds), "s")
-        table.add("list of runs, until its rows stand", opened(page, f"{here}/runs", rows, rounds), "s")
-        run = f"{here}/run?id={store.run('long').id}"
-        table.add("the long run's page, until its curve stands", opened(page, run, DRAWN, rounds), "s")
-        page.goto("about:blank")
-        page.wait_for_timeout(5000)
-        before, start = spent(root), time.perf_counter()
-        page.wait_for_timeout(1000 * rest)
-        none = 60 * (spent(root) - before) / (time.perf_counter() - start)
-        table.add("no page open, processor time a minute", none, "s")
-        for name, url, shows in (("list of runs", f"{here}/runs", rows), ("front page", here, "[data-testid=fleet]"),
-                                 ("an open run's page", run, DRAWN)):  # fmt: skip
-            table.add(f"{name} open, processor time a minute", idle(page, url, shows, root, rest), "s")
-        if pages > 1:
-            case = "the long run, from the end of a drag until the chart shows the window"
-            for name, took in zip((case, f"{case} in full"), zoom(page, run, rounds), strict=True):
-                table.add(name, took, "s")
-        page.close()
-        live(table, browser, here, root, store, pages, rest)
+        if "first" in parts:
+            first(figures, browser, lambda port, dashboard: served(folder, store, port, dashboard))
+        with served(folder, store, "0", "0") as (links, root, _):
+            bench = Bench(figures, browser, links, root, store, chosen.smoke)
+            if "pages" in parts:
+                pages(bench)
+            if "zoom" in parts:
+                zooms(bench)
+            if "live" in parts:
+                for count in (1,) if chosen.smoke else (1, LIVE_PAGES):
+                    live(bench, count, 3.0 if chosen.smoke else 30.0)
+            if "clicks" in parts:
+                stops(bench, chosen.clicks, chosen.load)
+                ticks(bench, chosen.clicks, chosen.load)
+            if "memory" in parts:
+                memory(bench, chosen.minutes)
         browser.close()
 
 
 def main() -> None:
     """Fill a store, serve it, and print the figures with the load."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smoke", action="store_true", help="a small store, for the tests")
+    parser.add_argument("--smoke", action="store_true", help="a small store and few clicks, for the tests")
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--points", type=int, default=10_000_000)
     parser.add_argument("--folder", help="keep the store there, and use the one that is there")
+    parser.add_argument("--parts", nargs="+", choices=(*PARTS, "memory"), default=PARTS)
+    parser.add_argument("--clicks", type=int, default=200, help="of each kind")
+    parser.add_argument("--load", type=int, default=20, help="busy processes during the clicks")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of the part memory")
     chosen = parser.parse_args()
-    runs, points, rounds, rest = (100, 20_000, 1, 3.0) if chosen.smoke else (chosen.runs, chosen.points, 5, 30.0)
-    pages = 1 if chosen.smoke else LIVE_PAGES
+    if chosen.smoke:
+        chosen.runs, chosen.points, chosen.clicks, chosen.load = 100, 20_000, 4, 2
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or temporary
         store = Store.open(f"sqlite:///{Path(folder) / 'monitor.db'}")
         there = store.runs(RunQuery(limit=1)).total
-        if there <= runs:
-            fill(store, runs - there, points)
-        print(f"{store.runs(RunQuery(limit=1)).total:,} runs, one of {points:,} points", flush=True)
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("MONITOR_")} | {"MONITOR_DIR": folder}
-        command = [sys.executable, "-m", "monitor", "up", "--json", "--port", "0", "--dashboard-port", "0"]
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        if there <= chosen.runs:
+            fill(store, chosen.runs - there, chosen.points)
+        print(
+            f"{store.runs(RunQuery(limit=1)).total:,} runs, one of {chosen.points:,} points, {os.cpu_count()} cores\n"
         )
         try:
-            assert process.stdout
-            links = json.loads(process.stdout.readline())
-            measure(Table(), links, psutil.Process(process.pid), store, rounds, rest, pages)
+            measure(chosen, folder, store)
         finally:
-            process.terminate()
-            process.wait(30)
             store.close()
-    print("load average " + ", ".join(f"{load:.1f}" for load in os.getloadavg()))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,8 @@ unknown paths, and routes for scripts, downloads, and signing in and out.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import sys
-import threading
 from pathlib import Path
 
 # The folder that holds `dashboard/`, first: inside a wheel that is `monitor/_bundled`, and the folder from which the
@@ -21,7 +19,7 @@ if sys.path[:1] != [_ROOT]:
 import streamlit as st  # noqa: E402  # the path comes first
 from starlette.middleware import Middleware  # noqa: E402  # as above
 
-from dashboard import assets, downloads, news, sessions, signing  # noqa: E402  # as above
+from dashboard import assets, downloads, news, sessions, signing, warm  # noqa: E402  # as above
 from dashboard.door import Door  # noqa: E402  # as above
 from dashboard.navigation import PAGES, moved  # noqa: E402  # as above
 from dashboard.shell import Shell  # noqa: E402  # as above
@@ -35,13 +33,7 @@ def explain(error: Exception) -> bool:
     return True
 
 
-def _warm() -> None:
-    """Import most of what the pages need, so that the first page does not wait for it."""
-    for name in ("markup.attention", "markup.run_list", "markup.run_page", "charts.loss", "charts.grid", "panels"):
-        importlib.import_module(f"dashboard.{name}")
-
-
-threading.Thread(target=_warm, name="imports", daemon=True).start()
+warm.start()
 
 app = st.App(
     Path(__file__).resolve().parent / "pages" / "main.py",

@@ -103,6 +103,19 @@ def may(needed: Access) -> bool:
     return found is not None and found.access.covers(needed)
 
 
+def lacks(needed: Access, what: str) -> str:
+    """Why the user is offered no such action: which role it needs, and which they have. "" if they may.
+
+    Args:
+        needed: the role.
+        what: the actions, such as "rename or delete it".
+    """
+    found = me()
+    if found is None or not found.name or found.access.covers(needed):
+        return ""
+    return f"To {what}, you need a token with the role {needed}; yours has the role {found.access}."
+
+
 def explain(error: MonitorError) -> tuple[str, str]:
     """A title and an explanation for a read error.
 
@@ -201,11 +214,33 @@ def snapshot(ref: str) -> RunSnapshot:
     return api().snapshot(ref)
 
 
+def run(ref: str) -> RunInfo:
+    """A run without anything else."""
+    return api().run(ref).info
+
+
+def outlines(refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
+    """Runs with their series, in one request; what names no run is left out.
+
+    A run in which nothing was stored since it was last read is the same object, so that what was made of it holds.
+    """
+    found = {}
+    for ref, seen in api().outlines(refs).items():
+        known = _outlines().known(seen.info.id)
+        found[ref] = known if known is not None and known.info == seen.info else seen
+        _outlines().keep(seen.info.id, found[ref])
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def _outlines() -> Kept[str, RunSnapshot]:
+    return Kept(1024)
+
+
 @dataclass(frozen=True, slots=True)
 class _View:
-    """Cache key of a curve: how it is viewed, and the version of its run."""
+    """How a curve is viewed. The version of its run is not part of it: what was read under an older one is let go."""
 
-    version: int
     of: CurveOf
     x: XAxis
     width: int
@@ -228,12 +263,25 @@ def curves(
         x: "step", "epoch", "wall_time" or "relative".
         lo: left end of the window on the x axis; None for all.
     """
-    views = [_View(run.version, CurveOf(run.id, key, weight), x, width, lo, hi) for run, key, weight in wanted]
-    return _curves().get(views, lambda some: api().curves([v.of for v in some], x=x, width=width, lo=lo, hi=hi))
+    views = [_View(CurveOf(run.id, key, weight), x, width, lo, hi) for run, key, weight in wanted]
+    found: dict[_View, Curve] = {}
+    missing: dict[_View, int] = {}
+    for view, (run, _, _) in zip(views, wanted, strict=True):
+        known = _curves().known(view)
+        if known is not None and known[0] == run.version:
+            found[view] = known[1]
+        else:
+            missing[view] = run.version
+    if missing:
+        read = api().curves([view.of for view in missing], x=x, width=width, lo=lo, hi=hi)
+        for (view, version), curve in zip(missing.items(), read, strict=True):
+            found[view] = curve
+            _curves().keep(view, (version, curve))
+    return tuple(found[view] for view in views)
 
 
 @st.cache_resource(show_spinner=False)
-def _curves() -> Kept[_View, Curve]:
+def _curves() -> Kept[_View, tuple[int, Curve]]:
     return Kept(512)
 
 

@@ -17,6 +17,9 @@ _HEADERS: Final = {
     b"x-frame-options": b"SAMEORIGIN",
     b"content-security-policy": b"frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'self'",
 }
+_CORE: Final = "/_stcore/"
+_USED: Final = ("health", "host-config", "stream", "bidi-components")
+"""What the pages use below `/_stcore/`. The rest, such as uploads and metrics, would answer without a sign-in."""
 _log = logging.getLogger("dashboard")
 
 
@@ -41,6 +44,8 @@ class Door:
             _log.warning("a request was refused: %s", refusal)
         if scope["type"] == "http":
             app = self._app if refusal is None else PlainTextResponse(f"{refusal}\n", 403)
+            if refusal is None and not _used(scope["path"]):
+                app = PlainTextResponse("the dashboard does not use this part of Streamlit\n", 404)
             await app(scope, receive, _hardened(send))
         elif refusal is None:
             await self._app(scope, receive, send)
@@ -59,6 +64,16 @@ class Door:
         if origin is not None and not same_origin(origin, host, self._names):
             return f"pages of {origin!r} may not use the dashboard; if it is yours, add it to MONITOR_DASHBOARD_HOSTS"
         return None
+
+
+def _used(path: str) -> bool:
+    """False for what of Streamlit nobody here needs.
+
+    >>> [_used(path) for path in ("/run", "/base/_stcore/stream", "/_stcore/upload_file/a/b", "/_stcore/agent/mcp")]
+    [True, True, False, False]
+    """
+    _, core, rest = path.partition(_CORE)
+    return not core or rest.partition("/")[0] in _USED
 
 
 def _hardened(send: Send) -> Send:

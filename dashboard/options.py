@@ -1,4 +1,4 @@
-"""The flags that Streamlit is started with: theme, and no banners or telemetry.
+"""The flags that Streamlit is started with: theme, and no banners, telemetry or forced garbage collections.
 
 This file imports nothing, so that whoever starts the dashboard can read it without loading Streamlit.
 """
@@ -56,6 +56,7 @@ _QUIET: Final[dict[str, str]] = {
     "server.headless": "true",
     "server.runOnSave": "false",
     "runner.magicEnabled": "false",
+    "runner.postScriptGC": "false",  # a full collection after each refresh of each page
 }
 
 STREAMLIT_FLAGS: Final[tuple[str, ...]] = (

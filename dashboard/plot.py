@@ -31,7 +31,9 @@ def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
         bar: show Plotly's buttons on hover.
     """
     written = readings.once(f"{key} written", (figure,), figure.to_json)
-    data = {"figure": written, "alt": alt, "bar": bar, "plotly": assets.url(assets.PLOTLY)}
+    data = {
+        "figure": written, "height": figure.height, "alt": alt, "bar": bar, "plotly": assets.url(assets.PLOTLY),
+    }  # fmt: skip
     _component()(key=safe_key(key), data=data, height=figure.height, on_window_change=_noticed)
 
 

@@ -64,6 +64,8 @@ class Kept(Generic[K, T]):
     def known(self, key: K) -> T | None:
         """One value, if it is kept."""
         with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
             return self._values.get(key)
 
     def keep(self, key: K, value: T) -> None:

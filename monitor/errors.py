@@ -346,8 +346,11 @@ class StoreError(MonitorError, RuntimeError):
 class SchemaMismatch(StoreError):
     """The database has a different schema than this version of the code needs."""
 
-    def __init__(self, url: str, *, found: str | None, wanted: str, command: str) -> None:
-        super().__init__(f"database {url} has schema {found or 'none'}, this version needs {wanted}; run `{command}`")
+    def __init__(self, url: str, *, found: str | None, wanted: str, command: str, missing: bool = False) -> None:
+        problem = f"has schema {found or 'none'}, this version needs {wanted}; run `{command}`"
+        if missing:
+            problem = f"does not exist; name another, or create it with `{command}`"
+        super().__init__(f"database {url} {problem}")
         self.found = found
         self.wanted = wanted
 

@@ -32,6 +32,7 @@ from monitor.domain import (
 from monitor.domain.formats import number, plain, step
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
     from rich.table import Table
 
 _PIPED = 160
@@ -82,6 +83,13 @@ def fail(message: str, status: int = 2, *, lines: bool = False) -> NoReturn:
     """
     err.print(f"[bold red]error:[/] {escape(message, lines=lines)}", soft_wrap=not err.is_terminal)
     sys.exit(status)
+
+
+def progress(*columns: ProgressColumn) -> Progress:
+    """A progress bar on standard error, which disappears when it is done; none where that is not a terminal."""
+    from rich.progress import Progress as Bar
+
+    return Bar(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 
 def refuse_typo(what: str, value: str | None, known: Sequence[str], *, complete: bool = False) -> None:

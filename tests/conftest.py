@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -200,3 +203,26 @@ def for_two_minutes(test: Callable[[], None]) -> None:
     again = settings(max_examples=500, derandomize=False, database=None)(test)
     while time.monotonic() < end:
         again()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give all tests of a group to one worker, so that a costly fixture of a module is made once.
+
+    xdist's own `loadgroup` writes the group into the id of a test. pytest 9.2 derives that id from the place of the
+    test, so the groups have no effect there. A file that names a group belongs to it as a whole.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    @functools.cache
+    def group_of(file: str) -> str | None:
+        found = re.search(r'xdist_group\("(\w+)"\)', (config.rootpath / file).read_text(encoding="utf-8"))
+        return found and found[1]
+
+    class Groups(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid.partition("::")[0]) or nodeid
+
+    return Groups(config, log)

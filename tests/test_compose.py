@@ -151,6 +151,17 @@ def test_the_replicas_are_servers_and_the_balancer_finds_both(services: dict[str
     assert balancer["ports"] == ["8480:8480"] and "bind :8480\n" in config
 
 
+def test_our_containers_write_only_where_they_may_and_end_in_time(services: dict[str, Any]) -> None:
+    for name in ("server", "dashboard", "replica"):
+        service = services[name]
+        assert service["read_only"] and service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        written = {each.partition(":")[0] for each in service["tmpfs"]}
+        written |= {each.split(":")[1] for each in service.get("volumes", [])}
+        assert written == {"/tmp", "/data"}, name
+        assert service["stop_grace_period"] == "30s", name
+
+
 class Stack:
     """The compose file's services as processes; host names and ports are this machine's, all else is the file's."""
 

@@ -1,12 +1,11 @@
 // The picture of one panel: an SVG, drawn from the points that Python sends.
 
+import { unpacked as numbers } from "./arrays.js";
+
 export const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 52, right: 10, top: 8, bottom: 22 };
 const DOT = "m-1.2 0a1.2 1.2 0 1 0 2.4 0a1.2 1.2 0 1 0-2.4 0";  // a point without neighbours, which is no line
 const HEIGHT = 150, LARGE = 380, ROOM = 0.06, OUTLYING = 0.02;
-
-const values = (packed) => packed
-  ? new Float64Array(Uint8Array.from(atob(packed), (c) => c.charCodeAt(0)).buffer) : new Float64Array(0);
 
 export function element(name, attributes = {}, text = null) {
   const made = document.createElementNS(SVG, name);
@@ -52,11 +51,11 @@ const shownX = (value, x) => x.kind === "wall_time" ? moment(value)
   : Number.isInteger(value) ? value.toLocaleString("en") : String(+value.toPrecision(6));
 
 export function unpacked(line) {
-  line.xs ??= values(line.x);
-  line.ys ??= values(line.y);
-  line.smooth ??= line.s ? values(line.s) : null;
-  line.low ??= line.lo ? values(line.lo) : null;
-  line.high ??= line.hi ? values(line.hi) : null;
+  line.xs ??= numbers(line.x);
+  line.ys ??= numbers(line.y);
+  line.smooth ??= numbers(line.s) ?? null;
+  line.low ??= numbers(line.lo) ?? null;
+  line.high ??= numbers(line.hi) ?? null;
   return line;
 }
 

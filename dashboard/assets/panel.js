@@ -109,6 +109,9 @@ export function paint(root, figure, force = false) {
   said.dataset.last = panel.last;
   said.textContent = panel.last;
   box.setAttribute("aria-label", panel.said);
+  const look = JSON.stringify([root.__window, data.ignoring, data.x, panel.log, box.clientWidth, Boolean(box.closest(".lm-large"))]);
+  if (box.__lines === lines && box.__look === look) return;
+  Object.assign(box, { __lines: lines, __look: look });
   draw(box, panel, lines, data, root.__window);
 }
 

@@ -81,6 +81,15 @@ function watched(root, entries) {
   }, SETTLE_MS);
 }
 
+// The lines of panels that are the same as before stay the same objects, so that these are neither read nor drawn again.
+function keepLines(before, data) {
+  for (const [key, lines] of Object.entries(before?.curves ?? {}))
+    if (key in data.curves && written(lines) === written(data.curves[key])) data.curves[key] = lines;
+}
+
+// As Python sent them: what was unpacked since is left out.
+const written = (lines) => JSON.stringify(lines.map(({ x, y, s, lo, hi, c, d }) => [x, y, s, lo, hi, c, d]));
+
 function mount(parent, data) {
   const root = tag("div", "lm lm-panels");
   Object.assign(root, { __pin: (key) => pin(root, key), __pins: data.pins, __closed: data.closed, __seen: new Set(), __window: data.window, __told: JSON.stringify(data.window) });
@@ -114,6 +123,7 @@ function mount(parent, data) {
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(":scope > .lm-panels") ?? mount(parentElement, data);
+  keepLines(root.__data, data);
   root.__data = data;
   root.__tell = setStateValue;
   const told = JSON.stringify(data.window);  // a zoom that came from elsewhere; else the reader's own stands

@@ -1,18 +1,21 @@
 // A Plotly chart that is changed in place, so that zoom, hover and legend outlive every refresh; `dashboard/plot.py` is
 // its other half and says why `st.plotly_chart` does not do.
 
+import { unpacked } from "./arrays.js";
 import { picture, place } from "./labels.js";
 
+// The page's head has asked for the script already, unless the reader came from a page without charts.
 const load = (url) => (window.__monitorPlotly ??= new Promise((done, failed) => {
-  const script = document.createElement("script");
-  script.src = url;
+  if (window.Plotly) { done(window.Plotly); return; }
+  const script = [...document.scripts].find((each) => new URL(url, location).href === each.src) ?? document.createElement("script");
+  script.src ||= url;
   script.onload = () => done(window.Plotly);
   script.onerror = () => {
     delete window.__monitorPlotly;
     script.remove();
     failed(new Error("The chart's script did not load; it is tried again with the next point."));
   };
-  document.head.appendChild(script);
+  if (!script.isConnected) document.head.appendChild(script);
 }));
 
 const NARROW = 560;  // pixels
@@ -21,10 +24,14 @@ const ROOM = 0.05;  // of the axis, above and below what is fitted
 
 const number = (value) => (typeof value === "number" ? value : Date.parse(value.replace(" ", "T") + "Z"));
 
-// An array as Python packs it, or as Plotly has it.
-function values(array) {
-  if (!array?.bdata) return array ?? [];
-  return new Float64Array(Uint8Array.from(atob(array.bdata), (c) => c.charCodeAt(0)).buffer);
+// A figure as Python writes it, with its arrays as numbers. An x that several curves share is written once.
+function read(written) {
+  const figure = JSON.parse(written);
+  for (const trace of figure.data) {
+    trace.x = trace.x?.of === undefined ? unpacked(trace.x) : figure.data[trace.x.of].x;
+    trace.y = unpacked(trace.y);
+  }
+  return figure;
 }
 
 // The points of all curves between two places of the x axis: y as the axis counts it, and which point of which curve.
@@ -32,7 +39,7 @@ function within(traces, [left, right], log) {
   const found = [];
   for (const trace of traces) {
     if ((trace.yaxis ?? "y") !== "y" || trace.visible === "legendonly" || !trace.mode?.includes("lines")) continue;
-    const xs = values(trace.x), ys = values(trace.y);
+    const xs = trace.x ?? [], ys = trace.y ?? [];
     for (let i = 0; i < xs.length; i += 1) {
       const x = number(xs[i]), y = log ? Math.log10(ys[i]) : ys[i];
       if (x >= left && x <= right && Number.isFinite(y)) found.push({ y, point: `${trace.legendgroup} ${x}` });
@@ -134,8 +141,7 @@ export default function ({ data, parentElement, setStateValue }) {
     box.__watch.observe(box);
     parentElement.appendChild(box);
   }
-  const height = JSON.parse(data.figure).layout.height;
-  box.style.height = `${height}px`;
+  box.style.height = `${data.height}px`;
   box.setAttribute("aria-label", data.alt);
   box.__tell = setStateValue;
   const config = { displaylogo: false, responsive: false, displayModeBar: data.bar && box.clientWidth >= NARROW ? "hover" : false,
@@ -145,7 +151,7 @@ export default function ({ data, parentElement, setStateValue }) {
     if (!box.isConnected) return;
     config.modeBarButtonsToAdd = saving(Plotly);
     box.__draw = () => {
-      const figure = JSON.parse(data.figure);
+      const figure = read(data.figure);
       delete figure.layout.height;
       figure.layout.autosize = true;
       if (box.clientWidth < NARROW && figure.layout.legend && figure.layout.showlegend !== false) {
@@ -166,7 +172,8 @@ export default function ({ data, parentElement, setStateValue }) {
       place(box);
       badge(box, found?.outside);
     };
-    box.__draw();
+    if (box.__drawn !== data.figure) box.__draw();  // most answers of a page leave the chart as it is
+    box.__drawn = data.figure;
     if (!box.__heard) {
       box.__heard = true;
       box.on("plotly_afterplot", () => place(box));

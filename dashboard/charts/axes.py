@@ -116,10 +116,17 @@ def canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Cu
             | ({"type": "date"} if look.x_axis == "wall_time" else {"tickformat": ",.12~r", "hoverformat": ",.12~r"}),
             "yaxis": axis
             | {"type": scale, "title": {"text": y_title, "font": title_font}, "tickformat": "~g"}
-            | (log_ticks(np.concatenate([c.y for c in curves])) if scale == "log" else {}),
+            | (log_ticks(np.concatenate([c.y for c in curves])) if scale == "log" else _bounds(curves)),
             "yaxis2": {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False},
         }
     )
+
+
+def _bounds(curves: Sequence[Curve]) -> Spec:
+    """No part of a linear axis below zero for values that never are."""
+    values = np.concatenate([c.y for c in curves]) if curves else np.empty(0)
+    known = values[np.isfinite(values)]
+    return {"rangemode": "nonnegative"} if len(known) and known.min() >= 0 else {}
 
 
 def log_ticks(values: NDArray[np.float64]) -> Spec:

@@ -6,15 +6,15 @@ every second. The tests validate every figure with them instead.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from dataclasses import dataclass, field
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from dashboard.charts.packing import packed
 from monitor.domain import inert
 
 Spec = dict[str, object]
@@ -53,14 +53,20 @@ class Figure:
         """Pixels."""
         return int(str(self.layout["height"]))
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """The figure as a dictionary, with texts escaped for Plotly and without numbers that JSON cannot hold."""
         layout = {**self.layout, "shapes": self.shapes, "annotations": self.annotations}
         return {"data": [_shown(trace) for trace in self.traces], "layout": _shown(layout)}
 
     def to_json(self) -> str:
-        """The figure as JSON; float64 arrays are packed, so that NaN stays NaN."""
-        return json.dumps(self.to_dict(), default=_packed, allow_nan=False, separators=(",", ":"))
+        """The figure as JSON; arrays are packed, and `{"of": n}` stands for an x axis that trace n has too."""
+        made = self.to_dict()
+        first: dict[int, int] = {}
+        for n, (trace, shown) in enumerate(zip(self.traces, made["data"], strict=True)):
+            x = trace.get("x")
+            if isinstance(x, np.ndarray) and first.setdefault(id(x), n) != n:
+                shown["x"] = {"of": first[id(x)]}
+        return json.dumps(made, default=_packed, allow_nan=False, separators=(",", ":"))
 
 
 _TEXTS: Final = frozenset({"text", "name", "legendgroup", "customdata", "ticktext"})
@@ -88,6 +94,5 @@ def plotly_text(text: str) -> str:
 
 def _packed(value: object) -> object:
     if isinstance(value, np.ndarray):
-        data = np.ascontiguousarray(value, "<f8").tobytes()
-        return {"dtype": "f8", "bdata": base64.b64encode(data).decode("ascii")}
+        return packed(value)
     raise TypeError(f"{type(value).__name__} is no part of a figure")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.charts.axes import Look, axis_values, resolve_scale
+from dashboard.charts.packing import packed
 from monitor.domain import Curve, SeriesInfo, inert
 from monitor.domain.formats import number, step
 from monitor.roles import Role
@@ -62,15 +62,11 @@ class Line:
     high: NDArray[np.float64] | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The form that the browser gets: arrays as packed float64."""
-        found: dict[str, object] = {"x": _packed(self.x), "y": _packed(self.y), "c": self.colour}
+        """The form that the browser gets."""
+        found: dict[str, object] = {"x": packed(self.x), "y": packed(self.y), "c": self.colour}
         more = {"s": self.smoothed, "lo": self.low, "hi": self.high}
-        found |= {name: _packed(array) for name, array in more.items() if array is not None}
+        found |= {name: packed(array) for name, array in more.items() if array is not None}
         return found | ({"d": self.dash} if self.dash else {})
-
-
-def _packed(values: NDArray[np.float64]) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, "<f8").tobytes()).decode("ascii")
 
 
 def sections(series: Sequence[SeriesInfo]) -> tuple[Section, ...]:

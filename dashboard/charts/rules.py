@@ -59,13 +59,15 @@ def example_figure(
             line = {"color": colour, "width": 1.6, "dash": dash}
             figure.shape(type="line", yref="paper", y0=0, y1=1, x0=at, x1=at, line=line)
         said = f"{called}: from step {formats.step(finding.onset_step)}, reported at {formats.step(finding.fired_step)}"
+        side = _side(finding, curves)
         figure.note(
             yref="paper",
             y=1 - 0.1 * k,
-            x=finding.fired_step,
+            x=finding.onset_step if side == "right" else finding.fired_step,  # beside both lines
             text=said,
             yanchor="top",
-            xanchor=_side(finding, curves),
+            xanchor=side,
+            bgcolor=look.palette.background,
             font={"size": 12, "color": colour},
         )
     return figure

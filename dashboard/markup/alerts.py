@@ -34,19 +34,22 @@ def head(counts: Mapping[str, int]) -> Markup:
     return fill(_PAGE, "head", counts={state: counts.get(state, 0) for state in map(str, AlertState)})
 
 
-def alerts(found: AlertPage, state: str, now_ms: int, zone: tzinfo, *, filtered: bool, stale: bool) -> Markup:
+def alerts(
+    found: AlertPage, state: str, now_ms: int, zone: tzinfo, *, filtered: bool, stale: bool, may: bool = True
+) -> Markup:
     """The alerts of a page, those of one run next to each other and folded to `FOLD`.
 
     Args:
         filtered: whether a filter narrows the list.
         stale: True where the server did not answer and this is what was read last.
+        may: whether the reader may answer alerts.
     """
     if not found.items:
         return pieces.quiet("No alert matches these filters.") if filtered else _nothing(*_NOTHING[state])
     groups: dict[str, list[AlertInfo]] = {}
     for info in found.items:
         groups.setdefault(info.run_id, []).append(info)
-    cards = [_group(run_id, members, now_ms, zone) for run_id, members in groups.items()]
+    cards = [_group(run_id, members, now_ms, zone, may=may) for run_id, members in groups.items()]
     return fill(_PAGE, "all", cards=cards, stale=stale)
 
 
@@ -54,13 +57,13 @@ def _nothing(title: str, body: str) -> Markup:
     return fill(_PAGE, "nothing", title=title, body=body)
 
 
-def _group(run_id: str, members: Sequence[AlertInfo], now_ms: int, zone: tzinfo) -> Markup:
-    cards = [_card(info, now_ms, zone) for info in members]
+def _group(run_id: str, members: Sequence[AlertInfo], now_ms: int, zone: tzinfo, *, may: bool) -> Markup:
+    cards = [_card(info, now_ms, zone, may=may) for info in members]
     folded = cards[FOLD:]
     return fill(_PAGE, "group", cards=cards[:FOLD], more=len(folded), folded=folded, key=f"more {run_id}")
 
 
-def _card(info: AlertInfo, now_ms: int, zone: tzinfo) -> Markup:
+def _card(info: AlertInfo, now_ms: int, zone: tzinfo, *, may: bool) -> Markup:
     kind = str(info.state) if info.state in (AlertState.RESOLVED, AlertState.PENDING) else str(info.severity)
     at = info.fired_ms if info.state is not AlertState.RESOLVED else info.resolved_ms
     when = pieces.hover(ago(at or info.changed_ms, now_ms), clock(at or info.changed_ms, zone))
@@ -68,7 +71,7 @@ def _card(info: AlertInfo, now_ms: int, zone: tzinfo) -> Markup:
     firing = info.state in (AlertState.FIRING, AlertState.SILENCED)
     return fill(
         _PAGE, "card", alert=info, kind=kind, said=_said(info), when=when, times=times, note=_note(info, zone),
-        firing=firing, seen=info.count > 0 and info.rule not in _ONCE,
+        firing=firing, seen=info.count > 0 and info.rule not in _ONCE, may=may,
     )  # fmt: skip
 
 
@@ -88,9 +91,14 @@ def _said(info: AlertInfo) -> str:
     )
 
 
-def asked(info: AlertInfo, what: str) -> Markup:
-    """The form that a link in a message leads to, filled in; nothing happens until it is sent."""
-    return fill(_PAGE, "asked", alert=info, what=what)
+def asked(info: AlertInfo, what: str, lacks: str = "") -> Markup:
+    """The form that a link in a message leads to, filled in; nothing happens until it is sent.
+
+    Args:
+        what: "ack" or "silence".
+        lacks: which role the reader lacks, in place of the form.
+    """
+    return fill(_PAGE, "asked", alert=info, what=what, lacks=lacks)
 
 
 def pages(cursor: str | None, *, first: bool) -> Markup:
@@ -104,7 +112,7 @@ def marks(found: Mapping[str, Mapping[str, int]]) -> Markup:
     return fill(_PAGE, "marks", rows=rows) if rows else Markup("")
 
 
-def silences(found: Sequence[Silence], now_ms: int, zone: tzinfo) -> Markup:
+def silences(found: Sequence[Silence], now_ms: int, zone: tzinfo, *, may: bool = True) -> Markup:
     """The silences, those in force first."""
     if not found:
         return _nothing("No silence", "Silence an alert to send nobody what it matches, until a time.")
@@ -114,7 +122,7 @@ def silences(found: Sequence[Silence], now_ms: int, zone: tzinfo) -> Markup:
         ended = each.ended_ms or each.until_ms
         over = _over(each, now_ms)
         until = f"ended {ago(ended, now_ms)}" if over else f"until {clock(each.until_ms, zone)[:16]}"
-        rows.append(fill(_PAGE, "silence", silence=each, matched=matched, until=until, over=over))
+        rows.append(fill(_PAGE, "silence", silence=each, matched=matched, until=until, over=over, may=may))
     return Markup("").join(rows)
 
 
@@ -123,14 +131,15 @@ def _over(silence: Silence, now_ms: int) -> bool:
 
 
 def deliveries(
-    found: Sequence[Delivery], dead: Sequence[DeadLetter], now_ms: int, zone: tzinfo, *, sent: bool
+    found: Sequence[Delivery], dead: Sequence[DeadLetter], now_ms: int, zone: tzinfo, *, sent: bool, may: bool = True
 ) -> Markup:
     """What a channel never took, with a button to try again; below, the latest messages and how far they are.
 
     Args:
         sent: whether there is a channel to send them to.
+        may: whether the reader may send them again.
     """
-    letters = [fill(_PAGE, "dead", letter=each, when=ago(each.created_ms, now_ms)) for each in dead]
+    letters = [fill(_PAGE, "dead", letter=each, when=ago(each.created_ms, now_ms), may=may) for each in dead]
     shown = [each for each in found if each.alert.kind != "finished" or each.delivered_ms is not None]
     rows = [_row(each, now_ms, zone, sent=sent) for each in shown]
     if not rows and not letters:
@@ -162,7 +171,7 @@ def _delivery(delivery: Delivery, zone: tzinfo, *, sent: bool) -> Markup:
     return fill(_PAGE, "failing", tries=tries, next=clock(delivery.next_ms, zone)[11:], error=delivery.error)
 
 
-def channels(found: Sequence[Mapping[str, object]]) -> Markup:
+def channels(found: Sequence[Mapping[str, object]], *, may: bool = True) -> Markup:
     """Where alerts are sent, each with a button that sends a test."""
     if not found:
         return _nothing("No channel", HOW)
@@ -170,7 +179,7 @@ def channels(found: Sequence[Mapping[str, object]]) -> Markup:
     for each in found:
         settings = each["settings"] if isinstance(each["settings"], Mapping) else {}
         said = ", ".join(f"{name}: {_value(value)}" for name, value in settings.items())
-        rows.append(fill(_PAGE, "channel", channel=each, said=said or "every project, every level"))
+        rows.append(fill(_PAGE, "channel", channel=each, said=said or "every project, every level", may=may))
     return Markup("").join(rows)
 
 

@@ -9,8 +9,9 @@ from markupsafe import Markup
 from dashboard import words
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill, joined
-from monitor.domain import AlertState, Attention, Item
+from monitor.domain import AlertState, Attention, Item, RunPage
 from monitor.domain.economics import amount
+from monitor.domain.formats import ago, number
 
 _PAGE: Final = "attention"
 _URGENT: Final = 0.8
@@ -21,18 +22,34 @@ def head(seen: Attention | None, problem: Markup) -> Markup:
     return fill(_PAGE, "head", seen=seen, problem=problem)
 
 
-def cards(seen: Attention, failed: str = "", why: str = "", *, may_act: bool = True) -> Markup:
+def cards(seen: Attention, failed: str = "", why: str = "", *, may_act: bool = True, firing: int = 0) -> Markup:
     """The runs that need a person, the most urgent first.
 
     Args:
         failed: the run, or the alert, of what was asked for and not done.
         may_act: whether to offer a stop, and to answer alerts.
+        firing: alerts that fire, of runs that have ended too.
     """
     if not seen.items:
-        return fill(_PAGE, "calm", open=seen.running + seen.stalled + seen.lost)
+        return fill(_PAGE, "calm", open=seen.running + seen.stalled + seen.lost, firing=firing)
     found = [_card(item, why if failed in _ids(item) else "", may_act=may_act) for item in seen.items]
     more = max(0, seen.total - len(seen.items))
     return joined([fill(_PAGE, "strip", cards=found), fill(_PAGE, "more", more=more) if more else Markup("")])
+
+
+def newest(page: RunPage, now_ms: int) -> Markup:
+    """The newest runs, on a page that would else be empty."""
+    rows = []
+    for run in page.items:
+        lines = page.sparklines.get(run.id, {})
+        at = [run.created_ms, run.finished_ms or run.created_ms]
+        rows.append((
+            fill(_PAGE, "named", run=run), pieces.status(run.status), pieces.verdict(run),
+            pieces.sparkline(lines.get("train", ()), lines.get("val", ())),
+            number(run.recommendation.best_val_loss), ago(max(at), now_ms),
+        ))  # fmt: skip
+    head = ("Run", "Status", "Verdict", "Loss", "Best loss", "Last change")
+    return pieces.heading("Newest runs") + pieces.table(head, rows, numeric=(4,)) if rows else Markup("")
 
 
 def _ids(item: Item) -> tuple[str, ...]:

@@ -86,9 +86,9 @@ def hover(value: object, title: str) -> Markup:
     return fill(_PIECES, "hover", value=value, title=title)
 
 
-def quiet(value: object) -> Markup:
+def quiet(value: object, *, testid: str = "quiet") -> Markup:
     """A dimmed paragraph, such as an empty state."""
-    return fill(_PIECES, "quiet", value=value)
+    return fill(_PIECES, "quiet", value=value, testid=testid)
 
 
 def heading(value: str) -> Markup:

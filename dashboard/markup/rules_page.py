@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill
-from monitor.domain import Access
 from monitor.domain.formats import NOTHING, ago, clock, number, step
 from monitor.domain.rules_version import RulesVersion, SavedRule
 from monitor.rules import RulesConfig
@@ -176,13 +175,6 @@ def saved(rows: Sequence[SavedRule], now_ms: int, zone: tzinfo) -> Markup:
         for each in rows
     ]
     return pieces.table(("Project", "Settings", "Saved by", "When"), table, css="lm-wrap")
-
-
-def no_right(needed: Access, project: str | None) -> str:
-    """What a reader needs in order to save a change."""
-    where = "all projects" if project is None else f"project {project}"
-    instead = "; choose a project to save it there with the role editor" if project is None else ""
-    return f"Saving a change for {where} needs a token with the role {needed}{instead}. Nothing is changed by trying."
 
 
 def as_toml(rule: str, given: Mapping[str, object], project: str | None) -> str:

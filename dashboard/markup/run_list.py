@@ -123,7 +123,7 @@ def keeping_line(keep_days: float | None, thin_days: float | None) -> Markup:
 
 def bar(
     picked: Sequence[str], total: int, *, most: int, problem: str = "", said: str = "", undo: bool = False,
-    edits: bool = True, columns: Sequence[str] = (),
+    lacks: str = "", columns: Sequence[str] = (),
 ) -> Markup:  # fmt: skip
     """What can be done with the runs that are ticked, and what was done last.
 
@@ -131,13 +131,13 @@ def bar(
         most: runs that can be ticked at once.
         problem: why the last request was not done, or not for all.
         undo: whether it can be taken back.
-        edits: whether the reader may change runs.
+        lacks: which role the reader lacks to change runs; "" for none.
         columns: what an export has of the ticked runs.
     """
     query = [("run", run_id) for run_id in picked]
     export = urlencode([*query, *(("cols", column) for column in columns)])
     return fill(
-        _LIST, "bar", picked=query, total=total, most=most, problem=problem, said=said, undo=undo, edits=edits,
+        _LIST, "bar", picked=query, total=total, most=most, problem=problem, said=said, undo=undo, lacks=lacks,
         export=export,
     )  # fmt: skip
 
@@ -312,15 +312,18 @@ def _best_of(runs: Sequence[RunInfo]) -> RunInfo | None:
     return None
 
 
-def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int) -> Markup:
-    """The deleted runs, each with a button that restores it."""
+def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int, lacks: str = "") -> Markup:
+    """The deleted runs, each with a button that restores it, or with the role that it takes."""
     if not found:
         return pieces.quiet("No deleted run can be restored.")
     rows = [
-        (run.name, run.project, *deletion(at, days, now_ms), fill(_LIST, "restore", run=run))
+        (run.name, run.project, *deletion(at, days, now_ms), Markup("") if lacks else fill(_LIST, "restore", run=run))
         for run, at in found
     ]  # fmt: skip
-    every = fill(_LIST, "restore_all", runs=[run.id for run, _ in found]) if len(found) > 1 else Markup("")
+    if lacks:
+        every = pieces.quiet(lacks, testid="no-right")
+    else:
+        every = fill(_LIST, "restore_all", runs=[run.id for run, _ in found]) if len(found) > 1 else Markup("")
     return every + pieces.table(("run", "project", "deleted", "restorable for", ""), rows)
 
 
@@ -329,9 +332,9 @@ def export_link(query: str) -> Markup:
     return fill(_LIST, "export_link", query=query)
 
 
-def views(saved: Sequence[SavedView], problem: str) -> Markup:
+def views(saved: Sequence[SavedView], problem: str, lacks: str = "") -> Markup:
     """The saved views, and a field to save what is shown now."""
-    return fill(_LIST, "views", saved=saved, problem=problem)
+    return fill(_LIST, "views", saved=saved, problem=problem, lacks=lacks)
 
 
 def matches(total: int) -> Markup:

@@ -169,9 +169,9 @@ def several(ref: str, runs: Sequence[RunInfo], now_ms: int) -> Markup:
     return said + (table(("run", "project", "id", "status", "started"), rows) if rows else _NOTHING)
 
 
-def gone(run: RunInfo, days: float) -> Markup:
-    """What stands in the place of a run that was deleted, with the button that restores it."""
-    return fill(_PAGE, "gone", run=run, days=days)
+def gone(run: RunInfo, days: float, lacks: str = "") -> Markup:
+    """What stands in the place of a run that was deleted: the button that restores it, or the role that it takes."""
+    return fill(_PAGE, "gone", run=run, days=days, lacks=lacks)
 
 
 def _points(seen: RunSnapshot) -> str:

@@ -66,8 +66,8 @@ class _Absent:
     """Stands for a key that a run does not have."""
 
 
-def notes(run: RunInfo, note: str, problem: str = "") -> Markup:
-    """The run's note with a field to change it, and its tags with a button at each."""
+def notes(run: RunInfo, note: str, problem: str = "", lacks: str = "") -> Markup:
+    """The run's note with a field to change it, and its tags with a button at each; or the role that this takes."""
     identity: list[tuple[str, str]] = [("id", run.id), ("project", run.project), ("group", run.group or NOTHING)]
     for key, value in flat(run.loss or {}, "loss.").items():
         if value not in (None, [], {}):
@@ -76,7 +76,10 @@ def notes(run: RunInfo, note: str, problem: str = "") -> Markup:
     written = note or run.tags.get("mlflow.note.content", "")
     body = markdown.rendered(written) if written else Markup("")
     tags = sorted(run.tags.items())
-    return fill(_TABS, "notes", run=run, note=note, body=body, tags=tags, identity=identity, problem=problem)
+    return fill(
+        _TABS, "notes", run=run, note=note, body=body, tags=tags, identity=identity, problem=problem,
+        lacks=lacks,
+    )  # fmt: skip
 
 
 def _plain(value: object) -> str:

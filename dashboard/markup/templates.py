@@ -19,6 +19,7 @@ from markupsafe import Markup
 from dashboard import words
 from monitor.domain import formats, inert
 
+_HTML: Final = Path(__file__).parents[1] / "html"
 _BETWEEN_TAGS: Final = re.compile(r"(?<=[>}])[ \t]*\n\s*(?=[<{])")
 
 
@@ -41,7 +42,7 @@ def _written(value: object) -> object:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=_Compact(Path(__file__).parents[1] / "html"),
+        loader=_Compact(_HTML),
         autoescape=True,
         finalize=_written,
         undefined=StrictUndefined,
@@ -76,6 +77,12 @@ def fill(template: str, macro: str, /, **values: object) -> Markup:
 def _module(template: str) -> Any:
     found: Template = _environment().get_template(f"{template}.jinja")
     return found.module
+
+
+def load() -> None:
+    """Compile every template."""
+    for file in _HTML.glob("*.jinja"):
+        _module(file.stem)
 
 
 def joined(parts: Iterable[Markup]) -> Markup:

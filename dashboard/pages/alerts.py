@@ -11,7 +11,7 @@ from markupsafe import Markup
 from dashboard import answers, data, live, news, readings, viewer, words
 from dashboard.markup import alerts, pieces
 from dashboard.markup.templates import joined
-from monitor.domain import AlertPage, Severity
+from monitor.domain import Access, AlertPage, Severity
 from monitor.domain.formats import count
 from monitor.errors import MonitorError, WireError
 from monitor.rules import RULE_NAMES
@@ -78,20 +78,24 @@ def _body(tab: str, filters: dict[str, str]) -> None:
     kind, title, text, until = st.session_state.get("_said", ("", "", "", 0))
     if readings.now_ms() < until:
         live.html(pieces.notice(kind, title, text, testid="done" if kind == "info" else "not-done"), key="problem")
-    _asked()
+    lacks = data.lacks(Access.EDITOR, "answer alerts or test channels")
+    _asked(lacks)
+    if lacks:
+        live.html(pieces.quiet(lacks, testid="no-right"), key="no-right")
     if tab == "silences":
         reading = readings.keep("silences", lambda: readings.api().silences(over=True))
-        _show(alerts.silences(reading.value or (), readings.now_ms(), viewer.zone()))
-        _list("silenced", {})
+        _show(alerts.silences(reading.value or (), readings.now_ms(), viewer.zone(), may=not lacks))
+        _list("silenced", {}, may=not lacks)
     elif tab == "deliveries":
-        _deliveries()
+        _deliveries(may=not lacks)
     elif tab == "channels":
-        _show(alerts.channels(readings.keep("channel list", lambda: readings.api().channels()).value or ()))
+        found = readings.keep("channel list", lambda: readings.api().channels()).value or ()
+        _show(alerts.channels(found, may=not lacks))
     else:
-        _list(tab, filters)
+        _list(tab, filters, may=not lacks)
 
 
-def _list(state: str, filters: dict[str, str]) -> None:
+def _list(state: str, filters: dict[str, str], *, may: bool) -> None:
     after = st.query_params.get("after") if state != "silenced" else None
     wanted = {**filters, "cursor": after, "limit": data.PAGE_SIZE}
     reading = readings.keep(f"alerts {state} {wanted}", lambda: readings.api().alerts(state, **wanted))  # type: ignore[arg-type]  # filters by name
@@ -105,7 +109,7 @@ def _list(state: str, filters: dict[str, str]) -> None:
     stale = reading.error is not None
     marks = readings.keep("marks", lambda: readings.api().alert_marks()).value or {}
     body = [
-        alerts.alerts(found, state, readings.now_ms(), viewer.zone(), filtered=bool(filters), stale=stale),
+        alerts.alerts(found, state, readings.now_ms(), viewer.zone(), filtered=bool(filters), stale=stale, may=may),
         alerts.pages(found.cursor, first=after is not None),
         alerts.marks(marks) if state in ("firing", "resolved") else Markup(""),
     ]
@@ -114,19 +118,19 @@ def _list(state: str, filters: dict[str, str]) -> None:
         st.caption(f"{len(found.items):,} of {count(found.counts.get(state, 0), 'alert')}")
 
 
-def _deliveries() -> None:
+def _deliveries(*, may: bool) -> None:
     dead = readings.keep("dead letters", lambda: readings.api().dead_letters()).value or ()
     found = readings.keep("deliveries", lambda: readings.api().deliveries(limit=MESSAGES)).value or ()
     sent = readings.keep("channels", readings.api().alert_channels).value != 0
-    _show(alerts.deliveries(found, dead, readings.now_ms(), viewer.zone(), sent=sent))
+    _show(alerts.deliveries(found, dead, readings.now_ms(), viewer.zone(), sent=sent, may=may))
 
 
 def _show(body: Markup) -> None:
     live.html(body, key="shown")
 
 
-def _asked() -> None:
-    """The form that a link in a message leads to."""
+def _asked(lacks: str) -> None:
+    """The form that a link in a message leads to; if the reader may not send it, why."""
     what = next((name for name in ("ack", "silence") if name in st.query_params), None)
     if what is None:
         return
@@ -135,7 +139,7 @@ def _asked() -> None:
     except MonitorError as error:
         live.html(pieces.notice("warning", "The link leads to no alert.", str(error), testid="no-alert"), key="asked")
         return
-    live.html(alerts.asked(info, what), key="asked")
+    live.html(alerts.asked(info, what, lacks), key="asked")
 
 
 def _answered() -> str:

@@ -17,6 +17,8 @@ from monitor.errors import MonitorError
 
 REFRESH_S: Final = 2.0
 CARDS: Final = 9
+NEWEST: Final = 8
+"""Runs that are listed while none needs attention."""
 _CARDS: Final = "attention"
 _STOP: Final = "stop "
 _ANSWERS: Final = {"ack": answers.acknowledge, "silence": answers.silence}
@@ -36,6 +38,8 @@ def _attention() -> None:
     if reading.error is not None:
         problem = pieces.notice("warning", *data.explain(reading.error), testid="unreachable")
     live.html(attention.head(seen, problem), key="attention head")
+    if seen is not None and seen.total and (lacks := data.lacks(Access.EDITOR, "stop runs or answer alerts")):
+        live.html(pieces.quiet(lacks, testid="no-right"), key="no-right")
     if seen is None:
         if reading.error is None:
             st.skeleton(height=320)
@@ -43,13 +47,21 @@ def _attention() -> None:
     if not (seen.total or seen.running or seen.finished_today) and _empty():
         run_list.welcome()
         return
-    may_act = data.may(Access.EDITOR)
+    may_act, firing = data.may(Access.EDITOR), 0
+    if not seen.items:
+        found = readings.keep("alert counts", lambda: readings.api().alerts(limit=1)).value
+        firing = found.counts.get("firing", 0) if found is not None else 0
     body = readings.once(
         _CARDS,
-        (seen, failed, why, may_act),
-        lambda: joined([attention.cards(seen, failed, why, may_act=may_act), attention.fleet(seen)]),
+        (seen, failed, why, may_act, firing),
+        lambda: joined([attention.cards(seen, failed, why, may_act=may_act, firing=firing), attention.fleet(seen)]),
     )
     live.html(body, key=_CARDS)
+    if not seen.items:
+        wanted = RunQuery(limit=NEWEST, sparkline=data.SPARK_POINTS)
+        runs = readings.keep("newest runs", lambda: readings.api().runs_page(wanted)).value
+        if runs is not None:
+            live.html(attention.newest(runs, readings.now_ms()), key="newest")
 
 
 def _empty() -> bool:

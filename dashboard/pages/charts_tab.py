@@ -41,6 +41,8 @@ def show(seen: RunSnapshot, series: Sequence[SeriesInfo], looking: Looking, *, k
     """
     if not series:
         said = "No metric has arrived yet; the first run.log({...}, step=step) appears here."
+        if seen.info.status.ended:
+            said = "No metric was logged."
         live.html(pieces.quiet(said), key="no-series")
         return
     sections = readings.once(f"{key} sections", (seen,), lambda: grid.sections(series))

@@ -13,7 +13,7 @@ from dashboard.markup import comparison, pieces
 from dashboard.pages import compared_curves, compared_values, run_actions
 from monitor.domain import RunInfo, RunQuery, RunSnapshot, inert
 from monitor.domain.formats import count
-from monitor.errors import RunNotFound
+from monitor.errors import MonitorError
 
 REFRESH_S: Final = 3.0
 SLOW_REFRESH_S: Final = 15.0
@@ -106,15 +106,13 @@ def _found(search: str, field: str) -> tuple[RunInfo, ...]:
 
 
 def _comparison(refs: tuple[str, ...], view: str) -> None:
-    seen: list[RunSnapshot] = []
-    for ref in refs:
-        try:
-            reading = readings.keep(f"run {ref}", lambda ref=ref: data.snapshot(ref))  # type: ignore[misc]  # mypy cannot infer a lambda's default
-        except RunNotFound as error:
-            live.html(pieces.notice("warning", "This run is not here.", str(error)), key=f"missing {ref}")
-            continue
-        if reading.value is not None:
-            seen.append(reading.value)
+    reading = readings.keep(f"outlines {refs}", lambda: data.outlines(refs))
+    found = reading.value or {}
+    seen = list({found[ref].info.id: found[ref] for ref in refs if ref in found}.values())
+    if reading.value is not None:
+        for ref in refs:
+            if ref not in found:
+                _missing(ref)
     if not seen:
         return
     group = _group([s.info for s in seen]) if view in ("Curves", "Scatter") else None
@@ -127,6 +125,14 @@ def _comparison(refs: tuple[str, ...], view: str) -> None:
         "Environment": lambda: compared_values.environment(seen),
     }
     bodies[view]()
+
+
+def _missing(ref: str) -> None:
+    """Say why a run is not compared."""
+    try:
+        data.run(ref)
+    except MonitorError as error:
+        live.html(pieces.notice("warning", "This run is not here.", str(error)), key=f"missing {ref}")
 
 
 def _group(runs: list[RunInfo]) -> str | None:

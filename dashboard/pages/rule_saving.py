@@ -64,7 +64,8 @@ def offer(rule: str, changes: Mapping[str, object], config: RulesConfig, project
             args=(rule, settings, project, config.hash),
         )  # fmt: skip
     else:
-        live.html(pieces.quiet(rules_page.no_right(needed, project)), key="no-right")
+        lacks = data.lacks(needed, f"save it for {_named(project)}")
+        live.html(pieces.quiet(f"{lacks} Nothing is changed by trying."), key="no-right")
     with st.expander("As lines of monitor.toml"):
         given = {**config.overrides.get(rule, {}), **changes}
         lines = {key: value for key, value in given.items() if value is not None}

@@ -16,7 +16,7 @@ import streamlit as st
 
 from dashboard import data, fields, live, readings
 from dashboard.markup import pieces, run_list
-from monitor.domain import RunQuery
+from monitor.domain import Access, RunQuery
 from monitor.domain.formats import count
 from monitor.errors import MonitorError
 
@@ -153,7 +153,7 @@ def views() -> None:
         if asked is not None:
             problem = _change_views(asked)
         saved = readings.keep("views", lambda: readings.api().views(_RUNS)).value or ()
-        live.html(run_list.views(saved, problem), key="views")
+        live.html(run_list.views(saved, problem, data.lacks(Access.EDITOR, "save a view")), key="views")
 
 
 def _change_views(asked: live.Act) -> str:
@@ -194,5 +194,5 @@ def deleted_runs(filters: RunQuery) -> None:
         if found and not shown:
             body += pieces.quiet("No deleted run matches these filters.")
         else:
-            body += run_list.deleted_table(shown, days, readings.now_ms())
+            body += run_list.deleted_table(shown, days, readings.now_ms(), data.lacks(Access.EDITOR, "restore runs"))
     live.html(body, key="deleted")

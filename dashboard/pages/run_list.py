@@ -214,9 +214,9 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
     )
     narrowed = replace(filters, project=None, query=None).filters and found.items
     said = run_list.matches(found.total) if narrowed else Markup("")
-    edits = data.may(Access.EDITOR)
+    lacks = data.lacks(Access.EDITOR, "tag, stop or delete runs")
     bar = run_list.bar(
-        picked, found.total, most=run_actions.MOST, problem=done.problem, said=done.said, undo=done.undo, edits=edits,
+        picked, found.total, most=run_actions.MOST, problem=done.problem, said=done.said, undo=done.undo, lacks=lacks,
         columns=columns,
     )  # fmt: skip
     live.html(bar + said + table, key="runs", ticks=picked, push=done.push)

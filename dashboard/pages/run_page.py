@@ -87,7 +87,9 @@ def _head(seen: RunSnapshot, problem: str, *, stale: bool) -> None:
         with left:
             live.html(run_page.header(seen, readings.now_ms(), stale=stale, mlflow=data.mlflow()), key="header")
         with right:
-            if data.may(Access.EDITOR):
+            if lacks := data.lacks(Access.EDITOR, "stop, rename or delete it"):
+                live.html(pieces.quiet(lacks, testid="no-right"), key="no-right")
+            else:
                 live.html(run_page.controls(seen.info, problem), key=_acts(seen.info.id))
     with st.container(key="run_advice"):
         live.html(run_page.advice(seen), key="banner")
@@ -114,7 +116,9 @@ def _missing(ref: str, error: RunNotFound) -> None:
     run, days = reading.value or (None, 0.0)
     why = "It was purged, or the link is of another server, or its id or name is not written in full."
     gone = notice("warning", "This run is not here.", f"No run has the id or name {ref!r}. {why}", testid="missing")
-    live.html((run_page.gone(run, days) if run is not None else gone) + _BACK, key="gone")
+    if run is not None:
+        gone = run_page.gone(run, days, data.lacks(Access.EDITOR, "restore it"))
+    live.html(gone + _BACK, key="gone")
 
 
 def _acts(run_id: str) -> str:

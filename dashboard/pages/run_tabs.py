@@ -11,7 +11,7 @@ from dashboard import data, live, readings
 from dashboard.markup import run_tabs as markup
 from dashboard.markup.pieces import notice
 from dashboard.viewer import zone
-from monitor.domain import RunInfo, RunQuery, RunSnapshot, inert
+from monitor.domain import Access, RunInfo, RunQuery, RunSnapshot, inert
 from monitor.errors import MonitorError
 
 OUTPUT_LIMIT: Final = 500
@@ -83,7 +83,7 @@ def notes(seen: RunSnapshot) -> None:
             info, note = _edited(seen, asked)
         except MonitorError as error:
             problem = str(error)
-    live.html(markup.notes(info, note, problem), key=key)
+    live.html(markup.notes(info, note, problem, data.lacks(Access.EDITOR, "change the note or the tags")), key=key)
 
 
 def _edited(seen: RunSnapshot, asked: live.Act) -> tuple[RunInfo, str]:

@@ -90,13 +90,18 @@ class RunModel(BaseModel):
     checkpoints: list[Checkpoint]
 
 
-class SnapshotModel(BaseModel):
-    """A run with everything stored about it except points and events."""
+class OutlineModel(BaseModel):
+    """A run with its series, findings and checkpoints."""
 
     run: RunInfo
     series: list[SeriesInfo]
     findings: list[Finding]
     checkpoints: list[Checkpoint]
+
+
+class SnapshotModel(OutlineModel):
+    """A run with everything stored about it except points and events."""
+
     regimes: list[Regime]
     remedies: list[dict[str, Any]] = Field(description="What to try against overfitting, the cheapest first.")
     progress: dict[str, Any] = Field(description="The generalisation gap and the rate; null where not known.")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from monitor import insight
 from monitor.api.bodies import json_response
 from monitor.api.models import (
     EditRequest,
+    OutlineModel,
     ProjectsModel,
     RunModel,
     RunParameters,
@@ -31,6 +33,10 @@ from monitor.store.retention import Policy
 from monitor.wire import jsonable
 
 router = APIRouter(tags=["runs"], default_response_class=Response, responses=documented(404, 422))
+
+OUTLINES: Final = 500
+"""Maximum number of runs per request."""
+_OUTLINE: Final = ("run", "series", "findings", "checkpoints")
 
 
 def _id(served: Services, caller: Caller, ref: str) -> str:
@@ -61,6 +67,24 @@ def list_runs(served: Served, caller: Viewer, wanted: Annotated[RunParameters, Q
 def get_snapshot(served: Served, caller: Viewer, ref: str) -> Response:
     """Everything that the run page shows except points and events, read at one moment."""
     return json_response(insight.snapshot(served.store, served.settings, ref, within=caller.project).to_dict())
+
+
+class OutlinesModel(BaseModel):
+    """Several runs."""
+
+    outlines: dict[str, OutlineModel] = Field(description="By what each was asked for.")
+
+
+@router.get("/outlines", responses={200: {"model": OutlinesModel}})
+def get_outlines(
+    served: Served,
+    caller: Viewer,
+    run: Annotated[list[str], Query(min_length=1, max_length=OUTLINES, description="Ids, or names, of runs.")],
+) -> Response:
+    """Runs with their series, findings and checkpoints, by what was asked for; what names no run is left out."""
+    found = served.store.outlines(run, within=caller.project)
+    data = {ref: seen.to_dict() for ref, seen in found.items()}
+    return json_response({"outlines": {ref: {name: whole[name] for name in _OUTLINE} for ref, whole in data.items()}})
 
 
 @router.get("/runs/{ref:name}/series", responses={200: {"model": list[SeriesInfo]}})

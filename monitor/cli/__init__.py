@@ -35,6 +35,7 @@ from monitor.cli import (
     watching,
 )
 from monitor.cli.options import JSON
+from monitor.cli.usage import USAGE_ERROR, refuse
 from monitor.errors import MonitorError, QueryError
 from monitor.screen import fail
 
@@ -108,7 +109,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot encode
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        status = app(standalone_mode=False)  # so that a wrong command line is one line, too
+        sys.exit(status if isinstance(status, int) else 0)
+    except USAGE_ERROR as error:
+        refuse(error)  # type: ignore[arg-type]  # its class is typer's or click's
     except MonitorError as error:
         fail(str(error), lines=isinstance(error, QueryError))
     except BrokenPipeError:  # the reader of the output, such as `head`, has exited

@@ -11,10 +11,10 @@ import typer
 from rich.table import Table
 
 from monitor.cli.options import JSON, SERVER
-from monitor.domain import headline
+from monitor.domain import AlertState, Severity, headline
 from monitor.domain.formats import ago as moment
 from monitor.domain.formats import clock, duration, seconds
-from monitor.screen import COLOURS, ago, emit, escape, fail, out, table_of
+from monitor.screen import COLOURS, ago, emit, escape, fail, out, refuse_typo, table_of
 
 if TYPE_CHECKING:
     from monitor.domain import AlertInfo, Silence
@@ -50,7 +50,10 @@ def ls(
     """List alerts, most recently changed first. Resolved ones appear only with --all or --state."""
     from monitor.reader.api import Api
 
+    refuse_typo("state", state, [str(each) for each in AlertState], complete=True)
+    refuse_typo("severity", severity, [str(each) for each in Severity], complete=True)
     with Api(server) as api:
+        refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
         page = api.alerts(
             state, open=not (every or state), project=project, rule=rule, severity=severity, run=run, search=search,
             limit=limit, cursor=cursor,

@@ -13,7 +13,7 @@ from monitor.domain import AlertState
 from monitor.domain.economics import amount
 from monitor.domain.formats import NOTHING, number
 from monitor.errors import RunNotFound
-from monitor.screen import emit, err, escape, out, table_of
+from monitor.screen import emit, err, escape, out, refuse_typo, table_of
 
 if TYPE_CHECKING:
     from monitor.domain import AlertInfo, LedgerMonth, Outcome
@@ -109,6 +109,7 @@ def attention(
     from monitor.wire import jsonable
 
     with Api(server) as api:
+        refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
         found = api.attention(limit, project=project)
     if json:
         emit(jsonable(found.to_dict()), "", True)
@@ -153,6 +154,7 @@ def ledger(
     from monitor.reader.api import Api
 
     with Api(server) as api:
+        refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
         since = int(time.time() * 1000) - months * 31 * _DAY_MS
         found = api.ledger(project, since_ms=max(0, since))
     if json:

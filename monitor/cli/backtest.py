@@ -11,7 +11,7 @@ from rich.table import Table
 
 from monitor.cli.options import JSON, SERVER
 from monitor.domain.formats import number, step
-from monitor.screen import emit, err, escape, fail, out
+from monitor.screen import emit, escape, fail, out, progress
 
 if TYPE_CHECKING:
     from monitor.cli.replays import Failed
@@ -47,7 +47,7 @@ def backtest(
     json: bool = JSON,
 ) -> None:
     """Replay rules over stored runs or files: what fires when, and what stops save and miss, next to patience 10."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     from monitor.cli import replays
     from monitor.cli.rule_files import changed, effective_rules, read_rules, rules_in_effect
@@ -65,10 +65,9 @@ def backtest(
     if strangers:
         more = f" and {len(strangers) - 3:,} more" if len(strangers) > 3 else ""
         notes.append(f"labelled, but not among the runs: {', '.join(strangers[:3])}{more}")
-    bars = (TextColumn("replaying"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*bars, console=err, transient=True) as progress:
-        task = progress.add_task("", total=len(items))
-        done, failed = replays.run(items, configs, server, jobs, lambda: progress.advance(task))
+    with progress(TextColumn("replaying"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("", total=len(items))
+        done, failed = replays.run(items, configs, server, jobs, lambda: bar.advance(task))
     if not done:
         fail(failed[0].problem if failed else "no run matches; `monitor runs ls` lists all runs")
     names = [str(rules or "in effect"), *([str(against)] if against else [", ".join(changes)] if changes else [])]
@@ -150,7 +149,7 @@ class Report:
         labelled = sum(bool(run.labels) for run in self.done)
         out.print(f"[bold]{len(self.done):,}[/] runs" + (f", {labelled:,} of them labelled" if labelled else ""))
         for name, config in zip(self.names, self.configs, strict=True):
-            out.print(f"[dim]rules of {escape(name)}, hash {config.hash}[/]")
+            out.print(f"[dim]rules {escape(name)}: hash {config.hash}[/]")
         out.print("")
         out.print(self._rules_table(labelled > 0))
         if silent := self._silent():
@@ -188,7 +187,7 @@ class Report:
 
     def _stops_table(self) -> Table:
         table = Table(box=None, header_style="dim", pad_edge=False)
-        table.add_column("stops of", no_wrap=True)
+        table.add_column("stops by rules", no_wrap=True)
         for column in ("stopped", "steps saved", "saved", "missed", "regret", "p90", "> 2%"):
             table.add_column(column, justify="right", no_wrap=True)
         for name, stops in zip([*self.names, "patience 10"], [*self.stops, self.patience], strict=True):

@@ -16,7 +16,7 @@ from monitor import settings as settings_
 from monitor.cli.curves import EPOCH, GOAL, PATTERN, STEP, TRAIN, VAL
 from monitor.domain.formats import number
 from monitor.errors import FileUnreadable, MonitorError, RunNotFound, WireError
-from monitor.screen import emit, err, escape, fail, out
+from monitor.screen import emit, err, escape, fail, out, progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -127,7 +127,7 @@ def _present(given: str, found: list[Source]) -> list[Source]:
 def _store_all(
     found: Sequence[Source], settings: Settings, summary: _Summary, project: str | None, name: str | None
 ) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     from monitor.importers import Twins
 
@@ -135,12 +135,12 @@ def _store_all(
     twins = Twins()
     sink = _sink(settings)
     try:
-        with Progress(*bars, console=err, transient=True, disable=not err.is_terminal) as progress:
-            task = progress.add_task("reading", total=len(found), points="")
+        with progress(*bars) as bar:
+            task = bar.add_task("reading", total=len(found), points="")
             for item in found:
-                progress.update(task, description=escape(item.shown[-60:]))
-                _store(item, twins, sink, summary, project, name, progress, task)
-                progress.advance(task)
+                bar.update(task, description=escape(item.shown[-60:]))
+                _store(item, twins, sink, summary, project, name, bar, task)
+                bar.advance(task)
     finally:
         sink.close()
 
@@ -238,15 +238,23 @@ def _print(summary: _Summary, verdicts: Mapping[str, str]) -> None:
     out.print(f"stored {runs} with {number(sum(sent.points for sent in new))} points{tail}")
     if len(new) == 1:
         out.print(f"[dim]`monitor runs show {new[0].run_id[:8]}` shows it, `monitor up` the dashboard[/]")
+    _print_notes(summary)
+
+
+def _print_notes(summary: _Summary) -> None:
+    """What was broken, noted and ignored, each once: several runs of one file have the same notes."""
     notes = [(run.source, note) for run, _ in summary.stored for note in run.skipped]
     lines = [f"[red]broken[/]  {escape(_line(*place))}" for place in summary.broken]
     lines += [f"[red]broken[/]  {escape(_line(s, n.place, n.reason))}" for s, n in notes if n.broken]
     lines += [f"[dim]note    {escape(_line(s, n.place, n.reason))}[/]" for s, n in notes if not n.broken]
     lines += [f"[dim]ignored {escape(item.source)}: {escape(item.reason)}[/]" for item in summary.ignored]
+    lines = list(dict.fromkeys(lines))
     for line in lines[:_SHOWN]:
         out.print(line, soft_wrap=True)
     if len(lines) > _SHOWN:
-        out.print(f"[dim]and {len(lines) - _SHOWN:,} more; --json lists all[/]")
+        ignored = sum(line.startswith("[dim]ignored") for line in lines[_SHOWN:])
+        files = f", {number(ignored)} of them ignored files" if ignored else ""
+        out.print(f"[dim]and {number(len(lines) - _SHOWN)} more{files}; --json lists all[/]")
 
 
 def _steps(run: ImportedRun) -> str:

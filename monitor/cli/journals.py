@@ -9,7 +9,7 @@ import typer
 
 from monitor import settings as settings_
 from monitor.domain.formats import count
-from monitor.screen import emit, err, escape
+from monitor.screen import emit, escape, progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +37,7 @@ def sync(
     json: bool = typer.Option(False, "--json", help="Print what was sent and what remains as JSON."),
 ) -> None:
     """Send the unsent data of ended processes, and delete the journals that are stored."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     from monitor.shipping.sync import own_destination, unsent
     from monitor.shipping.sync import sync as ship
@@ -45,13 +45,12 @@ def sync(
     loaded = settings_.load(dir=directory, server_url=server)
     open_sink = own_destination(loaded, server)
     waiting = [item for item in unsent(loaded.journal_dir) if not item.live]
-    bars = (TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn())
-    with Progress(*bars, console=err) as progress:
-        tasks = {item.folder: progress.add_task(escape(_title(item)), total=item.records) for item in waiting}
+    with progress(TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn()) as bar:
+        tasks = {item.folder: bar.add_task(escape(_title(item)), total=item.records) for item in waiting}
 
         def report(item: Leftover, done: int) -> None:
             if item.folder in tasks:
-                progress.update(tasks[item.folder], completed=done)
+                bar.update(tasks[item.folder], completed=done)
 
         done = ship(loaded.journal_dir, open_sink, report)
     sent = [item for item in done.sent if item.records]

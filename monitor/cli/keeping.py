@@ -13,7 +13,7 @@ from monitor import settings as settings_
 from monitor.cli.database import own_database
 from monitor.cli.options import JSON, SERVER, URL
 from monitor.domain.formats import deletion, number
-from monitor.screen import ago, emit, err, escape, fail, out, refuse_typo, table_of
+from monitor.screen import ago, emit, err, escape, fail, out, progress, refuse_typo, table_of
 
 if TYPE_CHECKING:
     from monitor.reader.api import Api
@@ -77,11 +77,11 @@ def export(
     json: bool = JSON,
 ) -> None:
     """Write the points of runs to a CSV or Parquet file."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress
+    from rich.progress import BarColumn, MofNCompleteColumn
 
-    with open_api(url, server) as api, Progress(BarColumn(30), MofNCompleteColumn(), console=err) as progress:
-        task = progress.add_task("", total=len(runs))
-        points = api.export(runs, to, keys=key or None, progress=lambda done, _: progress.update(task, completed=done))
+    with open_api(url, server) as api, progress(BarColumn(30), MofNCompleteColumn()) as bar:
+        task = bar.add_task("", total=len(runs))
+        points = api.export(runs, to, keys=key or None, progress=lambda done, _: bar.update(task, completed=done))
     emit({"file": str(to), "points": points}, f"wrote {number(points)} points to {escape(str(to))}", json)
 
 
@@ -176,16 +176,15 @@ def copy(
     json: bool = JSON,
 ) -> None:
     """Copy all runs to another database, SQLite or PostgreSQL. Resumable; verified by counts and checksums."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     from monitor.store.copy import copy as copy_runs
 
-    bars = (TextColumn("runs"), BarColumn(30), MofNCompleteColumn())
-    with Progress(*bars, console=err) as progress:
-        task = progress.add_task("", total=None)
+    with progress(TextColumn("runs"), BarColumn(30), MofNCompleteColumn()) as bar:
+        task = bar.add_task("", total=None)
 
         def report(state: Copied) -> None:
-            progress.update(task, total=state.total, completed=state.done)
+            bar.update(task, total=state.total, completed=state.done)
 
         end = copy_runs(source, destination, progress=report)
     data = {"runs": end.total, "verified": end.done, "copied": end.copied, "rows": end.rows}

@@ -24,6 +24,7 @@ from monitor.reader.cases import case_of
 from monitor.rules import RulesConfig
 from monitor.rules.lab.backtest import Case, Replayed, labels_of, replay
 from monitor.rules.registry import all_rules
+from monitor.screen import refuse_typo
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 PAGE: Final = 500
@@ -76,6 +77,7 @@ def stored(server: str | None, refs: Sequence[str], project: str | None, query: 
         if refs:
             infos = [api.run(ref).info for ref in refs]
         else:
+            refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
             infos = []
             while True:
                 page = api.runs_page(project=project, query=query, limit=PAGE, offset=len(infos))

@@ -85,7 +85,7 @@ def history(project: str = _PROJECT, server: str = SERVER, json: bool = JSON) ->
 
 def _known(api: Api, project: str | None) -> None:
     # Not the only valid ones: rules may be saved before a project's first run.
-    refuse_typo("project", project, [name for name, _ in api.projects()])
+    refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
 
 
 def _report(rule: str, project: str | None, config: RulesConfig, done: str, json: bool) -> None:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from monitor.cli import backtest, rule_changes
 from monitor.cli.options import JSON, SERVER
-from monitor.domain.formats import number
+from monitor.domain.formats import count, number
 from monitor.screen import COLOURS, emit, escape, out
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def ls(
     for rule in all_rules():
         spec, chosen = rule.spec, config.settings[rule.spec.name]
         default = chosen.patience is None
-        after = f"{spec.patience} checks" if default else f"{number(chosen.patience)} {chosen.unit}*"
+        after = count(spec.patience, "check") if default else f"{number(chosen.patience)} {chosen.unit}*"
         if chosen.warmup:
             after += f", from {number(chosen.warmup)} {chosen.unit} on*"
         limits = ", ".join(

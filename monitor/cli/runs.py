@@ -101,7 +101,9 @@ def _row(run: RunInfo, *, narrow: bool) -> list[str]:
         escape(f"{run.project}/{run.name}"),
         f"[{STATUSES[run.status]}]{run.status}[/]",
         escape(run.verdict),
-        NOTHING if run.status.over and rec.action is Action.CONTINUE else f"[{ACTIONS[rec.action]}]{rec.action}[/]",
+        NOTHING
+        if run.status.ended or (run.status.over and rec.action is Action.CONTINUE)
+        else f"[{ACTIONS[rec.action]}]{rec.action}[/]",
         NOTHING
         if rec.best_step is None
         else number(rec.best_val_loss) + ("" if narrow else f" @ {step(rec.best_step)}"),

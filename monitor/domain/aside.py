@@ -25,7 +25,7 @@ Counter = Literal[
 
 SET_ASIDE: Final[Mapping[str, str]] = {
     "late": "points arrived at a step before one already seen; they are stored",
-    "dropped": "values or events could not be used and were dropped",
+    "dropped": "values or events that could not be used",
     "converted": "values, steps or times were stored as a different number than logged",
     "renamed": "names were not valid, or too long; they were corrected",
     "shortened": "texts were cut, or entries of a configuration dropped, because they exceeded the bounds",

@@ -17,6 +17,7 @@ from monitor.domain.verdicts import Diagnosis, FindingState
 WIDTH: Final = 420
 HEIGHT: Final = 120
 _COLOURS: Final = {"train": "#2f6fd0", "val": "#d9660a"}
+_OTHER: Final = "#8a5cd0"
 _NAMES: Final = {"train": "training loss", "val": "validation loss"}
 _FRAME: Final = (
     '<div style="font:14px/1.5 system-ui,sans-serif;max-width:46rem;border:1px solid #8886;border-radius:6px;'
@@ -29,10 +30,8 @@ FINDINGS: Final = 5
 def diagnosis_html(found: Diagnosis) -> str:
     """A diagnosis as HTML: its headline, the advice, and the firing findings."""
     rec = found.recommendation
-    lines = [
-        f"<b>{_text(found.verdict.replace('_', ' '))}</b> · {_text(str(rec.action))}",
-        f"<div>{_text(found.headline)}</div>",
-    ]
+    advised = "" if rec.ended else f" · advice: {_text(str(rec.action))}"
+    lines = [f"<b>{_text(found.verdict.replace('_', ' '))}</b>{advised}", f"<div>{_text(found.headline)}</div>"]
     if rec.reason and rec.reason != found.headline:
         lines.append(f'<div style="opacity:.75">{_text(rec.reason)}</div>')
     firing = [f for f in found.findings if f.state is FindingState.FIRING]
@@ -54,7 +53,7 @@ def run_html(
     Args:
         name: with its project.
         verdict: as in `Diagnosis`.
-        curves: points of the training ("train") and the validation loss ("val").
+        curves: points of the training ("train") and the validation loss ("val"), or of other series by their keys.
     """
     head = f"<b>{_text(name)}</b> · {_text(status)} · {_text(verdict.replace('_', ' '))}<div>{_text(headline)}</div>"
     return _FRAME.format(head + _picture(curves))
@@ -81,18 +80,19 @@ def _picture(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
         py = HEIGHT - 6 - (HEIGHT - 12) * ((y / 2 - low / 2) / tall)
         return f"{px:.1f} {py:.1f}"
 
+    colours = {role: _COLOURS.get(role, _OTHER) for role in kept}
     lines = "".join(
-        f'<path fill="none" stroke="{_COLOURS[role]}" stroke-width="1.6" d="M{"L".join(at(x, y) for x, y in points)}"/>'
+        f'<path fill="none" stroke="{colours[role]}" stroke-width="1.6" d="M{"L".join(at(x, y) for x, y in points)}"/>'
         for role, points in kept.items()
         if points
     )
     said = ", ".join(
-        f'<span style="color:{_COLOURS[role]}">{_NAMES[role]} {escape(number(points[-1][1]))}</span>'
+        f'<span style="color:{colours[role]}">{_text(_NAMES.get(role, role))} {escape(number(points[-1][1]))}</span>'
         for role, points in kept.items()
         if points
     )
     label = f"between {escape(number(low))} and {escape(number(high))}"
     return (
-        f'<svg role="img" aria-label="loss {label}" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}">'
+        f'<svg role="img" aria-label="curves {label}" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}">'
         f"{lines}</svg><div>{said}</div>"
     )

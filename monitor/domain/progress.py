@@ -121,12 +121,16 @@ class Rate:
     resolution: float = 0.0
 
     def said(self, unit: str) -> str:
-        """As in "from 2.3 to 0.31: 50% by step 139, 90% by step 460; half-life 139 steps, heading for 0.3"."""
+        """As in "from 2.3 to 0.31: 50% by step 139, 90% by step 460; half-life 139 steps, heading for 0.3".
+
+        What was not reached is conditional, since the run may have ended.
+        """
         done = [
-            f"{each.share:.0%} {'by' if each.reached else 'expected at'} {unit} {step(round(each.step))}"
+            f"{each.share:.0%} {'by' if each.reached else 'would be reached at'} {unit} {step(round(each.step))}"
             for each in self.milestones
         ]
-        text = f"from {number(self.start, 3)} to {number(self.end, 3)}"
+        way = "to" if all(each.reached for each in self.milestones) else "towards"
+        text = f"from {number(self.start, 3)} {way} {number(self.end, 3)}"
         text += f": {', '.join(done)}" if done else ""
         if self.half_life is not None:
             text += f"; half-life {number(self.half_life, 3)} {unit}s"

@@ -17,6 +17,7 @@ from monitor.importers.table import INDEX, TORN, Row, Skipped, Table
 from monitor.importers.text_numbers import GROUPS
 
 _SEPARATORS: Final = (",", ";", "\t", "|")
+_WORD: Final = re.compile(r"\S+")
 _TOP: Final = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*")
 """Comments above the header."""
 _EXCEL: Final = re.compile(r"\Asep=.\r?\n")
@@ -117,9 +118,10 @@ def read_csv(path: str, text: str) -> Table:
     at = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
     if at is None:
         raise NoHistory(path, "holds nothing but comments")
-    if at and _heads(lines[at - 1], lines[at]):
-        lines[at - 1] = lines[at - 1].lstrip("# ")
-        at, text = at - 1, "\n".join(lines) + "\n"
+    named = next((i for i in range(at - 1, -1, -1) if _heads(lines[i], lines[at])), None)
+    if named is not None:  # other comments may stand between the names and the numbers
+        lines[named] = lines[named].lstrip("# ")
+        at, text = named, "\n".join(lines) + "\n"
     start = lines[at]
     table, ended = _Reader(path), text.endswith(("\n", "\r"))
     try:
@@ -158,9 +160,11 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
     """The first and last line of each row, and its cells."""
     separator = max(_SEPARATORS, key=start.count)
     if separator not in start and len(start.split()) > 1:
+        spans = [word.span() for word in _WORD.finditer(start)]
+        whole = len(lines) if text.endswith(("\n", "\r")) else len(lines) - 1
         for number, words in enumerate(lines, 1):
-            rule = set(words) <= set("-=+ \t")  # the rule below the header of a printed table
-            yield number, number, [""] if rule else words.split()
+            rule = set(words) <= set("-=+_ \t")  # the rule below the header of a printed table
+            yield number, number, [""] if rule else _below(words, spans) if number <= whole else words.split()
         return
     if separator == "|":  # a Markdown table has outer bars, and dashes below the header
         rows = (line for line in lines if set(line) - set("|-: \t"))
@@ -174,6 +178,21 @@ def _cells(text: str, lines: list[str], start: str) -> Iterator[tuple[int, int, 
             yield begun, line, (list(map(_without_groups, cells)) if quoted else cells) or [""]
     except csv.Error as error:
         raise csv.Error(str(error), reader.line_num) from None
+
+
+def _below(line: str, spans: list[tuple[int, int]]) -> list[str]:
+    """The cells of a row between blanks; if there are too few, each belongs to the column that it stands below."""
+    words = line.split()
+    if len(words) >= len(spans):
+        return words
+    cells, last = [""] * len(spans), -1
+    for word in _WORD.finditer(line):
+        shared = [min(word.end(), end) - max(word.start(), begin) for begin, end in spans]
+        at = max(range(len(spans)), key=shared.__getitem__)
+        if shared[at] <= 0 or at <= last:
+            return words
+        cells[at], last = word[0], at
+    return cells
 
 
 def _without_groups(cell: str) -> str:

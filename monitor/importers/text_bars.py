@@ -32,6 +32,11 @@ class ThroughBars:
         total, n = self._at
         return line.total == total and line.n is not None and line.n >= n
 
+    def begin(self, line: Line) -> None:
+        """Note a state without metrics, such as the first one of a bar, before any epoch is known."""
+        if line.bar and line.n is not None and line.epoch is None and not line.held_out:
+            self._at = line.total, line.n
+
     def take(self, line: Line, text: str, number: int) -> bool:
         """Add a state; False if it adds nothing.
 

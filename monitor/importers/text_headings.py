@@ -28,6 +28,8 @@ _WORDS: Final = frozenset({
     "subset", "s",
 })  # fmt: skip
 """Words that a heading may have besides the data set's name."""
+_FRAMED: Final = re.compile(r"\s*[*=#~-]{3,}(?: .*)? [*=#~-]{3,}\s*")
+"""A heading between stars or lines, which may say what is measured: `***** Evaluating perplexity *****`."""
 _LONGEST: Final = 120  # characters; longer lines are prose
 _HEADER_WORDS: Final = frozenset({
     "start", "starting", "begin", "beginning", "training", "train", "running", "end", "of", "info", "the", "debug",
@@ -150,7 +152,8 @@ def heading(text: str) -> Set | None:
     found = sets - {None}
     if not found or ("train" in found and len(found) > 1):
         return None
-    if any(set_of(word) is None and word.lower() not in _WORDS for word in words):
+    framed = _FRAMED.fullmatch(plain) is not None and set_of(words[0]) is not None
+    if not framed and any(set_of(word) is None and word.lower() not in _WORDS for word in words):
         return None
     return "train" if found == {"train"} else "test" if found == {"test"} else "val"
 

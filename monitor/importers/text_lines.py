@@ -76,6 +76,7 @@ _IS: Final = re.compile(
     rf"(?:for minibatches [\d\-]+ )?\bis\s+(?P<value>{_NUMBER})(?![\w.]*\w)",
     re.IGNORECASE,
 )
+_OUTPUT: Final = re.compile(r"for '(?P<of>[\w-]+)'")
 _WORTH: Final = re.compile(r"\d|(?i:nan|inf)\b")
 """Lines without any of these are skipped."""
 _AGAIN: Final = "\x00"
@@ -221,6 +222,10 @@ def _sentences(text: str) -> list[tuple[str, float]]:
         before = text[: match.start()].lower()
         if "overall" not in before and TOLD_AGAIN.isdisjoint(before.split()[-3:]):
             name = match["name"].lower().replace(" ", "_")
+            of = _OUTPUT.search(match[0])
+            if of is not None and of["of"].endswith("-xent"):
+                continue  # regularises Kaldi's chain models; it is not their objective
+            name = f"{name}_{of['of']}" if of is not None and of["of"] != "output" else name
             found.append(("loss" if name == "score" else name, float(match["value"])))  # DL4J calls its loss a score
     return found
 

@@ -167,6 +167,8 @@ class LogParser:
             return
         if not line.counts or not (line.firm or self._place.known):
             self._next.take(line, text)
+            if self._place.epoch is None:
+                self._through.begin(line)
             self._header(line, text)
         else:
             self._take(line, text)

@@ -36,6 +36,8 @@ CONFIG: Final = frozenset({
 TOLD_AGAIN: Final = frozenset({
     "best", "lowest", "highest", "previous", "prev", "improved", "old", "decreased", "increased",
 })  # fmt: skip
+_NUMBERED: Final = re.compile(r"([a-z]+)\d{1,2}")
+"""One of several sets without a sign before its number, as fairseq names them."""
 CLOCKS: Final = frozenset({"time", "eta", "elapsed", "remaining", "timestamp"})
 CAMEL: Final = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 FROM: Final = frozenset({"from", "to", "than", "below", "above", "under", "over", "best", "was"})
@@ -70,8 +72,13 @@ def subset(word: str) -> str | None:
 
     >>> subset("dev-clean"), subset("valid_0"), subset("val_loss"), subset("test-set"), subset("train-clean")
     ('dev-clean', 'valid_0', None, None, None)
+    >>> subset("valid1"), subset("train2"), subset("test")
+    ('valid1', None, None)
     """
     first, *others = re.split(r"[-_]", word.lower())
+    numbered = _NUMBERED.fullmatch(first) if not others else None
+    if numbered is not None and set_of(numbered[1]) not in (None, "train"):
+        return first
     if not others or set_of(first) in (None, "train") or set_of(word) is not None or is_metric("_".join(others)):
         return None
     known = (SIDE | CONFIG | FILLERS | TERMS | {"mode", "loader", "dataloader"}) - {"a"}

@@ -180,9 +180,9 @@ def text_of(told: Mapping[str, Any], seen: RunSnapshot) -> str:
     """The explanation in few words. The least informative lines are dropped until it fits."""
     run, best, other = told["run"], told["best"], told["against_best"]
     do = "" if seen.info.status.ended else f", do: {told['action']}"
+    at = "before its first step" if run["last_step"] is None else f"at step {step(run['last_step'])}"
     lines = [
-        f"{run['project']}/{run['name']} ({run['id'][:8]}): {run['status']} at step {step(run['last_step'])}, verdict "
-        f"{told['verdict']}{do}.",
+        f"{run['project']}/{run['name']} ({run['id'][:8]}): {run['status']} {at}, verdict {told['verdict']}{do}.",
         told["reason"],
     ]
     if run["error"]:

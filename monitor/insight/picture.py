@@ -98,7 +98,8 @@ class _Canvas:
         self._log = low > 0 and high / low > 50
         low, high = (math.log10(low), math.log10(high)) if self._log else (low, high)
         room = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
-        self._y0, self._y1 = low - room, high + room
+        least = 0.0 if low >= 0 and not self._log else -math.inf  # no axis below zero for values that never are
+        self._y0, self._y1 = max(low - room, least), high + room
 
     def axes(self) -> None:
         for share in (0.0, 0.25, 0.5, 0.75, 1.0):

@@ -9,7 +9,7 @@ from typing import Final
 from monitor.alerts import Facts, Message
 from monitor.alerts.stops import what_becomes_of
 from monitor.domain import Action, CurveOf, Finding, FindingState, RunSnapshot, best_checkpoint
-from monitor.errors import MonitorError, RunNotFound
+from monitor.errors import MonitorError
 from monitor.insight.economics import saving_of
 from monitor.insight.picture import Line, draw
 from monitor.roles import Role
@@ -26,9 +26,8 @@ def describe(store: Store, settings: Settings, message: Message) -> Message:
     """Add facts and a picture to a message about one run. Other messages, and resolutions, stay unchanged."""
     if len(message.run_ids) != 1 or message.state != "firing":
         return message
-    try:
-        run = store.outline(message.run_id)
-    except RunNotFound:
+    run = store.outlines([message.run_id]).get(message.run_id)
+    if run is None:
         return message
     finding = _finding(message, run.findings)
     best = _best(run)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,6 +12,7 @@ from typing import Any, Final, TypeVar
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
+from pydantic import ValidationError
 
 from monitor import __version__
 from monitor.errors import MonitorError
@@ -48,6 +50,35 @@ class Options:
     who: str = "agent"
 
 
+class _Server(MCPServer):
+    """Refuses arguments that a tool does not have. MCPServer ignores them, and a misspelt `until` waits for the end."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], *rest: Any, **more: Any) -> Any:
+        """Call a tool; an error is one line."""
+        schema = next((tool.input_schema for tool in await self.list_tools() if tool.name == name), None)
+        if schema is not None:
+            _check(name, arguments, tuple(schema.get("properties", ())), schema.get("required", ()))
+        try:
+            return await super().call_tool(name, arguments, *rest, **more)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            first = error.__cause__.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ToolError(f"{name}: {place}: {first['msg'][:1].lower()}{first['msg'][1:]}") from None
+
+
+def _check(name: str, arguments: dict[str, Any], known: Sequence[str], required: Sequence[str]) -> None:
+    unknown = next((each for each in arguments if each not in known), None)
+    missing = next((each for each in required if each not in arguments), None)
+    takes = f"it takes {', '.join(known)}" if known else "it takes none"
+    if unknown is not None:
+        near = difflib.get_close_matches(unknown, known, n=1)
+        raise ToolError(f"{name}: no argument {unknown!r}; {f'did you mean {near[0]!r}?' if near else takes}")
+    if missing is not None:
+        raise ToolError(f"{name}: {missing!r} is missing; {takes}")
+
+
 def create_server(api: Api, options: Options) -> MCPServer:
     """Create the server with the tools that the options allow.
 
@@ -55,7 +86,7 @@ def create_server(api: Api, options: Options) -> MCPServer:
         api: where it reads from; closed by the caller.
         options: what the agent may do.
     """
-    server = MCPServer("lossmonitor", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
+    server = _Server("lossmonitor", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
     tools = Tools(api, options.projects, options.files, options.who)
     reading: list[Callable[..., Any]] = [
         tools.list_runs, tools.list_alerts, tools.explain, tools.attention, tools.compare, tools.curve,

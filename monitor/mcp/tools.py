@@ -303,7 +303,8 @@ def _row(run: RunInfo) -> Json:
     advice = run.recommendation
     return {
         "id": run.id, "project": run.project, "name": run.name, "group": run.group, "status": str(run.status),
-        "verdict": run.verdict, "action": str(advice.action), "headline": run.headline, "last_step": run.last_step,
+        "verdict": run.verdict, "action": None if run.status.ended else str(advice.action), "headline": run.headline,
+        "last_step": run.last_step,
         "best_loss": advice.best_val_loss, "best_step": advice.best_step, "goal": advice.goal,
         "best_goal": run.goal_best, "stop_requested": run.stop_requested, "error": run.error,
     }  # fmt: skip

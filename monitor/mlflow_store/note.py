@@ -52,7 +52,8 @@ def _text(subject: Subject) -> str:
     run, rec = subject.run, subject.run.recommendation
     parts = [f"**{_escaped(run.verdict)}**" + (f": {_escaped(run.headline)}" if run.headline else "")]
     if rec.action is not Action.CONTINUE:
-        parts.append(f"**{str(rec.action).capitalize()}.** {_escaped(rec.reason)}")
+        verb = str(rec.action).capitalize() + (" was advised" if run.status.ended else "")
+        parts.append(f"**{verb}.** {_escaped(rec.reason)}")
     score = metrics_of(subject).get(SKILL)
     numbers = {
         "state": str(run.status),

@@ -92,6 +92,16 @@ def run_info(data: Mapping[str, Any]) -> RunInfo:
     return RunInfo.from_dict({name: value for name, value in data.items() if name in RunInfo.__slots__})
 
 
+def rows_of(data: Mapping[str, Any], alone: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The members of a JSON object that are lists of objects.
+
+    Args:
+        data: the object.
+        alone: the names of its other members.
+    """
+    return {name: [described(row) for row in listed(rows)] for name, rows in data.items() if name not in alone}
+
+
 def described(value: object) -> dict[str, Any]:
     """A JSON object.
 

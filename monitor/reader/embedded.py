@@ -149,7 +149,7 @@ class _NoRuns:
     def infos(self, *_: object) -> dict[str, Any]:
         return {}
 
-    facts = infos
+    facts = saved = infos
 
     def restore(self, ref: str, **_: object) -> NoReturn:
         raise RunNotFound(ref, deleted=True)
@@ -207,6 +207,9 @@ class EmbeddedSource(EmbeddedAlerts, EmbeddedAccess):
         from monitor import insight
 
         return insight.snapshot(self._store, self._settings, ref)
+
+    def outlines(self, refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
+        return self._store.outlines(refs)
 
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
         return self._store.curves(wanted, **dict(query))  # type: ignore[arg-type]  # `Api.curves` gives them by name and type

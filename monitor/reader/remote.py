@@ -43,7 +43,7 @@ from monitor.domain.media import Media
 from monitor.errors import RunNotFound, ServerUnreachable
 from monitor.http.address import shown
 from monitor.http.client import connect, request, request_stream
-from monitor.reader.answers import Query, described, extremes, listed, portions, run_info
+from monitor.reader.answers import Query, described, extremes, listed, portions, rows_of, run_info
 from monitor.reader.remote_access import RemoteAccess
 from monitor.reader.remote_alerts import RemoteAlerts, segment
 
@@ -88,7 +88,7 @@ class HttpSource(RemoteAlerts, RemoteAccess):
 
     def snapshot(self, ref: str) -> RunSnapshot:
         data, alone = self._object(f"/runs/{segment(ref)}/snapshot", ref=ref), RunSnapshot.ALONE
-        rows = {name: [described(row) for row in listed(rows)] for name, rows in data.items() if name not in alone}
+        rows = rows_of(data, alone)
         saving = data.get("saving")
         seen = RunSnapshot.from_dict(rows, described(data["run"]), str(data.get("note", "")))
         return replace(
@@ -97,6 +97,16 @@ class HttpSource(RemoteAlerts, RemoteAccess):
             examples=described(data.get("examples") or {}),
             progress=Progress.from_dict(data.get("progress")),
         )
+
+    def outlines(self, refs: Sequence[str]) -> Mapping[str, RunSnapshot]:
+        found: dict[str, RunSnapshot] = {}
+        for some in portions(refs, lambda ref: f"run={segment(ref)}"):
+            rows = described(self._object("/outlines", {"run": list(some)})["outlines"])
+            found |= {
+                ref: RunSnapshot.from_dict(rows_of(described(row), ("run",)), described(row["run"]))
+                for ref, row in rows.items()
+            }
+        return found
 
     def curves(self, wanted: Sequence[CurveOf], query: Query) -> tuple[Curve, ...]:
         from monitor.wire import curve_from_json

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.domain.formats import plain
 from monitor.domain.notebook import run_html
+from monitor.roles import Role
 
 if TYPE_CHECKING:
     from monitor.domain import RunInfo
@@ -101,29 +103,37 @@ def stored_html(settings: Settings, run_id: str, name: str) -> str:
 
 
 def judged(view: RunView) -> list[tuple[str, str]]:
-    """Role and key of the training and validation loss."""
+    """Role and key of the training and validation loss; of a run without them, its goal, else its first series."""
     found: dict[str, str] = {}
-    for series in view.series():
-        if str(series.role) in ("train", "val"):
-            found.setdefault(str(series.role), series.key)
-    return list(found.items())
+    series = view.series()
+    for each in series:
+        if str(each.role) in ("train", "val"):
+            found.setdefault(str(each.role), each.key)
+    if found:
+        return list(found.items())
+    others = [each for each in series if each.role is not Role.SYSTEM]
+    goals = [each for each in others if each.role is Role.GOAL]
+    return [(each.key, each.key) for each in (goals or others)[:1]]
 
 
 def figure_of(view: RunView, keys: Iterable[str] | None, smoothing: float) -> Any:
     """A run's curves as a Plotly figure.
 
     Args:
-        keys: the series; None: the training and validation loss.
+        keys: the series; None: what is judged; see `judged`.
         smoothing: weight of the moving average, in [0, 1).
     """
     graphs = importlib.import_module("plotly.graph_objects")
-    figure = graphs.Figure()
+    figure, least = graphs.Figure(), math.inf
     for key in keys if keys is not None else [key for _, key in judged(view)]:
         curve = view.curve(key, smoothing=smoothing)
         values = curve.y if curve.smoothed is None else curve.smoothed
+        least = min([least, *(float(value) for value in values if math.isfinite(value))])
         figure.add_scatter(x=curve.x, y=values, mode="lines", name=_plotly_text(key))
     title = f"{view.info.project}/{view.info.name}: {view.info.verdict.replace('_', ' ')}"
     figure.update_layout(title=_plotly_text(title), xaxis_title="step", hovermode="x unified")
+    if 0 <= least < math.inf:
+        figure.update_yaxes(rangemode="nonnegative")  # no axis below zero for values that never are
     return figure
 
 

@@ -147,4 +147,4 @@ class Rule(Protocol):
         """Whether the condition holds now; `firing` is true while the finding is active: use looser limits then."""
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """A sentence with the numbers, and what to try next."""
+        """A sentence with the numbers, and what to try next, which stays true when the run has ended."""

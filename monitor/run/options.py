@@ -106,6 +106,8 @@ def run_id_of(value: object, resume: str) -> tuple[str, bool]:
     if given is None:
         if resume == "must":
             raise SettingsError("run_id", 'resume="must" needs the run to resume', "pass run_id=...")
+        if resume != "never":
+            LOGGER.warning('resume="%s" without run_id starts a new run; pass run_id= to continue one', resume)
         return uuid.uuid4().hex, False
     text = str(given).replace("-", "").lower()
     if not _RUN_ID.fullmatch(text):

@@ -94,12 +94,12 @@ def init(
     project = options.name_of("project", project)
     rng = random.Random()  # names need no secrecy
     shown = run_name(rng) if name is None else options.name_of("name", name)
-    known = name is None and resume != "never"  # the run may already have a name, which must stay
     rank = options.rank_of(os.environ)
     if mode == "disabled" or (rank.number and ranks == "first"):
         return lifetime.make_current(DisabledRun(project, shown))
     outer_run = outer.take() if sink is None else None
     ident, given = options.run_id_of(run_id, resume)
+    known = name is None and resume != "never" and given  # the run may already have a name, which must stay
     if outer_run is not None and not given:
         ident = outer_run
     shown = f"run-{ident[:8]}" if known else shown

@@ -40,9 +40,9 @@ from monitor.store.points import curves, history
 from monitor.store.points.chunk_reader import PORTION
 from monitor.store.points.history import read_positions
 from monitor.store.points.naming import JUDGED
-from monitor.store.points.series import NAMES, SeriesState
-from monitor.store.runs import facts, rows, run_list, sealed, stops
-from monitor.store.sql.schema import ENGINES, EVENTS, FINDINGS, MEDIA, OUTPUT, RUNS, SERIES
+from monitor.store.points.series import SeriesState
+from monitor.store.runs import facts, outlines, run_list, sealed, stops
+from monitor.store.sql.schema import ENGINES, EVENTS, MEDIA, OUTPUT, RUNS
 from monitor.wire import Event
 
 
@@ -176,18 +176,25 @@ class Reads(Database):
             regimes, progress = _described(connection, info.id)
             note = connection.execute(select(RUNS.c.note).where(RUNS.c.run_id == info.id)).scalar()
             asked = stops.read(connection, info.id)
-            found = _outline(connection, info)
+            found = outlines.outlines(connection, [info])[info.id]
             return replace(found, regimes=regimes, progress=progress, stops=asked, note=str(note or ""))
 
-    def outline(self, run_id: str) -> RunSnapshot:
-        """A part of `snapshot`, without a description of the curves: series, findings, checkpoints."""
+    def outlines(self, refs: Sequence[str], *, within: str | None = None) -> dict[str, RunSnapshot]:
+        """Runs with their series, findings and checkpoints, by reference, in a fixed number of statements.
+
+        Args:
+            refs: each as in `run`; what names no run, or several, is left out.
+            within: only runs of this project.
+        """
         with self._read() as connection:
-            return _outline(connection, run_list.find_run(connection, run_id))
+            found = outlines.find(connection, refs, within)
+            seen = outlines.outlines(connection, list(found.values()))
+            return {ref: seen[run.id] for ref, run in found.items()}
 
     def findings(self, run_id: str) -> tuple[Finding, ...]:
         """What the engine found in a run, by number."""
         with self._read() as connection:
-            return _findings(connection, run_id)
+            return outlines.findings(connection, [run_id])[run_id]
 
     def counts(self, run_id: str) -> Counts:
         """How many points the engine has seen, and which series it does not judge."""
@@ -311,16 +318,7 @@ class Reads(Database):
 
     def _series(self, run_id: str) -> list[SeriesState]:
         with self._read() as connection:
-            return _series(connection, run_id)
-
-
-def _series(connection: Connection, run_id: str) -> list[SeriesState]:
-    query = select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == run_id).order_by(SERIES.c.series)
-    found = [SeriesState.from_row(row) for row in connection.execute(query).mappings()]  # type: ignore[arg-type]  # keys are strings
-    for state in [state for state in found if state.judged]:  # list the judged series first within its role
-        first = next(at for at, other in enumerate(found) if other.role == state.role)
-        found.insert(first, found.pop(next(at for at, other in enumerate(found) if other is state)))
-    return found
+            return outlines.series(connection, [run_id])[run_id]
 
 
 def _described(connection: Connection, run_id: str) -> tuple[tuple[Regime, ...], Progress]:
@@ -347,13 +345,3 @@ def _unpacked(stored: bytes) -> State | None:
 def _told(known: State) -> tuple[tuple[Regime, ...], Progress]:
     run = Features(known, known.last_step)
     return regimes_of(run), progress_of(run)
-
-
-def _outline(connection: Connection, info: RunInfo) -> RunSnapshot:
-    series = tuple(state.info() for state in _series(connection, info.id))
-    return RunSnapshot(info, series, _findings(connection, info.id), facts.checkpoints(connection, [info.id])[info.id])
-
-
-def _findings(connection: Connection, run_id: str) -> tuple[Finding, ...]:
-    query = select(*rows.FINDING_COLUMNS).where(FINDINGS.c.run_id == run_id).order_by(FINDINGS.c.number)
-    return tuple(rows.finding(row) for row in connection.execute(query).mappings())

@@ -335,12 +335,13 @@ def test_a_channel_can_be_tested_on_this_machine_before_the_first_run_has_made_a
 QUERY = {"key": "train/loss", "step": 1, "x": "step"}
 OTHERS: dict[str, Callable[[Project], dict[str, Any]]] = {
     f"{V1}/curves": lambda p: {"series": f"{p.ids['run']}/train/loss"},
+    f"{V1}/outlines": lambda p: {"run": p.ids["run"]},
     f"{V1}/wait": lambda p: {"run": p.ids["run"], "wait": 0},
 }
 """Parameters without which an operation answers nothing, for the things of a project."""
 SHOWS = (
     "/alerts", "/alerts/{alert_id}", "/attention", "/audit", "/channels", "/deleted", "/deliveries", "/deliveries/dead",
-    "/rules/history", "/runs", "/silences", "/tokens", "/views/{page}",
+    "/outlines", "/rules/history", "/runs", "/silences", "/tokens", "/views/{page}",
 )  # fmt: skip
 """Below /api/v1: what shows names or ids of a project's things to those whom they belong to."""
 SHOWS_LESS = ("/alerts/marks", "/change-mark", "/curves", "/info", "/ledger", "/me", "/projects", "/rules", "/wait")

@@ -27,7 +27,12 @@ OURS = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
 SERIOUS = ("serious", "critical")
 
 
-@pytest.fixture(params=[("light", 1440), ("dark", 390)], ids=["light", "dark on a phone"])
+@pytest.fixture(
+    params=[
+        pytest.param(("light", 1440), id="light"),
+        pytest.param(("dark", 390), id="dark on a phone", marks=pytest.mark.slow),
+    ]
+)
 def reader(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Page]:
     """A page in one colour mode and width."""
     mode, width = request.param

@@ -119,3 +119,29 @@ def test_a_click_on_a_column_sorts_at_once_and_stays(service: Service, page: Pag
     page.get_by_role("button", name="Run ↑").click()
     expect(page.get_by_role("columnheader", name="Run ↓")).to_be_visible()
     assert "sort=-name" in page.url
+
+
+def test_a_click_is_one_run_of_the_pages_script(service: Service, page: Page) -> None:
+    sent: list[object] = []
+
+    def note(frame: object) -> None:  # Playwright sets an attribute on it
+        sent.append(frame)
+
+    page.on("websocket", lambda socket: socket.on("framesent", note))
+    page.goto(f"{service.dashboard}/runs?sort=name")
+    page.get_by_role("checkbox", name="pick learns to compare").wait_for()
+    page.wait_for_timeout(2500)
+    sent.clear()
+    page.get_by_role("checkbox", name="pick learns to compare").check()
+    expect(page.get_by_test_id("compare-bar")).to_contain_text("1 run")
+    page.wait_for_timeout(1000)
+    assert len(sent) == 1
+    with service.run("one-click") as run:
+        run.log({"train/loss": 1.0}, step=0)
+        page.goto(f"{service.dashboard}/run?id={run.id}")
+        page.get_by_role("button", name="Ask to stop").click()
+        page.wait_for_timeout(2500)
+        sent.clear()
+        page.get_by_role("button", name="Ask it to stop").click()
+        expect(page.get_by_test_id("asked")).to_be_visible()
+        assert len(sent) == 1

@@ -45,3 +45,29 @@ def test_a_page_that_nobody_looks_at_asks_nothing(service: Service, page: Page) 
     assert not asked
     with page.expect_request("**/news*"):
         page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_a_change_that_leaves_the_curves_alone_draws_none_of_them_again(service: Service, page: Page) -> None:
+    with service.run("redrawn") as run, service.reader() as api:
+        for step in range(50):
+            run.log({"train/loss": 1.0 / (1 + step), "other/a": float(step), "other/b": 1.0}, step=step)
+        page.goto(f"{service.dashboard}/run?id={run.id}")
+        page.locator(".lm-plot[data-drawn=yes]").wait_for()
+        page.locator(".lm-panel svg").nth(2).wait_for()
+        expect(page.get_by_test_id("last-step")).to_have_text("step 49")
+        page.wait_for_timeout(1500)
+        page.evaluate("""() => {
+            const react = window.Plotly.react;
+            window.drawn = 0;
+            window.Plotly.react = (...all) => { window.drawn += 1; return react(...all); };
+            for (const svg of document.querySelectorAll(".lm-panel svg")) svg.dataset.same = "yes";
+        }""")
+        api.run(run.id).edit(name="redrawn anew")
+        expect(page.get_by_test_id("run-name")).to_have_text("redrawn anew")
+        page.wait_for_timeout(500)
+        assert page.evaluate("window.drawn") == 0
+        assert page.locator(".lm-panel svg[data-same=yes]").count() == 3
+        run.log({"train/loss": 0.01, "other/a": 50.0}, step=50)
+        expect(page.get_by_test_id("last-step")).to_have_text("step 50")
+        page.wait_for_function("window.drawn > 0")
+        expect(page.locator(".lm-panel svg[data-same=yes]")).to_have_count(1)  # what got no value

@@ -62,3 +62,28 @@ def test_a_missing_extra_is_one_line_that_names_it(tmp_path):
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.strip() == 'error: uvicorn is not installed; run: pip install "lossmonitor[server]"'
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("export",), "monitor has no command 'export'; did you mean `monitor runs export`?"),
+        (("runs", "list"), "monitor runs has no command 'list'; did you mean `monitor runs ls`?"),
+        (("imprt",), "monitor has no command 'imprt'; did you mean `monitor import`?"),
+        (("zzz",), "monitor has no command 'zzz'; see `monitor --help`"),
+        (("runs", "export", "x"), "missing option '--to'; see `monitor runs export --help`"),
+        (("alerts", "ack"), "missing argument 'ALERT'; see `monitor alerts ack --help`"),
+        (("runs", "ls", "--limit", "x"), "invalid value for '--limit': input should be a valid integer"),
+        (("gc", "--dryrun"), "no such option: --dryrun"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_that_names_what_was_meant(called, args, said):
+    status, out, err = called(*args)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+
+
+def test_a_group_alone_prints_its_help(called):
+    status, out, err = called("runs")
+    assert (status, err) == (2, "") or "List, show and manage runs" in err
+    assert "List, show and manage runs" in out + err

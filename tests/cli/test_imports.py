@@ -159,6 +159,12 @@ def test_the_runs_of_one_file_share_the_name_that_is_given(tmp_path: Path) -> No
         assert {run.name for run in api.runs()} == {"mlp/seed-1", "mlp/seed-2"}
 
 
+def test_a_note_that_several_runs_of_a_file_share_is_printed_once(tmp_path: Path) -> None:
+    rows = [f"{run},{i},{1 / (i + 1)},word" for run in "abc" for i in range(5)]
+    (tmp_path / "runs.csv").write_text("\n".join(["run,step,loss,remark", *rows]))
+    assert call(tmp_path / "runs.csv").stdout.count("column 'remark': holds text") == 1
+
+
 def test_what_counts_the_steps_and_how_often_they_begin_again_is_said_and_kept(tmp_path: Path) -> None:
     rows = "".join(f"{i},{2 / (i + 1)},{3 / (i + 1)}\n" for many in (30, 12, 6) for i in range(many))
     (tmp_path / "log.csv").write_text("epoch,loss,val_loss\n" + rows)

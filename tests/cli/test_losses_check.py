@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import Call
+
 pytest.importorskip("torch")
 
 FILE = """
@@ -29,7 +31,7 @@ def monitor(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_a_file_a_module_and_a_name_are_checked(tmp_path: Path) -> None:
+def test_a_file_a_module_and_a_name_are_checked(tmp_path: Path, called: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(FILE)
     wrong = monitor("check", "./mine.py:wrong", "--json", folder=tmp_path)
     assert wrong.returncode == 1
@@ -37,11 +39,12 @@ def test_a_file_a_module_and_a_name_are_checked(tmp_path: Path) -> None:
     assert [item["check"] for item in said["problems"]] == ["squashed"]
     assert "0.905" in said["problems"][0]["evidence"]
     assert monitor("check", "mine.right", folder=tmp_path).returncode == 0
-    named = monitor("check", "huber(0.5)", folder=tmp_path)
-    assert (named.returncode, "nothing wrong" in named.stdout) == (0, True)
-    missing = monitor("check", "./mine.py:nothing", folder=tmp_path)
-    assert missing.returncode not in (0, 1)
-    assert len(missing.stderr.strip().splitlines()) == 1
-    profiled = monitor("profile", "./mine.py:wrong", "--kind", "classification", folder=tmp_path)
-    assert profiled.returncode == 0
-    assert "Problems" in profiled.stdout
+    monkeypatch.chdir(tmp_path)  # the rest in this process, which has torch already
+    named = called("losses", "check", "huber(0.5)")
+    assert (named.status, "nothing wrong" in named.out) == (0, True)
+    missing = called("losses", "check", "./mine.py:nothing")
+    assert missing.status not in (0, 1)
+    assert len(missing.err.strip().splitlines()) == 1
+    profiled = called("losses", "profile", "./mine.py:wrong", "--kind", "classification")
+    assert profiled.status == 0
+    assert "Problems" in profiled.out

@@ -442,6 +442,15 @@ def test_a_name_that_several_runs_have_is_told_from_one_that_none_has(api: Api, 
             ask("nobody")
 
 
+def test_an_error_names_the_runs_that_may_be_meant(api: Api, feed: Feed) -> None:
+    Feed(feed.store).start(name="brave-jaguar-46")
+    for ref in ("brave", "JAGUAR", "brave-jaguar-64"):
+        with pytest.raises(RunNotFound, match=rf"^run '{ref}': no run .*; did you mean 'brave-jaguar-46' \("):
+            api.run(ref)
+    with pytest.raises(RunNotFound, match="no run 'b';"):
+        api.run("b")
+
+
 @pytest.mark.parametrize("ref", ["", " ", ".", "..", "a/b", "?", "#", "%2e", "\u00e9", "x" * 200])
 def test_a_reference_of_any_characters_names_no_alert_silence_or_channel(api: Api, feed: Feed, ref: str) -> None:
     change(feed)

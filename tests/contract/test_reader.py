@@ -211,6 +211,24 @@ def test_a_snapshot_is_what_its_parts_are(api: Api, run: RunView) -> None:
         api.snapshot("nobody")
 
 
+def test_outlines_are_what_the_snapshots_have_by_what_was_asked_for(api: Api, full: Feed) -> None:
+    for i in range(3):
+        other = Feed(full.store, run_id=f"{i + 5}" * 32)
+        other.start(name=f"other {i}", project="else")
+        other.log("train/loss", range(400), [1.0 + (step > 200) * step / 50 for step in range(400)])
+        other.log("val/loss", [1], [0.5])
+        other.event("checkpoint", step=i, path="a.pt")
+    refs = ["other 1", "6" * 32, "5" * 9, "long", "nobody", "", "a\x00b", "\u202e"]
+    found = api.outlines(refs)
+    assert set(found) == set(refs[:4])
+    for ref, outline in found.items():
+        seen = api.snapshot(ref)
+        for part in ("info", "series", "findings", "checkpoints"):
+            assert getattr(outline, part) == getattr(seen, part), part
+        assert outline.main() == seen.main()
+    assert found["other 1"].findings and found["other 1"].checkpoints
+
+
 def test_what_the_curves_did_is_told_the_same_everywhere(api: Api, full: Feed) -> None:
     told = Feed(full.store, run_id="e" * 32)
     told.start(name="told")

@@ -80,3 +80,21 @@ def test_any_values_have_a_picture() -> None:
     html = run_html("a", "b", "c", "d", {"train": points})
     assert "nan" not in html.split("<svg")[1].split("</svg>")[0].replace("between", "")
     assert "<svg" not in run_html("a", "b", "c", "d", {"train": points[:1]})
+
+
+def test_a_run_without_a_loss_has_a_picture_of_what_it_logged(settings: Settings) -> None:
+    with monitor.init(project="q", name="rewarded", settings=settings) as run:
+        for step in range(30):
+            run.log({"reward": step, f"other/{NASTY}": 1.0}, step=step)
+    with Api(settings=settings) as api:
+        view = api.run("rewarded")
+        assert [trace.name for trace in view.plot().data] == ["reward"]
+        assert "<svg" in view._repr_html_() and "reward 29" in view._repr_html_()
+
+
+def test_an_axis_begins_at_zero_or_above_where_no_value_is_below(api: Api, settings: Settings) -> None:
+    assert api.run("one").plot().layout.yaxis.rangemode == "nonnegative"
+    with monitor.init(project="q", name="below", settings=settings) as run:
+        run.log({"train/loss": -1.0}, step=0)
+    with Api(settings=settings) as after:
+        assert after.run("below").plot().layout.yaxis.rangemode is None

@@ -338,3 +338,9 @@ def test_a_goal_without_a_loss_has_the_chart_to_itself() -> None:
     assert drawn.layout.yaxis.type == "linear"
     assert drawn.layout.title.text == "reward"
     assert "yaxis4" not in drawn.layout
+
+
+@pytest.mark.parametrize(("values", "mode"), [([2.0, 0.01], "nonnegative"), ([2.0, -0.01], None), ([], None)])
+def test_a_linear_axis_goes_below_zero_only_if_a_value_does(values: list[float], mode: str | None) -> None:
+    figure = checked(axes.canvas("t", LOOK, "linear", "loss", [curve(values)]))
+    assert figure.layout.yaxis.rangemode == mode

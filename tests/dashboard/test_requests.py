@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.testing.v1 import AppTest
 
-from dashboard import readings
+from dashboard import data, panels, readings
 from monitor.api import create_api
 from monitor.rules import Engine
 from monitor.settings import load
@@ -18,6 +21,9 @@ from monitor.store import Store
 
 from ..api.conftest import served
 from .conftest import MAIN, PAGES, logged
+
+A_PIXEL = 4.1
+"""Points a pixel: the first, the last and both extremes, and the ends of the curve."""
 
 
 class Counted:
@@ -86,11 +92,25 @@ def test_a_runs_page_takes_a_request_for_the_run_one_for_its_curves_and_one_for_
     assert of(counted, app) == [f"{run}/snapshot", "/curves", "/curves"]
 
 
-def test_a_comparison_takes_one_request_for_all_curves(asked: tuple[Store, Counted]) -> None:
+@pytest.mark.parametrize("runs", [2, 60])
+def test_a_comparison_takes_one_request_for_all_runs_and_one_for_all_curves(
+    asked: tuple[Store, Counted], runs: int
+) -> None:
     store, counted = asked
-    ids = [logged(store, f"seed-{i}", [3.0, 2.0 - i / 10]).run_id for i in range(5)]
-    paths = of(counted, shown("compare", run=ids))
-    assert paths == ["/runs", *(f"/runs/{run_id}/snapshot" for run_id in ids), "/curves"]
+    feeds = [logged(store, f"seed-{i}", [3.0, 2.0 - i / 100]) for i in range(runs)]
+    app = shown("compare", run=[feed.run_id for feed in feeds])
+    assert of(counted, app) == ["/runs", "/outlines", "/curves"]
+    assert of(counted, app) == []  # nothing has changed
+    feeds[0].log("train/loss", [4], [0.4])
+    assert of(counted, app)[-2:] == ["/outlines", "/curves"]
+
+
+def test_a_comparison_says_which_runs_are_not_here(asked: tuple[Store, Counted]) -> None:
+    store, _ = asked
+    here = logged(store, "here", [3.0, 2.0]).run_id
+    app = shown("compare", run=[here, "gone", here[:8]])
+    app.run()
+    assert not app.exception
 
 
 def test_several_metrics_and_groups_are_compared_without_a_fault(asked: tuple[Store, Counted]) -> None:
@@ -100,3 +120,44 @@ def test_several_metrics_and_groups_are_compared_without_a_fault(asked: tuple[St
         app = shown("compare", run=ids, **query)
         app.run()
         assert not app.exception and not app.error
+
+
+def sent(app: AppTest) -> dict[str, str]:
+    """What the browser is given for each component, by kind."""
+    found = {}
+    for block in app.get("bidi_component"):
+        proto = block.proto  # type: ignore[union-attr]  # a Streamlit element of a kind that it has no class for
+        found[str(proto.component_name)] = str(proto.json or proto.mixed.json)
+    return found
+
+
+def numbers(packed: dict[str, str]) -> int:
+    """How many numbers a packed array has."""
+    return len(base64.b64decode(packed["bdata"])) // int(packed["dtype"][1])
+
+
+def test_no_more_points_are_sent_than_a_few_a_pixel_and_no_more_panels_than_are_near(
+    asked: tuple[Store, Counted],
+) -> None:
+    store, _ = asked
+    points, metrics = 30_000, 40
+    values = np.random.default_rng(0).normal(1.0, 0.1, points)
+    feed = logged(store, "long", values.tolist())
+    for i in range(metrics):
+        feed.log(f"layer/{i}", range(points), values)
+    app = shown("run", id=feed.run_id)
+    app.run()
+    assert not app.exception
+    given = sent(app)
+    plot, grid = json.loads(given["monitor_plot"]), json.loads(given["monitor_panels"])
+    figure = json.loads(plot["figure"])
+    for trace in figure["data"]:
+        if "bdata" in trace["y"]:
+            assert numbers(trace["y"]) <= A_PIXEL * data.CURVE_WIDTH
+    assert len(grid["curves"]) == panels.FIRST < metrics
+    for lines in grid["curves"].values():
+        for line in lines:
+            assert numbers(line["x"]) <= A_PIXEL * data.SMALL_WIDTH
+    # An x is sent once and as whole numbers, a value with four bytes: 12 of base64's 4/3 for raw and smoothed.
+    assert len(plot["figure"]) < 12 * 4 / 3 * A_PIXEL * data.CURVE_WIDTH + 20_000
+    assert len(given["monitor_panels"]) < 12 * 4 / 3 * A_PIXEL * data.SMALL_WIDTH * panels.FIRST + 40_000

@@ -94,6 +94,7 @@ def test_the_address_of_the_dashboard_is_on_the_screen(result):
 
 
 @pytest.mark.faults
+@pytest.mark.slow  # that a killed server loses nothing is tested fast in tests/faults and tests/server
 def test_killing_the_server_in_the_middle_loses_no_point_and_the_runs_go_on(tmp_path):
     child = start_demo(tmp_path, "--exit", "--port", "0", "--dashboard-port", "0")
     lines: list[str] = []

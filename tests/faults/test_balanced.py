@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -101,6 +103,32 @@ def test_trainings_behind_a_balancer_lose_nothing_and_each_alert_is_sent_once(
     assert set(times) == set(sent)
     assert {"ill-1", "ill-2", "gone"} <= {alert.run_name for alert in sent.values()}
     assert sum(times.values()) <= len(sent) + kills  # who dies between sending and writing it down repeats one message
+
+
+def test_a_head_that_comes_too_slowly_holds_no_connection_of_the_balancer(
+    processes: list[subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    proxy, url = balancer(tmp_path, [1])
+    processes.append(proxy)
+    port = int(httpx.URL(url).port or 0)
+
+    def connected() -> socket.socket | None:
+        with contextlib.suppress(OSError):
+            return socket.create_connection(("127.0.0.1", port))
+        return None
+
+    until(lambda: connected() is not None)
+    begun = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nX: ")
+        slow.settimeout(1)
+        answer = b""
+        while not answer:
+            assert time.monotonic() - begun < 30
+            slow.sendall(b"x")
+            with contextlib.suppress(TimeoutError):
+                answer = slow.recv(100)
+    assert answer.startswith(b"HTTP/1.1 408")
 
 
 def _kill_servers(servers: list[Up], start: Callable[[int], Up], training: Callable[[], bool]) -> int:

@@ -491,4 +491,12 @@ LOGS = {
         "[2024-03-01 10:02:00,123][__main__][INFO] - epoch 2 train_loss 1.5 val_loss 1.35\n",
         {"train_loss": [(0, 2.0), (1, 1.75), (2, 1.5)], "val_loss": [(0, 1.6), (1, 1.475), (2, 1.35)]},
     ),
+    "several outputs of Kaldi": (
+        "LOG (PrintStatsForThisPhase():nnet-training.cc:295) Average objective function for 'output' for minibatches 0-99 is -2.5 over 128 frames.\n"
+        "LOG (PrintStatsForThisPhase():nnet-training.cc:295) Average objective function for 'output-xent' for minibatches 0-99 is -7.5 over 128 frames.\n"
+        "LOG (PrintStatsForThisPhase():nnet-training.cc:295) Average objective function for 'output-b' for minibatches 0-99 is -9.5 over 128 frames.\n"
+        "LOG (PrintStatsForThisPhase():nnet-training.cc:295) Average objective function for 'output' for minibatches 100-199 is -2.0 over 128 frames.\n"
+        "LOG (PrintStatsForThisPhase():nnet-training.cc:295) Average objective function for 'output-b' for minibatches 100-199 is -8.5 over 128 frames.\n",
+        {"objective_function": [(100, -2.5), (200, -2.0)], "objective_function_output-b": [(100, -9.5), (200, -8.5)]},
+    ),
 }

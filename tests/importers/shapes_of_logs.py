@@ -793,4 +793,30 @@ SHAPES = {
         "Epoch 1: train NLL 1.5, test NLL 1.6\nEpoch 2: train NLL 1.4, test NLL 1.55\n",
         {"train": [(1, 1.5), (2, 1.4)], "val": [(1, 1.6), (2, 1.55)]},
     ),
+    "a bar of the whole training, and epochs announced between its states": (
+        "steps:   0%|          | 0/8 [00:00<?, ?it/s]\nepoch 1/2\n"
+        "\rsteps:  12%|█▎        | 1/8 [00:01<00:07,  1.0it/s, avr_loss=0.9]"
+        "\rsteps:  25%|██▌       | 2/8 [00:02<00:06,  1.0it/s, avr_loss=0.8]"
+        "\rsteps:  50%|█████     | 4/8 [00:04<00:04,  1.0it/s, avr_loss=0.7]\nepoch 2/2\n"
+        "\rsteps:  62%|██████▎   | 5/8 [00:05<00:03,  1.0it/s, avr_loss=0.6]"
+        "\rsteps:  75%|███████▌  | 6/8 [00:06<00:02,  1.0it/s, avr_loss=0.5]"
+        "\rsteps: 100%|██████████| 8/8 [00:08<00:00,  1.0it/s, avr_loss=0.4]\n",
+        {"train": [(1, 0.9), (2, 0.8), (4, 0.7), (5, 0.6), (6, 0.5), (8, 0.4)]},
+    ),
+    "an evaluation between stars, which says what it measures": (
+        "Epoch: 0, Step: 10, Rank: 0, loss = 2.5\nEpoch: 0, Step: 20, Rank: 0, loss = 2.25\n"
+        "***** Evaluating perplexity, Epoch 1/2 *****\nppl: 9.5, loss: 2.2513\n"
+        "Epoch: 1, Step: 30, Rank: 0, loss = 2.0\n"
+        "***** Evaluating perplexity, Epoch 2/2 *****\nppl: 8.5, loss: 2.1401\n",
+        {"train": [(10, 2.5), (20, 2.25), (30, 2.0)], "val": [(20, 2.2513), (30, 2.1401)]},
+    ),
+    "several validation sets with a number": (
+        "2024-05-01 10:00:00 | INFO | train_inner | epoch 001:    100 / 500 loss=2.5, num_updates=100, lr=0.1\n"
+        "2024-05-01 10:00:01 | INFO | valid | epoch 001 | valid on 'valid' subset | loss 2.25 | num_updates 100 | best_loss 2.25\n"
+        "2024-05-01 10:00:02 | INFO | valid1 | epoch 001 | valid on 'valid1' subset | loss 3.5 | num_updates 100 | best_loss 2.25\n"
+        "2024-05-01 10:00:03 | INFO | train_inner | epoch 001:    200 / 500 loss=2.0, num_updates=200, lr=0.1\n"
+        "2024-05-01 10:00:04 | INFO | valid | epoch 001 | valid on 'valid' subset | loss 2.125 | num_updates 200 | best_loss 2.125\n"
+        "2024-05-01 10:00:05 | INFO | valid1 | epoch 001 | valid on 'valid1' subset | loss 3.25 | num_updates 200 | best_loss 2.125\n",
+        {"train": [(100, 2.5), (200, 2.0)], "val": [(100, 2.25), (200, 2.125)]},
+    ),
 }

@@ -245,3 +245,31 @@ def test_what_is_exported_is_imported_under_its_names(tmp_path, monkeypatch):
         "loss": 20,
         "val/loss": 20,
     }
+
+
+def test_a_blank_cell_of_a_printed_table_is_told_by_its_place(tmp_path):
+    path = tmp_path / "train.txt"
+    path.write_text(
+        "    Iteration    Epoch    TrainingLoss    ValidationLoss    TrainingAccuracy\n"
+        "    _________    _____    ____________    ______________    ________________\n"
+        "            1        1          2.3000            2.4000                10.5\n"
+        "           50        1          1.5000                                  40.5\n"
+        "          100        2          1.0000            1.2500                60.5\n"
+    )
+    (run,) = read_runs(path)
+    curves = {key: run.points.value[run.points.key == i].tolist() for i, key in enumerate(run.keys)}
+    assert curves == {
+        "TrainingLoss": [2.3, 1.5, 1],
+        "ValidationLoss": [2.4, 1.25],
+        "TrainingAccuracy": [10.5, 40.5, 60.5],
+    }
+    assert run.skipped == ()
+
+
+def test_comments_may_stand_between_the_names_and_the_numbers(tmp_path):
+    path = tmp_path / "lcurve.out"
+    path.write_text(
+        "#  step   rmse_val   rmse_trn\n# If there is no data, rmse_* is nan.\n  0  2.5  2.4\n  100  1.5  1.4\n"
+    )
+    (run,) = read_runs(path)
+    assert run.points.step[run.points.key == run.keys.index("rmse_trn")].tolist() == [0, 100]

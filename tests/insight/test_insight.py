@@ -438,3 +438,11 @@ def test_stops_are_part_of_an_explanation(store: Store, settings) -> None:
     found = insight.explain(store, settings, feed.run_id, now_ms=NOW_MS)
     assert found["stops"][0]["state"] == StopState.REQUESTED
     assert "Stop 1: requested, asked by ada." in found["text"]
+
+
+def test_a_run_that_logged_nothing_is_explained_without_a_step(store: Store, settings) -> None:
+    feed = Feed(store, now_ms=NOW_MS)
+    feed.start(name="empty")
+    feed.event("finish", status="failed", error="boom")
+    text = insight.explain(store, settings, "empty", now_ms=NOW_MS)["text"]
+    assert ": failed before its first step, verdict too_early." in text and "–" not in text

@@ -101,6 +101,15 @@ async def drive(client: Client) -> None:
     assert missing.is_error and "no run 'nobody'" in missing.content[0].text
     wrong = await client.call_tool("wait", {"runs": ["ill"], "until": ["stopp"]})
     assert wrong.is_error and "did you mean stop" in wrong.content[0].text
+    for arguments, said in (
+        ({"runs": ["ill"], "untill": ["stop"]}, "wait: no argument 'untill'; did you mean 'until'?"),
+        ({"runs": ["ill"], "what": ["stop"]}, "wait: no argument 'what'; it takes runs, until, timeout_s, every"),
+        ({}, "wait: 'runs' is missing; it takes runs, until, timeout_s, every"),
+        ({"runs": ["ill"], "timeout_s": "soon"}, "wait: timeout_s: input should be a valid number"),
+    ):
+        refused = await client.call_tool("wait", arguments)
+        assert refused.is_error and refused.content[0].text.startswith(said)
+        assert "\n" not in refused.content[0].text
 
 
 def test_an_agent_works_over_standard_input_and_output(home: Path, tmp_path: Path) -> None:

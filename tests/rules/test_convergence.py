@@ -84,3 +84,12 @@ def test_a_slow_steady_fall_in_noise_is_never_called_flat(seed: int) -> None:
 def test_what_comes_back_from_a_rise_is_not_improving() -> None:
     back = np.concatenate([np.linspace(1.2, 2.2, 10), np.linspace(2.1, 1.7, 20)])
     assert "improving" not in {f.rule for f in diagnose(steps(back), steps(back), unit="epoch").findings}
+
+
+def test_a_validation_loss_that_shows_little_of_what_training_learned_is_flat_all_the_same() -> None:
+    epoch = np.arange(24)
+    train = 2.48 + 0.35 * np.exp(-epoch / 3) + 0.003 * noise(24, 1)
+    val = 2.49 + 0.1 * np.exp(-epoch / 4) + 0.003 * noise(24, 2)
+    assert diagnose(steps(train), steps(val), unit="epoch").verdict == "convergence"
+    untrained = diagnose(steps(2.5 + 0.003 * noise(24, 1)), steps(val), unit="epoch")
+    assert untrained.verdict != "convergence"

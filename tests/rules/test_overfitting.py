@@ -146,3 +146,12 @@ def test_a_leap_of_two_evaluations_is_no_overfitting_yet() -> None:
         found = diagnose(np.c_[e, 2 * np.exp(-e / 30)], np.c_[e, val], unit="epoch")
         stopped += found.recommendation.first_stop_step is not None
     assert stopped <= 3
+
+
+def test_a_rise_by_half_is_material_however_high_the_loss_began() -> None:
+    """A regression on raw targets begins a thousand times above the level at which it overfits."""
+    epoch = np.arange(1.0, 31.0)
+    train = 400 * np.exp(-epoch / 1.3) + 0.4 * np.exp(-epoch / 7)
+    val = 220 * np.exp(-epoch / 1.4) + 0.2 + 0.012 * np.maximum(epoch - 17, 0)
+    wiggle = np.exp(0.03 * np.random.default_rng(0).normal(size=30))
+    assert diagnose(np.c_[epoch, train], np.c_[epoch, val * wiggle], unit="epoch").verdict == "overfitting"

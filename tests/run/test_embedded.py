@@ -178,6 +178,14 @@ class TestBothPlaces:
             assert view.history("loss").values.tolist() == [1.0] * 50 + [2.0] * 70
             assert view.history("loss", attempt=1).values.tolist() == [1.0] * 100
 
+    def test_resuming_without_an_id_starts_a_new_run_and_says_so(
+        self, place: Settings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        run = monitor.init("p", resume="allow", settings=place)
+        run.finish()
+        assert 'resume="allow" without run_id starts a new run' in caplog.text
+        assert not run.name.startswith("run-")
+
     def test_automatic_steps_of_a_resumed_run_go_on(self, place: Settings) -> None:
         with begin(place) as run:
             for _ in range(10):

@@ -84,3 +84,11 @@ def test_its_pages_cannot_be_framed_by_others(dashboard: httpx.URL) -> None:
     assert "frame-ancestors 'self'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "SAMEORIGIN"
+
+
+@pytest.mark.parametrize(
+    "path", ["upload_file/s/f", "metrics", "agent/interact", "agent/mcp", "agent/openapi.json", "script-health-check"]
+)
+def test_what_the_pages_do_not_use_of_streamlit_answers_nobody(dashboard: httpx.URL, path: str) -> None:
+    for method in ("GET", "PUT", "POST", "DELETE"):
+        assert httpx.request(method, f"{dashboard}/_stcore/{path}").status_code == 404, method

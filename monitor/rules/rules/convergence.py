@@ -18,6 +18,8 @@ _PLAINLY: Final = 0.1
 _MAYBE: Final = 0.12
 """A loss is flat only if its fall over the last fifth, plus one standard error, is at most this share of its whole
 descent. That is well below its average pace, so that a slow steady fall in noise is not called flat."""
+_LEARNED: Final = 0.05
+"""Either loss has come down by this, as a logarithm: the model has learned, however little validation shows of it."""
 _LITTLE: Final = 0.03
 """A gain of at least this share of the level does not look small, so the sentence says why the loss is called flat."""
 
@@ -36,7 +38,7 @@ class Convergence:
 
     spec = Spec(
         name="convergence",
-        version=7,
+        version=8,
         severity=Severity.INFO,
         rank=95,
         reads_error=True,
@@ -55,9 +57,14 @@ class Convergence:
         view, state = run.judged, run.state
         if view.closed < 8 or (not state.val_seen and state.train_seen < limits["points"]):
             return None
-        came = view.log(view.start) - view.low
+        came = _came(view)
         ease = 1.5 if firing else 1.0
-        if came < max(0.05, 4 * view.noise) or above_low(view, ease) or falls(view, limits, ease):
+        if (
+            max(came, _came(run.descent)) < _LEARNED
+            or came < 4 * view.noise
+            or above_low(view, ease)
+            or falls(view, limits, ease)
+        ):
             return None
         line, error = view.line  # a line that fits badly, as through a step, does not tell the pace
         if error < max(2 * view.noise, 0.01) and line + error > ease * _MAYBE * min(came, 1.0):
@@ -72,6 +79,11 @@ class Convergence:
         if float(e["gain"] or 0) >= _LITTLE:
             said += ", a gain that is little beside its noise or the way that it has come"
         return (f"{said}.", "Nothing is wrong; a lower learning rate may bring a little more.")
+
+
+def _came(view: View) -> float:
+    """How far a series has come down in all, as a logarithm."""
+    return view.log(view.start) - view.low if view.closed else 0.0
 
 
 def above_low(view: View, ease: float) -> bool:

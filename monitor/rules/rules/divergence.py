@@ -116,7 +116,7 @@ class Divergence:
         """The sentence and the advice."""
         e = reading.evidence
         advice = (
-            "Stop, go back to a checkpoint from before the rise, and lower the learning rate or clip gradients; "
+            "Go back to a checkpoint from before the rise, and lower the learning rate or clip gradients; "
             "a warm-up helps where it began early."
         )
         if "level" not in e:

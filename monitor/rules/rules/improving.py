@@ -44,4 +44,4 @@ class Improving:
         """The sentence and the advice."""
         e = reading.evidence
         fell = f"about {e['level']:.4g} now, {e['before']:.4g} around {position(unit, float(e['since'] or 0))}"
-        return f"The loss is still falling: {fell}.", "Let it run."
+        return f"The loss is still falling: {fell}.", "More steps should lower it further."

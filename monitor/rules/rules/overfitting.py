@@ -57,7 +57,7 @@ class Overfitting:
 
     spec = Spec(
         name="overfitting",
-        version=12,
+        version=13,
         severity=Severity.CRITICAL,
         rank=16,
         action=Action.STOP,
@@ -82,7 +82,7 @@ class Overfitting:
         since = val.closed - 1 - val.low_at if val.closed >= 4 and train.closed else 0
         if since < 3 or val.rise <= 0:
             return None
-        share = val.share(val.loss(val.low), val.level)
+        share = _material(val)
         best = val.step[val.low_at]
         fell = train.reached(best) - train.now
         best = max(best, val.curve.best_step)  # not before the step that the sentence calls the best
@@ -114,7 +114,7 @@ class Overfitting:
         above = times(now / best - 1) if best > 0 else f"{now - best:.4g}"
         return (
             f"The validation loss is {now:.4g}, {above} above its best of {e['val_best']:.4g} at {at}, {while_}.",
-            f"Keep the checkpoint of {at} and stop; to go further, add data, augmentation, weight decay or dropout, or "
+            f"Keep the checkpoint of {at}; to go further, add data, augmentation, weight decay or dropout, or "
             "use a smaller model.",
         )
 
@@ -131,6 +131,17 @@ def _goes_on(val: View, train: View, fell: float) -> bool:
         return False
     doubt = train.error(3)
     return fell > max(2 * doubt, 0.02) or (val.rise >= _APART and fell >= -max(doubt, 0.02))
+
+
+def _material(val: View) -> float:
+    """The share of the level and of the way that the rise is, both as logarithms.
+
+    Beside a loss that has come down by factors, a plain difference near the end of the way is next to nothing. A
+    practitioner who reads such a loss on a logarithmic scale sees a third more at its low as a third more. The way is a
+    factor of two at least.
+    """
+    way = max(val.log(val.start) - val.low, math.log(2))
+    return math.sqrt(min(val.rise, 1.0) * min(val.rise / way, 1.0))
 
 
 def _sure(val: View, since: int) -> float:

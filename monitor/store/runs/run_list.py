@@ -84,7 +84,8 @@ def list_runs(connection: Connection, wanted: RunQuery, within: str | None = Non
     columns = (RUNS.c.run_id,) if value is None else (RUNS.c.run_id, value)
     page = select(*columns).where(where).order_by(*sorting).limit(wanted.limit).offset(wanted.offset)
     found = connection.execute(page).all()
-    items = _of_ids(connection, [row[0] for row in found])
+    known = by_ids(connection, [row[0] for row in found])  # read now, so that the database does not sort wide rows
+    items = tuple(known[row[0]] for row in found)
     values = {} if value is None else {row[0]: row[1] for row in found}
     width = wanted.sparkline
     curves = sparklines(connection, [run.id for run in items], width) if width and items else {}
@@ -104,11 +105,10 @@ def _metrics(connection: Connection, run_ids: Sequence[str], keys: Sequence[str]
     return found
 
 
-def _of_ids(connection: Connection, run_ids: Sequence[str]) -> tuple[RunInfo, ...]:
-    """Runs in the order of their ids. Read after the ids, so that the database does not sort wide rows."""
-    query = select(*rows.INFO_COLUMNS).where(RUNS.c.run_id.in_(run_ids))
-    found = {row["run_id"]: rows.run_info(row) for row in connection.execute(query).mappings()} if run_ids else {}
-    return tuple(found[run_id] for run_id in run_ids)
+def by_ids(connection: Connection, run_ids: Sequence[str], within: str | None = None) -> dict[str, RunInfo]:
+    """Runs by their full ids; those that are not here, or of another project, are left out."""
+    query = select(*rows.INFO_COLUMNS).where(RUNS.c.run_id.in_(run_ids), _STORED, *_within(within))
+    return {row["run_id"]: rows.run_info(row) for row in connection.execute(query).mappings()} if run_ids else {}
 
 
 def _within(project: str | None) -> list[ColumnElement[bool]]:
@@ -149,7 +149,18 @@ def find_run(connection: Connection, ref: str, *, deleted: bool = False, within:
     if len(named) == 1:
         return rows.run_info(named[0])
     several = "several runs were read from files of this name; give an id" if named else ""
-    raise RunNotFound(ref, deleted=deleted, several=several)
+    raise RunNotFound(ref, deleted=deleted, several=several or _nearest(connection, ref, query))
+
+
+def _nearest(connection: Connection, ref: str, query: Select[Any]) -> str:
+    """What the user may have meant by a name that no run has; "" if no name of the newest runs is like it."""
+    if not _LEAST_LETTERS <= len(ref) <= _MOST_LETTERS or re.fullmatch(r"[0-9a-f]{32}", ref):
+        return ""
+    newest = query.with_only_columns(RUNS.c.name, RUNS.c.run_id).order_by(RUNS.c.created_ms.desc()).limit(_MOST_SOURCES)
+    ids = dict(tuple(row) for row in reversed(connection.execute(newest).all()))
+    near = [name for name in ids if ref.lower() in name.lower()] or difflib.get_close_matches(ref, ids, n=3)
+    meant = " or ".join(f"{name!r} ({ids[name][:8]})" for name in near[:3])
+    return f"no run has this id or name; did you mean {meant}?" if meant else ""
 
 
 def _meant_by(ref: str) -> Iterator[ColumnElement[bool]]:
@@ -179,7 +190,11 @@ def _is_meant(wanted: PurePath, source: PurePath) -> bool:
 _NAMED: Final = 5
 """Runs of the same name that an error lists."""
 _MOST_SOURCES: Final = 1000
-"""Most runs with a similar source that are examined."""
+"""Most runs with a similar source, or newest runs with a similar name, that are examined."""
+_LEAST_LETTERS: Final = 3
+"""Letters from which a name can be like another one by more than chance."""
+_MOST_LETTERS: Final = 250
+"""No name is longer."""
 
 
 def list_projects(connection: Connection, within: str | None = None) -> tuple[tuple[str, int], ...]:

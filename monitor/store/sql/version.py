@@ -36,7 +36,8 @@ def refuse_missing(url: URL) -> None:
     """
     if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
         where = shown(url)
-        raise SchemaMismatch(where, found=None, wanted=NEWEST, command=f"monitor db upgrade --url {where}")
+        command = f"monitor db upgrade --url {where}"
+        raise SchemaMismatch(where, found=None, wanted=NEWEST, command=command, missing=True)
 
 
 def prepare(engine: Engine, *, create: bool) -> None:
