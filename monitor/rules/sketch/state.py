@@ -29,7 +29,6 @@ GRAD: Final = 2
 LR: Final = 3
 SHAPES: Final = ((40, 16), (52, 8), (12, 16))
 """Capacity and micro-block of the sketches of training loss, validation loss and gradient norm."""
-IDLE: Final = 0
 PENDING: Final = 1
 FIRING: Final = 2
 LIKELY: Final = 3
