@@ -172,7 +172,7 @@ def _over(finding: Finding, step: float) -> Finding:
         finding,
         state=FindingState.RESOLVED,
         resolved_step=max(finding.fired_step, step),
-        advice="Nothing to do now: another attempt has begun, which is judged by what it logs itself.",
+        advice="Nothing to do now: another attempt has begun, and is judged by its own points.",
     )
 
 
@@ -221,7 +221,7 @@ def _update(tx: Transaction, engine: Engine, state: State, points: EnginePoints)
     update = engine.update(state, points)
     if all(change.state is FindingState.FIRING for change in update.changes):
         return update
-    return replace(update, changes=retold(update.changes, tx.findings()))
+    return replace(update, changes=retold(state.unit, update.changes, tx.findings()))
 
 
 def _keep(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.domain import Progress
+from monitor.domain.progress import Rate
 from monitor.rules import diagnose
 from monitor.rules.describe.progress import _Part
 
@@ -111,3 +113,16 @@ def test_sentences_count_what_the_run_counts() -> None:
     said = " ".join(found.sentences())
     assert "epoch" in said and "step" not in said
     assert Progress.from_dict(found.to_dict()) == found
+
+
+def test_a_gap_below_zero_that_shrinks_is_narrowing() -> None:
+    t = np.arange(3000)
+    train = 1.0 + 2 * np.exp(-t / 200)
+    below = seen(train, train - 0.6 + np.maximum(0, t - 1000) * 2e-4).gap
+    assert below is not None and below.now < 0 and below.trend == "narrowing"
+
+
+def test_a_level_above_the_lowest_is_not_said_to_be_approached() -> None:
+    above = Rate(series="training", start=2.0, end=1.5, half_life=3.0, heading=1.55)
+    assert above.said("step").endswith("half-life 3 steps")
+    assert replace(above, heading=1.5).said("step").endswith("half-life 3 steps, heading for 1.5")

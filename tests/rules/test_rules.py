@@ -311,7 +311,7 @@ def test_a_resumed_run_is_judged_as_one_curve() -> None:
 def test_a_resolved_finding_keeps_the_numbers_of_when_it_fired() -> None:
     spike = next(finding for finding in FIRING["spike"].diagnose().findings if finding.rule == "spike")
     assert spike.state == "resolved" and spike.evidence["top"] == 9.0 and "lasted" in spike.evidence
-    reported = f"Reported at {spike.fired_step:g}: The training loss jumped from"
+    reported = f"Reported at step {spike.fired_step:g}: The training loss jumped from"
     assert spike.explanation.startswith(reported) and "Over by step" in spike.explanation
 
 

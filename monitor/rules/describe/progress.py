@@ -120,7 +120,7 @@ def _gap(train: View, val: View) -> Gap | None:
     sure = student(abs(slope) / max(error, 1e-300), n - 2) >= SURE
     trend = "steady"
     if sure and change >= MATERIAL * max(abs(found.val), 1e-300):
-        trend = "widening" if slope > 0 else "narrowing"
+        trend = "widening" if (slope > 0) == (now > 0) else "narrowing"
     return Gap(
         now=now, train=below, val=found.val, share=found.share, before=float(last[:3].mean()),
         since_step=float(at[:3].mean()), trend=trend,
