@@ -356,7 +356,7 @@ def test_a_penalty_that_doubles_the_total_is_seen_however_far_the_data_fell_befo
     grows = composite({"data": data, "l2": 0.2 + 0.5 * np.maximum(T - 200, 0) / 400 + 0.002 * noise(600, seed + 9)})
     said = fired(grows, "growing_penalty")
     assert said is not None
-    assert re.search(r"up from 0\.(19|2)\d*; the data gained", said)
+    assert re.search(r"up from 0\.(19|2)\d*; the data parts ", said)
     level = composite({"data": data, "l2": 0.5 - 0.3 * np.exp(-T / 20) + 0.002 * noise(600, seed + 9)})
     assert fired(level, "growing_penalty") is None
 
