@@ -69,7 +69,7 @@ class GradientVanishing:
                 "then the initialisation, saturated activations and dead units.",
             )
         return (
-            f"The gradient norm has vanished since {position(unit, reading.onset)}: {e['norm']:.3g} now, "
+            f"The gradient norm has been close to zero since {position(unit, reading.onset)}: {e['norm']:.3g} now, "
             f"{e['first']:.3g} at the start, and the training loss {moved}.",
             "Use residual connections, normalisation, another activation or initialisation, or a larger learning rate.",
         )

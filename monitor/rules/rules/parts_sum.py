@@ -66,7 +66,9 @@ class PartsSum:
         """The sentence and the advice."""
         e = reading.evidence
         missing = float(e["missing"] or 0)
-        over = f"{missing:.1%} of it is in no part" if missing > 0 else f"the parts are {-missing:.1%} too much"
+        over = (
+            f"{missing:.1%} of the total is in no part" if missing > 0 else f"{-missing:.1%} of the parts is not in it"
+        )
         said = f"The weighted parts add up to {e['sum']:.4g}, the total is {e['total']:.4g}: {over}."
         if e["part"] is not None:
             return (
