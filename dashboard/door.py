@@ -43,8 +43,10 @@ class Door:
         if refusal is not None:
             _log.warning("a request was refused: %s", refusal)
         if scope["type"] == "http":
-            app = self._app if refusal is None else PlainTextResponse(f"{refusal}\n", 403)
-            if refusal is None and not _used(scope["path"]):
+            app = self._app
+            if refusal is not None:
+                app = PlainTextResponse(f"{refusal}\n", 403)
+            elif not _used(scope["path"]):
                 app = PlainTextResponse("the dashboard does not use this part of Streamlit\n", 404)
             await app(scope, receive, _hardened(send))
         elif refusal is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monitor.errors import FileUnreadable
+from monitor.files import content
 
 if TYPE_CHECKING:
     import yaml
@@ -56,9 +57,7 @@ def read_text(path: Path) -> str:
         FileUnreadable: names the file and why it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FileUnreadable(str(path), "", (error.strerror or str(error)).lower()) from None
+        return content(path, stream=True).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileUnreadable(str(path), "", f"is not text in UTF-8 (byte {error.start})") from None
 
@@ -71,12 +70,11 @@ def line_of(path: Path, keys: Sequence[str]) -> int | None:
         keys: from the outermost table inwards, such as `["rules", "overfitting", "rise"]`.
     """
     text = read_text(path)
-    places = _toml_places(text) if path.suffix.lower() == ".toml" else _yaml_places(text)
-    for length in range(len(keys), 0, -1):
-        found = places.get(tuple(keys[:length]))
-        if found is not None:
-            return found
-    return None
+    if path.suffix.lower() != ".toml":
+        return _yaml_line(text, keys)
+    places = _toml_places(text)
+    found = (places.get(tuple(keys[:length])) for length in range(len(keys), 0, -1))
+    return next((line for line in found if line is not None), None)
 
 
 def _toml_places(text: str) -> dict[tuple[str, ...], int]:
@@ -111,19 +109,18 @@ def _path(line: str) -> tuple[str, ...]:
     return keys
 
 
-def _yaml_places(text: str) -> dict[tuple[str, ...], int]:
+def _yaml_line(text: str, keys: Sequence[str]) -> int | None:
     import yaml
 
-    found: dict[tuple[str, ...], int] = {}
-
-    def walk(node: yaml.Node | None, above: tuple[str, ...]) -> None:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                found.setdefault((*above, str(key.value)), key.start_mark.line + 1)
-                walk(value, (*above, str(key.value)))
-
-    walk(yaml.compose(text, Loader=yaml.SafeLoader), ())
-    return found
+    node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    line: int | None = None
+    for wanted in keys:  # along this path alone: through aliases, a short file has more paths than can be counted
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        key, node = next(((key, value) for key, value in pairs if str(key.value) == wanted), (None, None))
+        if key is None:
+            break
+        line = key.start_mark.line + 1
+    return line
 
 
 @cache

@@ -8,6 +8,7 @@ import pytest
 
 from monitor.documents import line_of, read_data
 from monitor.errors import FileUnreadable
+from monitor.limits import document
 
 TOML = """\
 port = 8470
@@ -74,3 +75,15 @@ def test_what_cannot_be_read_is_told_with_its_line(tmp_path: Path, name: str, te
     (tmp_path / name).write_text(text)
     with pytest.raises(FileUnreadable, match=says):
         read_data(tmp_path / name)
+
+
+def test_a_short_file_of_aliases_that_stand_for_billions_of_entries_is_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.yaml"
+    levels = [f"n{n}: &n{n} {{{', '.join(f'k{each}: *n{n - 1}' for each in range(9))}}}" for n in range(1, 30)]
+    path.write_text("\n".join(["n0: &n0 {x: 1}", *levels]))
+
+    assert set(read_data(path)) == {f"n{n}" for n in range(30)}  # type: ignore[call-overload]  # a mapping
+    assert line_of(path, ["n29", "k1", "k2", "nothing"]) == 29
+    notes: list[str] = []
+    document(read_data(path), lambda kind, *_: notes.append(kind))  # type: ignore[arg-type]  # likewise
+    assert "shortened" in notes

@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitor.errors import LossError
+from monitor.errors import FileUnreadable, LossError
+from monitor.files import RECORDS, content
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,11 +98,11 @@ def _columns(path: Path) -> tuple[Mapping[str, Sequence[object]], list[str]]:
     if path.suffix.lower() in (".parquet", ".pq"):
         return _parquet(path), []
     try:
-        text, said = _text(path.read_bytes())
+        text, said = _text(content(path, stream=True))
         comma = max(",;\t", key=text.partition("\n")[0].count)
         rows = [row for row in csv.reader(io.StringIO(text), delimiter=comma) if row]
-    except OSError as error:
-        raise LossError(str(path), (error.strerror or str(error)).lower(), "name a CSV or Parquet file") from error
+    except FileUnreadable as error:
+        raise LossError(str(path), error.problem, "name a CSV or Parquet file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise LossError(str(path), f"it is not a CSV file ({error})", "name a CSV or Parquet file") from error
     if len(rows) < 2:
@@ -157,7 +158,10 @@ def _parquet(path: Path) -> Mapping[str, Sequence[object]]:
     except ImportError as error:
         raise LossError(str(path), "pyarrow is not installed", "pip install pyarrow, or give a CSV file") from error
     try:
-        found: Mapping[str, Sequence[object]] = parquet.read_table(path).to_pydict()
+        data = io.BytesIO(content(path, takes=RECORDS))
+        found: Mapping[str, Sequence[object]] = parquet.read_table(data).to_pydict()
+    except FileUnreadable as error:
+        raise LossError(str(path), error.problem, "name a CSV or Parquet file") from error
     except ArrowException as error:
         raise LossError(
             str(path), f"it is not a Parquet file ({str(error).splitlines()[0][:80]})", "check it"

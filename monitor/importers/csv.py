@@ -90,14 +90,17 @@ class _Reader:
         return len(set(known)) < len(known) and any(names) and not any(map(_is_number, names)) and names != self._first
 
     def _unique(self, line: int, names: list[str]) -> tuple[str, ...]:
-        found: list[str] = []
+        found, known = list[str](), set[str]()
+        times = Counter[str]()
         for i, name in enumerate(names):
             own = INDEX if i == 0 and name.lower() in _INDEX else name or f"column {i + 1}"
-            if own in found:
-                own = f"{name}.{sum(each == name for each in names[:i])}"
+            if own in known:
+                own = f"{name}.{times[name]}"
                 reason = f"names the column {name!r:.60} twice; this one is {own!r:.60}"
                 self.notes.append(Skipped(place=f"row {line}", reason=reason))
+            times[name] += 1
             found.append(own)
+            known.add(own)
         return tuple(found)
 
     def _is_header(self, cells: list[str]) -> bool:

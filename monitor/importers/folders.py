@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from monitor.errors import FileUnreadable, NoHistory
+from monitor.files import content
 from monitor.importers.csv import read_csv
 from monitor.importers.names import counts
 from monitor.importers.reading import read_table, read_text
@@ -119,8 +120,8 @@ def _charts(folder: Path, shown: str) -> Table:
 
 def _json(path: Path) -> Mapping[str, object]:
     try:
-        found: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found: object = json.loads(content(path))
+    except (ValueError, RecursionError):  # FileUnreadable is a ValueError
         return {}
     return {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}
 

@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 from monitor.errors import FileUnreadable
+from monitor.files import content
 from monitor.importers.imported import ImportedRun, NotTraining, PointList
 from monitor.importers.mlflow_runs import History, MlflowRun
 
@@ -74,8 +75,8 @@ def _histories(top: Path, notes: PointList) -> Iterator[History]:
     for path in sorted(path for path in top.rglob("*") if path.is_file()):
         key = path.relative_to(top).as_posix()
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+            lines = content(path).decode().splitlines()
+        except (FileUnreadable, UnicodeDecodeError) as error:
             notes.skip(f"metrics/{key}", str(error), broken=True)
             continue
         rows = []
@@ -94,8 +95,8 @@ def _meta(folder: Path) -> dict[str, str]:
     """The scalars of `meta.yaml`, as text."""
     path = folder / META
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # this loader creates only strings
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        found = yaml.load(content(path), Loader=yaml.BaseLoader)  # this loader creates only strings
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise FileUnreadable(str(path), "", f"cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict):
         raise FileUnreadable(str(path), "", "does not hold the keys of a run or an experiment")
@@ -122,7 +123,7 @@ def _parent(folder: Path, run_id: str | None) -> str | None:
 def _texts(top: Path) -> dict[str, str]:
     """The content of the files below a folder, by name."""
     return {
-        path.relative_to(top).as_posix(): path.read_bytes().decode(errors="replace")
+        path.relative_to(top).as_posix(): content(path).decode(errors="replace")
         for path in sorted(top.rglob("*"))
         if path.is_file()
     }

@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 import math
 import re
-import sys
 from pathlib import Path
 from typing import Final
 
 from monitor.errors import FileUnreadable, NoHistory
+from monitor.files import content
 from monitor.importers.csv import read_csv
 from monitor.importers.documents import read_json
 from monitor.importers.embedded import read_embedded
@@ -59,7 +59,7 @@ def read_table(path: Path, pattern: str | None = None, *, growing: bool = False)
     Raises:
         FileUnreadable: it cannot be opened, is empty, or is not text.
     """
-    text = read_text(path)
+    text = read_text(path, stream=not growing)
     if growing and text.rstrip()[-1:] not in ("}", "]"):
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
     return table_of_text(_shown(path), text, path.suffix.lower(), pattern, growing=growing)
@@ -75,12 +75,13 @@ def table_of_text(
         suffix: the file's suffix; if it promises a table, the text is not tried as a log.
         pattern, growing: as in `read_table`.
     """
-    if not text.strip():
+    plain = ANSI.sub("", text) if "\x1b" in text else text  # skorch colours its best values
+    if not plain.strip():
         raise FileUnreadable(name, "", "is empty")
     if pattern is not None:
         return read_log(name, text, pattern, growing=growing)
     try:
-        table = _structured(name, ANSI.sub("", text) if "\x1b" in text else text)  # skorch colours its best values
+        table = _structured(name, plain)
     except FileUnreadable as problem:
         if suffix in TABLES:
             raise
@@ -161,21 +162,18 @@ def _is_number(name: str) -> bool:
     return True
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, stream: bool = False) -> str:
     """The text of a file, in UTF-8 or UTF-16.
 
+    Args:
+        path: the file; with `stream`, `-` is standard input.
+        stream: also read pipes, to their end.
+
     Raises:
-        FileUnreadable: it cannot be opened or is not text; known binary formats are named.
+        FileUnreadable: it cannot be opened, is not a file, too large, or not text; known binary formats are named.
     """
     name = _shown(path)
-    try:
-        data = sys.stdin.buffer.read() if name == STDIN else path.read_bytes()
-    except FileNotFoundError:
-        raise FileUnreadable(name, "", "no such file") from None
-    except IsADirectoryError:
-        raise FileUnreadable(name, "", "is a folder") from None
-    except OSError as error:
-        raise FileUnreadable(name, "", error.strerror or str(error)) from None
+    data = content(path, name, stream=stream)
     for magic, what in _MAGIC:
         if data.startswith(magic):
             raise NoHistory(name, f"{what}, {_INSTEAD.get(what, 'not text; give CSV, JSON or JSONL')}")

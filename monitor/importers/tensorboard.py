@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from monitor.errors import FileUnreadable
+from monitor.files import RECORDS, content
 from monitor.importers.protobuf import BYTES, FIXED32, FIXED64, VARINT, fields, signed
 
 _FLOAT, _DOUBLE = 1, 2
@@ -67,10 +68,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FileUnreadable(str(path), "", error.strerror or str(error)) from None
+    data = content(path, takes=RECORDS)
     at = 0
     while at + 12 <= len(data):
         (length,) = struct.unpack_from("<Q", data, at)

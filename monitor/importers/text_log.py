@@ -28,6 +28,8 @@ from monitor.languages import english
 
 _MOST: Final = 5_000
 """Characters of a line that are read."""
+_LONGEST: Final = 1 << 24
+"""Characters of an unfinished line that wait for its end."""
 _STATES: Final = re.compile(
     r"\r+|[\b]+|(?<=it/s\])(?=\S)(?! ?[{\[])|(?<=s/it\])(?=\S)(?! ?[{\[])|"
     r"(?<=\])(?=\[?(?:\d{4}-\d\d-\d\d|\d\d/\d\d/\d{4})[ T]\d\d:\d\d)"
@@ -63,8 +65,8 @@ class LogParser:
         self.totals: dict[str, object] = {}
         self._pattern = pattern
         self._tables = Tables()
-        self._tail = ""
-        self._number, self._written = 0, ""
+        self._tail: list[str] = []
+        self._number, self._waiting, self._written = 0, 0, ""
         self._bar: tuple[Line, int, str] | None = None
         self._done: tuple[_Bar, set[str]] | None = None
         self._held: dict[_Bar, tuple[Line, int, str]] = {}
@@ -83,17 +85,21 @@ class LogParser:
 
     def feed(self, text: str) -> None:
         """Add text; an unfinished last line waits for the rest."""
-        whole, found, tail = (self._tail + text).rpartition("\n")
-        self._tail = tail
-        if found:
-            for line in whole.split("\n"):
+        whole, found, tail = text.rpartition("\n")
+        if found or self._waiting + len(text) > _LONGEST:
+            lines = "".join([*self._tail, whole if found else text]).split("\n")
+            self._tail, self._waiting, text = [], 0, tail if found else ""
+            for line in lines:
                 self._physical(line)
+        if text:
+            self._tail.append(text)  # joined only once: a bar may be redrawn for hours before its line ends
+            self._waiting += len(text)
 
     def close(self) -> None:
         """Finish: nothing more will come."""
         if self._tail:
-            self._physical(self._tail)
-            self._tail = ""
+            self._physical("".join(self._tail))
+            self._tail, self._waiting = [], 0
         self._next.settle("")
         self._epochs.settle()
         for line, text, number in self._unnamed.end():

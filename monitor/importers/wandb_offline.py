@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from monitor.errors import FileUnreadable
+from monitor.files import RECORDS, content
 from monitor.importers.attempts import begins
 from monitor.importers.imported import ImportedRun, NotTraining, PointList, by_role
 from monitor.importers.protobuf import BYTES, FIXED64, VARINT, fields, signed
@@ -56,8 +57,8 @@ def read_wandb(path: Path, shown: str) -> ImportedRun | NotTraining:
         FileUnreadable: it cannot be opened, or is not such a file.
     """
     run = _Run()
+    data = content(path, shown, takes=RECORDS)
     try:
-        data = path.read_bytes()
         written_ms = int(path.stat().st_mtime * 1000)
     except OSError as error:
         raise FileUnreadable(shown, "", error.strerror or str(error)) from None
@@ -201,22 +202,22 @@ def _item(data: bytes) -> tuple[str, object]:
     names = ""
     nested: list[str] = []
     value: object = None
-    for number, kind, content in fields(data):
+    for number, kind, inner in fields(data):
         if number == 1 and kind == BYTES:
-            names = _text(content)
+            names = _text(inner)
         elif number == 2 and kind == BYTES:
-            nested.append(_text(content))
+            nested.append(_text(inner))
         elif number in (8, 16) and kind == BYTES:
-            value = _json(content)
+            value = _json(inner)
         elif number == 4 and kind == VARINT:
-            value = bool(signed(content))
+            value = bool(signed(inner))
         elif number == 5 and kind == VARINT:
-            zigzag = int.from_bytes(content, "little")
+            zigzag = int.from_bytes(inner, "little")
             value = (zigzag >> 1) ^ -(zigzag & 1)
         elif number == 6 and kind == FIXED64:
-            value = struct.unpack("<d", content)[0]
+            value = struct.unpack("<d", inner)[0]
         elif number == 7 and kind == BYTES:
-            value = _text(content)
+            value = _text(inner)
     return names or "/".join(nested), value
 
 

@@ -14,7 +14,7 @@ import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, TextIO, cast
 
 MOST: Final = 1 << 20
 """Characters that wait to be written; about 10,000 lines."""
@@ -51,6 +51,10 @@ class Unblocked(io.TextIOBase):
                 self._waiting += len(text)
                 self._texts.put(text)
         return len(text)
+
+    def lines_lost(self) -> int:
+        """Lines that were dropped."""
+        return self.lost
 
     def writable(self) -> bool:
         """Always."""
@@ -113,7 +117,7 @@ def unblocked(notice: Callable[[int], str]) -> Iterator[Unblocked | None]:
         return
     before.flush()
     stream = Unblocked(descriptor, notice)
-    sys.stderr = stream
+    sys.stderr = cast("TextIO", stream)
     try:
         yield stream
     finally:

@@ -74,7 +74,7 @@ def up(
         links = {spec.name.lower(): spec.url for spec in specs} | ({"mlflow": url} if mlflow else {})
         _services(app).links.update(links)
         if log is not None:
-            _services(app).lines_lost = lambda: log.lost
+            _services(app).lines_lost = log.lines_lost
         sockets = [sock]
         if settings.workers > 1:
             sockets.append(stack.enter_context(bind(LOOPBACK, 0, "port")))

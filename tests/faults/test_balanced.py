@@ -112,12 +112,12 @@ def test_a_head_that_comes_too_slowly_holds_no_connection_of_the_balancer(
     processes.append(proxy)
     port = int(httpx.URL(url).port or 0)
 
-    def connected() -> socket.socket | None:
-        with contextlib.suppress(OSError):
-            return socket.create_connection(("127.0.0.1", port))
-        return None
+    def listens() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        return False
 
-    until(lambda: connected() is not None)
+    until(listens)
     begun = time.monotonic()
     with socket.create_connection(("127.0.0.1", port)) as slow:
         slow.sendall(b"GET / HTTP/1.1\r\nX: ")

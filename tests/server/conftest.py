@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import httpx
 import numpy as np
@@ -58,7 +59,8 @@ def start_up(tmp_path: Path) -> Iterator[Start]:
         if files is not None:  # descriptors that it may have
             command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
         clean = {k: v for k, v in os.environ.items() if not k.startswith("MONITOR_")}
-        with log.open("a") if log else contextlib.nullcontext(subprocess.PIPE) as stderr:
+        with contextlib.ExitStack() as stack:
+            stderr: IO[str] | int = stack.enter_context(log.open("a")) if log else subprocess.PIPE
             process = subprocess.Popen(command, env={**clean, **env}, stdout=subprocess.PIPE, stderr=stderr, text=True)
         up = Up(process, {})
         started.append(up)

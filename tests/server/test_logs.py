@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import uuid
+from typing import Literal
 
 import httpx
 import pytest
@@ -88,7 +89,9 @@ def test_a_server_whose_standard_error_nobody_reads_goes_on_and_counts_the_lines
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_log_says_how_many_lines_it_lost_once_it_is_read_again(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_says_how_many_lines_it_lost_once_it_is_read_again(
+    form: Literal["text", "json"], monkeypatch: pytest.MonkeyPatch
+) -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream, os.fdopen(reading) as reader:
         monkeypatch.setattr("sys.stderr", stream)
