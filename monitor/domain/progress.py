@@ -68,8 +68,8 @@ class Gap:
             steps (`train`).
         share: `now` as a share of `train`; None if `train` is not positive.
         before, since_step: the same mean, and its step, where the last third of the run begins; None in a short run.
-        trend: "widening" or "narrowing" if a straight line through the gaps of the last third shows it by three
-            standard errors and by 2% of the validation loss, else "steady"; "" in a short run.
+        trend: "widening" or "narrowing" if a straight line through the last third shows by three standard errors
+            that its size grows or shrinks, and by 2% of the validation loss, else "steady"; "" in a short run.
     """
 
     now: float
@@ -86,7 +86,7 @@ class Gap:
         text = f"{number(self.now, 3)} (validation {number(self.val, 3)}, training {number(self.train, 3)}{share})"
         if self.trend in ("", "steady") or self.before is None:
             return f"{text}{', steady' if self.trend else ''}"
-        return f"{text}, {self.trend}: {number(self.before, 3)} at {unit} {step(self.since_step)}"
+        return f"{text}, {self.trend}: {number(self.before, 3)} at {unit} {step(round(self.since_step or 0))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,11 @@ class Rate:
         text += f": {', '.join(done)}" if done else ""
         if self.half_life is not None:
             text += f"; half-life {number(self.half_life, 3)} {unit}s"
-            text += f", heading for {number(self.heading, 3)}" if self.heading is not None else ""
+            text += (
+                f", heading for {number(self.heading, 3)}"
+                if self.heading is not None and self.heading <= self.end
+                else ""
+            )
         return text
 
 

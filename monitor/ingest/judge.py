@@ -19,7 +19,7 @@ from monitor.limits import MAX_SERIES
 from monitor.roles import GAME, Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, Update
 from monitor.rules.describe.features import Features
-from monitor.rules.describe.progress import kept
+from monitor.rules.describe.progress import fitted_to, gap_of, half_life_of
 from monitor.rules.lifecycle import retold
 from monitor.rules.replay import merge
 from monitor.rules.sketch.points import WEIGHT
@@ -172,7 +172,7 @@ def _over(finding: Finding, step: float) -> Finding:
         finding,
         state=FindingState.RESOLVED,
         resolved_step=max(finding.fired_step, step),
-        advice="Nothing to do now: another attempt has begun, which is judged by what it logs itself.",
+        advice="Nothing to do now: another attempt has begun, and is judged by its own points.",
     )
 
 
@@ -221,7 +221,7 @@ def _update(tx: Transaction, engine: Engine, state: State, points: EnginePoints)
     update = engine.update(state, points)
     if all(change.state is FindingState.FIRING for change in update.changes):
         return update
-    return replace(update, changes=retold(update.changes, tx.findings()))
+    return replace(update, changes=retold(state.unit, update.changes, tx.findings()))
 
 
 def _keep(
@@ -241,9 +241,11 @@ def _keep(
         action=str(update.recommendation.action),
         counts=update.counts.to_dict(),
     )
+    run = Features(update.state, update.state.last_step)
     if before is None or _closed(before) != _closed(update.state):
-        gap, half_life = kept(Features(update.state, update.state.last_step))
-        tx.set(gap=gap, half_life=half_life)
+        tx.set(gap=gap_of(run))
+    if before is None or fitted_to(before) != fitted_to(update.state):
+        tx.set(half_life=half_life_of(run))
     tx.save_findings(update.changes)
     pending = update.recommendation.pending
     moved = coming != {each.rule for each in pending}
@@ -254,7 +256,7 @@ def _keep(
 
 
 def _closed(state: State) -> list[int]:
-    """Changes whenever a bucket of a loss closes; only then can the run's progress differ."""
+    """Changes whenever a bucket of a loss closes; only then can the gap differ."""
     return [id(curve.x) for curve in state.curves[: VAL + 1]]
 
 

@@ -174,7 +174,7 @@ class Engine:
             state: after its last point.
             findings: all changes returned so far; the latest one of each number counts.
         """
-        latest = {finding.number: finding for finding in retold(findings)}
+        latest = {finding.number: finding for finding in retold(state.unit, findings)}
         verdict, run = verdict_of(state), Features(state, state.last_step)
         return Diagnosis(
             verdict=verdict,

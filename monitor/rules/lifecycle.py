@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final
 
-from monitor.domain import Finding, FindingState, Severity, formats
+from monitor.domain import Finding, FindingState, Severity
 from monitor.domain.formats import position
 from monitor.rules.config import RulesConfig, RuleSettings
 from monitor.rules.describe.features import Features
@@ -140,25 +140,26 @@ def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: 
     )
 
 
-def retold(changes: Iterable[Finding], known: Iterable[Finding] = ()) -> tuple[Finding, ...]:
+def retold(unit: str, changes: Iterable[Finding], known: Iterable[Finding] = ()) -> tuple[Finding, ...]:
     """The changes; those that resolve a finding keep the explanation and the evidence from when it fired.
 
     Args:
+        unit: what steps count, "step" or "epoch".
         changes: in the order in which the engine returned them.
         known: findings returned earlier, the latest one of each number.
     """
     latest, found = {finding.number: finding for finding in known}, []
     for change in changes:
-        told = _retold(latest.get(change.number), change)
+        told = _retold(unit, latest.get(change.number), change)
         latest[change.number] = told
         found.append(told)
     return tuple(found)
 
 
-def _retold(fired: Finding | None, change: Finding) -> Finding:
+def _retold(unit: str, fired: Finding | None, change: Finding) -> Finding:
     if fired is None or fired.resolved_step is not None or change.resolved_step is None:
         return change
-    at = formats.step(fired.fired_step)
+    at = position(unit, fired.fired_step)
     said = f"Reported at {at}: {fired.explanation} {change.explanation}"  # its "now" refers to that step
     return replace(change, evidence={**fired.evidence, **change.evidence}, explanation=said)
 

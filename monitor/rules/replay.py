@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -79,6 +79,45 @@ def diagnose(
         points = replace(points, goal=(goal_name, goal_rises))
     update = engine.update(engine.start(unit, known_loss(loss), run_config, aimed=goal is not None), points)
     return engine.diagnosis(update.state, update.changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Curves:
+    """A run to replay.
+
+    Attributes:
+        series: by role, float64 (n, 2), ordered by step or as in the file.
+        unit: what steps count, "step" or "epoch".
+        loss, config: what is known about the loss function, and the run's hyperparameters, as in `Engine.start`.
+        parts, weights: of a composite loss, as `diagnose` takes them.
+    """
+
+    name: str
+    series: Mapping[Role, Floats]
+    unit: str = "step"
+    loss: Mapping[str, object] | None = None
+    config: Mapping[str, object] | None = None
+    parts: Mapping[str, Floats] = field(default_factory=dict)
+    weights: Mapping[str, Floats | float] = field(default_factory=dict)
+
+    def diagnose(self, config: RulesConfig) -> Diagnosis:
+        """The diagnosis of the curves.
+
+        Raises:
+            RulesError: a series cannot be read as points.
+        """
+        return diagnose(
+            self.series.get(Role.TRAIN, ()),
+            self.series.get(Role.VAL),
+            loss=self.loss,
+            unit=self.unit,
+            grad_norm=self.series.get(Role.GRAD_NORM),
+            lr=self.series.get(Role.LR),
+            parts=self.parts,
+            weights=self.weights,
+            run_config=self.config,
+            config=config,
+        )
 
 
 def known_loss(loss: object) -> Mapping[str, object] | None:

@@ -16,6 +16,7 @@ from monitor.domain import Action, Diagnosis, FindingState, RunStatus
 from monitor.errors import RunNotFound
 from monitor.ingest import rejudge
 from monitor.rules import Engine, RulesConfig, diagnose
+from monitor.rules.describe import progress
 from monitor.store import Store
 from monitor.store.sql.schema import ENGINES
 from monitor.wire import Batch, Columns, Event
@@ -69,6 +70,41 @@ def test_the_verdict_does_not_depend_on_the_cuts(plain: Store, wanted: Diagnosis
     feed = Feed(plain)
     feed.start()
     assert cut(feed, stream(), sorted(borders)) == wanted
+
+
+@given(
+    tau=st.floats(5, 300), noise=st.floats(0, 0.1), every=st.integers(1, 40), size=st.integers(1, 60),
+    n=st.integers(1, 240), resumed=st.booleans(),
+)  # fmt: skip
+@settings(max_examples=25)
+def test_the_list_holds_the_gap_and_the_half_life_of_the_page_after_every_batch(
+    plain: Store, tau: float, noise: float, every: int, size: int, n: int, resumed: bool
+) -> None:
+    values = 0.3 + 2 * np.exp(-np.arange(n) / tau) + noise * np.random.default_rng(n).normal(size=n)
+    feed = Feed(plain)
+    feed.start()
+    begins = [*range(0, n, size), *(range(n // 2, n, size) if resumed else ())]
+    for begin in begins:
+        at = range(begin, min(begin + size, n))
+        feed.log("train/loss", at, values[begin : begin + size].tolist())
+        if begin // size % every == every - 1:
+            feed.log("val/loss", [at[-1]], [math.nan if begin < n // 8 else values[at[-1]] + 0.01 * begin])
+        (row,) = plain.runs(query=f"id = '{feed.run_id}'").items
+        progress = plain.diagnosis(feed.run_id).progress
+        assert row.gap == (progress.gap and progress.gap.now)
+        assert row.half_life == (progress.rate and progress.rate.half_life)
+
+
+def test_the_half_life_is_not_fitted_at_each_point_or_bucket(plain: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[int] = []
+    monkeypatch.setattr(progress._Part, "_determine", lambda part: fitted.append(len(part.levels)))
+    feed = Feed(plain)
+    feed.start()
+    for step in range(300):
+        feed.log("train/loss", [step], [float(np.exp(-step / 50))])
+    # To the later half and to all of 8, 9, 10 ... points, then of buckets of 2, 4, 8 and 16 points.
+    assert sorted({n for n in fitted if n >= 16}) == [16, 18, 20, 22, 24, 26, 28, 30, 32, 36]
+    assert len(fitted) <= 2 * (18 + 3 * 8)
 
 
 @pytest.mark.parametrize("size", [7, 100, 600])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.domain import Forecast
+from monitor.rules import diagnose
 from monitor.rules.advice.forecast import forecast
 from monitor.rules.describe.features import View
 from monitor.rules.sketch.curve import Curve
@@ -82,3 +83,9 @@ def test_the_interval_of_a_loss_that_is_never_negative_is_not_either(values: lis
     outlook = foreseen(np.array(values))
     assert 0 <= outlook.low <= outlook.expected <= outlook.high
     assert 0 <= outlook.gain_low <= outlook.gain <= outlook.gain_high
+
+
+def test_of_a_loss_of_exactly_zero_nothing_is_to_be_gained() -> None:
+    outlook = diagnose(np.concatenate([np.exp(-np.arange(20.0)), np.zeros(200)])).recommendation
+    assert outlook.forecast is not None and outlook.forecast.gain == 0
+    assert "e-300" not in outlook.reason

@@ -59,7 +59,7 @@ def test_a_goal_that_no_longer_improves_is_a_plateau() -> None:
     found = alone(LEARNS + 0.005 * NOISE)
     assert found.verdict == "goal_plateau"
     flat = alone(0.1 + 0.005 * NOISE)
-    assert "not become better since the start" in flat.headline
+    assert "not improved since the start" in flat.headline
 
 
 def test_a_plateau_names_one_step() -> None:
@@ -123,9 +123,9 @@ def test_a_rise_of_the_loss_stops_nothing_while_the_goal_improves() -> None:
     assert found.verdict == "overfitting"
     told = found.recommendation
     assert (told.action, told.first_stop_step) == (Action.CONTINUE, None)
-    assert told.reason.startswith("The validation loss rises since step 6")
+    assert told.reason.startswith("The validation loss has risen since step 6")
     assert "val/accuracy still improves: best 0.7" in told.reason
-    assert "nobody is told to stop while it does" in found.findings[-1].explanation
+    assert "no stop is advised while it does" in found.findings[-1].explanation
 
 
 @pytest.mark.parametrize(

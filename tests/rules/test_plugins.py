@@ -127,9 +127,9 @@ def test_its_finding_goes_through_ingest_into_the_store_in_whatever_pieces_point
     assert found.rules_hash == feed.engine.config.hash
 
 
-def test_the_command_line_lists_it_with_its_threshold(acme: Path) -> None:
+def test_the_command_line_lists_it_with_its_threshold(acme: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "monitor", "rules", "ls", "--json"]
-    env = {"PYTHONPATH": f"{acme}:{ROOT}", "PATH": ""}
+    env = {"PYTHONPATH": f"{acme}:{ROOT}", "PATH": "", "MONITOR_DIR": str(tmp_path)}
     data = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout)
     row = next(row for row in data["rules"] if row["rule"] == "loss_below")
     assert row["thresholds"]["target"]["value"] == 0.5 and data["broken"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.domain import Progress
+from monitor.domain.progress import Rate
 from monitor.rules import diagnose
+from monitor.rules.describe.progress import _Part
 
 
 def seen(train: np.ndarray, val: np.ndarray | None = None, every: int = 50) -> Progress:
@@ -72,6 +75,24 @@ def test_of_steady_gaps_hardly_one_is_called_widening() -> None:
     assert sum(gap is not None and gap.trend != "steady" for gap in found) <= 1
 
 
+@settings(max_examples=60)
+@given(st.integers(0, 999), st.integers(8, 52), st.floats(0.1, 54), st.sampled_from([-math.inf, 0.0, 0.5]))
+def test_the_squares_of_a_rate_are_those_of_a_plain_fit(seed: int, n: int, rate: float, floor: float) -> None:
+    rng = np.random.default_rng(seed)
+    t = np.sort(rng.uniform(size=n))
+    t = (t - t[0]) / (t[-1] - t[0])
+    levels = rng.uniform(0, 1) + np.exp(-rng.uniform(0.1, 20) * t) + 0.05 * rng.normal(size=n)
+    (found,), (heading,) = _Part(t, levels, floor)._squares(np.array([rate]), floor)
+    shapes = np.c_[np.ones(n), np.exp(-rate * t)]
+    plain = np.linalg.lstsq(shapes, levels, rcond=None)[0]
+    if plain[1] < 0:
+        plain = np.array([levels.mean(), 0.0])
+    if plain[0] < floor:
+        plain = np.array([floor, max(shapes[:, 1] @ (levels - floor) / (shapes[:, 1] @ shapes[:, 1]), 0.0)])
+    assert heading == pytest.approx(plain[0], rel=1e-6, abs=1e-6)
+    assert found == pytest.approx(float(((levels - shapes @ plain) ** 2).sum()), rel=1e-6, abs=1e-9)
+
+
 def test_a_game_has_neither() -> None:
     t = np.arange(400)
     said = diagnose(2 * np.exp(-t / 50), 2 * np.exp(-t / 50), loss={"comparable": False}).progress
@@ -92,3 +113,16 @@ def test_sentences_count_what_the_run_counts() -> None:
     said = " ".join(found.sentences())
     assert "epoch" in said and "step" not in said
     assert Progress.from_dict(found.to_dict()) == found
+
+
+def test_a_gap_below_zero_that_shrinks_is_narrowing() -> None:
+    t = np.arange(3000)
+    train = 1.0 + 2 * np.exp(-t / 200)
+    below = seen(train, train - 0.6 + np.maximum(0, t - 1000) * 2e-4).gap
+    assert below is not None and below.now < 0 and below.trend == "narrowing"
+
+
+def test_a_level_above_the_lowest_is_not_said_to_be_approached() -> None:
+    above = Rate(series="training", start=2.0, end=1.5, half_life=3.0, heading=1.55)
+    assert above.said("step").endswith("half-life 3 steps")
+    assert replace(above, heading=1.5).said("step").endswith("half-life 3 steps, heading for 1.5")

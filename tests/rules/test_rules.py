@@ -311,7 +311,7 @@ def test_a_resumed_run_is_judged_as_one_curve() -> None:
 def test_a_resolved_finding_keeps_the_numbers_of_when_it_fired() -> None:
     spike = next(finding for finding in FIRING["spike"].diagnose().findings if finding.rule == "spike")
     assert spike.state == "resolved" and spike.evidence["top"] == 9.0 and "lasted" in spike.evidence
-    reported = f"Reported at {spike.fired_step:g}: The training loss jumped from"
+    reported = f"Reported at step {spike.fired_step:g}: The training loss jumped from"
     assert spike.explanation.startswith(reported) and "Over by step" in spike.explanation
 
 
@@ -356,7 +356,7 @@ def test_a_penalty_that_doubles_the_total_is_seen_however_far_the_data_fell_befo
     grows = composite({"data": data, "l2": 0.2 + 0.5 * np.maximum(T - 200, 0) / 400 + 0.002 * noise(600, seed + 9)})
     said = fired(grows, "growing_penalty")
     assert said is not None
-    assert re.search(r"up from 0\.(19|2)\d*; the data gained", said)
+    assert re.search(r"up from 0\.(19|2)\d*; the data parts ", said)
     level = composite({"data": data, "l2": 0.5 - 0.3 * np.exp(-T / 20) + 0.002 * noise(600, seed + 9)})
     assert fired(level, "growing_penalty") is None
 

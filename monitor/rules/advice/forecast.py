@@ -69,7 +69,7 @@ def forecast(view: View) -> Forecast | None:
     at, spread, weight = _predict(y, max(noise / scale, 1e-6))
     mean = float(weight @ at)
     deviation = math.sqrt(float(weight @ ((at - mean) ** 2 + spread**2)))
-    best, level = float(smooth.min()), float(smooth[-1])
+    best, level = view.loss(view.low), view.loss(view.smooth[-1])
     foreseen, error = centre + scale * mean - level, scale * deviation
     kept = foreseen**2 / (foreseen**2 + (DOUBT * error) ** 2)
     loss, half = level + kept * foreseen, math.hypot(WIDEN * 1.645 * error, (1 - kept) * foreseen)

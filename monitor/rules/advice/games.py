@@ -22,11 +22,11 @@ from monitor.rules.sketch.state import VAL, State
 if TYPE_CHECKING:
     from monitor.rules.config import RuleSettings
 
-GAME: Final = "A lower loss means no better model here, as in a game: only its being finite is judged."
-NAME_IT: Final = "if it counts more than the loss, name it as the goal, and the run is not stopped while it improves"
+GAME: Final = "As in a game, a lower loss does not mean a better model here: it is only judged for being finite."
+NAME_IT: Final = "if it matters more than the loss, name it as the goal, and no stop is advised while it improves"
 DOUBT: Final = (
-    " The loss has been below zero, so its level may be no error, and the run does not say what it is: nobody is told "
-    "to stop because of it. Name the loss with loss=, a game as losses.Adversarial."
+    " The loss has been below zero and the run does not say which loss it is, so its level may not measure an error: "
+    "no stop is advised. Name the loss with loss=, a game as losses.Adversarial."
 )
 
 
@@ -75,9 +75,9 @@ def doubted(state: State, finding: Finding) -> Finding:
     if goal is not None and not state.aimed:
         return replace(finding, advice=f"{finding.advice} {goal.name} still improves: {NAME_IT}.")
     if goal is not None:
-        text = f"{finding.explanation} {goal.name} still improves, and nobody is told to stop while it does."
+        text = f"{finding.explanation} {goal.name} still improves, and no stop is advised while it does."
         return replace(
-            finding, explanation=text, advice=f"Choose the checkpoint by {goal.name}; go on while it improves."
+            finding, explanation=text, advice=f"Choose the checkpoint by {goal.name}; continue while it improves."
         )
     if not doubtful(state):
         return finding

@@ -106,8 +106,9 @@ def _towards_goal(state: State) -> str:
     goal = holding_goal(state) if "overfitting" in _advising(state, Action.STOP, FIRING, LIKELY) else None
     if goal is None:
         return ""
-    since = f"The validation loss rises since {position(state.unit, state.slots['overfitting'].onset)}"
-    return f"{since}, {goal.name} still improves: best {goal.best:.4g} at {position(state.unit, goal.curve.best_step)}."
+    since = f"The validation loss has risen since {position(state.unit, state.slots['overfitting'].onset)}"
+    best = f"best {goal.best:.4g} at {position(state.unit, goal.curve.best_step)}"
+    return f"{since}, but {goal.name} still improves: {best}."
 
 
 def _looking(state: State) -> tuple[Action, str, float | None] | None:
@@ -131,7 +132,7 @@ def _without_loss(state: State) -> str:
         return f"{GAME} {_goal_best(state)}".rstrip()
     if state.goal is None or not state.goal.curve.n:
         return "No loss or goal has been logged yet."
-    flat = "The goal has stopped getting better" if _fires(state, "goal_plateau") else "No reason to stop"
+    flat = "The goal has stopped improving" if _fires(state, "goal_plateau") else "No reason to stop"
     return f"{flat}. {_goal_best(state)}"
 
 
@@ -155,12 +156,13 @@ def _prospect(state: State, outlook: Forecast) -> str:
     span = f" (90%: {low:.2g} to {high:.2g})" if high else ""
     ahead = f"{formats.step(round(outlook.steps))} {state.unit}s"
     if _fires(state, "convergence"):
-        return f"The loss is flat: over the next {ahead}, {f'{gain:.2g}' if gain else 'nothing'} is to be gained{span}."
+        lower = f"about {gain:.2g} lower" if gain else "no gain"
+        return f"The loss is flat: {lower} is expected over the next {ahead}{span}."
     if gain:
         return f"No reason to stop: about {gain:.2g} lower is expected over the next {ahead}{span}."
     if _fires(state, "improving"):
         return "No reason to stop: the loss is still falling."
-    return f"No reason to stop, though nothing is expected to be gained over the next {ahead}{span}."
+    return f"No reason to stop, though no gain is expected over the next {ahead}{span}."
 
 
 def _delayed(state: State, name: str) -> str:
@@ -169,7 +171,7 @@ def _delayed(state: State, name: str) -> str:
         return ""
     return (
         " The training loss has come down and the validation loss has not: look for a validation loss that begins to "
-        "fall (delayed generalisation), which weight decay and patience can bring; nothing says yet that it will."
+        "fall (delayed generalisation), which weight decay and patience can bring; there is no sign of it yet."
     )
 
 

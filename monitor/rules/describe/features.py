@@ -22,6 +22,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import pairwise
+from operator import add
 from typing import Final
 
 import numpy as np
@@ -92,7 +93,7 @@ class View:
     @lazy
     def highest(self) -> float:
         """Highest value in a closed bucket; minus infinity if there is none."""
-        return float((self.x + np.array(self.curve.peak)).max()) if self.closed else -math.inf
+        return max(map(add, self.centres, self.curve.peak), default=-math.inf)
 
     @lazy
     def start(self) -> float:
@@ -124,14 +125,17 @@ class View:
             return 0.0
         return math.sqrt(min(math.log1p(gap / height), 1.0) * min(gap / max(self.range, height), 1.0))
 
+    def reaches(self, height: float, rise: float, share: float) -> bool:
+        """Whether a rise from a height, as a logarithm, has at least this share."""
+        way = max(self.range, height)
+        return min(rise, 1.0) * min(height * math.expm1(rise) / way, 1.0) >= share**2
+
     def move(self, height: float, share: float) -> float:
         """The rise from a height, as a logarithm, that has this share: the inverse of `share`."""
-        least, way = 0.0, max(self.range, height)
-        most = math.log1p(way / height) + 1.0
+        least, most = 0.0, math.log1p(max(self.range, height) / height) + 1.0
         for _ in range(24):
             half = (least + most) / 2
-            enough = min(half, 1.0) * min(height * math.expm1(half) / way, 1.0) >= share**2
-            least, most = (least, half) if enough else (half, most)
+            least, most = (least, half) if self.reaches(height, half, share) else (half, most)
         return most
 
     @lazy
@@ -374,7 +378,7 @@ class Features:
     @lazy
     def judged(self) -> View:
         """The validation loss, or the training loss if no validation loss was logged."""
-        return self.val if self.state.val_seen or not self.state.train_seen else self.train
+        return self.val if self.state.judged == VAL else self.train
 
     @lazy
     def descent(self) -> View:

@@ -9,6 +9,10 @@ only the buckets up to its lowest level are used. The half-life is given only if
 constants that fit about as well (an F-test, three standard errors) lie within a factor of three. So a straight line and
 pure noise have none.
 
+The fit costs more than all rules of a check, and the run list shows a half-life of every run. So it is not made at each
+bucket: it covers the first 8, 9, ..., 15, 16, 18, ..., 30, 32, 36, ... closed buckets, whichever is the most that there
+are. This depends on the points alone, not on how they were batched, and it is the same in the list and on the page.
+
 Source:
     Ratkowsky, Handbook of Nonlinear Regression Models (1990), for asymptotic regression; Seber, Wild, Nonlinear
     Regression (1989), 5.4, for the interval of one parameter by the sum of squares.
@@ -25,6 +29,7 @@ from monitor.domain.progress import SHARES, Gap, Milestone, Progress, Rate
 from monitor.rules.describe.features import Features, View
 from monitor.rules.describe.trend import student
 from monitor.rules.sketch.noise import Floats, middle
+from monitor.rules.sketch.state import State
 
 LEAST: Final = 8
 """An exponential curve needs at least this many buckets."""
@@ -55,33 +60,45 @@ def progress_of(run: Features) -> Progress:
     return Progress(gap=_gap(run.train, run.val), rate=_rate(run), unit=run.state.unit)
 
 
-def kept(run: Features) -> tuple[float | None, float | None]:
-    """The progress shown in the run list, at half the cost: the current gap, and the half-life."""
-    if run.state.game:
-        return None, None
-    gaps, fit = _gaps(run.train, run.val), _fit(run)
-    fitted = None if fit is None else fit.decay
-    return None if gaps is None else float(gaps[1][-3:].mean()), None if fitted is None else fitted.tau * math.log(2)
+def gap_of(run: Features) -> float | None:
+    """The current gap; None for a game, or before there are three buckets of the validation loss."""
+    found = None if run.state.game else _gaps(run.train, run.val, 3)
+    return None if found is None else float(found[1].mean())
 
 
-def middles(view: View) -> Floats:
-    """The step of the middle of each closed bucket's points; shape (closed,)."""
-    ends = np.array(view.step)
-    begins = np.concatenate(([view.curve.first_step], ends[:-1]))
-    inner = (view.size - 1) / (2 * view.size)
-    found = ends - (ends - begins) * inner
+def half_life_of(run: Features) -> float | None:
+    """The half-life of the judged loss; None for a game, or if the curve does not determine it."""
+    decay = None if run.state.game else _fit(_fitted(run.judged))
+    return None if decay is None else decay.tau * math.log(2)
+
+
+def fitted_to(state: State) -> tuple[float, float, int, list[float], list[float]]:
+    """What the half-life depends on, apart from what the run says about its loss: the buckets that are fitted."""
+    curve = state.curves[state.judged]
+    some = _some(len(curve.x))
+    return curve.first, curve.first_step, curve.size, curve.step[:some], curve.x[:some]
+
+
+def middles(view: View) -> list[float]:
+    """The step of the middle of each closed bucket's points."""
+    ends, inner = view.step, (view.size - 1) / (2 * view.size)
+    found = [end - (end - begin) * inner for begin, end in zip([view.curve.first_step, *ends], ends, strict=False)]
     if view.size > 1:  # the first bucket begins at a point, the others after one
-        found[0] = (begins[0] + ends[0]) / 2
+        found[0] = (view.curve.first_step + ends[0]) / 2
     return found
 
 
-def _gaps(train: View, val: View) -> tuple[Floats, Floats, Floats] | None:
-    """Step, gap and training loss for each bucket of the validation loss."""
+def _gaps(train: View, val: View, last: int = 0) -> tuple[Floats, Floats, Floats] | None:
+    """Step, gap and training loss for each bucket of the validation loss.
+
+    Args:
+        last: how many buckets to return, from the last one; 0 for all.
+    """
     if train.closed < 1 or val.closed < 3:
         return None
-    steps = middles(val)
-    under = np.interp(steps, middles(train), train.x)
-    return steps, val.x - under, under
+    steps = np.array(middles(val)[-last:])
+    under = np.interp(steps, middles(train), train.centres)
+    return steps, val.x[-last:] - under, under
 
 
 def _gap(train: View, val: View) -> Gap | None:
@@ -103,70 +120,75 @@ def _gap(train: View, val: View) -> Gap | None:
     sure = student(abs(slope) / max(error, 1e-300), n - 2) >= SURE
     trend = "steady"
     if sure and change >= MATERIAL * max(abs(found.val), 1e-300):
-        trend = "widening" if slope > 0 else "narrowing"
+        trend = "widening" if (slope > 0) == (now > 0) else "narrowing"
     return Gap(
         now=now, train=below, val=found.val, share=found.share, before=float(last[:3].mean()),
         since_step=float(at[:3].mean()), trend=trend,
     )  # fmt: skip
 
 
-class _Fit(NamedTuple):
-    """The judged loss with its buckets, whether it has risen from its lowest level, and the fitted curve."""
-
-    view: View
-    steps: Floats
-    low: float
-    risen: bool
-    decay: _Decay | None
+def _some(closed: int) -> int:
+    """How many of the closed buckets are fitted: their number, rounded down to four binary digits."""
+    return closed - closed % (1 << max(closed.bit_length() - 4, 0))
 
 
-def _fit(run: Features) -> _Fit | None:
-    view = run.judged
-    if view.closed < 4 or view.range <= 0:
+def _fitted(view: View) -> View:
+    """The buckets that are fitted."""
+    some = _some(view.closed)
+    return view if some == view.closed else View(view.curve.until(some), view.floor)
+
+
+def _fit(view: View) -> _Decay | None:
+    if not _descends(view):
         return None
-    stop = view.low_at + 1
-    level = middle(view.centres[-3:])  # from closed buckets alone, so that batching does not matter
-    risen = view.log(level) - view.low > SURE * view.error(3)
-    steps, levels = middles(view), view.x
-    low = view.loss(view.low)
-    if view.centres[0] - low <= WAY * view.noise * max(level - view.base, 1e-300):
-        return None  # noise, not a descent
-    fitted = _later_half(steps, levels, view.zero, stop if risen else view.closed)
-    return _Fit(view, steps, low, risen, fitted)
+    return _later_half(np.array(middles(view)), view.x, view.zero, view.low_at + 1 if _risen(view) else view.closed)
+
+
+def _descends(view: View) -> bool:
+    """Whether the loss has come down by more than noise."""
+    if view.closed < 4 or view.range <= 0:
+        return False
+    return view.centres[0] - view.loss(view.low) > WAY * view.noise * max(_level(view) - view.base, 1e-300)
+
+
+def _risen(view: View) -> bool:
+    return view.log(_level(view)) - view.low > SURE * view.error(3)
+
+
+def _level(view: View) -> float:
+    """The current level by closed buckets alone, so that batching does not matter."""
+    return middle(view.centres[-3:])
 
 
 def _rate(run: Features) -> Rate | None:
-    fit = _fit(run)
-    if fit is None:
+    view, some = run.judged, _fitted(run.judged)
+    if not _descends(some):
         return None
-    view, steps, low, risen, fitted = fit
-    ends_at = None if fitted is None or risen else min(fitted.heading, low)
+    low, fitted = view.loss(view.low), _fit(some)
+    ends_at = None if fitted is None or _risen(view) else min(fitted.heading, low)
     end = low if ends_at is None else ends_at
-    smooth = np.array([view.loss(y) for y in view.smooth])
     return Rate(
         series="training" if view is run.train else "validation",
         start=view.start,
         end=end,
         half_life=None if fitted is None else fitted.tau * math.log(2),
         heading=None if ends_at is None or fitted is None else fitted.heading,
-        milestones=tuple(_milestones(view, steps, smooth, end, fitted if ends_at is not None else None)),
+        milestones=tuple(_milestones(view, end, fitted if ends_at is not None else None)),
         resolution=float(view.step[-1] - view.curve.first_step) / view.closed,
     )
 
 
 class _Decay(NamedTuple):
-    """The best fit, and the least and the greatest of the time constants that fit about as well."""
+    """The time constant and the asymptote of the best fit."""
 
     tau: float
     heading: float
-    least: float
-    most: float
 
 
-def _milestones(view: View, steps: Floats, smooth: Floats, end: float, fitted: _Decay | None) -> list[Milestone]:
+def _milestones(view: View, end: float, fitted: _Decay | None) -> list[Milestone]:
     """When each share of the descent was reached, or will be if foreseen; interpolated on a log scale of the rest."""
-    x = np.concatenate(([view.curve.first_step], steps))
-    y = np.minimum.accumulate(np.concatenate(([view.start], smooth)))
+    x = np.concatenate(([view.curve.first_step], middles(view)))
+    y = np.minimum.accumulate([view.start, *map(view.loss, view.smooth)])
     way, found = view.start - end, []
     left = np.log(y - end + _SOFT * way)
     for share in SHARES:
@@ -184,59 +206,77 @@ def _milestones(view: View, steps: Floats, smooth: Floats, end: float, fitted: _
 def _later_half(steps: Floats, levels: Floats, floor: float, stop: int) -> _Decay | None:
     """The fit to the later half; or that to all buckets, if they agree or if the half does not determine one."""
     half, whole = (
-        _decay(steps[begin:stop], levels[begin:stop], floor) if stop - begin >= LEAST else None
+        _Part(steps[begin:stop], levels[begin:stop], floor) if stop - begin >= LEAST else None
         for begin in (stop // 2, 0)
     )
-    if half is None or whole is None:
-        return half or whole
-    return whole if half.least <= whole.tau <= half.most else half
+    if half is not None and not half.determined:
+        half = None
+    if whole is None or not whole.determined:
+        return None if half is None else half.decay()
+    found = whole.decay()
+    return found if half is None or half.least <= found.tau <= half.most else half.decay()
 
 
-def _decay(steps: Floats, levels: Floats, floor: float) -> _Decay | None:
-    """The best exponential fit that does not end below the floor; None if the curve does not determine one."""
-    span, n = float(steps[-1] - steps[0]), len(steps)
-    if span <= 0 or float(np.ptp(levels)) <= 0:
-        return None
-    t = (steps - steps[0]) / span
-    rest, heading = _squares(t, levels, RATES, -math.inf)
-    at = int(rest.argmin())
-    limit = max(float(rest[at]), 1e-12 * float(np.ptp(levels)) ** 2) * (1 + SURE**2 / (n - 3))
-    good = np.flatnonzero(rest <= limit)
-    if good[0] == 0 or good[-1] == len(RATES) - 1 or RATES[good[-1]] > APART * RATES[good[0]]:
-        return None
-    if heading[at] < floor:
-        rest, heading = _squares(t, levels, RATES, floor)
+class _Part:
+    """Buckets to which an exponential curve is fitted that does not end below the floor.
+
+    Attributes:
+        determined: whether the buckets determine the time constant; if not, the next three are not set.
+        rate: the best of `RATES`.
+        least, most: the range of the time constants that fit about as well.
+    """
+
+    def __init__(self, steps: Floats, levels: Floats, floor: float) -> None:
+        self.levels, self.floor, self.span = levels, floor, float(steps[-1] - steps[0])
+        self.mean = float(levels.sum()) / len(levels)
+        self.around = levels - self.mean
+        self.total = float(self.around @ self.around)
+        self.determined = False
+        if self.span > 0 and levels.max() > levels.min():
+            self.t = (steps - steps[0]) / self.span
+            self._determine()
+
+    def _determine(self) -> None:
+        rest, heading = self._squares(RATES, -math.inf)
         at = int(rest.argmin())
-        if rest[at] > limit:
-            return None
-    if rest[at] >= float(((levels - levels.mean()) ** 2).sum()):
-        return None
-    fine = RATES[at] * FINE
-    near, _ = _squares(t, levels, fine, floor)
-    at = min(max(int(near.argmin()), 1), len(fine) - 2)
-    rate = fine[at] * float(FINE[1] / FINE[0]) ** _vertex(*near[at - 1 : at + 2].tolist())
-    _, heading = _squares(t, levels, np.array([rate]), floor)
-    return _Decay(span / float(rate), float(heading[0]), span / float(RATES[good[-1]]), span / float(RATES[good[0]]))
+        limit = max(float(rest[at]), 1e-12 * self.total) * (1 + SURE**2 / (len(self.t) - 3))
+        good = np.flatnonzero(rest <= limit)
+        least, most = float(RATES[good[0]]), float(RATES[good[-1]])
+        if good[0] == 0 or good[-1] == len(RATES) - 1 or most > APART * least:
+            return
+        if heading[at] < self.floor:
+            rest, heading = self._squares(RATES, self.floor)
+            at = int(rest.argmin())
+            if rest[at] > limit:
+                return
+        self.determined = bool(rest[at] < self.total)
+        self.rate, self.least, self.most = float(RATES[at]), self.span / most, self.span / least
+
+    def decay(self) -> _Decay:
+        """The best fit near `rate`."""
+        fine = self.rate * FINE
+        rest, _ = self._squares(fine, self.floor)
+        at = min(max(int(rest.argmin()), 1), len(fine) - 2)
+        rate = float(fine[at]) * float(FINE[1] / FINE[0]) ** _vertex(*rest[at - 1 : at + 2].tolist())
+        _, heading = self._squares(np.array([rate]), self.floor)
+        return _Decay(self.span / rate, float(heading[0]))
+
+    def _squares(self, rates: Floats, floor: float) -> tuple[Floats, Floats]:
+        """The residual sum of squares of each rate, and the asymptote of its curve; arrays of shape (rates,)."""
+        shapes = np.exp(np.multiply.outer(-rates, self.t))
+        mean, squares = shapes.sum(axis=1) / len(self.t), np.einsum("ij,ij->i", shapes, shapes)
+        size = np.maximum(squares - len(self.t) * mean * mean, 1e-300)
+        height = np.maximum(shapes @ self.around / size, 0.0)
+        heading = self.mean - height * mean
+        if heading.min() >= floor:  # by Pythagoras: the total minus what the curve explains
+            return np.maximum(self.total - height**2 * size, 0.0), heading
+        below = heading < floor  # these would end below the floor: fix their asymptote at it
+        height = np.where(below, np.maximum(shapes @ (self.levels - floor) / squares, 0.0), height)
+        heading = np.where(below, floor, heading)
+        return ((self.levels - heading[:, None] - height[:, None] * shapes) ** 2).sum(axis=1), heading
 
 
 def _vertex(before: float, least: float, after: float) -> float:
     """The minimum of the parabola through three values, of which the middle is lowest, in steps from the middle."""
     bend = before - 2 * least + after
     return min(max(0.5 * (before - after) / bend, -1.0), 1.0) if bend > 0 else 0.0
-
-
-def _squares(t: Floats, levels: Floats, rates: Floats, floor: float) -> tuple[Floats, Floats]:
-    """The residual sum of squares of each rate, and the asymptote of its curve; arrays of shape (rates,)."""
-    shapes = np.exp(-rates[:, None] * t)
-    mean = shapes.mean(axis=1, keepdims=True)
-    around, dy = shapes - mean, levels - levels.mean()
-    size = np.maximum(np.einsum("ij,ij->i", around, around), 1e-300)
-    height = np.maximum(around @ dy / size, 0.0)
-    heading = levels.mean() - height * mean[:, 0]
-    below = heading < floor
-    if below.any():  # these would end below the floor: fix their asymptote at it
-        height = np.where(below, np.maximum(shapes @ (levels - floor) / (shapes**2).sum(axis=1), 0.0), height)
-        heading = np.where(below, floor, heading)
-        return ((levels - heading[:, None] - height[:, None] * shapes) ** 2).sum(axis=1), heading
-    # By Pythagoras, the residual sum of squares is the total minus what the curve explains.
-    return np.maximum(float(dy @ dy) - height**2 * size, 0.0), heading

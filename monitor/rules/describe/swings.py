@@ -33,9 +33,12 @@ def of_batches(run: Features, view: View) -> bool:
 def turned(view: View, swing: float, begin: int, end: int, *, batches: bool) -> int:
     """How often a loss turns between two buckets by a swing of this share that exceeds batch noise."""
     y = view.y[begin:end]
+    height, span = math.exp(middle(y)), max(y) - min(y)
+    if span < _DECADE and not view.reaches(height, span, swing):
+        return 0  # most checks end here, before anything that costs more
     left = _LEFT * _rough(view, begin, end) / math.sqrt(view.size) if batches else 0.0
-    enough = min(view.move(math.exp(middle(y)), swing), _DECADE)
-    return turns(y, max(enough, left, _MOST * (max(y) - min(y))))
+    enough = min(view.move(height, swing), _DECADE)
+    return turns(y, max(enough, left, _MOST * span))
 
 
 def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: bool) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,7 @@ from monitor.domain.plain import Row
 from monitor.roles import Role
 from monitor.rules.config import RulesConfig
 from monitor.rules.lab.suites import CALM
-from monitor.rules.replay import diagnose
+from monitor.rules.replay import Curves
 from monitor.rules.sketch.noise import Floats
 from monitor.rules.sketch.patience import PATIENCE
 
@@ -38,27 +38,15 @@ MILD: Final = ("convergence", "improving")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Case:
+class Case(Curves):
     """A run to replay.
 
     Attributes:
         ref: the run's id, or the file.
-        series: by role, float64 (n, 2), ordered by step or as in the file.
-        unit: what steps count, "step" or "epoch".
-        loss: what is known about the loss function.
-        config: the run's hyperparameters.
-        parts, weights: of a composite loss, as `diagnose` takes them.
         labels: what is true of the run: names of rules, or of verdicts without a finding. Empty if unknown.
     """
 
     ref: str
-    name: str
-    series: Mapping[Role, Floats]
-    unit: str = "step"
-    loss: Mapping[str, object] | None = None
-    config: Mapping[str, object] | None = None
-    parts: Mapping[str, Floats] = field(default_factory=dict)
-    weights: Mapping[str, Floats] = field(default_factory=dict)
     labels: frozenset[str] = frozenset()
 
 
@@ -178,18 +166,7 @@ def replay(case: Case, configs: Sequence[RulesConfig]) -> Replayed:
     first, last = _span(series)
     sides = []
     for config in configs:
-        said = diagnose(
-            series.get(Role.TRAIN, ()),
-            series.get(Role.VAL),
-            loss=case.loss,
-            unit=case.unit,
-            grad_norm=series.get(Role.GRAD_NORM),
-            lr=series.get(Role.LR),
-            parts=case.parts,
-            weights=case.weights,
-            run_config=case.config,
-            config=config,
-        )
+        said = case.diagnose(config)
         hits: dict[str, Hit] = {}
         for found in said.findings:
             before = hits.get(found.rule)

@@ -14,6 +14,7 @@ from monitor.roles import Role
 from monitor.rules.config import RulesConfig, nearest
 from monitor.rules.lab.formula import generate, is_real
 from monitor.rules.registry import all_rules
+from monitor.rules.replay import Curves
 from monitor.rules.sketch.noise import Floats
 from monitor.rules.sketch.points import ROLE_CODES
 
@@ -72,25 +73,10 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RuleTest:
-    """One test: curves, and what the rules should say about them.
+class RuleTest(Curves):
+    """One test: curves, and what the rules should say about them."""
 
-    Attributes:
-        series: by role, float64 (n, 2).
-        unit: what steps count, "step" or "epoch".
-        loss, config: what is known about the loss function, and the run's hyperparameters, as in `Engine.start`.
-        parts: parts of a composite loss by name, float64 (n, 2).
-        weights: weights of the parts: a number, or float64 (n, 2) with its changes.
-    """
-
-    name: str
-    series: Mapping[Role, Floats]
     expect: Expectation
-    unit: str = "step"
-    loss: Mapping[str, object] | None = None
-    config: Mapping[str, object] | None = None
-    parts: Mapping[str, Floats] = field(default_factory=dict)
-    weights: Mapping[str, Floats | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

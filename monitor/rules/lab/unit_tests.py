@@ -18,10 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from monitor.domain import Diagnosis, Finding, FindingState, Recommendation
-from monitor.roles import Role
 from monitor.rules.config import RulesConfig
 from monitor.rules.lab.suites import Expectation, RuleTest, Wanted
-from monitor.rules.replay import diagnose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,18 +63,7 @@ class Outcome:
 
 def run_test(test: RuleTest, config: RulesConfig) -> Outcome:
     """Replay the test's curves, and compare the diagnosis with what is expected."""
-    said = diagnose(
-        test.series.get(Role.TRAIN, ()),
-        test.series.get(Role.VAL),
-        loss=test.loss,
-        unit=test.unit,
-        grad_norm=test.series.get(Role.GRAD_NORM),
-        lr=test.series.get(Role.LR),
-        parts=test.parts,
-        weights=test.weights,
-        run_config=test.config,
-        config=config,
-    )
+    said = test.diagnose(config)
     return Outcome(name=test.name, verdict=said.verdict, mismatches=tuple(compare(test.expect, said)))
 
 

@@ -87,11 +87,11 @@ class ConflictingParts:
             else ""
         )
         return (
-            f"loss/{e['part']} and loss/{e['other']} work against each other since "
+            f"loss/{e['part']} and loss/{e['other']} have worked against each other since "
             f"{position(unit, reading.onset)}: their changes correlate by {e['correlation']:.2f} (limit "
             f"{e['limit']:g}), opposite in {e['opposite']:.0%} of the steps from bucket to bucket.",
             "Lower the learning rate of what they share, give each a head or an adapter of its own, or project "
-            f"conflicting gradients (PCGrad); if they are one trade-off, decide it by the weights{by}.",
+            f"conflicting gradients (PCGrad); if it is a trade-off, settle it by the weights{by}.",
         )
 
 

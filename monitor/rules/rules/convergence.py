@@ -21,7 +21,7 @@ descent. That is well below its average pace, so that a slow steady fall in nois
 _LEARNED: Final = 0.05
 """Either loss has come down by this, as a logarithm: the model has learned, however little validation shows of it."""
 _LITTLE: Final = 0.03
-"""A gain of at least this share of the level does not look small, so the sentence says why the loss is called flat."""
+"""A change by at least this share of the level does not look small, so the sentence says why that is flat."""
 
 
 class Convergence:
@@ -76,8 +76,11 @@ class Convergence:
         e = reading.evidence
         then = position(unit, float(e["since"] or 0))
         said = f"The loss is flat: about {e['level']:.4g} now, {e['before']:.4g} around {then}"
-        if float(e["gain"] or 0) >= _LITTLE:
-            said += ", a gain that is little beside its noise or the way that it has come"
+        gain = float(e["gain"] or 0)
+        if abs(gain) >= _LITTLE:
+            said += (
+                f", a {'gain' if gain > 0 else 'rise'} that is small compared with its noise or with its whole descent"
+            )
         return (f"{said}.", "Nothing is wrong; a lower learning rate may bring a little more.")
 
 

@@ -82,6 +82,8 @@ class Divergence:
         if at >= 0 and run.state.parts is not None:
             least = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
         rise, ease = view.now - least, 0.6 if firing else 1.0
+        if rise < ease * math.log1p(limits["rise"]):
+            return None  # most checks end here, before the noise is computed
         few = _FEW if view.learned else max(_FEW, _WARM / view.size)
         soon = 1.0 if firing else 1 + few / (view.closed - at)
         if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):

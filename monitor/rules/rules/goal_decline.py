@@ -65,7 +65,7 @@ class GoalDecline:
         what = f"{lost:.0%} of what it had gained" if lost < 1 else "more than it had gained"
         return (
             f"{e['goal']} is at {now:.4g}, after {best:.4g} at {position(unit, at)}: {what} "
-            "is lost, and it is not coming back.",
-            f"Go back to the checkpoint of {position(unit, at)}; try a lower learning rate, more regularisation, or an "
-            "earlier end.",
+            "is lost and has not come back.",
+            f"Go back to the checkpoint of {position(unit, at)}; try a lower learning rate, more regularisation, or a "
+            "shorter run.",
         )

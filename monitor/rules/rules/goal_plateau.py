@@ -53,17 +53,13 @@ class GoalPlateau:
         now, best, at = (float(e[name] or 0) for name in ("now", "best", "best_step"))
         if not e["gained"]:
             return (
-                f"{e['goal']} has not become better since the start: {now:.4g} now, {best:.4g} at best, "
-                "within its noise.",
-                "Check that the metric is computed on what the model puts out, and look at the loss and the data.",
+                f"{e['goal']} has not improved since the start: {now:.4g} now, {best:.4g} at best, within its noise.",
+                "Check that the metric is computed from the model's outputs, and look at the loss and the data.",
             )
         # Name one step only: that of the best value, or the one since which it has gained no more than its noise.
         if at <= reading.onset:
-            said = f"has not become better since its best of {best:.4g} at {position(unit, at)}: {now:.4g} now."
+            said = f"has not improved since its best of {best:.4g} at {position(unit, at)}: {now:.4g} now."
         else:
             since = position(unit, reading.onset)
             said = f"has gained no more than its noise since {since}: {now:.4g} now, {best:.4g} at best."
-        return (
-            f"{e['goal']} {said}",
-            "A lower learning rate may bring more; more of the same is not expected to bring much.",
-        )
+        return (f"{e['goal']} {said}", "A lower learning rate may help; just continuing is not expected to gain much.")

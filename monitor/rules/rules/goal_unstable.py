@@ -51,8 +51,8 @@ class GoalUnstable:
         e = reading.evidence
         swing, way = float(e["swing"] or 0), float(e["way"] or 0)
         return (
-            f"{e['goal']} swings by {swing:.3g} from one point to the next since {position(unit, reading.onset)}, "
-            f"beside {way:.3g} that was gained in all: its best value is luck in part.",
+            f"{e['goal']} has swung by {swing:.3g} from one point to the next since {position(unit, reading.onset)}, "
+            f"compared with a gain of {way:.3g} in all: its best value is partly luck.",
             "Evaluate on more examples, average the weights, or lower the learning rate; judge by an average, not "
             "by the best.",
         )

@@ -61,7 +61,7 @@ class GradientExplosion:
         """The sentence and the advice."""
         e = reading.evidence
         return (
-            f"The gradient norm is {e['norm']:.3g} since {position(unit, reading.onset)}, {e['ratio']:.0f} "
-            f"times its usual {e['usual']:.3g} (limit {e['limit']:g}).",
+            f"The gradient norm has been high since {position(unit, reading.onset)}: {e['norm']:.3g} now, "
+            f"{e['ratio']:.0f} times its usual {e['usual']:.3g} (limit {e['limit']:g}).",
             "Clip gradients near the usual norm and lower the learning rate.",
         )

@@ -63,13 +63,13 @@ class GradientVanishing:
         moved = f"has come down by only {progress:.0%}" if progress >= 0.005 else "has not come down"
         if ratio > limit or first <= 0:
             return (
-                f"The gradient norm has been next to nothing from the start ({e['norm']:.3g}, for a loss of "
+                f"The gradient norm has been close to zero from the start ({e['norm']:.3g}, for a loss of "
                 f"{e['loss']:.4g}), and the training loss {moved}.",
                 "Check that the loss reaches the weights (no detach, argmax or no_grad on the way, requires_grad set); "
-                "then the initialisation, saturated activations and units that are dead.",
+                "then the initialisation, saturated activations and dead units.",
             )
         return (
-            f"The gradient norm is {e['norm']:.3g} since {position(unit, reading.onset)}, it began at "
-            f"{e['first']:.3g}, and the training loss {moved}.",
+            f"The gradient norm has been close to zero since {position(unit, reading.onset)}: {e['norm']:.3g} now, "
+            f"{e['first']:.3g} at the start, and the training loss {moved}.",
             "Use residual connections, normalisation, another activation or initialisation, or a larger learning rate.",
         )

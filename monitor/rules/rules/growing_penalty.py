@@ -89,11 +89,11 @@ class GrowingPenalty:
         if isinstance(then, float) and isinstance(now, float) and math.isfinite(then) and now > 1.5 * then:
             turned = f", as its weight went from {then:.3g} to {now:.3g}"
         paid = float(e["gained"] or 0)
-        gained = f"; the data gained {paid:.3g} meanwhile" if paid > 0 else "; the data gained nothing"
+        gained = f"; the data parts fell by {paid:.3g} meanwhile" if paid > 0 else "; the data parts did not fall"
         return (
             f"The penalty loss/{e['part']} has outgrown the data since {position(unit, reading.onset)}: "
-            f"weighted it is at {e['level']:.4g}, {e['ratio']:.2g} times the data parts ({e['data']:.4g}), up from "
+            f"weighted, it is at {e['level']:.4g}, {e['ratio']:.2g} times the data parts ({e['data']:.4g}), up from "
             f"{e['low']:.4g}{turned}{gained}.",
             "Lower its weight, or stop its schedule earlier; for the size of the weights, also lower the learning "
-            "rate: weights that grow without end are a beginning divergence.",
+            "rate: weights that keep growing are the start of a divergence.",
         )

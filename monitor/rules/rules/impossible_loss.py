@@ -59,9 +59,9 @@ class ImpossibleLoss:
         """The sentence and the advice."""
         said = impossible(_spec(reading.evidence), float(reading.evidence["value"] or 0)) or ""
         return (
-            f"{said} It is so at {position(unit, reading.onset)}.",
+            f"{said} Seen at {position(unit, reading.onset)}.",
             "Compute it by hand for one batch, with the same settings as the training loss; until then, "
-            "compare no runs by it.",
+            "do not compare runs by it.",
         )
 
 

@@ -67,8 +67,8 @@ class InitialLoss:
         )
         if start.cause in ("sum_reduction", "token_sum", "unscaled_accumulation"):
             advice = (
-                "Change the reduction before anything else: the gradient is as much too large, so the learning rate, "
-                "clipping and weight decay mean something else than they say."
+                "Change the reduction before anything else: the gradient is too large by the same factor, so the "
+                "learning rate, clipping and weight decay do not mean what they say."
             )
         return start.explanation, advice
 

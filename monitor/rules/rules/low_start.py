@@ -52,6 +52,5 @@ class LowStart:
         return (
             start.explanation,
             "Where the model is not pretrained, look for the target among the inputs: shuffle the labels, and "
-            "see whether "
-            "the loss still starts below chance.",
+            "see whether the loss still starts below chance.",
         )

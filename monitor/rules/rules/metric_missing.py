@@ -51,7 +51,7 @@ class MetricMissing:
         """The sentence and the advice."""
         e = reading.evidence
         return (
-            f"The validation loss has stopped arriving: {e['waited']} training points since "
-            f"{position(unit, reading.onset)} without one, {e['allowed']:g} would be usual at most.",
-            "Log a validation loss regularly; without it neither overfitting nor convergence can be told.",
+            f"No validation loss for {e['waited']} training points, since {position(unit, reading.onset)}; "
+            f"at most {e['allowed']:g} would be usual.",
+            "Log a validation loss regularly; without it, neither overfitting nor convergence can be seen.",
         )

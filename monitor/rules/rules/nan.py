@@ -70,7 +70,7 @@ class Nan:
         which = "training" if e["train_in_a_row"] else "validation"
         many = max(int(e["train_in_a_row"] or 0), int(e["val_in_a_row"] or 0))
         return (
-            f"The {which} loss is not finite from {position(unit, reading.onset)} on ({many} in a row so far).",
+            f"The {which} loss has been non-finite since {position(unit, reading.onset)} ({many} in a row so far).",
             "Lower the learning rate, clip gradients, check the data for NaN and the loss for log(0) or 0/0, "
             "and go back to a checkpoint from before this step.",
         )

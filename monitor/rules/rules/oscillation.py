@@ -71,7 +71,7 @@ class Oscillation:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The sentence and the advice."""
         e = reading.evidence
-        turned = f"turned round {e['turns']} times" if e["turns"] else "jumped up and down again and again"
+        turned = f"changed direction {e['turns']} times" if e["turns"] else "jumped up and down again and again"
         return (
             f"Since {position(unit, reading.onset)} the {e['series']} loss has {turned}, around {e['level']:.3g}.",
             _ADVICE,

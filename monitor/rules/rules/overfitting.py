@@ -106,7 +106,7 @@ class Overfitting:
         at = position(unit, float(e["best_step"] or 0))
         fell = float(e["train_fell"] or 0)
         by = f"{fell:.0%}" if fell < 0.995 else "more than 99%"
-        while_ = f"while the training loss fell by {by}" if fell >= 0.005 else "and the training loss is level"
+        while_ = f"while the training loss fell by {by}" if fell >= 0.005 else "while the training loss is flat"
         best, now = float(e["val_best"] or 0), float(e["val_now"] or 0)
         above = times(now / best - 1) if best > 0 else f"{now - best:.4g}"
         return (

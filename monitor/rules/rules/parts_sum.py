@@ -66,19 +66,20 @@ class PartsSum:
         """The sentence and the advice."""
         e = reading.evidence
         missing = float(e["missing"] or 0)
-        over = f"{missing:.1%} is in no part" if missing > 0 else f"{-missing:.1%} too much"
+        over = (
+            f"{missing:.1%} of the total is in no part" if missing > 0 else f"{-missing:.1%} of the parts is not in it"
+        )
         said = f"The weighted parts add up to {e['sum']:.4g}, the total is {e['total']:.4g}: {over}."
         if e["part"] is not None:
             return (
-                f"{said} With a weight of {e['weight']:.3g} instead of {e['told']:.3g} for loss/{e['part']} it "
-                "is right.",
+                f"{said} With a weight of {e['weight']:.3g} instead of {e['told']:.3g} for loss/{e['part']}, "
+                "they match.",
                 f'Pass weights={{"{e["part"]}": {e["weight"]:.3g}}} to log(), so that shares are those of the loss.',
             )
         return (
             said,
             "Log the part that is missing, or pass the factors as log(..., weights={...}); parts that are "
-            "weighted already "
-            f"need none. Seen since {position(unit, reading.onset)}.",
+            f"weighted already need none. Seen since {position(unit, reading.onset)}.",
         )
 
 

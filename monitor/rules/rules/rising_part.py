@@ -76,9 +76,8 @@ class RisingPart:
         return (
             f"loss/{e['part']} has risen from {e['low']:.4g} to {e['level']:.4g} since "
             f"{position(unit, reading.onset)}, while the total fell from {e['total_then']:.4g} to {e['total']:.4g}.",
-            f"The other parts are bought with loss/{e['part']}: raise its weight, lower theirs, or keep their "
-            "gradients from "
-            "working against it (PCGrad, separate heads); judge it by its own validation metric.",
+            f"The other parts improve at the expense of loss/{e['part']}: raise its weight, lower theirs, or keep "
+            "their gradients from working against it (PCGrad, separate heads); judge it by its own validation metric.",
         )
 
 

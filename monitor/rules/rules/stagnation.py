@@ -67,15 +67,15 @@ class Stagnation:
         known = {"first": judged.start, "level": judged.level, "limit": limits["progress"]}
         return Reading(run.state.first_step, {**known, **guessing(judged.level, chance)})
 
-    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
         """The sentence and the advice."""
         e = reading.evidence
         if "train" in e:
             return (
                 f"The model memorises: the training loss has fallen to {e['train']:.4g}, and the validation loss has "
                 f"never been below where training began (best {e['best']:.4g}, now {e['level']:.4g}).",
-                "Check that the validation set is of the same kind; weight decay and patience can bring delayed "
-                "generalisation (grokking), more data is surer.",
+                "Check that the validation data is of the same kind as the training data; weight decay and patience "
+                "can bring delayed generalisation (grokking), but more data is surer.",
             )
         first, level, limit = (float(e[name] or 0) for name in ("first", "level", "limit"))
         said = f"No progress: {first:.4g} at the start, {level:.4g} now"
@@ -83,8 +83,8 @@ class Stagnation:
             said = f"No progress after the first steps: {first:.4g} at the start, about {level:.4g} ever since"
         return (
             f"{said} (a drop of {limit:.0%} would be progress).{at_chance(e)}",
-            "Check that the optimiser sees the parameters, that labels match inputs, and the learning rate; "
-            f"try to overfit a single batch. Judged over the {unit}s so far.",
+            "Check the learning rate, that the optimiser holds the parameters, and that labels match inputs; try to "
+            "overfit a single batch.",
         )
 
 
@@ -109,8 +109,11 @@ def _views(run: Features, limits: Mapping[str, float], firing: bool) -> list[Vie
 
 def _dead(view: View, limit: float) -> bool:
     """Whether a series is where it began and was never clearly below."""
-    doubt, begin = 3 * view.error(1), _begin(view)
-    gone, (fall, error) = begin - view.now, view.line
+    begin = _begin(view)
+    gone = begin - view.now
+    if gone > max(limit, LEARNED):
+        return False  # most checks end here, before the noise is computed
+    doubt, (fall, error) = 3 * view.error(1), view.line
     goes_on = fall > 2 * error and fall > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed
     if goes_on and gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt):
         return False

@@ -58,5 +58,5 @@ class Underfitting:
         return (
             f"Training ({e['train']:.4g}) and validation loss ({e['val']:.4g}) are flat and close together after "
             f"{e['way']:.0%} of the way from chance to the floor: the model underfits, or the rest is noise.",
-            "Try a larger model, better features or less regularisation; where none of them helps, the rest is noise.",
+            "Try a larger model, better features or less regularisation; if none of them helps, the rest is noise.",
         )

@@ -78,7 +78,7 @@ class VanishingPart:
         was = f"it was {e['before']:.4g}, up to {e['share_before']:.0%} of the loss"
         if e["exactly_zero"]:
             return (
-                f"loss/{e['part']} is exactly 0 since {position(unit, reading.onset)}; {was}.",
+                f"loss/{e['part']} has been exactly 0 since {position(unit, reading.onset)}; {was}.",
                 "Check that it is still computed, that its mask is not empty, and for a margin loss that some examples "
                 "still violate the margin (mine harder ones); it gives no gradient now.",
             )

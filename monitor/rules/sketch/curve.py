@@ -85,6 +85,14 @@ class Curve:
         new.buffer = self.buffer.copy()
         return new
 
+    def until(self, closed: int) -> Curve:
+        """A copy that has only the first `closed` buckets and no open one, to read; what else it knows is of now."""
+        new = self.fork()
+        for name in ("step", "x", "peak", "noise"):
+            setattr(new, name, getattr(self, name)[:closed])
+        new.quarters = []
+        return new
+
     def push(self, value: float, step: float) -> int:
         """Take in one finite value. Returns what it completed: 0, QUARTER or BUCKET."""
         value = min(max(value, -LIMIT), LIMIT)

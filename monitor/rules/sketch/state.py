@@ -29,7 +29,6 @@ GRAD: Final = 2
 LR: Final = 3
 SHAPES: Final = ((40, 16), (52, 8), (12, 16))
 """Capacity and micro-block of the sketches of training loss, validation loss and gradient norm."""
-IDLE: Final = 0
 PENDING: Final = 1
 FIRING: Final = 2
 LIKELY: Final = 3
@@ -160,6 +159,11 @@ class State:
             self.goal = self.goal.fork()
         self.owned |= _GOAL
         return self.goal
+
+    @property
+    def judged(self) -> int:
+        """VAL, or TRAIN if only a training loss was logged."""
+        return VAL if self.val_seen or not self.train_seen else TRAIN
 
     @property
     def counts(self) -> Counts:
