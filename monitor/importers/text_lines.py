@@ -194,7 +194,7 @@ def _metrics(text: str, caption: str | None, line: Line) -> None:
         spaced = found["sep"].isspace()
         if all(own) and (("|" in found["sep"] and _BOX.fullmatch(text.strip())) or (spaced and not line.placed)):
             continue  # a data set and a number alone, as in a table of layers or a tree of settings: `val 2.0`
-        name = _name(words, sticky, spaced=spaced)
+        name = _name(tuple(words), sticky, spaced=spaced)
         if bare and words[-1].lower() == "best" and value is not None:
             line.best = value
         if value is None or name is None:
@@ -261,7 +261,8 @@ def _of_set(name: str, which: str | None) -> str:
     return name if any(set_of(part) for part in re.split(r"[_/.\-]", name)) else f"{which}_{name}"
 
 
-def _name(words: list[str], sticky: str | None, *, spaced: bool) -> str | None:
+@functools.lru_cache(maxsize=4096)  # a log has few names and many lines
+def _name(words: tuple[str, ...], sticky: str | None, *, spaced: bool) -> str | None:
     """The name of a series; None if the words name nothing to keep.
 
     Args:

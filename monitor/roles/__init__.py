@@ -6,6 +6,7 @@ a run together, and `said` holds what the user says about them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Final
 
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 
+@functools.lru_cache(maxsize=4096)
 def role_of(key: str) -> Role:
     """The role of a series by its name alone.
 
