@@ -65,7 +65,7 @@ class Overfitting:
         reads=(Role.VAL,),
         relief=3,
         thresholds={
-            "rise": Threshold(default=0.01, low=0, high=1, doc="rise, as a share of the level and of the way"),
+            "rise": Threshold(default=0.015, low=0, high=1, doc="rise, as a share of the level and of the way"),
             "z": Threshold(
                 default=4, low=1, high=100, doc="rise, its trend, and the fall of training, in standard errors of each"
             ),
