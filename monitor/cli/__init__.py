@@ -109,7 +109,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot encode
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = app(standalone_mode=False)  # so that a wrong command line is one line, too
+        status = app(prog_name="monitor", standalone_mode=False)  # so that a wrong command line is one line, too
         sys.exit(status if isinstance(status, int) else 0)
     except USAGE_ERROR as error:
         refuse(error)  # type: ignore[arg-type]  # its class is typer's or click's

@@ -17,6 +17,7 @@ from .conftest import served
 _EXAMPLES: dict[type[MonitorError], MonitorError] = {
     errors.SettingsError: errors.SettingsError("port", "is odd", "use another"),
     errors.RulesError: errors.RulesError("a.toml", "is odd", "use another"),
+    errors.RulesChanged: errors.RulesChanged("p", "ab12"),
     errors.LossError: errors.LossError("mse", "is odd", "use another"),
     errors.WireError: errors.WireError("points[3].value", "must be a number"),
     errors.QueryError: errors.QueryError("val.best <", 10, "a value is missing"),

@@ -78,15 +78,15 @@ def test_a_missing_extra_is_one_line_that_names_it(tmp_path):
     ],
 )
 def test_a_wrong_command_line_is_one_line_that_names_what_was_meant(called, args, said):
-    status, out, err = called(*args)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert said in err
+    done = called(*args)
+    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+    assert said in done.err
 
 
 def test_a_group_alone_prints_its_help(called):
-    status, out, err = called("runs")
-    assert status == 2
-    assert "List, show and manage runs" in out + err
+    done = called("runs")
+    assert done.status == 2
+    assert "List, show and manage runs" in done.out + done.err
 
 
 @pytest.mark.parametrize("verb", [("alerts", "ls"), ("alerts", "silence", "--for", "1h", "--reason", "x")])
