@@ -220,13 +220,18 @@ class RunNotFound(MonitorError, LookupError):
     Args:
         deleted: True if the search was among deleted runs.
         several: what is wrong if several runs match, with their ids; "" if none does.
+        nearest: names that are similar, with their ids; "" if there are none.
     """
 
-    def __init__(self, run_id: str, *, deleted: bool = False, several: str = "") -> None:
+    def __init__(self, run_id: str, *, deleted: bool = False, several: str = "", nearest: str = "") -> None:
         kind, command = ("deleted run", "deleted") if deleted else ("run", "ls")
-        missing = f"no {kind} {run_id!r}; `monitor runs {command}` lists them"
-        super().__init__(f"{kind} {run_id!r}: {several}" if several else missing)
-        self.run_id, self.several = run_id, several
+        then = f"did you mean {nearest}?" if nearest else f"`monitor runs {command}` lists them"
+        super().__init__(f"{kind} {run_id!r}: {several}" if several else f"no {kind} {run_id!r}; {then}")
+        self.run_id, self.several, self.nearest = run_id, several, nearest
+
+    def of(self, ref: str, *, deleted: bool = False) -> RunNotFound:
+        """The same error about what was asked for, if it does not say so itself."""
+        return RunNotFound(self.run_id or ref, deleted=deleted, several=self.several, nearest=self.nearest)
 
 
 class AlertNotFound(MonitorError, LookupError):

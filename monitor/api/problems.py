@@ -121,8 +121,8 @@ _SECRET: Final = re.compile(r"(?<=://)[^/\s@]*(?=@)|(?<==)(?<=pass=|word=|cret=|
 
 
 _MEMBERS: Final = (
-    "field", "position", "expected", "got", "run_id", "key", "found", "wanted", "ref", "what", "several", "channel",
-    "name", "problem", "fix", "media_id", "place", "project",
+    "field", "position", "expected", "got", "run_id", "key", "found", "wanted", "ref", "what", "several", "nearest",
+    "channel", "name", "problem", "fix", "media_id", "place", "project",
 )  # fmt: skip
 """Attributes of errors that clients need to raise the same error."""
 

@@ -73,7 +73,9 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         "rules-error": lambda: RulesError(str(problem["place"]), str(problem["problem"]), str(problem["fix"])),
         "rules-changed": lambda: RulesChanged(_text(problem.get("project")), str(problem["found"])),
         "stop-refused": lambda: StopRefused(run_id, *_stop_refused(detail)),
-        "run-not-found": lambda: RunNotFound(run_id, several=str(problem.get("several") or "")),
+        "run-not-found": lambda: RunNotFound(
+            run_id, several=str(problem.get("several") or ""), nearest=str(problem.get("nearest") or "")
+        ),
         "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
         "media-not-found": lambda: MediaNotFound(run_id, int(str(problem["media_id"]))),
         "alert-not-found": lambda: AlertNotFound(

@@ -22,7 +22,7 @@ _MOST_KEYS: Final = 1000
 """Keys counted separately per run. A loop that invents a key per step must not fill the memory."""
 
 _TEXTS: Final[dict[Counter, str]] = {
-    "dropped": "%s: %s was left out, as it cannot be used: %s",
+    "dropped": "%s was left out, as it cannot be used: %s",
     "converted": "%s: %s was stored as a different number",
     "quota": "%s: the journal is near its quota (%s); only some points are kept until the server takes them",
     "disk_full": "%s: the journal cannot grow (%s); points are dropped until there is room",

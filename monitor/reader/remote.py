@@ -275,7 +275,7 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             return run_info(described(self._ask("POST", f"/deleted/{segment(ref)}/restore", ref)))
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or ref, deleted=True, several=error.several) from None
+            raise error.of(ref, deleted=True) from None
 
     def change_mark(self) -> str:
         return str(self._object("/change-mark")["mark"])
@@ -297,7 +297,7 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             return self._change(method, path, body)
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or ref, several=error.several) from None
+            raise error.of(ref) from None
 
     def _change(self, method: str, path: str, body: Mapping[str, object] | None = None) -> object:
         """Send a change, with the body as JSON."""
@@ -315,7 +315,7 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             data = self._get(path, query)
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or ref or path.split("/")[2], several=error.several) from None
+            raise error.of(ref or path.split("/")[2]) from None
         if not isinstance(data, dict):
             raise ServerUnreachable(self._server, "it answers, but not as a monitor server does")
         return data
@@ -324,4 +324,4 @@ class HttpSource(RemoteAlerts, RemoteAccess):
         try:
             return listed(self._get(f"/runs/{run_id}/{what}", query or {}))
         except RunNotFound as error:
-            raise RunNotFound(error.run_id or run_id, several=error.several) from None
+            raise error.of(run_id) from None

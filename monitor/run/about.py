@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
-
 from monitor import limits
 from monitor.run import options
 
@@ -240,6 +238,8 @@ def means(split: str, losses: Sequence[float], slices: Mapping[str, object]) -> 
     >>> means("val", [1.0, 2.0, 4.0], {"scene": ["day", "night", "night"]})
     {'val/loss{scene=night}': 3.0, 'val/loss{scene=day}': 1.0}
     """
+    import numpy as np  # a run that is only journalled does without
+
     found: dict[str, float] = {}
     values = np.asarray(losses, np.float64)
     for name, given in slices.items():

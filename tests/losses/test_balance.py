@@ -143,7 +143,7 @@ def test_parts_in_conflict_are_told_the_weight_that_makes_them_equal_unless_they
     rows = {"mask": 1.5 - SWAY + ROUGH, "box": DATA + SWAY}
     found = diagnose(weight * rows["mask"] + rows["box"], parts=rows, weights={"mask": weight})
     advice = next(f.advice for f in found.findings if f.rule == "conflicting_parts")
-    assert (said or "decide it by the weights.") in advice
+    assert (said or "settle it by the weights.") in advice
 
 
 def test_a_checkpoint_keeps_the_weights() -> None:

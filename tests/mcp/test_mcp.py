@@ -72,7 +72,7 @@ async def drive(client: Client) -> None:
     names = {tool.name for tool in (await client.list_tools()).tools}
     assert names == READS | names & {"diagnose_file"}  # nothing that changes something
     rows = data(await client.call_tool("list_runs", {"query": 'verdict = "overfitting"'}))["runs"]
-    assert [(row["name"], row["action"], row["best_step"]) for row in rows] == [("ill", "stop", 500)]
+    assert [(row["name"], row["action"], row["best_step"]) for row in rows] == [("ill", None, 500)]  # it has ended
     waited = data(await client.call_tool("wait", {"runs": ["ill"], "until": ["verdict=overfitting"], "timeout_s": 5}))
     assert (waited["timeout"], waited["outcomes"][0]["what"]) == (False, "verdict=overfitting")
     told = data(await client.call_tool("explain", {"run": "ill"}))

@@ -149,18 +149,19 @@ def find_run(connection: Connection, ref: str, *, deleted: bool = False, within:
     if len(named) == 1:
         return rows.run_info(named[0])
     several = "several runs were read from files of this name; give an id" if named else ""
-    raise RunNotFound(ref, deleted=deleted, several=several or _nearest(connection, ref, query))
+    raise RunNotFound(
+        ref, deleted=deleted, several=several, nearest="" if several else _nearest(connection, ref, query)
+    )
 
 
 def _nearest(connection: Connection, ref: str, query: Select[Any]) -> str:
-    """What the user may have meant by a name that no run has; "" if no name of the newest runs is like it."""
+    """The names of newest runs that are like one that no run has, with their ids."""
     if not _LEAST_LETTERS <= len(ref) <= _MOST_LETTERS or re.fullmatch(r"[0-9a-f]{32}", ref):
         return ""
     newest = query.with_only_columns(RUNS.c.name, RUNS.c.run_id).order_by(RUNS.c.created_ms.desc()).limit(_MOST_SOURCES)
     ids: dict[str, str] = {row[0]: row[1] for row in reversed(connection.execute(newest).all())}
     near = [name for name in ids if ref.lower() in name.lower()] or difflib.get_close_matches(ref, ids, n=3)
-    meant = " or ".join(f"{name!r} ({ids[name][:8]})" for name in near[:3])
-    return f"no run has this id or name; did you mean {meant}?" if meant else ""
+    return " or ".join(f"{name!r} ({ids[name][:8]})" for name in near[:3])
 
 
 def _meant_by(ref: str) -> Iterator[ColumnElement[bool]]:
