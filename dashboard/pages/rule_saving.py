@@ -81,16 +81,16 @@ def _named(project: str | None) -> str:
 
 
 def _save(rule: str, settings: Mapping[str, object], project: str | None, basis: str | None) -> None:
-    """A click: save, and empty the form, which then shows the rules in effect."""
+    """A click: save, and let the form show the rules in effect."""
     try:
         readings.api().save_rule(rule, settings, project, basis=basis)
+        now = readings.api().rules(project).settings[rule]
     except MonitorError as error:
         st.session_state[_SAID] = ("warning", *data.explain(error))
         return
     readings.acted()
-    for key in [key for key in st.session_state if str(key).startswith(f"{rule}.")]:
-        del st.session_state[key]
-    for key in [key for key in st.query_params if key.startswith(f"{rule}.")]:
-        del st.query_params[key]
+    for key in [str(key) for key in st.session_state if str(key).startswith(f"{rule}.")]:
+        name = key.removeprefix(f"{rule}.")
+        st.session_state[key] = float(now.limits[name]) if name in now.limits else getattr(now, name)
     done = f"{rule} is saved for {_named(project)}." if settings else f"{rule} is reset for {_named(project)}."
     st.session_state[_SAID] = ("info", done, "The history below says who changed what.")
