@@ -48,9 +48,7 @@ class Settings(BaseSettings):
         default_factory=lambda: Path.home() / ".monitor", description="Folder of the embedded store and the journals."
     )
     server_url: str | None = Field(default=None, description="Server to send runs to; default: the embedded store.")
-    token: str | None = Field(
-        default=None, repr=False, description="Bearer token that the server requires and clients send."
-    )
+    token: str | None = Field(default=None, repr=False, description="Bearer token that servers ask for, clients send.")
     database_url: str | None = Field(default=None, description="SQLAlchemy URL of the store; default SQLite in `dir`.")
 
     host: str = Field(default="127.0.0.1", description="Address that the server binds; any but loopback needs a token.")
@@ -350,9 +348,8 @@ def load(**overrides: object) -> Settings:
     except ValidationError as error:
         raise _refused(error, from_env=env - given.keys()) from None
     except Unparsable as error:  # a table in the environment
-        # The cause says where, and quotes nothing of the value, which may be secret.
         name = next((n for n in env if f'"{n}"' in str(error)), "?")
-        problem = f"is not JSON: {error.__cause__}"
+        problem = f"is not JSON: {error.__cause__}"  # it quotes nothing of the value, which may be secret
         raise SettingsError(f"MONITOR_{name.upper()}", problem, "write a JSON object") from None
     except RecursionError:
         raise SettingsError("MONITOR_…", "one in the environment is nested too deeply", "write a flat table") from None
@@ -367,15 +364,13 @@ def _refused(error: ValidationError, from_env: Collection[str]) -> SettingsError
     shown = f"MONITOR_{name.upper()}" if name in from_env else name
     problem = str(first["msg"]).removeprefix("Value error, ")
     field = Settings.model_fields.get(name)
-    plain = field is not None and (field.annotation in (int, float) or get_origin(field.annotation) is Literal)
-    plain = plain and not re.search(
-        r"[^\w.+-]", str(first["input"])
-    )  # one word, not something pasted into the wrong place
+    scalar = field is not None and (field.annotation in (int, float) or get_origin(field.annotation) is Literal)
+    plain = scalar and re.fullmatch(r"[\w.+-]*", str(first["input"]))  # not something pasted into the wrong place
     if not plain and first["type"] == "value_error":  # raised by our own validators, which name the fix
         place, _, fix = problem.partition("; ")
         return SettingsError(shown, place, fix or "see docs/settings.md")
-    fix = f"got {first['input']!r}" if plain else "see docs/settings.md"
-    return SettingsError(shown, problem[:1].lower() + problem[1:], fix)
+    given = f"got {first['input']!r}" if plain else "see docs/settings.md"
+    return SettingsError(shown, problem[:1].lower() + problem[1:], given)
 
 
 def _find_file(directory: object) -> Path | None:

@@ -8,9 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from typing_extensions import Annotated  # noqa: UP035  # pydantic reads it on every Python
 
 from monitor.domain import (
-    Access,
     AlertInfo,
-    AuditEntry,
     Checkpoint,
     Delivery,
     Finding,
@@ -27,9 +25,7 @@ from monitor.domain import (
     SeriesInfo,
     Silence,
     Stop,
-    TokenInfo,
 )
-from monitor.domain.rules_version import SavedRule
 from monitor.store.runs.query import MAX_LENGTH
 from monitor.store.runs.run_list import MAX_SEARCH
 
@@ -352,67 +348,3 @@ class InfoModel(BaseModel):
     heartbeat_s: float
     links: dict[str, str]
     jobs: dict[str, JobHealth]
-
-
-class CallerModel(BaseModel):
-    """What a token may do."""
-
-    name: str
-    role: Access
-    project: str | None = Field(description="The only project that it reaches; null: all.")
-    asked: bool = Field(description="Whether the server asks for a token; if not, everybody may do everything.")
-
-
-class TokenRequest(BaseModel):
-    """A token to create."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(min_length=1, max_length=250, description="What people call it, such as `trainbox-3`.")
-    role: Access
-    project: str | None = Field(None, min_length=1, max_length=250, description="The only project that it reaches.")
-    expires_ms: int | None = Field(None, ge=0, lt=2**62, description="Milliseconds since the epoch; null: never.")
-
-
-class TokensModel(BaseModel):
-    """Tokens without their secrets."""
-
-    tokens: list[TokenInfo]
-
-
-class NewTokenModel(BaseModel):
-    """A new token with its secret, which is shown only once."""
-
-    model_config = ConfigDict(extra="allow")
-
-    token: str
-    id: str
-
-
-class AuditModel(BaseModel):
-    """A page of the audit log."""
-
-    total: int
-    entries: list[AuditEntry]
-
-
-class RulesModel(BaseModel):
-    """The rules in effect: differences from the defaults, by rule, and a hash of everything."""
-
-    project: str | None
-    hash: str
-    overrides: dict[str, dict[str, object]]
-    saved: list[SavedRule] = Field(description="What is saved for the project and for all, over the settings file.")
-
-
-class RuleRequest(BaseModel):
-    """Settings of a rule to save in place of those saved before."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    settings: dict[str, bool | int | float | str | None] = Field(
-        min_length=1, max_length=100, description="As in the rule's table in `monitor.toml`."
-    )
-    basis: str | None = Field(
-        None, max_length=64, description="Hash of the rules that you saw; if they are others by now, nothing is saved."
-    )

@@ -6,20 +6,42 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from monitor.api.bodies import json_response
-from monitor.api.models import RuleRequest, RulesModel
 from monitor.api.problems import documented
 from monitor.api.security import Editor, Viewer
 from monitor.api.services import Served, Services, in_turn
 from monitor.domain import Access, Caller
-from monitor.domain.rules_version import RulesVersion
+from monitor.domain.rules_version import RulesVersion, SavedRule
 from monitor.errors import Forbidden, WireError
 from monitor.ingest.engines import Engines, up_to_date
 from monitor.ingest.saved_rules import concerning, rules_of, save_rule
 
 router = APIRouter(tags=["rules"], default_response_class=Response, responses=documented(422))
+
+
+class RulesModel(BaseModel):
+    """The rules in effect: differences from the defaults, by rule, and a hash of everything."""
+
+    project: str | None
+    hash: str
+    overrides: dict[str, dict[str, object]]
+    saved: list[SavedRule] = Field(description="What is saved for the project and for all, over the settings file.")
+
+
+class RuleRequest(BaseModel):
+    """Settings of a rule to save in place of those saved before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    settings: dict[str, bool | int | float | str | None] = Field(
+        min_length=1, max_length=100, description="As in the rule's table in `monitor.toml`."
+    )
+    basis: str | None = Field(
+        None, max_length=64, description="Hash of the rules that you saw; if they are others by now, nothing is saved."
+    )
 
 
 @router.get("/rules", responses={200: {"model": RulesModel}})

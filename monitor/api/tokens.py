@@ -5,17 +5,59 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from monitor.api.bodies import json_response
-from monitor.api.models import AuditModel, CallerModel, NewTokenModel, TokenRequest, TokensModel
 from monitor.api.problems import documented
 from monitor.api.security import Admin, Viewer
 from monitor.api.services import Served
-from monitor.domain import TokenInfo
+from monitor.domain import Access, AuditEntry, TokenInfo
 from monitor.errors import Forbidden
 
 router = APIRouter(tags=["access"], default_response_class=Response, responses=documented(404, 422))
+
+
+class CallerModel(BaseModel):
+    """What a token may do."""
+
+    name: str
+    role: Access
+    project: str | None = Field(description="The only project that it reaches; null: all.")
+    asked: bool = Field(description="Whether the server asks for a token; if not, everybody may do everything.")
+
+
+class TokenRequest(BaseModel):
+    """A token to create."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=250, description="What people call it, such as `trainbox-3`.")
+    role: Access
+    project: str | None = Field(None, min_length=1, max_length=250, description="The only project that it reaches.")
+    expires_ms: int | None = Field(None, ge=0, lt=2**62, description="Milliseconds since the epoch; null: never.")
+
+
+class TokensModel(BaseModel):
+    """Tokens without their secrets."""
+
+    tokens: list[TokenInfo]
+
+
+class NewTokenModel(BaseModel):
+    """A new token with its secret, which is shown only once."""
+
+    model_config = ConfigDict(extra="allow")
+
+    token: str
+    id: str
+
+
+class AuditModel(BaseModel):
+    """A page of the audit log."""
+
+    total: int
+    entries: list[AuditEntry]
 
 
 @router.get("/me", responses={200: {"model": CallerModel}})
