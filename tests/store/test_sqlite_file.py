@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,20 @@ def test_a_statement_that_takes_too_long_is_ended_and_the_next_one_is_not(
             with pytest.raises(StoreError, match="a statement took too long and was ended"), store._read() as reading:
                 reading.execute(text(endless))
             assert store.runs(limit=1).total == 0
+
+
+def test_the_time_of_a_read_does_not_end_a_later_write_on_its_connection(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writes go to the driver directly, which starts no clock of its own."""
+    monkeypatch.setattr("monitor.store.store.STATEMENT_S", 0.5)
+    monkeypatch.setattr("monitor.store.sql.sqlite_file._INSTRUCTIONS", 1)
+    with Store.open(sqlite_url) as store:
+        with store._read() as reading:
+            reading.execute(text("SELECT 1"))
+            reading.info["read"] = True
+        time.sleep(0.6)  # the limit of that statement
+        with store._change() as writing:
+            assert writing.info["read"]
+        Feed(store).start()
+        assert store.runs(limit=1).total == 1
