@@ -17,7 +17,10 @@ const MORPHING = {
 
 // What the reader did last stands, whatever an older answer of Python says, until Python has confirmed it.
 function settle(root, data) {
-  for (const panel of root.querySelectorAll("[data-panel]")) {
+  const panels = [...root.querySelectorAll("[data-panel]")];
+  // A panel that is gone is closed: when it comes back, the click on its button must open it.
+  for (const name of root.__open) if (!panels.some((panel) => panel.dataset.panel === name)) root.__open.delete(name);
+  for (const panel of panels) {
     const open = root.__open.has(panel.dataset.panel);
     panel.hidden = !open;
     root.querySelector(`[data-opens="${panel.dataset.panel}"]`)?.setAttribute("aria-expanded", open);

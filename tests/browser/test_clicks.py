@@ -153,3 +153,15 @@ def test_a_click_is_one_run_of_the_pages_script(service: Service, page: Page) ->
             expect(page.get_by_test_id("asked")).to_be_visible()
             stops.append(len(sent))
     assert min(stops) == 1, stops
+
+
+def test_after_a_stop_was_withdrawn_one_click_opens_its_form_again(service: Service, page: Page) -> None:
+    with service.run("asked-twice") as run, service.reader() as api:
+        run.log({"train/loss": 1.0}, step=0)
+        page.goto(f"{service.dashboard}/run?id={run.id}")
+        page.get_by_role("button", name="Ask to stop").click()
+        page.get_by_role("button", name="Ask it to stop").click()
+        expect(page.get_by_test_id("asked")).to_be_visible()
+        api.run(run.id).withdraw_stop("ada")
+        page.get_by_role("button", name="Ask to stop").click()
+        expect(page.get_by_label("Who asks")).to_be_visible()
