@@ -22,16 +22,6 @@ def test_noise_of_batches_is_no_oscillation_however_many_points_a_bucket_has(n: 
         assert "oscillation" not in firing(np.c_[t, train], np.c_[at, val], "step")
 
 
-def test_heavy_tails_of_batches_are_no_oscillation_of_a_model_whose_validation_is_steady() -> None:
-    n = 5_000
-    for seed in range(3):
-        rng, t = np.random.default_rng(seed), np.arange(n)
-        tails = np.exp(0.08 * np.clip(rng.standard_t(2, n), -12, 12))
-        level, at = 0.5 + 1.5 * np.exp(-t / 500), t[99::100]
-        val = (0.52 + 1.5 * np.exp(-at / 500)) * np.exp(0.005 * rng.normal(size=len(at)))
-        assert "oscillation" not in firing(np.c_[t, level * tails], np.c_[at, val], "step")
-
-
 def test_noise_of_epochs_is_no_oscillation_however_many_there_are() -> None:
     n = 20_000
     for seed in range(4):

@@ -17,11 +17,6 @@ _ADVICE: Final = "Lower the learning rate or decay it, use a larger batch, or av
 _LEARNED: Final = 0.05
 """A training loss that learns has come down by at least this share of its level."""
 
-_SEEN: Final = 8
-"""With at least this many evaluations, validation shows whether the model itself swings."""
-_STILL: Final = 0.03
-"""Noise of a validation loss, as a logarithm, that is no swing of the model: a tenth of a swing."""
-
 
 class Oscillation:
     """Over the second half of the run, and still in its last third, the loss swings up and down again and again.
@@ -29,7 +24,7 @@ class Oscillation:
     A swing counts if it is a good share of the level and of the descent (or a factor of ten), a quarter of the range of
     the levels in that time, and more than the batch noise that remains in a bucket. Swings shorter than a bucket show
     in its highest point. They count if in a quarter of the buckets that point is as far above the level, and beyond
-    noise; in batches, only if the validation loss does not stay level meanwhile.
+    noise.
 
     Source:
         AutoTrainer (Zhang et al., ICSE 2021), oscillating loss; turning points as in rainflow counting (ASTM E1049).
@@ -37,7 +32,7 @@ class Oscillation:
 
     spec = Spec(
         name="oscillation",
-        version=8,
+        version=7,
         severity=Severity.WARNING,
         rank=24,
         action=Action.INVESTIGATE,
@@ -64,8 +59,7 @@ class Oscillation:
             half, swing = end // 2, limits["swing"] * (0.8 if firing else 1.0)
             count = turned(view, swing, half, end, batches=batches)
             lasting = count >= need and turned(view, swing, end - end // 3, end, batches=batches) >= 1
-            noisy = batches and _steady(run.val)
-            if lasting or (not noisy and jumps_inside(view, swing, half, end, batches=batches)):
+            if lasting or jumps_inside(view, swing, half, end, batches=batches):
                 evidence: Evidence = {
                     "series": name,
                     "turns": count if lasting else 0,
@@ -82,15 +76,6 @@ class Oscillation:
             f"Since {position(unit, reading.onset)} the {e['series']} loss has {turned}, around {e['level']:.3g}.",
             _ADVICE,
         )
-
-
-def _steady(val: View) -> bool:
-    """Whether validation hardly moves from one evaluation to the next: then jumps of training are those of batches.
-
-    A model that swings does so on any data. Batches whose losses have heavy tails, as rare hard examples give them,
-    jump as far, and the model does not.
-    """
-    return val.closed >= _SEEN and val.noise < _STILL
 
 
 def _moved(train: View) -> bool:
