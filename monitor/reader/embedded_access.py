@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from monitor.store import Store
 
 
-class EmbeddedAccess:
-    """The tokens, the audit log and the rules of an embedded store."""
+class OverStore:
+    """What the parts of an embedded source need of the whole."""
 
     _settings: Settings
 
@@ -31,7 +31,12 @@ class EmbeddedAccess:
 
     @property
     def _made(self) -> Store:
+        """The store, created if necessary: a silence, a channel or a token may be added before the first run."""
         raise NotImplementedError
+
+
+class EmbeddedAccess(OverStore):
+    """The tokens, the audit log and the rules of an embedded store."""
 
     def tokens(self) -> tuple[TokenInfo, ...]:
         return self._store.tokens()

@@ -9,30 +9,15 @@ from dataclasses import replace
 from time import time_ns
 from typing import TYPE_CHECKING
 
-from monitor.domain import AlertInfo, AlertPage, AlertQuery, Caller, DeadLetter, Delivery, Mark, Silence
-from monitor.settings import Settings
+from monitor.domain import AlertInfo, AlertPage, AlertQuery, DeadLetter, Delivery, Mark, Silence
+from monitor.reader.embedded_access import OverStore
 
 if TYPE_CHECKING:
     from monitor.alerts import Book
-    from monitor.store import Store
 
 
-class EmbeddedAlerts:
+class EmbeddedAlerts(OverStore):
     """The alerts of an embedded store."""
-
-    _settings: Settings
-
-    def me(self) -> Caller:
-        raise NotImplementedError
-
-    @property
-    def _store(self) -> Store:
-        raise NotImplementedError
-
-    @property
-    def _made(self) -> Store:
-        """The store, created if necessary: a silence or a channel may be added before the first run."""
-        raise NotImplementedError
 
     def alert_page(self, wanted: AlertQuery) -> AlertPage:
         return self._store.alert_page(wanted, _now_ms())
