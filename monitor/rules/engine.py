@@ -20,7 +20,7 @@ from monitor.domain import Counts, Diagnosis, Finding, Recommendation
 from monitor.losses.specs.run_config import terms_of
 from monitor.roles import Role
 from monitor.rules.advice import games
-from monitor.rules.advice.conflicts import ended, silenced
+from monitor.rules.advice.conflicts import SILENCED_BY, ended, silenced
 from monitor.rules.advice.recommend import recommend, settle
 from monitor.rules.advice.verdict import headline_of, verdict_of
 from monitor.rules.config import RulesConfig, RuleSettings
@@ -318,7 +318,7 @@ class Engine:
         level, low, high = Quiet()
         run = Features(state, state.last_step)
         for name, quiet, limits in self._urgent[role]:
-            slot = slots.get(name)
+            slot = state.slots.get(name)
             one = LOUD
             if quiet is not None and (slot is None or (slot.phase == FIRING and not slot.checks)):
                 one = quiet(run, limits, slot is not None)
@@ -378,7 +378,9 @@ class Engine:
                 continue
             slot = state.slots.get(name)
             firing = slot is not None and slot.phase == FIRING
-            quiet = (state.game and games.silent(state, rule, settings)) or silenced(name, state)
+            quiet = (state.game and games.silent(state, rule, settings)) or (
+                name in SILENCED_BY and silenced(name, state)
+            )
             reading = None if quiet else check(run, settings.limits, firing)
             if slot is None and reading is None:
                 continue

@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
 from operator import add
 from typing import Final
@@ -161,15 +162,21 @@ class View:
         return found if abs(found) > max(1e-15 * abs(self.base), 1e-299) else 0.0
 
     @lazy
-    def y(self) -> list[float]:
+    def logs(self) -> Floats:
         """The centres on a logarithmic scale."""
-        found: list[float] = np.log(np.maximum(self.x - self.base, 1e-300)).tolist()
+        found: Floats = np.log(np.maximum(self.x - self.base, 1e-300))
+        return found
+
+    @lazy
+    def y(self) -> list[float]:
+        """The same as `logs`, as a list: cheaper value by value."""
+        found: list[float] = self.logs.tolist()
         return found
 
     @lazy
     def smooth(self) -> list[float]:
         """Running median of three of `y`; the last two entries are the median of the last three."""
-        found: list[float] = smooth(np.array(self.y)).tolist()
+        found: list[float] = smooth(self.logs).tolist()
         if len(found) > 3:
             found[-1] = found[-2]
         return found
@@ -263,10 +270,10 @@ class View:
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
-        y, t = np.array(self.y[-n:]), np.arange(n) - (n - 1) / 2
+        y, t = self.logs[-n:], _around_zero(n)
         spread = n * (n * n - 1) / 12
         slope = float(t @ y) / spread
-        rest = y - y.mean() - slope * t
+        rest = y - float(np.add.reduce(y)) / n - slope * t  # the sum is half the cost of `mean`
         span = self.closed - 1 - self.fifth
         return -slope * span, math.sqrt(max(float(rest @ rest) / (n - 2), 1e-18) / spread) * span
 
@@ -307,6 +314,12 @@ class View:
             return False  # a random walk may come as far
         path = sum(abs(b - a) for a, b in pairwise(self.smooth[: self.low_at + 1]))
         return fall >= max(0.1, 10 * self.noise) and fall >= (0.7 + 1 / max(self.low_at, 4)) * path
+
+
+@cache
+def _around_zero(n: int) -> Floats:
+    """The indices of n values, minus their mean."""
+    return np.arange(n) - (n - 1) / 2
 
 
 class Features:

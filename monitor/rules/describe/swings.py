@@ -37,8 +37,10 @@ def turned(view: View, swing: float, begin: int, end: int, *, batches: bool) -> 
     if span < _DECADE and not view.reaches(height, span, swing):
         return 0  # most checks end here, before anything that costs more
     left = _LEFT * _rough(view, begin, end) / math.sqrt(view.size) if batches else 0.0
-    enough = min(view.move(height, swing), _DECADE)
-    return turns(y, max(enough, left, _MOST * span))
+    least = max(left, _MOST * span)
+    if least < _DECADE and not view.reaches(height, least, swing):  # else a swing of `least` has that share anyway
+        least = max(least, min(view.move(height, swing), _DECADE))
+    return turns(y, least)
 
 
 def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: bool) -> bool:
@@ -51,11 +53,14 @@ def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: boo
         return False
     x, peak, noise = view.centres, view.curve.peak, view.curve.noise
     usual = _TAIL * math.sqrt(2 * math.log(view.size))
-    jumps = []
-    for i in range(begin, end):
+
+    def jump(i: int) -> float:
         height = max(x[i] - view.base, 1e-300)
         up = math.log1p(peak[i] / height) if batches else peak[i] / height
-        jumps.append(view.share(x[i], x[i] + peak[i]) if up > usual * noise[i] / height else 0.0)
+        return view.share(x[i], x[i] + peak[i]) if up > usual * noise[i] / height else 0.0
+
+    # A logarithm only makes a peak smaller, so most buckets need no more than the comparison.
+    jumps = [jump(i) if peak[i] > usual * noise[i] else 0.0 for i in range(begin, end)]
     if batches:  # jumps from point to point come from the batches, slow moves from the loss
         return middle(jumps) >= swing and _rough(view, begin, end) < 0.5
     rough = middle(noise[begin:end]) / 0.954

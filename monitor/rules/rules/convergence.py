@@ -97,5 +97,7 @@ def above_low(view: View, ease: float) -> bool:
 def falls(view: View, limits: Mapping[str, float], ease: float) -> bool:
     """Whether the loss still falls, certainly and by a good share of its level and of its descent."""
     enough = max(limits["gain"] * view.height, limits["way"] * view.reach)
+    if view.gain <= ease * min(enough, _PLAINLY * view.height):
+        return False  # before the line, which costs more
     line, error = view.line
-    return line > 2 * error and view.gain > ease * min(enough, _PLAINLY * view.height)
+    return line > 2 * error

@@ -80,6 +80,8 @@ class Overfitting:
         if since < 3 or val.rise <= 0:
             return None
         share = _material(val)
+        if share <= limits["rise"] * (0.5 if firing else 1.0):
+            return None  # most checks end here, before anything that costs more
         best = val.step[val.low_at]
         fell = train.reached(best) - train.now
         best = max(best, val.curve.best_step)  # not before the step that the sentence calls the best
@@ -89,14 +91,14 @@ class Overfitting:
             "rise": math.expm1(min(val.rise, 700.0)), "z": z, "train_fell": -math.expm1(min(-fell, 700.0)),
         }  # fmt: skip
         if firing:
-            stays = share > 0.5 * limits["rise"] and z >= 0.5 * limits["z"] and fell > -0.1
+            stays = z >= 0.5 * limits["z"] and fell > -0.1
             return Reading(best, evidence) if stays else None
         z += _meanwhile(fell) - 1.5 * max(0.0, math.log10(val.n / 10))
         if not _goes_on(val, train, fell) or val.seen_before(val.rise) or memorises(val, train):
             return None
         if mann_kendall(np.array(val.y[-max(3, since // 3) :]))[1] < -0.5:
             return None  # it is coming down again
-        if share <= limits["rise"] or z < min(limits["z"], limits["likely_z"]):
+        if z < min(limits["z"], limits["likely_z"]):
             return None
         return Reading(best, evidence, likely=z < limits["z"])
 

@@ -128,8 +128,8 @@ def _begin(view: View) -> float:
 
 def _guesses(views: list[View], chance: float) -> bool:
     """Whether all series have been flat since their first twelfth, at one level, and that is the level of guessing."""
-    levels = [middle(view.centres[view.closed // 12 :]) for view in views]
-    if not could_guess(levels[-1], chance) or abs(levels[0] - levels[-1]) > _AGREE * abs(levels[-1]):
+    first, last = (middle(view.centres[view.closed // 12 :]) for view in (views[0], views[-1]))
+    if not could_guess(last, chance) or abs(first - last) > _AGREE * abs(last):
         return False
     return all(_flat(view) for view in views)
 
