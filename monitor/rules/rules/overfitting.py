@@ -77,9 +77,7 @@ class Overfitting:
         """Holds while the validation loss is up and the training loss is not."""
         val, train = run.val, run.train
         since = val.closed - 1 - val.low_at if val.closed >= 4 and train.closed else 0
-        if since < 3 or val.rise <= 0:
-            return None
-        share = _material(val)
+        share = _material(val) if since >= 3 and val.rise > 0 else 0.0
         if share <= limits["rise"] * (0.5 if firing else 1.0):
             return None  # most checks end here, before anything that costs more
         best = val.step[val.low_at]

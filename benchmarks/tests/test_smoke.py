@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+FOLDER = Path(__file__).parents[1]
 
 
 def run_smoke(name: str, saved: Path) -> list[dict[str, Any]]:
