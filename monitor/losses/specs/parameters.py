@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+from typing import Final, TypeVar
 
 from monitor.errors import LossError
+
+_T = TypeVar("_T")
+
+
+def checked(default: _T, check: Callable[..., None], **limits: object) -> _T:
+    """A specification's parameter; `LossSpec` calls `check(kind, name, value, **limits)` when it is made."""
+    return field(default=default, metadata={"check": functools.partial(check, **limits)})
 
 
 def number(
@@ -60,6 +69,11 @@ def one_of(loss: str, name: str, value: str, allowed: Sequence[str]) -> None:
     """Require one of the allowed words."""
     if value not in allowed:
         raise LossError(loss, f"{name} is {value!r}", f"write one of {', '.join(allowed)}")
+
+
+def exponent(loss: str, name: str, value: int) -> None:
+    """Require 1 or 2."""
+    one_of(loss, name, str(value), ("1", "2"))
 
 
 def weights(loss: str, name: str, value: Sequence[float] | None, length: int | None) -> None:

@@ -120,7 +120,7 @@ _OF_DATA: Final = frozenset(
 
 def _alike(specs: Mapping[str, LossSpec], values: Mapping[str, float]) -> Mapping[str, float] | None:
     """Values of one function, as the share left to perfect if their data differ; None if the functions differ."""
-    if not all(spec.comparable and _of_game(spec) for spec in specs.values()):
+    if not all(spec.comparable for spec in specs.values()):
         return None
     if len({(spec.kind, repr(spec.params())) for spec in specs.values()}) == 1:
         return values
@@ -129,11 +129,6 @@ def _alike(specs: Mapping[str, LossSpec], values: Mapping[str, float]) -> Mappin
     left = {name: spec.skill(values[name]) for name, spec in specs.items()}
     found = {name: 1 - score for name, score in left.items() if score is not None}
     return found if len(found) == len(left) else None
-
-
-def _of_game(spec: LossSpec) -> bool:
-    """True if a lower loss means a better model."""
-    return spec.to_dict()["comparable"] is True
 
 
 def _function(spec: LossSpec) -> str:
