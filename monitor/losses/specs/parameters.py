@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
-from typing import Final, TypeVar
+from dataclasses import asdict, field
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from monitor.errors import LossError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _T = TypeVar("_T")
 
@@ -97,3 +100,8 @@ def plain(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def plain_fields(item: DataclassInstance) -> dict[str, object]:
+    """A dataclass, and those in its fields, as strict JSON data."""
+    return {name: plain(value) for name, value in asdict(item).items()}

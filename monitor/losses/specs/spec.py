@@ -209,6 +209,14 @@ class LossSpec:
         return make(str(kind), {str(key): value for key, value in params.items()})
 
 
+def known(spec: LossSpec | Mapping[str, object]) -> LossSpec | None:
+    """A specification, also from its dictionary; None if it cannot be read, as one stored by another version."""
+    try:
+        return spec if isinstance(spec, LossSpec) else LossSpec.from_dict(spec)
+    except LossError:
+        return None
+
+
 SUM_TRAP: tuple[str, ...] = (
     "The loss is summed, not averaged: the logged number grows with the batch, and so does the gradient.",
 )
