@@ -64,31 +64,22 @@ if TYPE_CHECKING:
 
 from_dict = LossSpec.from_dict
 
-_WHERE = {
-    "Advice": "comparison.advice",
-    "Balancer": "balance",
-    "Candidate": "comparison.advice",
-    "Comparison": "comparison.compare",
-    "LossProfile": "profiles.report",
-    "LintReport": "lint.report",
-    "Problem": "lint.report",
-    "advise": "comparison.advice",
-    "check": "lint.lint",
-    "Described": "comparison.described",
-    "compare": "comparison.compare",
-    "cost_threshold": "comparison.costs",
-    "describe": "comparison.described",
-    "EmbeddingHealth": "embeddings",
-    "embedding_health": "embeddings",
-    "expected_cost": "comparison.costs",
-    "fit_barron": "comparison.search",
-    "load": "profiles.measure",
-    "module": "comparison.module",
-    "profile": "profiles.measure",
-    "ranking_metrics": "rankings",
-    "Search": "comparison.search",
-    "search": "comparison.search",
+_LATER = {
+    "balance": ("Balancer",),
+    "comparison.advice": ("Advice", "Candidate", "advise"),
+    "comparison.compare": ("Comparison", "compare"),
+    "comparison.costs": ("cost_threshold", "expected_cost"),
+    "comparison.described": ("Described", "describe"),
+    "comparison.module": ("module",),
+    "comparison.search": ("Search", "fit_barron", "search"),
+    "embeddings": ("EmbeddingHealth", "embedding_health"),
+    "lint.lint": ("check",),
+    "lint.report": ("LintReport", "Problem"),
+    "profiles.measure": ("load", "profile"),
+    "profiles.report": ("LossProfile",),
+    "rankings": ("ranking_metrics",),
 }
+_WHERE = {name: module for module, names in _LATER.items() for name in names}
 
 __all__ = [
     "BPR",

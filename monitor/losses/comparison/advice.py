@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from monitor.losses.comparison.measured import conditions, results
 from monitor.losses.profiles.kinds import kind_named
 from monitor.losses.profiles.measure import profile
 from monitor.losses.profiles.report import LossProfile
-from monitor.losses.specs.parameters import fraction, number, whole
+from monitor.losses.specs.parameters import fraction, number, plain_fields, whole
 
 SAMPLES = 150
 """Chords tried per candidate; the slices already find what matters here."""
@@ -48,8 +48,7 @@ class Candidate:
 
     def to_dict(self) -> dict[str, object]:
         """The candidate as strict JSON data."""
-        lists = {name: list(getattr(self, name)) for name in ("figures", "pros", "cons")}
-        return {**asdict(self), **lists}
+        return plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +61,7 @@ class Advice:
 
     def to_dict(self) -> dict[str, object]:
         """The advice as strict JSON data."""
-        return {
-            "task": self.task,
-            "candidates": [item.to_dict() for item in self.candidates],
-            "remarks": list(self.remarks),
-        }
+        return plain_fields(self)
 
     def to_markdown(self) -> str:
         """The advice as Markdown."""

@@ -7,19 +7,22 @@ where those exist.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.losses.comparison.boxes import deltas_loss, numpy_loss
 from monitor.losses.specs.boxes import BoxIoU, CIoU, DIoU, GIoU
+from monitor.losses.specs.regression import MAE, Huber, Quantile, Residual
+from monitor.losses.specs.robust import LogCosh
 
 Array = NDArray[np.floating]
 Labels = NDArray[np.integer]
+Function = Callable[..., object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Choice:
     """One loss to choose from.
 
@@ -36,9 +39,10 @@ class Choice:
 
     name: str
     kind: str
-    fn: Callable[..., object] | None
+    fn: Function | None
     torch: str
     note: str = ""
+    _: KW_ONLY
     weighted: bool = False
     probabilities: bool = True
     train: str = ""
@@ -49,33 +53,22 @@ def mse(prediction: Array, target: Array) -> object:
     return np.mean((prediction - target) ** 2)
 
 
-def mae(prediction: Array, target: Array) -> object:
-    """Absolute error."""
-    return np.mean(np.abs(prediction - target))
+def _residual(spec: Residual) -> Function:
+    """The mean of a specification's own function."""
+
+    def mean(prediction: Array, target: Array) -> object:
+        return np.mean(spec.element_in(np, prediction - target))
+
+    return mean
 
 
-def huber(prediction: Array, target: Array) -> object:
-    """Huber's loss at delta 1."""
-    size = np.abs(prediction - target)
-    return np.mean(np.where(size <= 1, size * np.minimum(size, 1) / 2, size - 0.5))
-
-
-def log_cosh(prediction: Array, target: Array) -> object:
-    """`ln cosh r`, computed without overflow."""
-    size = np.abs(prediction - target)
-    return np.mean(size + np.log1p(np.exp(-2 * size)) - np.log(2.0).astype(size.dtype))
+mae, huber, log_cosh, quantile = (_residual(spec) for spec in (MAE(), Huber(1.0), LogCosh(), Quantile(0.9)))
 
 
 def cauchy(prediction: Array, target: Array) -> object:
     """`ln(1 + r**2)`: the likelihood of a Cauchy distribution; far outliers are ignored. Black and Anandan 1996."""
     size = np.abs(prediction - target)
     return np.mean(2 * np.log(np.hypot(size, np.ones_like(size))))
-
-
-def quantile(prediction: Array, target: Array, q: float = 0.9) -> object:
-    """The pinball loss at q = 0.9."""
-    residual = target - prediction
-    return np.mean(np.maximum(q * residual, (q - 1) * residual))
 
 
 def poisson(log_rate: Array, count: Array) -> object:
@@ -176,175 +169,135 @@ def bce_dice(logits: Array, target: Array) -> object:
     return binary_cross_entropy(logits, target) + soft_dice(logits, target)  # type: ignore[operator]  # two numbers
 
 
-def _regression(name: str, fn: Callable[..., object], torch: str, note: str = "") -> Choice:
-    return Choice(name=name, kind="regression", fn=fn, torch=torch, note=note)
-
-
-_BCE = Choice(name="binary_cross_entropy", kind="binary", fn=binary_cross_entropy, torch="torch.nn.BCEWithLogitsLoss()")
-_BINARY_FOCAL = Choice(
-    name="focal(gamma=2)", kind="binary", fn=binary_focal, torch="torchvision.ops.sigmoid_focal_loss"
-)
+_BCE = Choice("binary_cross_entropy", "binary", binary_cross_entropy, "torch.nn.BCEWithLogitsLoss()")
+_BINARY_FOCAL = Choice("focal(gamma=2)", "binary", binary_focal, "torchvision.ops.sigmoid_focal_loss")
 _POS_WEIGHT = Choice(
-    name="binary_cross_entropy(pos_weight={imbalance:g})",
-    train="binary_cross_entropy(pos_weight=20)",
-    kind="binary",
-    fn=binary_cross_entropy,
-    torch="torch.nn.BCEWithLogitsLoss(pos_weight=negatives / positives)",
-    note="Its probabilities are those of balanced classes; shift the logit by the log odds of the rate.",
+    "binary_cross_entropy(pos_weight={imbalance:g})",
+    "binary",
+    binary_cross_entropy,
+    "torch.nn.BCEWithLogitsLoss(pos_weight=negatives / positives)",
+    "Its probabilities are those of balanced classes; shift the logit by the log odds of the rate.",
     weighted=True,
+    train="binary_cross_entropy(pos_weight=20)",
 )
 _BINARY = (_BCE, _BINARY_FOCAL, _POS_WEIGHT)
-_CE = Choice(name="cross_entropy", kind="classification", fn=cross_entropy, torch="torch.nn.CrossEntropyLoss()")
+_CE = Choice("cross_entropy", "classification", cross_entropy, "torch.nn.CrossEntropyLoss()")
 _SMOOTHED = Choice(
-    name="cross_entropy(label_smoothing=0.1)",
-    kind="classification",
-    fn=smoothed_cross_entropy,
-    torch="torch.nn.CrossEntropyLoss(label_smoothing=0.1)",
-    note="Smoothing raises the loss's floor; validate without it.",
+    "cross_entropy(label_smoothing=0.1)",
+    "classification",
+    smoothed_cross_entropy,
+    "torch.nn.CrossEntropyLoss(label_smoothing=0.1)",
+    "Smoothing raises the loss's floor; validate without it.",
 )
 _FOCAL = Choice(
-    name="focal(gamma=2)",
-    kind="classification",
-    fn=focal,
-    torch="torchvision.ops.sigmoid_focal_loss, or ((1 - p) ** 2 * -log p).mean()",
-    note="Probabilities come out less certain than the truth; calibrate them if they are used.",
+    "focal(gamma=2)",
+    "classification",
+    focal,
+    "torchvision.ops.sigmoid_focal_loss, or ((1 - p) ** 2 * -log p).mean()",
+    "Probabilities come out less certain than the truth; calibrate them if they are used.",
 )
-_CLASSES = (
-    _CE,
-    _SMOOTHED,
-    _FOCAL,
-    Choice(
-        name="generalised_cross_entropy(q=0.7)",
-        kind="classification",
-        fn=generalised_cross_entropy,
-        torch="((1 - p_true ** 0.7) / 0.7).mean()",
-        note="It starts slowly with many classes, because its gradient is small where the true class is improbable.",
-    ),
-    Choice(
-        name="multi_margin",
-        kind="classification",
-        fn=multi_margin,
-        torch="torch.nn.MultiMarginLoss()",
-        probabilities=False,
-    ),
-    Choice(
-        name="cross_entropy(balanced=True)",
-        kind="classification",
-        fn=cross_entropy,
-        torch="torch.nn.CrossEntropyLoss(weight=1 / class_counts)",
-        note="Its probabilities are those of balanced classes; add ln(prior) to the logits to undo it.",
-        weighted=True,
-    ),
-)
-_MSE = _regression("mse", mse, "torch.nn.MSELoss()", "It predicts the mean.")
-_MAE = _regression("mae", mae, "torch.nn.L1Loss()", "It predicts the median.")
+_MSE = Choice("mse", "regression", mse, "torch.nn.MSELoss()", "It predicts the mean.")
+_MAE = Choice("mae", "regression", mae, "torch.nn.L1Loss()", "It predicts the median.")
 
 CHOICES: dict[str, tuple[Choice, ...]] = {
     "regression": (
         _MSE,
         _MAE,
-        _regression("huber(delta=1)", huber, "torch.nn.HuberLoss(delta=1.0)"),
-        _regression("log_cosh", log_cosh, "(r + softplus(-2 * r) - log(2)).mean(), r = |error|"),
-        _regression(
-            "cauchy",
-            cauchy,
-            "torch.log1p((p - y) ** 2).mean() / 2",
+        Choice("huber(delta=1)", "regression", huber, "torch.nn.HuberLoss(delta=1.0)"),
+        Choice("log_cosh", "regression", log_cosh, "(r + softplus(-2 * r) - log(2)).mean(), r = |error|"),
+        Choice(
+            "cauchy", "regression", cauchy, "torch.log1p((p - y) ** 2).mean() / 2",
             "Start from a prediction near the targets, because far errors hardly pull.",
         ),
     ),
     "quantile": (
-        _regression("quantile(q=0.9)", quantile, "torch.maximum(q * (y - p), (q - 1) * (y - p)).mean()"),
+        Choice("quantile(q=0.9)", "regression", quantile, "torch.maximum(q * (y - p), (q - 1) * (y - p)).mean()"),
         _MAE,
         _MSE,
     ),
-    "classification": _CLASSES,
+    "classification": (
+        _CE,
+        _SMOOTHED,
+        _FOCAL,
+        Choice(
+            "generalised_cross_entropy(q=0.7)", "classification", generalised_cross_entropy,
+            "((1 - p_true ** 0.7) / 0.7).mean()",
+            "It starts slowly with many classes, because its gradient is small where the true class is improbable.",
+        ),
+        Choice("multi_margin", "classification", multi_margin, "torch.nn.MultiMarginLoss()", probabilities=False),
+        Choice(
+            "cross_entropy(balanced=True)", "classification", cross_entropy,
+            "torch.nn.CrossEntropyLoss(weight=1 / class_counts)",
+            "Its probabilities are those of balanced classes; add ln(prior) to the logits to undo it.", weighted=True,
+        ),
+    ),
     "binary": _BINARY,
     "cost": (
         _BCE,
         Choice(
-            name="binary_cross_entropy(pos_weight={cost:g})",
+            "binary_cross_entropy(pos_weight={cost:g})", "binary", binary_cross_entropy,
+            "torch.nn.BCEWithLogitsLoss(pos_weight=cost of a miss / cost of a false alarm)",
+            "Its threshold is 0 on the logit; the probabilities are no longer those of the data.",
             train="binary_cross_entropy(pos_weight=10)",
-            kind="binary",
-            fn=binary_cross_entropy,
-            torch="torch.nn.BCEWithLogitsLoss(pos_weight=cost of a miss / cost of a false alarm)",
-            note="Its threshold is 0 on the logit; the probabilities are no longer those of the data.",
         ),
         _BINARY_FOCAL,
-        Choice(name="hinge", kind="margin", fn=None, torch="relu(1 - y * score).mean(), y of -1 and 1"),
+        Choice("hinge", "margin", None, "relu(1 - y * score).mean(), y of -1 and 1"),
     ),
     "segmentation": (
         *_BINARY,
         Choice(
-            name="dice",
-            kind="binary",
-            fn=soft_dice,
-            torch="1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)",
-            note="It is one number for the whole batch, not a mean over pixels; small batches make it jumpy.",
+            "dice", "binary", soft_dice, "1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)",
+            "It is one number for the whole batch, not a mean over pixels; small batches make it jumpy.",
+        ),
+        Choice("iou", "binary", soft_iou, "1 - (i + 1) / (p.sum() + y.sum() - i + 1), i = (p * y).sum()"),
+        Choice(
+            "tversky(alpha=0.3, beta=0.7)", "binary", tversky,
+            "1 - (i + 1) / (i + 0.3 * (p * (1 - y)).sum() + 0.7 * ((1 - p) * y).sum() + 1), i = (p * y).sum()",
+            "A miss costs more than a false alarm.",
         ),
         Choice(
-            name="iou", kind="binary", fn=soft_iou, torch="1 - (i + 1) / (p.sum() + y.sum() - i + 1), i = (p * y).sum()"
-        ),
-        Choice(
-            name="tversky(alpha=0.3, beta=0.7)",
-            kind="binary",
-            fn=tversky,
-            torch="1 - (i + 1) / (i + 0.3 * (p * (1 - y)).sum() + 0.7 * ((1 - p) * y).sum() + 1), i = (p * y).sum()",
-            note="A miss costs more than a false alarm.",
-        ),
-        Choice(
-            name="composite(bce=binary_cross_entropy, dice=dice)",
-            kind="binary",
-            fn=bce_dice,
-            torch="BCEWithLogitsLoss()(z, y) + dice(z, y)",
+            "composite(bce=binary_cross_entropy, dice=dice)", "binary", bce_dice,
+            "BCEWithLogitsLoss()(z, y) + dice(z, y)",
         ),
     ),
     "detection": (
-        *(
-            Choice(name=spec.kind, kind="boxes", fn=numpy_loss(spec), torch=torch, note=note)
-            for spec, torch, note in (
-                (GIoU(), "torchvision.ops.generalized_box_iou_loss", ""),
-                (DIoU(), "torchvision.ops.distance_box_iou_loss", ""),
-                (CIoU(), "torchvision.ops.complete_box_iou_loss", ""),
-                (BoxIoU(), "1 - intersection / union", "It has no gradient where the boxes do not touch."),
-            )
+        Choice("giou", "boxes", numpy_loss(GIoU()), "torchvision.ops.generalized_box_iou_loss"),
+        Choice("diou", "boxes", numpy_loss(DIoU()), "torchvision.ops.distance_box_iou_loss"),
+        Choice("ciou", "boxes", numpy_loss(CIoU()), "torchvision.ops.complete_box_iou_loss"),
+        Choice(
+            "box_iou", "boxes", numpy_loss(BoxIoU()), "1 - intersection / union",
+            "It has no gradient where the boxes do not touch.",
         ),
-        *(
-            Choice(name=name, kind="boxes", fn=deltas_loss(fn), torch=f"{torch} of centre and log size")
-            for name, fn, torch in (
-                ("smooth_l1", huber, "torch.nn.SmoothL1Loss()"),
-                ("mae", mae, "torch.nn.L1Loss()"),
-                ("mse", mse, "torch.nn.MSELoss()"),
-            )
-        ),
+        Choice("smooth_l1", "boxes", deltas_loss(huber), "torch.nn.SmoothL1Loss() of centre and log size"),
+        Choice("mae", "boxes", deltas_loss(mae), "torch.nn.L1Loss() of centre and log size"),
+        Choice("mse", "boxes", deltas_loss(mse), "torch.nn.MSELoss() of centre and log size"),
     ),
     "metric": (
-        Choice(name="contrastive(margin=1)", kind="pairwise", fn=contrastive, torch="d ** 2 and relu(1 - d) ** 2"),
-        Choice(name="cosine_embedding", kind="pairwise", fn=cosine_embedding, torch="torch.nn.CosineEmbeddingLoss()"),
-        Choice(name="triplet(margin=1)", kind="triplet", fn=triplet, torch="torch.nn.TripletMarginLoss(margin=1.0)"),
+        Choice("contrastive(margin=1)", "pairwise", contrastive, "d ** 2 and relu(1 - d) ** 2"),
+        Choice("cosine_embedding", "pairwise", cosine_embedding, "torch.nn.CosineEmbeddingLoss()"),
+        Choice("triplet(margin=1)", "triplet", triplet, "torch.nn.TripletMarginLoss(margin=1.0)"),
         Choice(
-            name="info_nce",
-            kind="classification",
-            fn=cross_entropy,
-            torch="torch.nn.functional.cross_entropy(a @ b.T / 0.1, torch.arange(len(a)))",
-            note="It is cross-entropy over the batch's similarities, and wants large batches.",
+            "info_nce", "classification", cross_entropy,
+            "torch.nn.functional.cross_entropy(a @ b.T / 0.1, torch.arange(len(a)))",
+            "It is cross-entropy over the batch's similarities, and wants large batches.",
         ),
     ),
     "ranking": (
         Choice(
-            name="bpr", kind="ranking", fn=None, torch="-logsigmoid(liked - sampled).mean()",
-            note="It knows liked and not liked only; grades are lost.",
+            "bpr", "ranking", None, "-logsigmoid(liked - sampled).mean()",
+            "It knows liked and not liked only; grades are lost.",
         ),
-        Choice(name="ranknet", kind="ranking", fn=None, torch="softplus(below - above).mean(), all pairs of a list"),
-        Choice(
-            name="listnet", kind="ranking", fn=None,
-            torch="-(relevance.softmax(-1) * scores.log_softmax(-1)).sum(-1).mean()",
-        ),
-        _regression("mse", mse, "torch.nn.MSELoss()", "It spends effort on the grades."),
+        Choice("ranknet", "ranking", None, "softplus(below - above).mean(), all pairs of a list"),
+        Choice("listnet", "ranking", None, "-(relevance.softmax(-1) * scores.log_softmax(-1)).sum(-1).mean()"),
+        Choice("mse", "regression", mse, "torch.nn.MSELoss()", "It spends effort on the grades."),
     ),
     "language": (_CE, _SMOOTHED, _FOCAL),
     "counts": (
-        Choice(name="poisson_nll", kind="count", fn=poisson, torch="torch.nn.PoissonNLLLoss()"),
-        _regression("mse", mse, "torch.nn.MSELoss()", "It lets counts be negative, unless the model gives logarithms."),
+        Choice("poisson_nll", "count", poisson, "torch.nn.PoissonNLLLoss()"),
+        Choice(
+            "mse", "regression", mse, "torch.nn.MSELoss()",
+            "It lets counts be negative, unless the model gives logarithms.",
+        ),
     ),
 }  # fmt: skip
 """The losses worth considering for each task."""

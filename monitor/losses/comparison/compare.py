@@ -15,10 +15,10 @@ from monitor.domain.repeats import T95
 from monitor.errors import LossError
 from monitor.losses.comparison.attacks import Attack, Defence, attack_of, defence, is_defence
 from monitor.losses.comparison.fitting import Given, fitting, not_tested, unfair
-from monitor.losses.comparison.threads import one_torch_thread
 from monitor.losses.comparison.trainable import TorchLoss, resolve
 from monitor.losses.comparison.training import Split, Training, score
-from monitor.losses.specs.parameters import fraction, whole
+from monitor.losses.profiles.subject import one_torch_thread
+from monitor.losses.specs.parameters import fraction, plain_fields, whole
 
 DataSet = tuple[ArrayLike, ArrayLike]
 Array = NDArray[np.float64]
@@ -54,20 +54,7 @@ class Entry:
 
     def to_dict(self) -> dict[str, object]:
         """The entry as strict JSON data; values that are not finite become None."""
-
-        def plain(value: float) -> float | None:
-            return value if math.isfinite(value) else None
-
-        return {
-            "loss": self.loss,
-            "mean": plain(self.mean),
-            "low": plain(self.low),
-            "high": plain(self.high),
-            "scores": [plain(item) for item in self.scores],
-            "behind": [plain(item) for item in self.behind],
-            "clear": self.clear,
-            "clean": None if self.clean is None else plain(self.clean),
-        }
+        return plain_fields(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

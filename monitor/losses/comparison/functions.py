@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, cast
 from monitor.errors import LossError
 from monitor.losses.comparison.boxes import distance
 from monitor.losses.profiles.kinds import TORCH_KINDS
-from monitor.losses.specs.boxes import BOX_KINDS, BOX_LOSSES
+from monitor.losses.specs.boxes import BOX_KINDS
+from monitor.losses.specs.classification import BinaryCrossEntropy
 from monitor.losses.specs.composite import Composite
+from monitor.losses.specs.margin import Hinge
 from monitor.losses.specs.metric import Contrastive, InfoNCE
-from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky
+from monitor.losses.specs.overlap import Dice, Focal, Tversky
 from monitor.losses.specs.ranking import BPR, RankNet
-from monitor.losses.specs.regression import Quantile
-from monitor.losses.specs.robust import RMSE, Barron, Cauchy, GeneralisedCrossEntropy, LogCosh
+from monitor.losses.specs.regression import Residual
+from monitor.losses.specs.robust import GeneralisedCrossEntropy
 from monitor.losses.specs.spec import LossSpec
 from monitor.losses.specs.torch_modules import torch_name
 
@@ -22,22 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Function = Callable[..., "Tensor"]
-
-KINDS: Mapping[str, str] = {
-    "focal": "classification",
-    "generalised_cross_entropy": "classification",
-    "dice": "binary",
-    "iou": "binary",
-    "tversky": "binary",
-    "hinge": "margin",
-    "bpr": "ranking",
-    **dict.fromkeys(BOX_KINDS, "boxes"),
-    "contrastive": "pairwise",
-    "info_nce": "paired",
-    "listnet": "distribution",
-    "ranknet": "ranking",
-}
-"""The kinds of functions that torch has no module for; all others are regressions."""
 
 
 def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
@@ -56,19 +42,18 @@ def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
         1.4142135381698608
     """
     if binary and spec.kind == "cross_entropy":
-        from monitor.losses.specs.classification import BinaryCrossEntropy
-
         return _modules(BinaryCrossEntropy())
     if isinstance(spec, Focal):
         return _focal(spec, binary=binary)
     if isinstance(spec, Composite):
         return _composite(spec)
-    own = _OWN.get(type(spec))
-    function = own(spec) if own is not None else _modules(spec)
-    if own is not None:
-        function.__name__ = spec.kind
-        function.loss_kind = KINDS.get(spec.kind, "regression")  # type: ignore[attr-defined]  # read by profile and check
-        function.loss_backend = "torch"  # type: ignore[attr-defined]  # read by profile and check
+    if spec.kind not in _OWN:
+        return _modules(spec)
+    kind, own = _OWN[spec.kind]
+    function = own(spec)
+    function.__name__ = spec.kind
+    function.loss_kind = kind  # type: ignore[attr-defined]  # read by profile and check
+    function.loss_backend = "torch"  # type: ignore[attr-defined]  # read by profile and check
     return function
 
 
@@ -125,7 +110,7 @@ def _modules(spec: LossSpec) -> Function:
     if spec.kind == "cross_entropy" and s.get("balanced"):
         return _balanced(s)
     if spec.kind not in made:
-        fix = f"take one of {', '.join([*made, *_OWN_NAMES])}"
+        fix = f"take one of {', '.join([*made, *sorted(_OWN)])}"
         raise LossError(spec.kind, "it is not a single function of torch", fix)
     return made[spec.kind]()
 
@@ -161,35 +146,14 @@ def _focal(spec: Focal, *, binary: bool) -> Function:
     return found
 
 
-def _residual(element: Callable[[Tensor], Tensor]) -> Function:
-    return lambda prediction, target: element(prediction - target).mean()
-
-
-def _barron(spec: Barron) -> Function:
-    def element(r: Tensor) -> Tensor:
-        squared = (r / spec.scale) ** 2
-        if abs(spec.alpha - 2) < 1e-6:
-            return squared / 2
-        if abs(spec.alpha) < 1e-6:
-            return (squared / 2).log1p()
-        away = abs(spec.alpha - 2)
-        return away / spec.alpha * ((squared / away + 1) ** (spec.alpha / 2) - 1)
-
-    return _residual(element)
-
-
-def _log_cosh(_: LogCosh) -> Function:
-    import math
-
+def _residual(spec: Residual) -> Function:
     import torch
 
-    return _residual(lambda r: r.abs() + torch.log1p(torch.exp(-2 * r.abs())) - math.log(2))
+    return lambda prediction, target: spec.element_in(torch, prediction - target).mean()
 
 
-def _quantile(spec: Quantile) -> Function:
-    import torch
-
-    return _residual(lambda r: torch.maximum(-spec.q * r, (1 - spec.q) * r))
+def _rmse(_: LossSpec) -> Function:
+    return lambda prediction, target: (((prediction - target) ** 2).mean() + 1e-12).sqrt()
 
 
 def _generalised(spec: GeneralisedCrossEntropy) -> Function:
@@ -222,10 +186,9 @@ def _dice(spec: Dice) -> Function:
     return squared if spec.squared else _tversky(Tversky(alpha=0.5, beta=0.5))
 
 
-def _hinge(spec: LossSpec) -> Function:
-    settings = spec.params()
-    margin, power = float(str(settings["margin"])), 2 if settings["squared"] else 1
-    return lambda score, label: ((margin - label * score).clamp(min=0) ** power).mean()
+def _hinge(spec: Hinge) -> Function:
+    power = 2 if spec.squared else 1
+    return lambda score, label: ((spec.margin - label * score).clamp(min=0) ** power).mean()
 
 
 def _pairwise(spec: BPR | RankNet) -> Function:
@@ -274,29 +237,18 @@ def _box(spec: LossSpec) -> Function:
     return box
 
 
-def _own() -> Mapping[type[LossSpec], Callable[..., Function]]:
-    from monitor.losses.specs.margin import Hinge
-    from monitor.losses.specs.ranking import ListNet
-
-    return {
-        BPR: _pairwise,
-        Barron: _barron,
-        **dict.fromkeys(BOX_LOSSES, _box),
-        Contrastive: _contrastive,
-        InfoNCE: _info_nce,
-        Cauchy: lambda spec: _residual(lambda r: spec.scale**2 / 2 * ((r / spec.scale) ** 2).log1p()),
-        Dice: _dice,
-        GeneralisedCrossEntropy: _generalised,
-        Hinge: _hinge,
-        IoU: lambda _: _tversky(Tversky(alpha=1.0, beta=1.0)),
-        ListNet: _listnet,
-        LogCosh: _log_cosh,
-        Quantile: _quantile,
-        RMSE: lambda _: lambda prediction, target: (((prediction - target) ** 2).mean() + 1e-12).sqrt(),
-        RankNet: _pairwise,
-        Tversky: _tversky,
-    }
-
-
-_OWN = _own()
-_OWN_NAMES = sorted(cls.kind for cls in _OWN)
+_OWN: Mapping[str, tuple[str, Callable[..., Function]]] = {
+    **dict.fromkeys(("barron", "cauchy", "log_cosh", "quantile"), ("regression", _residual)),
+    "rmse": ("regression", _rmse),
+    "generalised_cross_entropy": ("classification", _generalised),
+    "dice": ("binary", _dice),
+    "iou": ("binary", lambda _: _tversky(Tversky(alpha=1.0, beta=1.0))),
+    "tversky": ("binary", _tversky),
+    "hinge": ("margin", _hinge),
+    **dict.fromkeys(("bpr", "ranknet"), ("ranking", _pairwise)),
+    "listnet": ("distribution", _listnet),
+    "contrastive": ("pairwise", _contrastive),
+    "info_nce": ("paired", _info_nce),
+    **dict.fromkeys(BOX_KINDS, ("boxes", _box)),
+}
+"""Losses that torch has no module for, by kind: how the function is called (`profiles.kinds`), and what makes it."""

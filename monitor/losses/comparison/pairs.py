@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from monitor.losses.comparison.functions import torch_function
-from monitor.losses.specs.metric import Contrastive, InfoNCE
-from monitor.losses.specs.ranking import BPR, RankNet
+from monitor.losses.specs.metric import InfoNCE
+from monitor.losses.specs.ranking import BPR
 from monitor.losses.specs.spec import LossSpec
 
 if TYPE_CHECKING:
@@ -24,26 +24,15 @@ def _all_pairs(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return left, right, labels[left] == labels[right]
 
 
-def _contrastive(spec: LossSpec) -> Batch:
-    assert isinstance(spec, Contrastive)
-
-    def contrastive(z: Tensor, labels: Tensor) -> Tensor:
-        left, right, same = _all_pairs(labels)
-        distance = ((z[left] - z[right]) ** 2).sum(1).add(1e-12).sqrt()
-        apart = (spec.margin - distance).clamp(min=0) ** spec.p
-        return (same * distance**spec.p + ~same * apart).mean()
-
-    return contrastive
-
-
-def _cosine(spec: LossSpec) -> Batch:
+def _alike(spec: LossSpec) -> Batch:
+    """A loss of similar and dissimilar pairs, of all pairs of a batch."""
     function = torch_function(spec)
 
-    def cosine(z: Tensor, labels: Tensor) -> Tensor:
+    def alike(z: Tensor, labels: Tensor) -> Tensor:
         left, right, same = _all_pairs(labels)
         return function(z[left], z[right], 2 * same.to(z.dtype) - 1)
 
-    return cosine
+    return alike
 
 
 def _triplet(spec: LossSpec) -> Batch:
@@ -84,51 +73,32 @@ def _info_nce(spec: LossSpec) -> Batch:
 
 
 METRIC: Mapping[str, Callable[[LossSpec], Batch]] = {
-    "contrastive": _contrastive,
-    "cosine_embedding": _cosine,
+    "contrastive": _alike,
+    "cosine_embedding": _alike,
     "triplet": _triplet,
     "info_nce": _info_nce,
 }
 """Losses of embeddings (n, d) and labels (n,), by kind."""
 
 
-def _ordered(relevance: Tensor) -> tuple[Tensor, Tensor]:
-    """Every pair of a list whose first item belongs above the second."""
-    above, below = (relevance[:, None] > relevance).nonzero(as_tuple=True)
-    return above, below
-
-
-def _pairwise(spec: LossSpec) -> Batch:
-    assert isinstance(spec, (BPR, RankNet))
-
-    def pairwise(scores: Tensor, relevance: Tensor) -> Tensor:
-        import torch
-
-        liked = (relevance > 0).to(scores.dtype) if isinstance(spec, BPR) else relevance
-        above, below = _ordered(liked)
-        if len(above) == 0:
-            return 0.0 * scores.sum()
-        return torch.nn.functional.softplus(-spec.scale * (scores[above] - scores[below])).mean()
-
-    return pairwise
-
-
-def _margin(spec: LossSpec) -> Batch:
+def _ordered(spec: LossSpec) -> Batch:
+    """A loss of two items in the right order, of every pair of a list whose first item belongs above the second."""
     function = torch_function(spec)
 
-    def margin(scores: Tensor, relevance: Tensor) -> Tensor:
+    def ordered(scores: Tensor, relevance: Tensor) -> Tensor:
         import torch
 
-        above, below = _ordered(relevance)
+        known = (relevance > 0).to(scores.dtype) if isinstance(spec, BPR) else relevance
+        above, below = (known[:, None] > known).nonzero(as_tuple=True)
         return function(scores[above], scores[below], torch.ones(len(above))) if len(above) else 0.0 * scores.sum()
 
-    return margin
+    return ordered
 
 
 RANKING: Mapping[str, Callable[[LossSpec], Batch]] = {
-    "bpr": _pairwise,
-    "ranknet": _pairwise,
+    "bpr": _ordered,
+    "ranknet": _ordered,
     "listnet": torch_function,
-    "margin_ranking": _margin,
+    "margin_ranking": _ordered,
 }
 """Losses of scores (n,) and relevances (n,) of one list, by kind."""

@@ -18,7 +18,7 @@ from monitor.losses.comparison.described import describe
 from monitor.losses.comparison.judges import USUAL
 from monitor.losses.comparison.module import module, source
 from monitor.losses.comparison.training import TEST_SHARE
-from monitor.losses.specs.parameters import whole
+from monitor.losses.specs.parameters import plain_fields, whole
 from monitor.losses.specs.robust import Barron
 from monitor.losses.specs.search import golden
 
@@ -61,8 +61,8 @@ class Search:
         loss: the recommended loss: the challenger if it is clearly better than the usual one, else the usual one.
         usual, challenger: the two losses of the final comparison.
         clear: the challenger is clearly better.
-        gain: how much better it was, with the 95% interval over seeds.
         said: the answer in a sentence or two.
+        gain: how much better it was, with the 95% interval over seeds.
         rungs: the losses left after each round of halving, best first.
         unit: standard deviation of a regression's targets, the unit of the scales in `loss`; 1 for other tasks.
         final: the comparison of the last losses with fresh seeds.
@@ -74,8 +74,8 @@ class Search:
     usual: str
     challenger: str
     clear: bool
-    gain: tuple[float, float, float]
     said: str
+    gain: tuple[float, float, float]
     rungs: tuple[tuple[str, ...], ...]
     unit: float
     final: Comparison
@@ -90,15 +90,7 @@ class Search:
 
     def to_dict(self) -> dict[str, object]:
         """The search as strict JSON data; values that are not finite become None."""
-        return {
-            **{
-                name: getattr(self, name) for name in ("task", "metric", "loss", "usual", "challenger", "clear", "said")
-            },
-            "gain": [value if math.isfinite(value) else None for value in self.gain],
-            "rungs": [list(rung) for rung in self.rungs],
-            "unit": self.unit,
-            "final": self.final.to_dict(),
-        }
+        return {**plain_fields(self), "final": self.final.to_dict()}
 
     def to_markdown(self) -> str:
         """The answer, and a table of the last losses."""

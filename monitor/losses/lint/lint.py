@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 
 from monitor.errors import LossError
-from monitor.losses.comparison.threads import one_torch_thread
 from monitor.losses.lint.arguments import Called, in_order, needed
 from monitor.losses.lint.batches import batch
 from monitor.losses.lint.checks import problems
@@ -21,7 +20,7 @@ from monitor.losses.lint.pieces import along
 from monitor.losses.lint.report import LintReport, Problem
 from monitor.losses.profiles.kinds import CLASSES, kind_named
 from monitor.losses.profiles.layout import Kind, first_column
-from monitor.losses.profiles.subject import LossFunction, Subject, examine, loss_of, name_of, number
+from monitor.losses.profiles.subject import LossFunction, Subject, examine, loss_of, name_of, number, one_torch_thread
 
 POSITIVE: Final = 3.0
 """A regression that is not defined around 0 (a logarithm, a relative error) is tried around this target."""

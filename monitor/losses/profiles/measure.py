@@ -20,13 +20,12 @@ import numpy as np
 
 from monitor.errors import LossError
 from monitor.losses.comparison.functions import torch_function
-from monitor.losses.comparison.threads import one_torch_thread
 from monitor.losses.lint.checks import problems
 from monitor.losses.profiles import border, convexity, cost, equivariance, influence, kinks, precision, steepness
 from monitor.losses.profiles.kinds import CLASSES, TORCH_KINDS, kind_named
 from monitor.losses.profiles.lines import Line, trace
 from monitor.losses.profiles.report import LossProfile
-from monitor.losses.profiles.subject import LossFunction, Subject, examine
+from monitor.losses.profiles.subject import LossFunction, Subject, examine, one_torch_thread
 from monitor.losses.specs.parsing import parse
 from monitor.losses.specs.torch_modules import torch_name
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -108,6 +109,22 @@ class Subject:
             return None
         result.backward()  # type: ignore[attr-defined]  # a torch tensor
         return cast(Array, first.grad.double().reshape(-1).numpy())
+
+
+@contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Run torch on one thread inside the block and restore the number afterwards.
+
+    On batches this small, threads cost more than they gain, and their waiting for each other would distort timings.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def differentiable(result: object) -> bool:

@@ -5,29 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from monitor.losses.specs.spec import LossSpec, register
+from monitor.losses.specs.spec import LossSpec
 
+_ABOVE_1 = "A value above 1 is normal at the start, while the boxes do not touch."
 _UNTRAINED = "If it stays near its level without any overlap, check the order of the coordinates: x1, y1, x2, y2."
 
 
 class BoxLoss(LossSpec):
     """One minus the overlap of a predicted box and its target, perhaps with a penalty, averaged over boxes."""
 
-    most: ClassVar[float]
-    """The highest value for one box."""
-
-    @property
-    def ceiling(self) -> float:
-        """No overlap, and the largest penalty."""
-        return self.most
-
-    @property
-    def unit(self) -> str:
-        """Share of the overlap that is missed."""
-        return "1"
+    _unit: ClassVar[str] = "1"  # the share of the overlap that is missed
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class BoxIoU(BoxLoss):
     """`1 - IoU` of boxes, IoU being their intersection over their union.
@@ -40,16 +29,13 @@ class BoxIoU(BoxLoss):
     """
 
     kind: ClassVar[str] = "box_iou"
-    most: ClassVar[float] = 1.0
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "If the boxes do not touch, the gradient is zero and the loss stays at 1: training cannot start.",
-            _UNTRAINED,
-        )
+    _ceiling: ClassVar[float] = 1.0
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        "If the boxes do not touch, the gradient is zero and the loss stays at 1: training cannot start.",
+        _UNTRAINED,
+    )
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class GIoU(BoxLoss):
     """Generalised IoU loss `1 - IoU + (C - U) / C`: U is the union, C the smallest box around both.
@@ -62,17 +48,14 @@ class GIoU(BoxLoss):
     """
 
     kind: ClassVar[str] = "giou"
-    most: ClassVar[float] = 2.0
-
-    def _traps(self) -> tuple[str, ...]:
-        return (
-            "A value above 1 is normal at the start, while the boxes do not touch.",
-            "It equals `1 - IoU` as soon as one box lies within the other, and then does not depend on where.",
-            _UNTRAINED,
-        )
+    _ceiling: ClassVar[float] = 2.0
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        _ABOVE_1,
+        "It equals `1 - IoU` as soon as one box lies within the other, and then does not depend on where.",
+        _UNTRAINED,
+    )
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class DIoU(BoxLoss):
     """Distance IoU loss `1 - IoU + d**2 / c**2`: d is between the centres, c the diagonal of the box around both.
@@ -85,13 +68,10 @@ class DIoU(BoxLoss):
     """
 
     kind: ClassVar[str] = "diou"
-    most: ClassVar[float] = 2.0
-
-    def _traps(self) -> tuple[str, ...]:
-        return ("A value above 1 is normal at the start, while the boxes do not touch.", _UNTRAINED)
+    _ceiling: ClassVar[float] = 2.0
+    _own_traps: ClassVar[tuple[str, ...]] = (_ABOVE_1, _UNTRAINED)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class CIoU(BoxLoss):
     """Complete IoU loss: distance IoU and a penalty `a v` for a different aspect ratio, `a = v / (1 - IoU + v)`.
@@ -106,10 +86,8 @@ class CIoU(BoxLoss):
     """
 
     kind: ClassVar[str] = "ciou"
-    most: ClassVar[float] = 3.0
-
-    def _traps(self) -> tuple[str, ...]:
-        return ("A value above 1 is normal at the start, while the boxes do not touch.", _UNTRAINED)
+    _ceiling: ClassVar[float] = 3.0
+    _own_traps: ClassVar[tuple[str, ...]] = (_ABOVE_1, _UNTRAINED)
 
 
 BOX_LOSSES: Final = (BoxIoU, GIoU, DIoU, CIoU)

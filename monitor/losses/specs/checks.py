@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.domain.plain import Row
-from monitor.errors import LossError
-from monitor.losses.specs.spec import REGISTRY, LossSpec, skill_between
+from monitor.losses.specs.spec import LossSpec, known, skill_between
+
+Stored = Mapping[str, object]
 
 NEAR: tuple[float, float] = (0.6, 1.6)
 """Ratios of the first loss to the expected loss that count as normal. Torch's default initialisation is within 0.9 to
@@ -42,38 +43,39 @@ class InitialLoss(Row):
     """
 
     verdict: str
-    ratio: float | None
-    cause: str | None
-    multiple: float | None
+    ratio: float | None = None
+    cause: str | None = None
+    multiple: float | None = None
     explanation: str
 
 
-def _level(spec: Mapping[str, object] | LossSpec, key: str) -> float | None:
+def _stored(spec: Stored | LossSpec) -> Stored:
+    return spec.to_dict() if isinstance(spec, LossSpec) else spec
+
+
+def _level(spec: Stored, key: str) -> float | None:
     """A number from the dictionary; None if it is missing or not finite."""
-    value = getattr(spec, key, None) if isinstance(spec, LossSpec) else spec.get(key)
+    return _number(spec.get(key))
+
+
+def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return float(value)
 
 
-def _text(spec: Mapping[str, object] | LossSpec, key: str, default: str) -> str:
-    value = getattr(spec, key, None) if isinstance(spec, LossSpec) else spec.get(key)
+def _text(spec: Stored, key: str, default: str) -> str:
+    value = spec.get(key)
     return value if isinstance(value, str) and value else default
 
 
-def scaler(spec: Mapping[str, object] | LossSpec) -> Callable[[float], float]:
+def scaler(spec: Stored | LossSpec) -> Callable[[float], float]:
     """The function that puts a loss on its family's scale (`LossSpec.scaled`); for an unknown kind, the identity."""
-    if not isinstance(spec, LossSpec):
-        if spec.get("kind") not in REGISTRY or not isinstance(spec.get("params"), Mapping):
-            return float
-        try:
-            spec = LossSpec.from_dict(spec)
-        except LossError:  # stored by another version
-            return float
-    return spec.scaled
+    found = known(spec)
+    return float if found is None else found.scaled
 
 
-def skill(spec: Mapping[str, object] | LossSpec, loss: float) -> float | None:
+def skill(spec: Stored | LossSpec, loss: float) -> float | None:
     """`1 - (x - floor) / (chance - floor)` on the family's scale, from a stored dictionary; None if undefined.
 
     Example:
@@ -84,17 +86,17 @@ def skill(spec: Mapping[str, object] | LossSpec, loss: float) -> float | None:
         >>> round(skill(nats, 3.0), 6) == round(skill(perplexity, math.exp(3.0)), 6)
         True
     """
-    chance, floor = _level(spec, "chance_level"), _level(spec, "floor")
-    comparable = getattr(spec, "comparable", True) if isinstance(spec, LossSpec) else spec.get("comparable", True)
-    if chance is None or floor is None or comparable is False or _text(spec, "reduction", "mean") == "sum":
+    stored = _stored(spec)
+    chance, floor = _level(stored, "chance_level"), _level(stored, "floor")
+    if chance is None or floor is None or stored.get("comparable", True) is False or not math.isfinite(loss):
         return None
-    if not math.isfinite(loss):
+    if _text(stored, "reduction", "mean") == "sum":
         return None
     scaled = scaler(spec)
     return skill_between(scaled(loss), scaled(chance), scaled(floor))
 
 
-def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | None:
+def impossible(spec: Stored | LossSpec, value: float) -> str | None:
     """Why this value is impossible; None if it is possible.
 
     NaN and infinity are left to the `nan` rule.
@@ -105,7 +107,9 @@ def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | Non
     """
     if not math.isfinite(value):
         return None
-    name, floor = _text(spec, "name", "the loss"), _lowest(spec)
+    spec = _stored(spec)
+    name, floor = _text(spec, "name", "the loss"), _end(spec, 0)
+    floor = _level(spec, "floor") if floor is None else floor  # where no range is stored
     summed = _text(spec, "reduction", "mean") == "sum"
     slack = SLACK * max(abs(_level(spec, "chance_level") or 1.0), abs(floor or 0.0))
     if floor is not None and value < floor - slack and not (summed and floor < 0):
@@ -118,8 +122,8 @@ def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | Non
             f"{name} cannot be {value:.4g}: with these settings nothing scores below its floor of {floor:.4g}. "
             "The metric is computed differently (without smoothing, in another unit, or divided once too often)."
         )
-    ceiling = getattr(spec, "ceiling", None) if isinstance(spec, LossSpec) else _end(spec, 1)
-    if ceiling is not None and math.isfinite(ceiling) and not summed and value > ceiling + slack:
+    ceiling = _end(spec, 1)
+    if ceiling is not None and not summed and value > ceiling + slack:
         return (
             f"{name} cannot be {value:.4g}: nothing scores above {ceiling:.4g}. "
             "It may be summed over the batch, or given raw scores where probabilities belong."
@@ -127,25 +131,16 @@ def impossible(spec: Mapping[str, object] | LossSpec, value: float) -> str | Non
     return None
 
 
-def _lowest(spec: Mapping[str, object] | LossSpec) -> float | None:
-    """The lowest possible value: the low end of the range, or the floor if no range is stored."""
-    if isinstance(spec, LossSpec):
-        return spec.lowest
-    low = _end(spec, 0)
-    return _level(spec, "floor") if low is None else low
-
-
-def _end(spec: Mapping[str, object], index: int) -> float | None:
+def _end(spec: Stored, index: int) -> float | None:
     """One end of a stored range; None if it is missing or unbounded."""
     pair = spec.get("range")
     if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
         return None
-    value = pair[index]
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return _number(pair[index])
 
 
 def check_initial(
-    spec: Mapping[str, object] | LossSpec,
+    spec: Stored | LossSpec,
     first_losses: Sequence[float],
     batch_size: int | None = None,
     accumulation: int | None = None,
@@ -166,13 +161,14 @@ def check_initial(
         >>> check_initial(CrossEntropy(classes=10).to_dict(), [147.9, 146.2, 144.8], batch_size=64).cause
         'sum_reduction'
     """
+    spec = _stored(spec)
     expected = _level(spec, "initial_level")
     expected = _level(spec, "chance_level") if expected is None else expected
     found = [value for value in first_losses if math.isfinite(value)][:FIRST]
     name = _text(spec, "name", "the loss")
     if expected is None or not found:
         what = "has no known initial level" if expected is None else "has no finite value yet"
-        return InitialLoss(verdict="unknown", ratio=None, cause=None, multiple=None, explanation=f"{name} {what}.")
+        return InitialLoss(verdict="unknown", explanation=f"{name} {what}.")
     first = statistics.median(found)
     if expected <= 1e-9 or first <= 0:
         return _by_difference(name, first, expected)
@@ -183,7 +179,7 @@ def check_initial(
         said += f" ({formula})"
     multiples = _multiples(batch_size, accumulation, tokens)
     if NEAR[0] <= ratio <= NEAR[1]:
-        return InitialLoss(verdict="near_chance", ratio=ratio, cause=None, multiple=None, explanation=said + ".")
+        return InitialLoss(verdict="near_chance", ratio=ratio, explanation=said + ".")
     if ratio > NEAR[1]:
         return _above(said, ratio, multiples, summed=_text(spec, "reduction", "mean") == "sum")
     return _below(said, ratio, multiples)
@@ -194,30 +190,24 @@ def _by_difference(name: str, first: float, expected: float) -> InitialLoss:
     near = abs(first - expected) <= 0.5 * max(1.0, abs(expected))
     return InitialLoss(
         verdict="near_chance" if near else "unknown",
-        ratio=None,
-        cause=None,
-        multiple=None,
         explanation=f"{name} starts at {first:.4g}; a fresh network scores {expected:.4g}, which has no useful ratio.",
     )
 
 
 def _multiples(batch: int | None, accumulation: int | None, tokens: int | None) -> dict[str, tuple[str, float]]:
     """The factors that a wrong reduction introduces, by description: (cause, factor)."""
-    found: dict[str, tuple[str, float]] = {}
-    if batch and batch > 1:
-        found[f"the batch size {batch}"] = ("sum_reduction", float(batch))
-    if accumulation and accumulation > 1:
-        found[f"the {accumulation} accumulation steps"] = ("unscaled_accumulation", float(accumulation))
-    if tokens and tokens > 1:
-        found[f"the {tokens} tokens"] = ("token_sum", float(tokens))
-    if batch and tokens and batch > 1 and tokens > 1:
-        found[f"batch size {batch} x {tokens} tokens"] = ("token_sum", float(batch * tokens))
-    if batch and accumulation and batch > 1 and accumulation > 1:
-        found[f"batch size {batch} x {accumulation} accumulation steps"] = (
-            "sum_reduction",
-            float(batch * accumulation),
+    n, steps, words = batch or 1, accumulation or 1, tokens or 1
+    return {
+        label: (cause, float(factor))
+        for label, cause, factor, known in (
+            (f"the batch size {n}", "sum_reduction", n, n > 1),
+            (f"the {steps} accumulation steps", "unscaled_accumulation", steps, steps > 1),
+            (f"the {words} tokens", "token_sum", words, words > 1),
+            (f"batch size {n} x {words} tokens", "token_sum", n * words, n > 1 and words > 1),
+            (f"batch size {n} x {steps} accumulation steps", "sum_reduction", n * steps, n > 1 and steps > 1),
         )
-    return found
+        if known
+    }
 
 
 _FIX = {
@@ -242,16 +232,15 @@ def _above(said: str, ratio: float, multiples: Mapping[str, tuple[str, float]], 
         return InitialLoss(verdict="far_above", ratio=ratio, cause=cause, multiple=factor, explanation=why)
     if summed:
         why = f'{said}: the loss is built with reduction="sum", so it grows with the batch. {_FIX["sum_reduction"]}'
-        return InitialLoss(verdict="far_above", ratio=ratio, cause="sum_reduction", multiple=None, explanation=why)
+        return InitialLoss(verdict="far_above", ratio=ratio, cause="sum_reduction", explanation=why)
     power = 2.0 ** round(math.log2(ratio))
     why = said + ": the outputs are too large at the start (initialisation, unscaled inputs or targets)."
     if power >= 8 and not multiples and abs(math.log(ratio / power)) <= 0.1:
         why = (
-            said
-            + f': close to {power:.0f}, so check for reduction="sum" over a batch of that size; otherwise'
-            + (" the outputs are too large at the start.")
+            f'{said}: close to {power:.0f}, so check for reduction="sum" over a batch of that size; otherwise the '
+            "outputs are too large at the start."
         )
-    return InitialLoss(verdict="far_above", ratio=ratio, cause="bad_initialisation", multiple=None, explanation=why)
+    return InitialLoss(verdict="far_above", ratio=ratio, cause="bad_initialisation", explanation=why)
 
 
 def _below(said: str, ratio: float, multiples: Mapping[str, tuple[str, float]]) -> InitialLoss:
@@ -265,4 +254,4 @@ def _below(said: str, ratio: float, multiples: Mapping[str, tuple[str, float]]) 
         f"{said}. This is fine if the model is pretrained, its output bias starts at the frequencies of the targets, "
         "or the first value is an average over many steps; otherwise the target may leak into the input."
     )
-    return InitialLoss(verdict="far_below", ratio=ratio, cause="leakage_or_pretrained", multiple=None, explanation=why)
+    return InitialLoss(verdict="far_below", ratio=ratio, cause="leakage_or_pretrained", explanation=why)

@@ -8,8 +8,8 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from monitor.errors import LossError
-from monitor.losses.specs.parameters import fraction, number, one_of, weights, whole
-from monitor.losses.specs.spec import LossSpec, register
+from monitor.losses.specs.parameters import checked, fraction, number, one_of, weights, whole
+from monitor.losses.specs.spec import LossSpec
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -28,7 +28,6 @@ def entropy(masses: Sequence[float]) -> float:
     return -sum(mass * math.log(mass / total) for mass in masses if mass > 0)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class CrossEntropy(LossSpec):
     """Softmax cross-entropy between logits and class labels, in nats.
@@ -60,7 +59,7 @@ class CrossEntropy(LossSpec):
     _: KW_ONLY
     class_weights: tuple[float, ...] | None = None
     priors: tuple[float, ...] | None = None
-    label_smoothing: float = 0.0
+    label_smoothing: float = checked(0.0, fraction)
     ignore_index: int | None = None
     balanced: bool = False
 
@@ -78,7 +77,6 @@ class CrossEntropy(LossSpec):
         whole(self.kind, "classes", self.classes, at_least=2)
         weights(self.kind, "class_weights", self.class_weights, self.classes)
         weights(self.kind, "priors", self.priors, self.classes)
-        fraction(self.kind, "label_smoothing", self.label_smoothing)
 
     @classmethod
     def from_targets(cls, targets: ArrayLike, *, classes: int | None = None, ignore_index: int = -100) -> CrossEntropy:
@@ -208,7 +206,6 @@ class CrossEntropy(LossSpec):
         return tuple(found)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class BinaryCrossEntropy(LossSpec):
     """Binary cross-entropy, one or many independent labels, in nats.
@@ -232,14 +229,13 @@ class BinaryCrossEntropy(LossSpec):
 
     pos_weight: float | tuple[float, ...] = 1.0
     _: KW_ONLY
-    positive_rate: float | None = None
+    positive_rate: float | None = checked(None, fraction, open_ends=True)
 
     kind: ClassVar[str] = "binary_cross_entropy"
 
     def _check(self) -> None:
         for item in self._weights():
             number(self.kind, "pos_weight", item, above=0)
-        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
 
     @classmethod
     def from_targets(cls, targets: ArrayLike, *, pos_weight: float = 1.0) -> BinaryCrossEntropy:
@@ -288,7 +284,6 @@ class BinaryCrossEntropy(LossSpec):
         return tuple(found)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class LanguageModel(LossSpec):
     """Cross-entropy per token of a language model.
@@ -310,7 +305,7 @@ class LanguageModel(LossSpec):
 
     vocab: int
     _: KW_ONLY
-    unit: str = "nats"
+    unit: str = checked("nats", one_of, allowed=("nats", "bits", "perplexity"))
 
     kind: ClassVar[str] = "language_model"
     _own_traps: ClassVar[tuple[str, ...]] = (
@@ -322,7 +317,6 @@ class LanguageModel(LossSpec):
 
     def _check(self) -> None:
         whole(self.kind, "vocab", self.vocab, at_least=2)
-        one_of(self.kind, "unit", self.unit, ("nats", "bits", "perplexity"))
 
     @property
     def chance_level(self) -> float:

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from monitor.errors import LossError
-from monitor.losses.specs.parameters import number, one_of
-from monitor.losses.specs.spec import LossSpec, register
+from monitor.losses.specs.parameters import checked, number, one_of
+from monitor.losses.specs.spec import LossSpec
 
 LN2 = math.log(2)
 
@@ -31,7 +31,6 @@ _EQUILIBRIUM: Mapping[tuple[str, str], tuple[float, float | None]] = MappingProx
 """Game and side to (loss when the discriminator cannot tell, floor)."""
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Adversarial(LossSpec):
     """One side of an adversarial game; the discriminator's loss is the sum over real and generated samples.
@@ -54,21 +53,22 @@ class Adversarial(LossSpec):
         True
     """
 
-    game: str = "gan"
+    game: str = checked("gan", one_of, allowed=("gan", "minimax", "lsgan", "hinge", "wgan"))
     _: KW_ONLY
-    side: str = "discriminator"
+    side: str = checked("discriminator", one_of, allowed=("discriminator", "generator"))
 
     kind: ClassVar[str] = "adversarial"
+    _chance_formula: ClassVar[str] = "equilibrium of the {self.game} game"
     _own_traps: ClassVar[tuple[str, ...]] = (
         "The loss measures the balance of two networks, not quality; there is no skill score.",
         "A discriminator near its floor has won: the generator's gradient vanishes.",
         "A loss at the equilibrium is the aim, not a plateau.",
     )
-    comparable: ClassVar[bool] = False
 
-    def _check(self) -> None:
-        one_of(self.kind, "game", self.game, ("gan", "minimax", "lsgan", "hinge", "wgan"))
-        one_of(self.kind, "side", self.side, ("discriminator", "generator"))
+    @property
+    def comparable(self) -> bool:
+        """Never: the loss measures the balance of two networks."""
+        return False
 
     @property
     def chance_level(self) -> float:
@@ -90,13 +90,7 @@ class Adversarial(LossSpec):
         """Nats for the logarithmic games."""
         return "nats" if self.game in ("gan", "minimax") else "score units"
 
-    @property
-    def chance_formula(self) -> str:
-        """The equilibrium."""
-        return f"equilibrium of the {self.game} game"
 
-
-@register
 @dataclass(frozen=True, slots=True)
 class Composite(LossSpec):
     """A weighted sum of named parts.
@@ -199,7 +193,6 @@ class Composite(LossSpec):
         return (scale, "Changing a weight during the run moves the loss without any learning.", *inner)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Custom(LossSpec):
     """A custom loss, with whatever levels are known.
@@ -229,14 +222,10 @@ class Custom(LossSpec):
 
     kind: ClassVar[str] = "custom"
 
-    def skill(self, loss: float, *, elements: int | None = None) -> float | None:
-        """Undefined in a game."""
-        # With slots, the class is another object than `super()` would see.
-        return None if self.game else super(Custom, self).skill(loss, elements=elements)
-
-    def to_dict(self) -> dict[str, object]:
-        """As in the base class, with `comparable` from `game`."""
-        return {**super(Custom, self).to_dict(), "comparable": not self.game}
+    @property
+    def comparable(self) -> bool:
+        """Unless it belongs to a game."""
+        return not self.game
 
     def _check(self) -> None:
         for name in ("name", "unit"):

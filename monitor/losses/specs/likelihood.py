@@ -7,9 +7,9 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from monitor.errors import LossError
-from monitor.losses.specs.parameters import number, whole
+from monitor.losses.specs.parameters import checked, number, whole
 from monitor.losses.specs.regression import MEAN_TRAP, target_array
-from monitor.losses.specs.spec import LossSpec, register
+from monitor.losses.specs.spec import LossSpec
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class PoissonNLL(LossSpec):
     """Poisson negative log-likelihood `rate - y ln(rate)`, without the term `ln y!`.
@@ -41,24 +40,20 @@ class PoissonNLL(LossSpec):
         -1.545
     """
 
-    target_mean: float | None = None
+    target_mean: float | None = checked(None, number, above=0)
     _: KW_ONLY
     log_input: bool = True
     full: bool = False
-    perfect_loss: float | None = None
-    constant_loss: float | None = None
+    perfect_loss: float | None = checked(None, number)
+    constant_loss: float | None = checked(None, number)
     fresh_loss: float | None = None
 
     kind: ClassVar[str] = "poisson_nll"
+    _chance_formula: ClassVar[str] = "m - m ln m for mean count m"
     _own_traps: ClassVar[tuple[str, ...]] = (
         "The loss can be negative: the term ln y! is left out.",
         "With log input, exp() overflows float32 above 88 and float16 above 11.",
     )
-
-    def _check(self) -> None:
-        number(self.kind, "target_mean", self.target_mean, above=0)
-        number(self.kind, "perfect_loss", self.perfect_loss)
-        number(self.kind, "constant_loss", self.constant_loss)
 
     @classmethod
     def from_targets(cls, targets: ArrayLike, *, log_input: bool = True, full: bool = False) -> PoissonNLL:
@@ -104,13 +99,7 @@ class PoissonNLL(LossSpec):
         """The exact rate of each example; None if the targets were not seen."""
         return self.perfect_loss
 
-    @property
-    def chance_formula(self) -> str:
-        """`m - m ln m`."""
-        return "" if self.chance_level is None else "m - m ln m for mean count m"
 
-
-@register
 @dataclass(frozen=True, slots=True)
 class GaussianNLL(LossSpec):
     """Gaussian negative log-likelihood with predicted variance, `(ln v + (y - f)**2 / v) / 2`, v clamped at eps.
@@ -133,18 +122,14 @@ class GaussianNLL(LossSpec):
         -6.908
     """
 
-    target_variance: float | None = None
+    target_variance: float | None = checked(None, number, above=0)
     _: KW_ONLY
-    target_mean: float | None = None
-    eps: float = 1e-6
+    target_mean: float | None = checked(None, number)
+    eps: float = checked(1e-6, number, above=0)
     full: bool = False
 
     kind: ClassVar[str] = "gaussian_nll"
-
-    def _check(self) -> None:
-        number(self.kind, "target_variance", self.target_variance, above=0)
-        number(self.kind, "target_mean", self.target_mean)
-        number(self.kind, "eps", self.eps, above=0)
+    _chance_formula: ClassVar[str] = "(ln s + 1) / 2 for target variance s"
 
     @classmethod
     def from_targets(cls, targets: ArrayLike, *, eps: float = 1e-6, full: bool = False) -> GaussianNLL:
@@ -175,18 +160,12 @@ class GaussianNLL(LossSpec):
         """An exact mean at the smallest variance."""
         return 0.5 * math.log(self.eps) + self._constant
 
-    @property
-    def chance_formula(self) -> str:
-        """`(ln s + 1) / 2`."""
-        return "" if self.target_variance is None else "(ln s + 1) / 2 for target variance s"
-
     def _traps(self) -> tuple[str, ...]:
         negative = "A negative loss is not a bug: densities exceed 1 where the predicted variance is small."
         collapse = "A loss falling towards ln(eps)/2 means that the variance collapses on memorised targets."
         return (negative, collapse) + (() if self.target_mean is not None else (MEAN_TRAP,))
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class KLDivergence(LossSpec):
     """Divergence of the predicted distribution from the target distribution, per example.
@@ -206,16 +185,14 @@ class KLDivergence(LossSpec):
         2.0794
     """
 
-    classes: int | None = None
+    classes: int | None = checked(None, whole, at_least=2)
     _: KW_ONLY
-    target_entropy: float | None = None
+    target_entropy: float | None = checked(None, number, at_least=0)
     per_element: bool = False
 
     kind: ClassVar[str] = "kl_divergence"
 
     def _check(self) -> None:
-        whole(self.kind, "classes", self.classes, at_least=2)
-        number(self.kind, "target_entropy", self.target_entropy, at_least=0)
         if self.classes is not None and (self.target_entropy or 0) > math.log(self.classes) * (1 + 1e-9):
             problem = f"target_entropy {self.target_entropy:g} is above ln {self.classes}"
             raise LossError(self.kind, problem, "give it in nats")
@@ -230,11 +207,9 @@ class KLDivergence(LossSpec):
     @property
     def chance_formula(self) -> str:
         """`ln C - H`."""
-        return (
-            ""
-            if self.chance_level is None
-            else f"ln {self.classes} - H(targets)" + (f", over {self.classes}" if self.per_element else "")
-        )
+        if self.chance_level is None:
+            return ""
+        return f"ln {self.classes} - H(targets)" + (f", over {self.classes}" if self.per_element else "")
 
     def _traps(self) -> tuple[str, ...]:
         found = ["As a penalty (a variational autoencoder's), 0 means that the posterior has collapsed, not success."]

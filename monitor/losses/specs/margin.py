@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from monitor.losses.specs.parameters import fraction, number, one_of, whole
-from monitor.losses.specs.spec import LossSpec, register
+from monitor.losses.specs.parameters import checked, exponent, fraction, number, whole
+from monitor.losses.specs.spec import LossSpec
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Hinge(LossSpec):
     """Hinge loss `max(0, m - y f)` of a score f and a label y of -1 or 1; squared on request.
@@ -28,9 +27,9 @@ class Hinge(LossSpec):
         (1.0, 0.2, 1.0)
     """
 
-    margin: float = 1.0
+    margin: float = checked(1.0, number, above=0)
     _: KW_ONLY
-    positive_rate: float | None = None
+    positive_rate: float | None = checked(None, fraction, open_ends=True)
     squared: bool = False
 
     kind: ClassVar[str] = "hinge"
@@ -39,10 +38,6 @@ class Hinge(LossSpec):
         "Labels of 0 and 1 instead of -1 and 1 make every negative cost the margin forever.",
         "The gradient is exactly zero beyond the margin: a loss of 0 trains no further.",
     )
-
-    def _check(self) -> None:
-        number(self.kind, "margin", self.margin, above=0)
-        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
 
     @property
     def chance_level(self) -> float:
@@ -63,7 +58,6 @@ class Hinge(LossSpec):
         return "4 r (1 - r) margin^2" if self.squared else "2 margin min(r, 1 - r)"
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class MultiMargin(LossSpec):
     """Multi-class hinge `sum over wrong classes of max(0, m - x_y + x_i)**p / C`.
@@ -82,34 +76,24 @@ class MultiMargin(LossSpec):
         0.9
     """
 
-    classes: int | None = None
+    classes: int | None = checked(None, whole, at_least=2)
     _: KW_ONLY
-    margin: float = 1.0
-    p: int = 1
+    margin: float = checked(1.0, number, above=0)
+    p: int = checked(1, exponent)
 
     kind: ClassVar[str] = "multi_margin"
     _unit: ClassVar[str] = "score units"
+    _chance_formula: ClassVar[str] = "margin^{self.p} ({self.classes} - 1) / {self.classes}"
     _own_traps: ClassVar[tuple[str, ...]] = (
         "The sum is divided by the number of classes, so the loss shrinks as classes are added.",
     )
-
-    def _check(self) -> None:
-        whole(self.kind, "classes", self.classes, at_least=2)
-        number(self.kind, "margin", self.margin, above=0)
-        one_of(self.kind, "p", str(self.p), ("1", "2"))
 
     @property
     def chance_level(self) -> float | None:
         """Equal scores."""
         return None if self.classes is None else self.margin**self.p * (self.classes - 1) / self.classes
 
-    @property
-    def chance_formula(self) -> str:
-        """In terms of the margin and the classes."""
-        return "" if self.classes is None else f"margin^{self.p} ({self.classes} - 1) / {self.classes}"
 
-
-@register
 @dataclass(frozen=True, slots=True)
 class MultiLabelMargin(LossSpec):
     """Multi-label hinge `sum over right j, wrong i of max(0, 1 - (x_j - x_i)) / C`.
@@ -127,16 +111,12 @@ class MultiLabelMargin(LossSpec):
         0.75
     """
 
-    classes: int | None = None
+    classes: int | None = checked(None, whole, at_least=2)
     _: KW_ONLY
-    labels: int | None = None
+    labels: int | None = checked(None, whole, at_least=1)
 
     kind: ClassVar[str] = "multilabel_margin"
     _unit: ClassVar[str] = "score units"
-
-    def _check(self) -> None:
-        whole(self.kind, "classes", self.classes, at_least=2)
-        whole(self.kind, "labels", self.labels, at_least=1)
 
     @property
     def chance_level(self) -> float | None:
@@ -148,12 +128,11 @@ class MultiLabelMargin(LossSpec):
     @property
     def chance_formula(self) -> str:
         """In terms of labels and classes."""
-        if self.chance_level is None or self.classes is None or self.labels is None:
+        if self.classes is None or self.labels is None:
             return ""
         return f"{self.labels} x {self.classes - self.labels} / {self.classes}"
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class MarginRanking(LossSpec):
     """Ranking loss `max(0, m - y (x1 - x2))`; equal scores, and so every constant, cost the margin.
@@ -168,14 +147,11 @@ class MarginRanking(LossSpec):
         0.5
     """
 
-    margin: float = 0.0
+    margin: float = checked(0.0, number, at_least=0)
 
     kind: ClassVar[str] = "margin_ranking"
     _unit: ClassVar[str] = "score units"
     _chance_formula: ClassVar[str] = "margin"
-
-    def _check(self) -> None:
-        number(self.kind, "margin", self.margin, at_least=0)
 
     @property
     def chance_level(self) -> float:

@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from functools import singledispatch
 from typing import Final
 
-from monitor.errors import LossError
 from monitor.losses.specs.boxes import BoxIoU, BoxLoss
 from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
 from monitor.losses.specs.metric import InfoNCE
@@ -27,7 +26,7 @@ from monitor.losses.specs.overlap import Dice, IoU
 from monitor.losses.specs.ranking import BPR, RankNet
 from monitor.losses.specs.regression import MAE, MSE
 from monitor.losses.specs.robust import RMSE
-from monitor.losses.specs.spec import LossSpec
+from monitor.losses.specs.spec import LossSpec, known
 
 _BYTES: Final = ("bytespertoken", "charspertoken", "characterspertoken")
 _NEAR: Final = 0.02
@@ -50,13 +49,10 @@ def meaning(
         >>> meaning(MSE(4.0), 1.0)
         ('root mean square of the errors 1', 'R2 0.75')
     """
-    try:
-        known = spec if isinstance(spec, LossSpec) else LossSpec.from_dict(spec)
-    except LossError:
+    found = known(spec)
+    if found is None or found.reduction == "sum" or not math.isfinite(loss) or loss < (found.floor or 0.0):
         return ()
-    if known.reduction == "sum" or not math.isfinite(loss) or loss < (known.floor or 0.0):
-        return ()
-    return tuple(_meaning(known, loss, config or {}))
+    return tuple(_meaning(found, loss, config or {}))
 
 
 def meaning_sentence(

@@ -6,11 +6,10 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from monitor.losses.specs.parameters import fraction, number, one_of, whole
-from monitor.losses.specs.spec import LossSpec, register
+from monitor.losses.specs.parameters import checked, exponent, fraction, number, whole
+from monitor.losses.specs.spec import LossSpec
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Contrastive(LossSpec):
     """Contrastive loss of a pair at distance d: `d**p` for a similar pair, `max(0, m - d)**p` for a dissimilar one.
@@ -31,17 +30,12 @@ class Contrastive(LossSpec):
         0.25
     """
 
-    margin: float = 1.0
+    margin: float = checked(1.0, number, above=0)
     _: KW_ONLY
-    positive_rate: float | None = None
-    p: int = 2
+    positive_rate: float | None = checked(None, fraction, open_ends=True)
+    p: int = checked(2, exponent)
 
     kind: ClassVar[str] = "contrastive"
-
-    def _check(self) -> None:
-        number(self.kind, "margin", self.margin, above=0)
-        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
-        one_of(self.kind, "p", str(self.p), ("1", "2"))
 
     @property
     def _rate(self) -> float:
@@ -81,7 +75,6 @@ class Contrastive(LossSpec):
         )
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class CosineEmbedding(LossSpec):
     """Cosine loss of a pair: `1 - cos` for a similar pair, `max(0, cos - m)` for a dissimilar one.
@@ -100,9 +93,9 @@ class CosineEmbedding(LossSpec):
         0.5
     """
 
-    margin: float = 0.0
+    margin: float = checked(0.0, number)
     _: KW_ONLY
-    positive_rate: float | None = None
+    positive_rate: float | None = checked(None, fraction, open_ends=True)
 
     kind: ClassVar[str] = "cosine_embedding"
     _ceiling: ClassVar[float] = 2.0
@@ -113,9 +106,7 @@ class CosineEmbedding(LossSpec):
     )
 
     def _check(self) -> None:
-        number(self.kind, "margin", self.margin)
         fraction(self.kind, "margin", abs(self.margin))
-        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
 
     @property
     def _rate(self) -> float:
@@ -132,7 +123,6 @@ class CosineEmbedding(LossSpec):
         return self._rate + (1 - self._rate) * max(0.0, -self.margin)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class InfoNCE(LossSpec):
     """Contrastive cross-entropy of one positive among N candidates, logits divided by a temperature t.
@@ -155,21 +145,18 @@ class InfoNCE(LossSpec):
         0.1269
     """
 
-    candidates: int | None = None
+    candidates: int | None = checked(None, whole, at_least=2)
     _: KW_ONLY
-    temperature: float = 0.1
+    temperature: float = checked(0.1, number, above=0)
     normalized: bool = True
 
     kind: ClassVar[str] = "info_nce"
+    _chance_formula: ClassVar[str] = "ln {self.candidates}"
     _own_traps: ClassVar[tuple[str, ...]] = (
         "ln(candidates) grows with the batch: runs with different batch sizes can only be compared by skill.",
         "Random embeddings start above ln(candidates) at low temperature, by about 1 / (2 dims temperature^2).",
         "A loss at ln(candidates) for long means collapsed embeddings.",
     )
-
-    def _check(self) -> None:
-        whole(self.kind, "candidates", self.candidates, at_least=2)
-        number(self.kind, "temperature", self.temperature, above=0)
 
     @property
     def chance_level(self) -> float | None:
@@ -183,13 +170,7 @@ class InfoNCE(LossSpec):
             return 0.0
         return math.log1p((self.candidates - 1) * math.exp(-2 / self.temperature))
 
-    @property
-    def chance_formula(self) -> str:
-        """`ln N`."""
-        return "" if self.candidates is None else f"ln {self.candidates}"
 
-
-@register
 @dataclass(frozen=True, slots=True)
 class Triplet(LossSpec):
     """Triplet loss `max(0, d(a, p) - d(a, n) + m)`; equal distances, and collapsed embeddings, cost the margin m.
@@ -206,14 +187,11 @@ class Triplet(LossSpec):
         0.2
     """
 
-    margin: float = 1.0
+    margin: float = checked(1.0, number, above=0)
 
     kind: ClassVar[str] = "triplet"
     _unit: ClassVar[str] = "distance"
     _chance_formula: ClassVar[str] = "margin"
-
-    def _check(self) -> None:
-        number(self.kind, "margin", self.margin, above=0)
 
     @property
     def chance_level(self) -> float:

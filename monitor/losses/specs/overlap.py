@@ -6,12 +6,11 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from monitor.losses.specs.parameters import fraction, number, whole
+from monitor.losses.specs.parameters import checked, fraction, number, whole
 from monitor.losses.specs.search import golden
-from monitor.losses.specs.spec import LossSpec, register
+from monitor.losses.specs.spec import LossSpec
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Focal(LossSpec):
     """Focal loss `-a (1 - p)**gamma ln p` of the true class's probability p.
@@ -35,23 +34,17 @@ class Focal(LossSpec):
         True
     """
 
-    gamma: float = 2.0
+    gamma: float = checked(2.0, number, at_least=0)
     _: KW_ONLY
-    alpha: float | None = None
-    classes: int = 2
-    positive_rate: float | None = None
+    alpha: float | None = checked(None, fraction)
+    classes: int = checked(2, whole, at_least=2)
+    positive_rate: float | None = checked(None, fraction, open_ends=True)
 
     kind: ClassVar[str] = "focal"
     _own_traps: ClassVar[tuple[str, ...]] = (
         "The loss is much smaller than cross-entropy at the same quality; do not compare the two numbers.",
         "A detector whose output bias starts at a rare class's rate starts far below the zero-logit level.",
     )
-
-    def _check(self) -> None:
-        number(self.kind, "gamma", self.gamma, at_least=0)
-        fraction(self.kind, "alpha", self.alpha)
-        whole(self.kind, "classes", self.classes, at_least=2)
-        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
 
     def _term(self, p: float) -> float:
         return -math.pow(1 - p, self.gamma) * math.log(p)
@@ -117,7 +110,6 @@ def jaccard(loss: float, weight: float) -> float:
     return wrong / (1 + wrong)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Dice(LossSpec):
     """Soft Dice loss `1 - 2 sum(pq) / (sum p + sum q)` of one foreground class over many pixels.
@@ -139,7 +131,7 @@ class Dice(LossSpec):
         0.5
     """
 
-    positive_rate: float | None = None
+    positive_rate: float | None = checked(None, fraction, open_ends=True)
     _: KW_ONLY
     squared: bool = False
 
@@ -151,9 +143,6 @@ class Dice(LossSpec):
         "It is not a mean over pixels: the loss of a batch is not the mean of its images' losses.",
         "A value above 1 or below 0 comes from logits passed where probabilities belong.",
     )
-
-    def _check(self) -> None:
-        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
 
     @property
     def chance_level(self) -> float | None:
@@ -183,7 +172,6 @@ class Dice(LossSpec):
         return "1 - sqrt(r) for foreground rate r" if self.squared else "(1 - r) / (1 + r) for foreground rate r"
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class IoU(LossSpec):
     """Soft intersection-over-union loss `1 - sum(pq) / (sum p + sum q - sum pq)`, also called Jaccard loss.
@@ -200,14 +188,16 @@ class IoU(LossSpec):
         (0.75, 0.8)
     """
 
-    positive_rate: float | None = None
+    positive_rate: float | None = checked(None, fraction, open_ends=True)
 
     kind: ClassVar[str] = "iou"
     _ceiling: ClassVar[float] = 1.0
     _unit: ClassVar[str] = "1"
-
-    def _check(self) -> None:
-        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
+    _chance_formula: ClassVar[str] = "1 - r for foreground rate r"
+    _own_traps: ClassVar[tuple[str, ...]] = (
+        *Dice._own_traps,
+        "On boxes (not masks) the gradient is zero where they do not touch, and the loss stays at 1.",
+    )
 
     @property
     def chance_level(self) -> float | None:
@@ -219,17 +209,7 @@ class IoU(LossSpec):
         """Probability 1/2 everywhere."""
         return None if self.positive_rate is None else 1 / (1 + self.positive_rate)
 
-    @property
-    def chance_formula(self) -> str:
-        """For foreground rate r."""
-        return "" if self.positive_rate is None else "1 - r for foreground rate r"
 
-    def _traps(self) -> tuple[str, ...]:
-        boxes = "On boxes (not masks) the gradient is zero where they do not touch, and the loss stays at 1."
-        return (*Dice._traps(Dice(self.positive_rate)), boxes)
-
-
-@register
 @dataclass(frozen=True, slots=True)
 class Tversky(LossSpec):
     """Tversky loss `1 - I / (I + a FP + b FN)` with `I = sum pq`: false alarms and misses have separate weights.
@@ -249,19 +229,16 @@ class Tversky(LossSpec):
         True
     """
 
-    positive_rate: float | None = None
+    positive_rate: float | None = checked(None, fraction, open_ends=True)
     _: KW_ONLY
-    alpha: float = 0.3
-    beta: float = 0.7
+    alpha: float = checked(0.3, number, above=0)
+    beta: float = checked(0.7, number, above=0)
 
     kind: ClassVar[str] = "tversky"
     _ceiling: ClassVar[float] = 1.0
     _unit: ClassVar[str] = "1"
-
-    def _check(self) -> None:
-        fraction(self.kind, "positive_rate", self.positive_rate, open_ends=True)
-        number(self.kind, "alpha", self.alpha, above=0)
-        number(self.kind, "beta", self.beta, above=0)
+    _chance_formula: ClassVar[str] = "a (1 - r) / (r + a (1 - r)) for foreground rate r"
+    _own_traps: ClassVar[tuple[str, ...]] = Dice._own_traps
 
     def _constant(self, p: float) -> float | None:
         rate = self.positive_rate
@@ -283,11 +260,3 @@ class Tversky(LossSpec):
     def scaled(self, loss: float) -> float:
         """As intersection over union, with false alarms and misses weighted equally."""
         return jaccard(loss, (self.alpha + self.beta) / 2)
-
-    @property
-    def chance_formula(self) -> str:
-        """For foreground rate r."""
-        return "" if self.positive_rate is None else "a (1 - r) / (r + a (1 - r)) for foreground rate r"
-
-    def _traps(self) -> tuple[str, ...]:
-        return Dice._traps(Dice(self.positive_rate))

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, field
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from monitor.errors import LossError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_T = TypeVar("_T")
+
+
+def checked(default: _T, check: Callable[..., None], **limits: object) -> _T:
+    """A specification's parameter; `LossSpec` calls `check(kind, name, value, **limits)` when it is made."""
+    return field(default=default, metadata={"check": functools.partial(check, **limits)})
 
 
 def number(
@@ -62,6 +74,11 @@ def one_of(loss: str, name: str, value: str, allowed: Sequence[str]) -> None:
         raise LossError(loss, f"{name} is {value!r}", f"write one of {', '.join(allowed)}")
 
 
+def exponent(loss: str, name: str, value: int) -> None:
+    """Require 1 or 2."""
+    one_of(loss, name, str(value), ("1", "2"))
+
+
 def weights(loss: str, name: str, value: Sequence[float] | None, length: int | None) -> None:
     """Require class weights or priors: not negative, not all zero, one per class; None passes."""
     if value is None:
@@ -83,3 +100,8 @@ def plain(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def plain_fields(item: DataclassInstance) -> dict[str, object]:
+    """A dataclass, and those in its fields, as strict JSON data."""
+    return {name: plain(value) for name, value in asdict(item).items()}

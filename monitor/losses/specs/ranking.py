@@ -6,10 +6,8 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from monitor.losses.specs.parameters import number, whole
-from monitor.losses.specs.spec import LossSpec, register
-
-LN2 = math.log(2)
+from monitor.losses.specs.parameters import checked, number, whole
+from monitor.losses.specs.spec import LossSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,23 +15,16 @@ class _Pairwise(LossSpec):
     """`softplus(-s (x_i - x_j))` for an item i that should rank above an item j; equal scores cost ln 2."""
 
     _: KW_ONLY
-    scale: float = 1.0
+    scale: float = checked(1.0, number, above=0)
 
-    def _check(self) -> None:
-        number(self.kind, "scale", self.scale, above=0)
+    _chance_formula: ClassVar[str] = "ln 2"
 
     @property
     def chance_level(self) -> float:
         """Equal scores: every order is as likely as its reverse."""
-        return LN2
-
-    @property
-    def chance_formula(self) -> str:
-        """`ln 2`."""
-        return "ln 2"
+        return math.log(2)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class BPR(_Pairwise):
     """Bayesian personalised ranking, `-ln sigmoid(x_ui - x_uj)` of a liked item i and a sampled item j.
@@ -55,7 +46,6 @@ class BPR(_Pairwise):
     )
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class RankNet(_Pairwise):
     """RankNet: cross-entropy of the order of each pair of a query's documents with different relevance.
@@ -76,7 +66,6 @@ class RankNet(_Pairwise):
     )
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class ListNet(LossSpec):
     """ListNet's top-one loss: the cross-entropy between the softmax of the relevances and that of the scores.
@@ -95,18 +84,15 @@ class ListNet(LossSpec):
         2.3026
     """
 
-    items: int | None = None
+    items: int | None = checked(None, whole, at_least=2)
     _: KW_ONLY
-    target_entropy: float | None = None
+    target_entropy: float | None = checked(None, number, at_least=0)
 
     kind: ClassVar[str] = "listnet"
+    _chance_formula: ClassVar[str] = "ln {self.items}"
     _own_traps: ClassVar[tuple[str, ...]] = (
         "The floor is the entropy of the relevances, not 0: flat relevances leave little to learn.",
     )
-
-    def _check(self) -> None:
-        whole(self.kind, "items", self.items, at_least=2)
-        number(self.kind, "target_entropy", self.target_entropy, at_least=0)
 
     @property
     def chance_level(self) -> float | None:
@@ -117,8 +103,3 @@ class ListNet(LossSpec):
     def floor(self) -> float | None:
         """The entropy of the targets."""
         return self.target_entropy
-
-    @property
-    def chance_formula(self) -> str:
-        """`ln N`."""
-        return "" if self.items is None else f"ln {self.items}"

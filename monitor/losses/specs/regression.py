@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from statistics import NormalDist
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from monitor.errors import LossError
-from monitor.losses.specs.parameters import fraction, number
+from monitor.losses.specs.parameters import checked, fraction, number
 from monitor.losses.specs.search import golden, normal_nodes
-from monitor.losses.specs.spec import LossSpec, register
+from monitor.losses.specs.spec import LossSpec
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+Array = Any
+"""An array of numpy or a tensor of torch."""
 _R = TypeVar("_R", bound="Residual")
 
 MEAN_TRAP = "Targets whose mean is far from 0 start a fresh network far above chance; centre them."
@@ -33,7 +36,6 @@ def target_array(kind: str, targets: ArrayLike) -> NDArray[np.float64]:
     return values
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class MSE(LossSpec):
     """Mean squared error. The best constant is the targets' mean and costs their variance; zero costs `var + mean**2`.
@@ -49,16 +51,13 @@ class MSE(LossSpec):
         (4.0, 13.0)
     """
 
-    target_variance: float | None = None
+    target_variance: float | None = checked(None, number, above=0)
     _: KW_ONLY
-    target_mean: float | None = None
+    target_mean: float | None = checked(None, number)
 
     kind: ClassVar[str] = "mse"
     _unit: ClassVar[str] = "squared target units"
-
-    def _check(self) -> None:
-        number(self.kind, "target_variance", self.target_variance, above=0)
-        number(self.kind, "target_mean", self.target_mean)
+    _chance_formula: ClassVar[str] = "variance of the targets"
 
     @classmethod
     def from_targets(cls, targets: ArrayLike) -> MSE:
@@ -85,11 +84,6 @@ class MSE(LossSpec):
         """Its square root."""
         return math.copysign(math.sqrt(abs(loss)), loss)
 
-    @property
-    def chance_formula(self) -> str:
-        """The variance in words."""
-        return "" if self.target_variance is None else "variance of the targets"
-
     def _traps(self) -> tuple[str, ...]:
         outliers = "One target 10 times too large weighs as much as 100 ordinary ones."
         return (SCALE_TRAP, outliers) + (() if self.target_mean is not None else (MEAN_TRAP,))
@@ -106,21 +100,21 @@ class Residual(LossSpec):
     """
 
     _: KW_ONLY
-    target_std: float | None = None
-    constant_loss: float | None = None
-    zero_loss: float | None = None
+    target_std: float | None = checked(None, number, above=0)
+    constant_loss: float | None = checked(None, number, at_least=0)
+    zero_loss: float | None = checked(None, number, at_least=0)
 
-    def _check(self) -> None:
-        self._check_own()
-        number(self.kind, "target_std", self.target_std, above=0)
-        number(self.kind, "constant_loss", self.constant_loss, at_least=0)
-        number(self.kind, "zero_loss", self.zero_loss, at_least=0)
-
-    def _check_own(self) -> None:
-        """Validate the family's own parameters."""
+    _unit: ClassVar[str] = "target units"
 
     def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
         """The loss of each residual, prediction minus target; shape (n,) to (n,)."""
+        import numpy as np
+
+        found: NDArray[np.float64] = self.element_in(np, residual)
+        return found
+
+    def element_in(self, xp: ModuleType, residual: Array) -> Array:
+        """`element` for arrays of numpy or torch, whichever is given as `xp`."""
         raise NotImplementedError
 
     def _normal(self, std: float) -> float:
@@ -135,8 +129,6 @@ class Residual(LossSpec):
             >>> MAE().with_targets([0.0, 0.0, 3.0, 9.0]).chance_level
             3.0
         """
-        from dataclasses import replace
-
         import numpy as np
 
         values = target_array(self.kind, targets)
@@ -169,11 +161,6 @@ class Residual(LossSpec):
     def scaled(self, loss: float) -> float:
         """The standard deviation of normal errors with the same loss."""
         return loss if loss <= 0 else _spread(self, loss)
-
-    @property
-    def unit(self) -> str:
-        """Target units, unless a family overrides it."""
-        return "target units"
 
     @property
     def chance_formula(self) -> str:
@@ -210,7 +197,6 @@ def _spread(spec: Residual, loss: float) -> float:
     return math.exp(min(float(logs[at - 1]) + share * float(logs[at] - logs[at - 1]), 700.0))
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class MAE(Residual):
     """Mean absolute error. The best constant is the median; for normal targets it costs `std * sqrt(2 / pi)`.
@@ -224,11 +210,9 @@ class MAE(Residual):
 
     kind: ClassVar[str] = "mae"
 
-    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    def element_in(self, xp: ModuleType, residual: Array) -> Array:
         """`|r|`."""
-        import numpy as np
-
-        return np.abs(residual)
+        return xp.abs(residual)
 
     def _normal(self, std: float) -> float:
         return std * math.sqrt(2 / math.pi)
@@ -238,7 +222,6 @@ class MAE(Residual):
         return loss * math.sqrt(math.pi / 2)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Huber(Residual):
     """Huber's loss: `r**2 / 2` up to delta, `delta * (|r| - delta / 2)` beyond.
@@ -258,19 +241,15 @@ class Huber(Residual):
         0.5
     """
 
-    delta: float = 1.0
+    delta: float = checked(1.0, number, above=0)
 
     kind: ClassVar[str] = "huber"
 
-    def _check_own(self) -> None:
-        number(self.kind, "delta", self.delta, above=0)
-
-    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Quadratic within delta, linear beyond."""
-        import numpy as np
-
-        size = np.abs(residual)
-        return np.where(size <= self.delta, 0.5 * size**2, self.delta * (size - 0.5 * self.delta))
+    def element_in(self, xp: ModuleType, residual: Array) -> Array:
+        """Quadratic within delta, linear beyond; the square of a large error would overflow float16."""
+        size = xp.abs(residual)
+        inside = size * xp.clip(size, None, self.delta) / 2
+        return xp.where(size <= self.delta, inside, self.delta * (size - 0.5 * self.delta))
 
     def _normal(self, std: float) -> float:
         normal, ratio = NormalDist(), self.delta / std
@@ -283,7 +262,6 @@ class Huber(Residual):
         return (scale, *Residual._traps(self))
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class SmoothL1(Residual):
     """torch's smooth L1: Huber's loss divided by its delta, here called beta; beta 0 is the absolute error.
@@ -298,24 +276,20 @@ class SmoothL1(Residual):
         True
     """
 
-    beta: float = 1.0
+    beta: float = checked(1.0, number, at_least=0)
 
     kind: ClassVar[str] = "smooth_l1"
 
-    def _check_own(self) -> None:
-        number(self.kind, "beta", self.beta, at_least=0)
-
-    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    def element_in(self, xp: ModuleType, residual: Array) -> Array:
         """Huber's loss over beta."""
         if self.beta == 0:
-            return MAE().element(residual)
-        return Huber(self.beta).element(residual) / self.beta
+            return MAE().element_in(xp, residual)
+        return Huber(self.beta).element_in(xp, residual) / self.beta
 
     def _normal(self, std: float) -> float:
         return MAE(target_std=std)._normal(std) if self.beta == 0 else Huber(self.beta)._normal(std) / self.beta
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Quantile(Residual):
     """The pinball loss: `q * (y - f)` if the prediction is too low, `(1 - q) * (f - y)` if it is too high.
@@ -334,18 +308,13 @@ class Quantile(Residual):
         0.1755
     """
 
-    q: float = 0.5
+    q: float = checked(0.5, fraction, open_ends=True)
 
     kind: ClassVar[str] = "quantile"
 
-    def _check_own(self) -> None:
-        fraction(self.kind, "q", self.q, open_ends=True)
-
-    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    def element_in(self, xp: ModuleType, residual: Array) -> Array:
         """The residual is prediction minus target."""
-        import numpy as np
-
-        return np.maximum(-self.q * residual, (1 - self.q) * residual)
+        return xp.maximum(-self.q * residual, (1 - self.q) * residual)
 
     def _normal(self, std: float) -> float:
         normal = NormalDist()

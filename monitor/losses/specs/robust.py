@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, ClassVar
+from types import ModuleType
+from typing import ClassVar
 
-from monitor.losses.specs.parameters import fraction, number, whole
-from monitor.losses.specs.regression import Residual
-from monitor.losses.specs.spec import LossSpec, register
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from monitor.losses.specs.parameters import checked, fraction, number, whole
+from monitor.losses.specs.regression import Array, Residual
+from monitor.losses.specs.spec import LossSpec
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class RMSE(LossSpec):
     """Root of the mean squared error: the best constant is the targets' mean and costs their standard deviation.
@@ -31,20 +27,17 @@ class RMSE(LossSpec):
         5.0
     """
 
-    target_std: float | None = None
+    target_std: float | None = checked(None, number, above=0)
     _: KW_ONLY
-    target_mean: float | None = None
+    target_mean: float | None = checked(None, number)
 
     kind: ClassVar[str] = "rmse"
     _unit: ClassVar[str] = "target units"
+    _chance_formula: ClassVar[str] = "standard deviation of the targets"
     _own_traps: ClassVar[tuple[str, ...]] = (
         "The mean over batches of the root is not the root over all examples; take the root last.",
         "At an error of exactly 0 the root has no gradient: add a small constant under it.",
     )
-
-    def _check(self) -> None:
-        number(self.kind, "target_std", self.target_std, above=0)
-        number(self.kind, "target_mean", self.target_mean)
 
     @property
     def chance_level(self) -> float | None:
@@ -56,13 +49,7 @@ class RMSE(LossSpec):
         """Predicting 0 everywhere."""
         return None if self.target_std is None else math.hypot(self.target_std, self.target_mean or 0.0)
 
-    @property
-    def chance_formula(self) -> str:
-        """In words."""
-        return "" if self.target_std is None else "standard deviation of the targets"
 
-
-@register
 @dataclass(frozen=True, slots=True)
 class LogCosh(Residual):
     """`ln cosh r`: half the square for small errors, `|r| - ln 2` for large ones.
@@ -76,15 +63,12 @@ class LogCosh(Residual):
 
     kind: ClassVar[str] = "log_cosh"
 
-    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    def element_in(self, xp: ModuleType, residual: Array) -> Array:
         """Computed without overflow of the exponential."""
-        import numpy as np
-
-        size = np.abs(residual)
-        return np.asarray(size + np.log1p(np.exp(-2 * size)) - math.log(2))
+        size = xp.abs(residual)
+        return size + xp.log1p(xp.exp(-2 * size)) - math.log(2)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Cauchy(Residual):
     """`c**2 / 2 ln(1 + (r / c)**2)`, the likelihood of a Cauchy distribution: distant outliers hardly count.
@@ -99,21 +83,15 @@ class Cauchy(Residual):
         0.267
     """
 
-    scale: float = 1.0
+    scale: float = checked(1.0, number, above=0)
 
     kind: ClassVar[str] = "cauchy"
 
-    def _check_own(self) -> None:
-        number(self.kind, "scale", self.scale, above=0)
-
-    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    def element_in(self, xp: ModuleType, residual: Array) -> Array:
         """Logarithmic for large errors."""
-        import numpy as np
-
-        return np.asarray(self.scale**2 / 2 * np.log1p((residual / self.scale) ** 2))
+        return self.scale**2 / 2 * xp.log1p((residual / self.scale) ** 2)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class Barron(Residual):
     """Barron's general loss: one shape parameter leads from the square (2) via Cauchy's (0) to Welsch's (-inf).
@@ -131,29 +109,22 @@ class Barron(Residual):
         0.5
     """
 
-    alpha: float = 1.0
-    scale: float = 1.0
+    alpha: float = checked(1.0, number)
+    scale: float = checked(1.0, number, above=0)
 
     kind: ClassVar[str] = "barron"
 
-    def _check_own(self) -> None:
-        number(self.kind, "alpha", self.alpha)
-        number(self.kind, "scale", self.scale, above=0)
-
-    def element(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    def element_in(self, xp: ModuleType, residual: Array) -> Array:
         """The general form, and its limits at 2 and 0."""
-        import numpy as np
-
         squared = (residual / self.scale) ** 2
         if abs(self.alpha - 2) < 1e-6:
-            return np.asarray(squared / 2)
+            return squared / 2
         if abs(self.alpha) < 1e-6:
-            return np.asarray(np.log1p(squared / 2))
+            return xp.log1p(squared / 2)
         away = abs(self.alpha - 2)
-        return np.asarray(away / self.alpha * ((squared / away + 1) ** (self.alpha / 2) - 1))
+        return away / self.alpha * ((squared / away + 1) ** (self.alpha / 2) - 1)
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class GeneralisedCrossEntropy(LossSpec):
     """`(1 - p**q) / q` of the true class's probability: between cross-entropy (q to 0) and the absolute error (1).
@@ -169,19 +140,16 @@ class GeneralisedCrossEntropy(LossSpec):
         1.1435
     """
 
-    q: float = 0.7
+    q: float = checked(0.7, fraction, open_ends=True)
     _: KW_ONLY
-    classes: int | None = None
+    classes: int | None = checked(None, whole, at_least=2)
 
     kind: ClassVar[str] = "generalised_cross_entropy"
     _unit: ClassVar[str] = "1"
+    _chance_formula: ClassVar[str] = "(1 - {self.classes}^-{self.q:g}) / {self.q:g}"
     _own_traps: ClassVar[tuple[str, ...]] = (
         "With many classes it starts slowly: the gradient is small where the true class is improbable.",
     )
-
-    def _check(self) -> None:
-        fraction(self.kind, "q", self.q, open_ends=True)
-        whole(self.kind, "classes", self.classes, at_least=2)
 
     @property
     def chance_level(self) -> float | None:
@@ -196,8 +164,3 @@ class GeneralisedCrossEntropy(LossSpec):
     def scaled(self, loss: float) -> float:
         """The nats of a model that is equally confident about every example."""
         return -math.log1p(-self.q * loss) / self.q if loss < self.ceiling else math.inf
-
-    @property
-    def chance_formula(self) -> str:
-        """In terms of the classes."""
-        return "" if self.classes is None else f"(1 - {self.classes}^-{self.q:g}) / {self.q:g}"

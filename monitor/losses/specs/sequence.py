@@ -7,12 +7,11 @@ from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from monitor.errors import LossError
-from monitor.losses.specs.parameters import whole
+from monitor.losses.specs.parameters import checked, whole
 from monitor.losses.specs.search import golden
-from monitor.losses.specs.spec import LossSpec, register
+from monitor.losses.specs.spec import LossSpec
 
 
-@register
 @dataclass(frozen=True, slots=True)
 class CTC(LossSpec):
     """Connectionist temporal classification, `-ln` of the total probability of all alignments.
@@ -35,13 +34,14 @@ class CTC(LossSpec):
         2.1203
     """
 
-    classes: int | None = None
+    classes: int | None = checked(None, whole, at_least=2)
     _: KW_ONLY
-    input_length: int | None = None
-    target_length: int | None = None
-    repeats: int = 0
+    input_length: int | None = checked(None, whole, at_least=1)
+    target_length: int | None = checked(None, whole, at_least=1)
+    repeats: int = checked(0, whole, at_least=0)
 
     kind: ClassVar[str] = "ctc"
+    _chance_formula: ClassVar[str] = "best share of blanks, labels alike"
     _own_traps: ClassVar[tuple[str, ...]] = (
         "The loss is infinite where a target does not fit its frames; zero_infinity hides such samples.",
         "A long plateau where only blanks are predicted is usual: that is the chance level.",
@@ -49,13 +49,9 @@ class CTC(LossSpec):
     )
 
     def _check(self) -> None:
-        whole(self.kind, "classes", self.classes, at_least=2)
-        whole(self.kind, "input_length", self.input_length, at_least=1)
-        whole(self.kind, "target_length", self.target_length, at_least=1)
-        whole(self.kind, "repeats", self.repeats, at_least=0)
-        short = self.input_length is not None and self.target_length is not None
-        if short and (self.input_length or 0) < (self.target_length or 0) + self.repeats:
-            problem = f"{self.target_length} labels with {self.repeats} repeats do not fit {self.input_length} frames"
+        frames, labels = self.input_length, self.target_length
+        if frames is not None and labels is not None and frames < labels + self.repeats:
+            problem = f"{labels} labels with {self.repeats} repeats do not fit {frames} frames"
             raise LossError(self.kind, problem, "give more frames; such a sequence's loss is infinite")
 
     def _constant(self, blank: float) -> float | None:
@@ -94,11 +90,6 @@ class CTC(LossSpec):
     def initial_level(self) -> float | None:
         """Equal probabilities in every frame."""
         return None if self.classes is None else self._constant(1 / self.classes)
-
-    @property
-    def chance_formula(self) -> str:
-        """In words."""
-        return "" if self.initial_level is None else "best share of blanks, labels alike"
 
 
 def _ways(top: int, bottom: int) -> float:

@@ -19,24 +19,16 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from monitor.errors import LossError
-from monitor.losses.specs.parameters import one_of, plain
+from monitor.losses.specs.parameters import checked, one_of, plain
 
 REDUCTIONS: tuple[str, ...] = ("mean", "sum", "none", "batchmean")
 """How a loss combines its elements; "none" means that the loop does it."""
 
 REGISTRY: dict[str, type[LossSpec]] = {}
-"""Every specification by its kind; filled when the families are imported."""
-
-_S = TypeVar("_S", bound="type[LossSpec]")
-
-
-def register(cls: _S) -> _S:
-    """Register a specification under its kind, for `from_dict` and `parse`."""
-    REGISTRY[cls.kind] = cls
-    return cls
+"""Every specification by its kind; each class enters itself when its family is imported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,24 +39,28 @@ class LossSpec:
         reduction: how the logged number was made from the elements; the levels are always those of the mean.
     """
 
-    reduction: str = "mean"
+    reduction: str = checked("mean", one_of, allowed=REDUCTIONS)
 
     kind: ClassVar[str] = ""
-    comparable: ClassVar[bool] = True
-    """False if a lower loss does not mean a better model, as between two adversaries."""
 
     # What most families say by a constant; one that computes it overrides the property.
     _unit: ClassVar[str] = "nats"
     _ceiling: ClassVar[float] = math.inf
-    _chance_formula: ClassVar[str] = ""
+    _chance_formula: ClassVar[str] = ""  # a template over `self`
     _own_traps: ClassVar[tuple[str, ...]] = ()
 
+    def __init_subclass__(cls) -> None:
+        if cls.kind:
+            REGISTRY[cls.kind] = cls  # with slots, `dataclass` makes the class again: the second one stays
+
     def __post_init__(self) -> None:
-        one_of(self.kind, "reduction", self.reduction, REDUCTIONS)
+        for item in fields(self):
+            if check := item.metadata.get("check"):
+                check(self.kind, item.name, getattr(self, item.name))
         self._check()
 
     def _check(self) -> None:
-        """Validate the parameters; overridden by each family.
+        """Validate what the checks of single parameters (`checked`) cannot say.
 
         Raises:
             LossError: names the parameter and the fix.
@@ -119,9 +115,14 @@ class LossSpec:
         return self._unit
 
     @property
+    def comparable(self) -> bool:
+        """False if a lower loss does not mean a better model, as between two adversaries."""
+        return True
+
+    @property
     def chance_formula(self) -> str:
         """The chance level as people write it, such as "ln 10"; "" if unknown."""
-        return self._chance_formula
+        return "" if self.chance_level is None else self._chance_formula.format(self=self)
 
     @property
     def traps(self) -> tuple[str, ...]:
@@ -206,6 +207,14 @@ class LossSpec:
         if not isinstance(params, Mapping):
             raise LossError(str(kind), "params is not a mapping", "give the parameters by name")
         return make(str(kind), {str(key): value for key, value in params.items()})
+
+
+def known(spec: LossSpec | Mapping[str, object]) -> LossSpec | None:
+    """A specification, also from its dictionary; None if it cannot be read, as one stored by another version."""
+    try:
+        return spec if isinstance(spec, LossSpec) else LossSpec.from_dict(spec)
+    except LossError:
+        return None
 
 
 SUM_TRAP: tuple[str, ...] = (

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from functools import singledispatch
 from typing import Final
 
-from monitor.errors import LossError
 from monitor.losses.specs.boxes import BOX_KINDS, BoxIoU, BoxLoss
 from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
 from monitor.losses.specs.likelihood import KLDivergence
 from monitor.losses.specs.overlap import Dice, Focal, IoU, Tversky, jaccard
 from monitor.losses.specs.regression import MAE, MSE, Huber, Quantile, SmoothL1
 from monitor.losses.specs.robust import RMSE, GeneralisedCrossEntropy, LogCosh
-from monitor.losses.specs.spec import LossSpec
+from monitor.losses.specs.spec import LossSpec, known
 
 HINT: Final = "log one metric in all runs"
 TAILS: Final = 3.0
@@ -74,19 +73,19 @@ def standing(results: Mapping[str, tuple[LossSpec | Mapping[str, object], float]
         >>> standing({"a": (MSE(1.0), 0.485), "b": (CrossEntropy(10), 0.2)}).why
         'mse and cross_entropy are not comparable: log one metric in all runs, such as accuracy or R2.'
     """
-    specs = {name: _spec(spec) for name, (spec, _) in results.items()}
-    known = {name: spec for name, spec in specs.items() if spec is not None}
-    if len(known) < len(specs):
-        missing = ", ".join(name for name in specs if name not in known)
+    found = {name: known(spec) for name, (spec, _) in results.items()}
+    specs = {name: spec for name, spec in found.items() if spec is not None}
+    if len(specs) < len(found):
+        missing = ", ".join(name for name in found if name not in specs)
         return Standing(best=None, why=f"the loss function of {missing} is not known, so it is not comparable.")
-    exact = _alike(known, {name: value for name, (_, value) in results.items()})
+    exact = _alike(specs, {name: value for name, (_, value) in results.items()})
     if exact is not None:
         placed = {name: Bounds(family="", low=value, high=value) for name, value in exact.items()}
     else:
-        found = {name: bounds(spec, results[name][1]) for name, spec in known.items()}
-        placed = {name: item for name, item in found.items() if item is not None}
+        bounded = {name: bounds(spec, results[name][1]) for name, spec in specs.items()}
+        placed = {name: item for name, item in bounded.items() if item is not None}
         if len(placed) < len(results) or len({item.family for item in placed.values()}) > 1:
-            return Standing(best=None, why=_unlike(known))
+            return Standing(best=None, why=_unlike(specs))
     return _best({name: item for name, item in placed.items() if math.isfinite(item.low)})
 
 
@@ -102,15 +101,6 @@ def _best(placed: Mapping[str, Bounds]) -> Standing:
     return Standing(best=None, tied=tuple(tied), why=why if first.family else "their losses are the same.")
 
 
-def _spec(spec: LossSpec | Mapping[str, object]) -> LossSpec | None:
-    if isinstance(spec, LossSpec):
-        return spec
-    try:
-        return LossSpec.from_dict(spec)
-    except LossError:
-        return None
-
-
 _OF_DATA: Final = frozenset(
     {"target_std", "target_variance", "target_mean", "constant_loss", "zero_loss", "priors", "positive_rate",
      "perfect_loss", "fresh_loss", "target_entropy", "classes", "candidates", "items"}
@@ -120,7 +110,7 @@ _OF_DATA: Final = frozenset(
 
 def _alike(specs: Mapping[str, LossSpec], values: Mapping[str, float]) -> Mapping[str, float] | None:
     """Values of one function, as the share left to perfect if their data differ; None if the functions differ."""
-    if not all(spec.comparable and _of_game(spec) for spec in specs.values()):
+    if not all(spec.comparable for spec in specs.values()):
         return None
     if len({(spec.kind, repr(spec.params())) for spec in specs.values()}) == 1:
         return values
@@ -129,11 +119,6 @@ def _alike(specs: Mapping[str, LossSpec], values: Mapping[str, float]) -> Mappin
     left = {name: spec.skill(values[name]) for name, spec in specs.items()}
     found = {name: 1 - score for name, score in left.items() if score is not None}
     return found if len(found) == len(left) else None
-
-
-def _of_game(spec: LossSpec) -> bool:
-    """True if a lower loss means a better model."""
-    return spec.to_dict()["comparable"] is True
 
 
 def _function(spec: LossSpec) -> str:

@@ -45,7 +45,8 @@ def from_torch(module: object, **known: object) -> LossSpec:
     name, settings = _recognise(module)
     if name is None or _weighted(name, settings):
         label = str(getattr(module, "__name__", type(module).__name__))
-        return make("custom", {"name": label, "reduction": _reduction(settings), **known} | _floor(name))
+        floor = {} if name is None else {"floor": 0.0}
+        return make("custom", {"name": label, "reduction": _reduction(settings), **known, **floor})
     kind, read = READERS[name]
     return make(kind, {"reduction": _reduction(settings), **read(settings), **known})
 
@@ -91,10 +92,6 @@ def _weighted(name: str, settings: object) -> bool:
     )
 
 
-def _floor(name: str | None) -> Params:
-    return {} if name is None else {"floor": 0.0}
-
-
 def _numbers(value: object) -> tuple[float, ...] | None:
     """A tensor or sequence as floats; None stays None."""
     if value is None:
@@ -104,16 +101,8 @@ def _numbers(value: object) -> tuple[float, ...] | None:
 
 
 def _pick(**attributes: object) -> Callable[[object], Params]:
-    """A reader of attributes with defaults; `name__as` renames an attribute for the specification."""
-
-    def read(settings: object) -> Params:
-        found: Params = {}
-        for key, default in attributes.items():
-            source, _, target = key.partition("__as_")
-            found[target or source] = getattr(settings, source, default)
-        return found
-
-    return read
+    """A reader of attributes with defaults."""
+    return lambda settings: {name: getattr(settings, name, default) for name, default in attributes.items()}
 
 
 def _cross_entropy(settings: object) -> Params:
@@ -124,6 +113,10 @@ def _cross_entropy(settings: object) -> Params:
     ignored = getattr(settings, "ignore_index", None)
     found["ignore_index"] = ignored if isinstance(ignored, int) and ignored != -100 else None
     return found
+
+
+def _adaptive_softmax(settings: object) -> Params:
+    return {"classes": getattr(settings, "n_classes", None)}
 
 
 def _linear_cross_entropy(settings: object) -> Params:
@@ -146,7 +139,7 @@ def _hinge_embedding(settings: object) -> Params:
 
 
 READERS: dict[str, tuple[str, Callable[[object], Params]]] = {
-    "AdaptiveLogSoftmaxWithLoss": ("cross_entropy", _pick(n_classes__as_classes=None)),
+    "AdaptiveLogSoftmaxWithLoss": ("cross_entropy", _adaptive_softmax),
     "BCELoss": ("binary_cross_entropy", _pick()),
     "BCEWithLogitsLoss": ("binary_cross_entropy", _binary),
     "CTCLoss": ("ctc", _pick()),
