@@ -134,14 +134,23 @@ def decode(rows: Sequence[Row]) -> Points:
         rows: chunk rows with their columns, in order of arrival.
     """
     total = sum(_int(row["n"]) for row in rows)
-    epochs = np.full(total, np.nan) if any(row["epochs"] is not None for row in rows) else None
-    found = Points(np.empty(total, np.int64), np.empty(total, np.float64), np.empty(total, np.int64), epochs)
+    found = room(total, epochs=any(row["epochs"] is not None for row in rows))
     at = 0
     for row in rows:
         end = at + _int(row["n"])
         decode_into(row, take(found, slice(at, end)))
         at = end
     return found
+
+
+def room(total: int, *, times: bool = True, epochs: bool) -> Points:
+    """Points to unpack into; times that are not requested are zeros, epochs None."""
+    return Points(
+        np.empty(total, np.int64),
+        np.empty(total, np.float64),
+        np.empty(total, np.int64) if times else np.zeros(total, np.int64),
+        np.full(total, np.nan) if epochs else None,
+    )
 
 
 def decode_into(row: Row, out: Points, *, times: bool = True) -> None:
