@@ -1,44 +1,59 @@
-"""The store's methods for alerts, silences and their delivery."""
+"""The store's methods for alerts and the silences that cover them."""
 
 from __future__ import annotations
 
+import glob
+import re
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, case, func, or_, select, true
 
-from monitor.domain import (
-    AlertInfo,
-    AlertPage,
-    AlertQuery,
-    AlertState,
-    Caller,
-    DeadLetter,
-    Delivery,
-    Mark,
-    Outgoing,
-    Severity,
-    Silence,
-)
+from monitor.domain import RUN_DELETED, AlertInfo, AlertPage, AlertQuery, AlertState, Caller, Mark, Severity, Silence
+from monitor.domain.clocks import DIFFER_MS
 from monitor.errors import AlertNotFound, WireError
 from monitor.store.database import Database
-from monitor.store.runs import alerts, outbox, work
 from monitor.store.runs.audit import record
+from monitor.store.runs.rows import LIVE
+from monitor.store.sql.schema import ALERTS, RUNS, SILENCES
 
 LONGEST_SILENCE_MS: Final = 3653 * 86_400_000
 MAX_NOTE: Final = 2000
 """Most characters in the note of an acknowledgement."""
 
+Change = Callable[[Mapping[str, object]], Mapping[str, object]]
 
-class Alerting(Database):
-    """The alerts of a store, its silences, and the outbox."""
+_NAMES: Final = (
+    "run_id", "rule", "count", "title", "body", "step", "created_ms", "fired_ms", "changed_ms", "resolved_ms",
+    "resolution", "acked_by", "acked_note", "acked_ms", "mark", "mark_by",
+)  # fmt: skip
+_COLUMNS: Final = [
+    *(ALERTS.c[name] for name in _NAMES),
+    ALERTS.c.alert_id.label("id"),
+    ALERTS.c.severity,
+    ALERTS.c.state,
+    RUNS.c.project,
+    RUNS.c.name.label("run_name"),
+    RUNS.c.tags,
+]
+_FIRING: Final = ALERTS.c.state == "firing"
+_AT_ONCE: Final = 500
+"""Most runs that one statement names."""
+
+
+class Alerts(Database):
+    """The store's methods for alerts and silences."""
 
     def alert_page(self, wanted: AlertQuery, now_ms: int, *, within: str | None = None) -> AlertPage:
-        """One page of alerts, most recently changed first. `within` limits it to one project."""
+        """One page of alerts of runs that are not deleted, most recently changed first, and their number per state.
+
+        Args:
+            within: only alerts of this project.
+        """
         with self._read() as connection:
-            return alerts.page(connection, wanted, now_ms, within)
+            return _page(connection, wanted, now_ms, within)
 
     def alert(self, alert_id: str, now_ms: int, *, within: str | None = None) -> AlertInfo:
         """One alert.
@@ -47,8 +62,14 @@ class Alerting(Database):
             alert_id: its id, or a unique prefix.
             within: only an alert of this project.
         """
+        query = _listed(select(*_COLUMNS)).where(ALERTS.c.alert_id.startswith(alert_id, autoescape=True)).limit(2)
+        if within is not None:
+            query = query.where(RUNS.c.project == within)
         with self._read() as connection:
-            return alerts.find(connection, alert_id, now_ms, within)
+            found = connection.execute(query).mappings().all()
+            if len(found) != 1 or not alert_id:
+                raise AlertNotFound(alert_id, several=len(found) > 1)
+            return _info(found[0], _covering(connection, now_ms))
 
     def acknowledge(
         self, alert_id: str, who: str, note: str, *, now_ms: int, by: Caller, within: str | None = None
@@ -91,7 +112,7 @@ class Alerting(Database):
         return self._changed_alert(found, now_ms, change, "alert.mark", by, f"{detail} as {who}")
 
     def _changed_alert(
-        self, found: AlertInfo, now_ms: int, change: alerts.Change, action: str, by: Caller, detail: str
+        self, found: AlertInfo, now_ms: int, change: Change, action: str, by: Caller, detail: str
     ) -> AlertInfo:
         with self.write(found.run_id, now_ms) as tx:
             if not tx.exists or not tx.change_alert(found.id, change):
@@ -101,8 +122,14 @@ class Alerting(Database):
 
     def alert_marks(self, project: str | None = None) -> dict[str, dict[str, int]]:
         """Rule -> mark -> number of alerts."""
+        query = _listed(select(ALERTS.c.rule, ALERTS.c.mark, func.count().label("n"))).where(ALERTS.c.mark.is_not(None))
+        if project is not None:
+            query = query.where(RUNS.c.project == project)
+        found: dict[str, dict[str, int]] = {}
         with self._read() as connection:
-            return alerts.marks(connection, project)
+            for row in connection.execute(query.group_by(ALERTS.c.rule, ALERTS.c.mark)):
+                found.setdefault(row.rule, {})[row.mark] = row.n
+        return found
 
     def silence(self, silence: Silence, *, by: Caller) -> Silence:
         """Add a silence. Its id is created here.
@@ -118,7 +145,7 @@ class Alerting(Database):
             raise WireError("until", "is more than ten years ahead; change the rule or the channel's level instead")
         made = replace(silence, id=secrets.token_hex(4))
         with self._change() as connection:
-            alerts.add_silence(connection, made)
+            connection.execute(SILENCES.insert(), made.to_dict())
             _audit_silence(connection, "silence.create", made, by, made.created_ms)
         return made
 
@@ -129,16 +156,27 @@ class Alerting(Database):
             now_ms: only those in force at this time; None for all there ever were.
         """
         with self._read() as connection:
-            return alerts.silences(connection, now_ms)
+            return silences(connection, now_ms)
 
     def unsilence(self, silence_id: str, *, now_ms: int, by: Caller, within: str | None = None) -> Silence:
         """End a silence now. One that has ended stays as it is.
 
         Args:
             within: only a silence for exactly this project.
+
+        Raises:
+            AlertNotFound: there is no such silence.
         """
+        mine = SILENCES.c.id == silence_id
+        if within is not None:
+            mine = and_(mine, SILENCES.c.project == glob.escape(within))
+        open_ = and_(mine, SILENCES.c.ended_ms.is_(None), SILENCES.c.until_ms > now_ms)
         with self._change() as connection:
-            found, ended = alerts.end_silence(connection, silence_id, now_ms, within)
+            ended = connection.execute(SILENCES.update().where(open_), {"ended_ms": now_ms}).rowcount == 1
+            row = connection.execute(select(SILENCES).where(mine)).mappings().first()
+            if row is None:
+                raise AlertNotFound(silence_id, what="silence")
+            found = Silence(**row)
             if ended:
                 _audit_silence(connection, "silence.end", found, by, now_ms)
             return found
@@ -146,7 +184,7 @@ class Alerting(Database):
     def alerts_of(self, run_id: str, now_ms: int) -> tuple[AlertInfo, ...]:
         """All alerts of a run that ever fired, with the silences in force, most recently changed first."""
         with self._read() as connection:
-            return alerts.of_runs(connection, [run_id], now_ms).get(run_id, ())
+            return of_runs(connection, [run_id], now_ms).get(run_id, ())
 
     def repeat_alerts(self, before_ms: int, severities: Collection[Severity], *, now_ms: int) -> int:
         """Send again the alerts that fire unanswered and were last sent before a time. Returns how many.
@@ -154,7 +192,7 @@ class Alerting(Database):
         One that is silenced then is not sent: its wait begins again.
         """
         with self._read() as connection:
-            due = alerts.unanswered(connection, before_ms, severities, now_ms)
+            due = _unanswered(connection, before_ms, severities, now_ms)
         done = 0
         for info in due:
             with self.write(info.run_id, now_ms) as tx:
@@ -167,139 +205,170 @@ class Alerting(Database):
     def sweep_alerts(self, before_ms: int, *, now_ms: int) -> int:
         """Resolve alerts of ended and deleted runs, and those unanswered since a time. Returns how many."""
         with self._read() as connection:
-            over = alerts.over(connection, before_ms)
+            over = _over(connection, before_ms)
         done = 0
         for info, why in over:
             with self.write(info.run_id, now_ms) as tx:
                 done += tx.resolve_alert(info.id, why)
         return done
 
-    def dead_letters(self, limit: int = 100, *, within: str | None = None) -> tuple[DeadLetter, ...]:
-        """The newest messages whose delivery was given up. `within` limits them to one project."""
-        with self._read() as connection:
-            return outbox.dead(connection, limit, within)
 
-    def retry_deliveries(self, message: str | None, channel: str | None, *, now_ms: int, by: Caller) -> int:
-        """Retry deliveries that were given up. Returns the number of messages.
+def _page(connection: Connection, wanted: AlertQuery, now_ms: int, within: str | None) -> AlertPage:
+    covering = _covering(connection, now_ms)
+    state = _state(covering)
+    chosen = _filtered(select(*_COLUMNS), wanted, within)
+    counted = _filtered(select(state, func.count()), wanted, within).group_by(state)  # type: ignore[arg-type]  # of any columns
+    counts = {str(each): 0 for each in AlertState} | {now: n for now, n in connection.execute(counted)}  # noqa: C416  # rows are no pairs
+    if wanted.state is not None:
+        chosen = chosen.where(state == str(wanted.state))
+    if wanted.open:
+        chosen = chosen.where(ALERTS.c.state != "resolved")
+    if wanted.cursor is not None:
+        at, last = _place(wanted.cursor)
+        chosen = chosen.where(or_(ALERTS.c.changed_ms < at, and_(ALERTS.c.changed_ms == at, ALERTS.c.alert_id > last)))
+    chosen = chosen.order_by(ALERTS.c.changed_ms.desc(), ALERTS.c.alert_id).limit(wanted.limit + 1)
+    found = [_info(row, covering) for row in connection.execute(chosen).mappings()]
+    more = len(found) > wanted.limit
+    items = tuple(found[: wanted.limit])
+    return AlertPage(items=items, cursor=f"{items[-1].changed_ms}-{items[-1].id}" if more else None, counts=counts)
 
-        Args:
-            message: a message's id, `RUN-NUMBER`; None for all.
-            channel: only to this channel, by the name that the store knows it by; None for all.
-        """
-        with self._change() as connection:
-            retried = outbox.retry(connection, message, channel, now_ms)
-            if retried:
-                target = message or channel or "all"
-                record(connection, "delivery.retry", target, by, now_ms, project=None, detail=f"messages: {retried}")
-            return retried
 
-    def register_channels(self, channels: Collection[str], now_ms: int) -> None:
-        """Register channels that alerts are sent to. A new one gets what happens from now on."""
-        with self._change() as connection:
-            outbox.register(connection, channels, now_ms)
-        self.settle_deliveries(channels, now_ms)
+def standing(connection: Connection, run_ids: Collection[str]) -> tuple[AlertInfo, ...]:
+    """All alerts of some runs that ever fired, including those of deleted runs."""
+    wanted, found = sorted(run_ids), list[AlertInfo]()
+    query = select(*_COLUMNS).join(RUNS, RUNS.c.run_id == ALERTS.c.run_id).where(ALERTS.c.state != "pending")
+    for i in range(0, len(wanted), _AT_ONCE):
+        some = connection.execute(query.where(ALERTS.c.run_id.in_(wanted[i : i + _AT_ONCE])))
+        found += [_info(row, {}) for row in some.mappings()]
+    return tuple(found)
 
-    def hold_channel(self, channel: str, holder: str) -> bool:
-        """Take or renew the lease on sending to a channel, for `outbox.LEASE_MS`. False if another process holds it."""
-        with self._single() as connection:
-            return outbox.hold(connection, channel, holder)
 
-    def release_channel(self, channel: str, holder: str) -> None:
-        """Give up the lease on a channel."""
-        with self._single() as connection:
-            outbox.release(connection, channel, holder)
+def of_runs(connection: Connection, run_ids: Collection[str], now_ms: int) -> dict[str, tuple[AlertInfo, ...]]:
+    """Run id -> its alerts that ever fired, with the silences in force, most recently changed first."""
+    wanted, covering, found = sorted(run_ids), _covering(connection, now_ms), dict[str, list[AlertInfo]]()
+    query = _listed(select(*_COLUMNS)).where(ALERTS.c.count > 0)
+    query = query.order_by(ALERTS.c.changed_ms.desc(), ALERTS.c.alert_id)
+    for i in range(0, len(wanted), _AT_ONCE):
+        for row in connection.execute(query.where(ALERTS.c.run_id.in_(wanted[i : i + _AT_ONCE]))).mappings():
+            found.setdefault(row["run_id"], []).append(_info(row, covering))
+    return {run_id: tuple(infos) for run_id, infos in found.items()}
 
-    def is_due(self, channel: str, now_ms: int) -> bool:
-        """Whether there is anything to send to a channel now."""
-        with self._single(reads=True) as connection:
-            return bool(outbox.due(connection, channel, now_ms, 1))
 
-    def outgoing(self, channel: str, now_ms: int, since_ms: int, limit: int = 20_000) -> Outgoing:
-        """What decides which messages a channel is sent, at one moment.
+def _unanswered(
+    connection: Connection, before_ms: int, severities: Collection[Severity], now_ms: int
+) -> tuple[AlertInfo, ...]:
+    """Alerts that fire unanswered and were last sent before a time, including silenced ones."""
+    long_ago = or_(ALERTS.c.told_ms < before_ms, ALERTS.c.told_ms > now_ms + DIFFER_MS)
+    query = _listed(select(*_COLUMNS)).where(_FIRING, ALERTS.c.acked_ms.is_(None), long_ago)
+    query = query.where(ALERTS.c.severity.in_([str(each) for each in severities]))
+    rows = connection.execute(query).mappings().all()
+    covering = _covering(connection, now_ms) if rows else {}
+    return tuple(_info(row, covering) for row in rows)
 
-        Args:
-            since_ms: how far back to look for what it was sent.
-            limit: messages, at most.
-        """
-        with self._read() as connection:
-            due = outbox.due(connection, channel, now_ms, limit)
-            runs = {row.alert.run_id for row in due}
-            told, standing = outbox.told(connection, channel, runs, since_ms), alerts.standing(connection, runs)
-            return Outgoing(due=due, told=told, standing=standing, silences=alerts.silences(connection, now_ms))
 
-    def delivered(self, channel: str, rows: Sequence[tuple[str, int]], now_ms: int) -> None:
-        """Record that a channel took messages, by run and id."""
-        with self._single() if len(rows) == 1 else self._change() as connection:
-            outbox.taken(connection, channel, rows, now_ms)
+def _over(connection: Connection, before_ms: int) -> tuple[tuple[AlertInfo, str], ...]:
+    """Alerts that still fire although their run is over, or nobody answered since a time; with the reason."""
+    ended = RUNS.c.status.not_in(LIVE)
+    why = case(
+        (RUNS.c.deleted_ms.is_not(None), RUN_DELETED),
+        (and_(ended, ALERTS.c.rule.not_in(("failed", "alert"))), "the run ended"),
+        (and_(ended, ALERTS.c.acked_ms.is_not(None)), "acknowledged, and the run ended"),
+        (and_(ALERTS.c.changed_ms < before_ms, RUNS.c.status != "running"), "nobody answered"),
+    )
+    query = select(*_COLUMNS, why.label("why")).join(RUNS, RUNS.c.run_id == ALERTS.c.run_id)
+    rows = connection.execute(query.where(_FIRING, why.is_not(None))).mappings()
+    return tuple((_info({k: v for k, v in row.items() if k != "why"}, {}), str(row["why"])) for row in rows)
 
-    def skipped(self, channel: str, rows: Sequence[tuple[str, int]], note: str, now_ms: int) -> None:
-        """Record that messages are not sent to a channel, and why."""
-        with self._change() as connection:
-            outbox.taken(connection, channel, rows, now_ms, note)
 
-    def postponed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int) -> None:
-        """Hold messages back until a time."""
-        with self._change() as connection:
-            outbox.postpone(connection, channel, rows, next_ms)
+def silences(connection: Connection, now_ms: int | None = None) -> tuple[Silence, ...]:
+    """The silences, those that end last first. With a time, only those then in force."""
+    query = select(SILENCES).order_by(SILENCES.c.until_ms.desc(), SILENCES.c.id)
+    if now_ms is not None:
+        query = query.where(SILENCES.c.until_ms > now_ms, SILENCES.c.ended_ms.is_(None))
+    return tuple(Silence(**row) for row in connection.execute(query).mappings())
 
-    def settle_deliveries(self, channels: Collection[str], now_ms: int) -> None:
-        """Remove messages from the outbox that all these channels have taken."""
-        with self._change() as connection:
-            outbox.settle(connection, channels, now_ms)
 
-    def failed(self, channel: str, rows: Sequence[tuple[str, int]], next_ms: int, error: str) -> None:
-        """Record that a channel did not take messages, and when to retry; `outbox.NEVER_MS` for never."""
-        with self._change() as connection:
-            outbox.failed(connection, channel, rows, next_ms, error)
+def literal(pattern: str | None) -> str | None:
+    """The only text that a glob matches; None if it may match several.
 
-    def alerts(self, run_id: str | None = None, limit: int = 100, *, within: str | None = None) -> tuple[Delivery, ...]:
-        """The newest messages, of one run or all. `within` limits them to one project."""
-        with self._read() as connection:
-            return work.alerts(connection, run_id, limit, within)
+    >>> literal("vision"), literal("a[[]b"), literal("vision*"), literal(None)
+    ('vision', 'a[b', None, None)
+    """
+    text = None if pattern is None else re.sub(r"\[([*?[])\]", r"\1", pattern)
+    return text if text is not None and glob.escape(text) == pattern else None
 
-    def channel_settings(self) -> tuple[tuple[str, Mapping[str, object], bytes], ...]:
-        """The channels added through the API: name, settings and encrypted secrets."""
-        with self._read() as connection:
-            return outbox.channel_settings(connection)
 
-    def save_channel(
-        self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int, by: Caller
-    ) -> None:
-        """Add a channel or change it."""
-        with self._change() as connection:
-            outbox.save_channel(connection, name, settings, sealed, now_ms)
-            record(connection, "channel.save", name, by, now_ms, project=None)
+def _covering(connection: Connection, now_ms: int) -> dict[str, Silence]:
+    """Id of a firing alert -> the silence that covers it the longest."""
+    active = silences(connection, now_ms)
+    if not active:
+        return {}
+    names = (
+        ALERTS.c.alert_id,
+        ALERTS.c.run_id,
+        ALERTS.c.rule,
+        ALERTS.c.severity,
+        RUNS.c.project,
+        RUNS.c.name,
+        RUNS.c.tags,
+    )
+    found = {}
+    for row in connection.execute(_listed(select(*names)).where(_FIRING)):
+        of = {"project": row.project, "run_id": row.run_id, "run_name": row.name, "rule": row.rule}
+        first = next((each for each in active if each.covers(**of, severity=row.severity, tags=row.tags)), None)
+        if first is not None:
+            found[row.alert_id] = first
+    return found
 
-    def remove_channel(self, name: str, key: str | None, *, now_ms: int, by: Caller) -> bool:
-        """Remove a channel. False if there was none.
 
-        Args:
-            name: the channel's name.
-            key: the name that the store knows it by, so that it counts as new if it is added again; None if unknown.
-        """
-        with self._change() as connection:
-            removed = outbox.remove_channel(connection, name, key)
-            if removed:
-                record(connection, "channel.remove", name, by, now_ms, project=None)
-            return removed
+def _state(covering: Collection[str]) -> ColumnElement[str]:
+    silenced = ALERTS.c.alert_id.in_(sorted(covering)) if covering else ~true()
+    return case(
+        (and_(_FIRING, silenced), str(AlertState.SILENCED)),
+        (and_(_FIRING, ALERTS.c.acked_ms.is_not(None)), str(AlertState.ACKNOWLEDGED)),
+        else_=ALERTS.c.state,
+    )
 
-    def note_channel_test(self, name: str, *, now_ms: int, by: Caller) -> None:
-        """Record who sent a test message to a channel."""
-        with self._change() as connection:
-            record(connection, "channel.test", name, by, now_ms, project=None)
 
-    def digest_sent(self, channel: str) -> int:
-        """When the last digest that a channel took was due, or when the channel was added; ms since the epoch."""
-        with self._read() as connection:
-            return outbox.digest_sent(connection, channel)
+def _info(row: RowMapping | Mapping[str, Any], covering: Mapping[str, Silence]) -> AlertInfo:
+    data, silence = dict(row), covering.get(row["id"])
+    state = AlertState(data.pop("state"))
+    if state is AlertState.FIRING and silence is not None:
+        state = AlertState.SILENCED
+        data |= {"silenced_by": silence.id, "silenced_until_ms": silence.until_ms}
+    elif state is AlertState.FIRING and data["acked_ms"] is not None:
+        state = AlertState.ACKNOWLEDGED
+    return AlertInfo(state=state, severity=Severity(data.pop("severity")), **data)
 
-    def note_digest(self, channel: str, due_ms: int) -> None:
-        """Record that a channel took the digest that was due at a time."""
-        with self._change() as connection:
-            outbox.note_digest(connection, channel, due_ms)
+
+def _listed(query: Select[Any]) -> Select[Any]:
+    return query.select_from(ALERTS).join(RUNS, RUNS.c.run_id == ALERTS.c.run_id).where(RUNS.c.deleted_ms.is_(None))
+
+
+def _filtered(query: Select[Any], wanted: AlertQuery, within: str | None) -> Select[Any]:
+    query = _listed(query)
+    exact: Sequence[tuple[ColumnElement[Any], object]] = (
+        (RUNS.c.project, within),
+        (RUNS.c.project, wanted.project),
+        (ALERTS.c.rule, wanted.rule),
+        (ALERTS.c.severity, None if wanted.severity is None else str(wanted.severity)),
+        (ALERTS.c.run_id, wanted.run),
+    )
+    query = query.where(*(column == value for column, value in exact if value is not None))
+    if wanted.search:
+        places = (ALERTS.c.title, ALERTS.c.body, RUNS.c.name)
+        query = query.where(or_(*(column.icontains(wanted.search, autoescape=True) for column in places)))
+    return query
+
+
+def _place(cursor: str) -> tuple[int, str]:
+    at, _, last = cursor.partition("-")
+    if not at.isdecimal() or len(at) > 18 or not last:
+        raise WireError("cursor", f"{cursor!r:.60} is not the cursor of a page of alerts; leave it out to start over")
+    return int(at), last
 
 
 def _audit_silence(connection: Connection, action: str, silence: Silence, by: Caller, now_ms: int) -> None:
     matcher = ", ".join(f"{name} {pattern}" for name, pattern in silence.matcher.items())
-    project = alerts.literal(silence.project)
+    project = literal(silence.project)
     record(connection, action, silence.id, by, now_ms, project=project, detail=f"{matcher}: as {silence.by}")

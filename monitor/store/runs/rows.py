@@ -10,6 +10,8 @@ from sqlalchemy import RowMapping
 from monitor.domain import Alert, Delivery, Finding, FindingState, Recommendation, RunInfo, RunStatus, Severity
 from monitor.store.sql.schema import FINDINGS, RUNS
 
+LIVE: Final = ("running", "stalled", "lost")
+"""The statuses of runs that have not ended."""
 _INFO_NAMES: Final = tuple(name for name in RunInfo.__slots__ if name not in ("id", "status", "recommendation"))
 INFO_COLUMNS: Final = [RUNS.c.run_id, RUNS.c.status, RUNS.c.recommendation, *(RUNS.c[name] for name in _INFO_NAMES)]
 """The columns of a `RunInfo`."""
