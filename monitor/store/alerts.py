@@ -47,11 +47,7 @@ class Alerts(Database):
     """The store's methods for alerts and silences."""
 
     def alert_page(self, wanted: AlertQuery, now_ms: int, *, within: str | None = None) -> AlertPage:
-        """One page of alerts of runs that are not deleted, most recently changed first, and their number per state.
-
-        Args:
-            within: only alerts of this project.
-        """
+        """One page of alerts of runs that are not deleted, most recently changed first, and their number per state."""
         with self._read() as connection:
             return _page(connection, wanted, now_ms, within)
 
@@ -60,7 +56,6 @@ class Alerts(Database):
 
         Args:
             alert_id: its id, or a unique prefix.
-            within: only an alert of this project.
         """
         query = _listed(select(*_COLUMNS)).where(ALERTS.c.alert_id.startswith(alert_id, autoescape=True)).limit(2)
         if within is not None:
@@ -79,8 +74,6 @@ class Alerts(Database):
         Args:
             alert_id: its id, or a unique prefix.
             who: the name that is shown with it.
-            by: who asks, for the audit log, as in all methods here.
-            within: only an alert of this project.
         """
         found = self.alert(alert_id, now_ms, within=within)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import bindparam, select
@@ -150,6 +151,11 @@ class LockedRun:
         values = {f"new_{name}": row[name] for name in self._changed}
         self._link.tell(_update(tuple(sorted(self._changed))), {**values, "run": self.run_id})
         self._changed.clear()
+
+    def mapping(self, column: str) -> Mapping[str, object]:
+        """A JSON column; empty if nothing is stored."""
+        value = self.get(column)
+        return value if isinstance(value, Mapping) else {}
 
     def counter(self, column: str) -> int:
         """The value of a counter column."""

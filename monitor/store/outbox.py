@@ -52,7 +52,7 @@ class Outbox(Database):
     """The store's methods for messages, the channels that they go to, and their delivery."""
 
     def alerts(self, run_id: str | None = None, limit: int = 100, *, within: str | None = None) -> tuple[Delivery, ...]:
-        """The newest messages, delivered or not, of one run or all. `within` limits them to one project."""
+        """The newest messages, delivered or not, of one run or all."""
         query = select(OUTBOX).order_by(OUTBOX.c.created_ms.desc(), OUTBOX.c.run_id, OUTBOX.c.id.desc()).limit(limit)
         if run_id is not None:
             query = query.where(OUTBOX.c.run_id == run_id)
@@ -152,7 +152,7 @@ class Outbox(Database):
                 connection.execute(OUTBOX.update().where(_ROW).values(values), place)
 
     def dead_letters(self, limit: int = 100, *, within: str | None = None) -> tuple[DeadLetter, ...]:
-        """The newest messages whose delivery was given up. `within` limits them to one project."""
+        """The newest messages whose delivery was given up."""
         mine = {"channel": DELIVERIES.c.channel, "tries": DELIVERIES.c.attempts, "problem": DELIVERIES.c.error}
         query = (
             select(OUTBOX, *(column.label(name) for name, column in mine.items()))

@@ -13,10 +13,10 @@ from monitor.domain import AlertInfo, Checkpoint, Finding, Gauges, RunInfo, Stop
 from monitor.store import alerts
 from monitor.store.database import Database
 from monitor.store.outbox import WAITS
-from monitor.store.runs import facts, outlines, rows, run_list, stops
+from monitor.store.runs import facts, outlines, rows, run_list
 from monitor.store.runs.facts import Facts
 from monitor.store.runs.rows import LIVE
-from monitor.store.sql.schema import ALERTS, FINDINGS, OUTBOX, RUNS
+from monitor.store.sql.schema import ALERTS, FINDINGS, OUTBOX, RUNS, STOPS
 
 _STORED: Final = RUNS.c.deleted_ms.is_(None)
 
@@ -86,8 +86,11 @@ class Overview(Database):
 
     def stopped(self, since_ms: int, until_ms: int) -> tuple[tuple[str, Stop], ...]:
         """The stops that ended a run within a time span, with the run's id, oldest first."""
+        ended = STOPS.c.stopped_step.is_not(None) & STOPS.c.finished_ms.between(since_ms, until_ms - 1)
+        query = select(STOPS.c.run_id, *rows.STOP_COLUMNS).where(ended).order_by(STOPS.c.finished_ms, STOPS.c.run_id)
         with self._read() as connection:
-            return stops.stopped(connection, since_ms, until_ms)
+            found = [dict(row) for row in connection.execute(query).mappings()]
+        return tuple((str(row.pop("run_id")), Stop(**row)) for row in found)
 
     def fleet(self, project: str | None, *, since_ms: int, now_ms: int, most: int = 1000, sparkline: int = 0) -> Fleet:
         """The open runs that need attention.

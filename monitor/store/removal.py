@@ -46,7 +46,6 @@ class Removal(Database):
 
         Args:
             ref: its id, or a prefix of it or a name that is unique among the deleted runs.
-            within: only a run of this project.
         """
         with self._read() as connection:
             found = run_list.find_run(connection, ref, deleted=True, within=within)
@@ -58,14 +57,14 @@ class Removal(Database):
                 tx.audit("run.restore", by)
         return found
 
-    def retirable(self, *, before_ms: int, project: str | None = None, limit: int = 100_000) -> tuple[str, ...]:
+    def retirable(self, *, before_ms: int, project: str | None = None) -> tuple[str, ...]:
         """The runs that `retire` would delete, oldest first."""
         with self._read() as connection:
-            return tuple(connection.execute(_ended(before_ms, project).limit(limit)).scalars())
+            return tuple(connection.execute(_ended(before_ms, project)).scalars())
 
-    def purgeable(self, *, before_ms: int, limit: int = 100_000) -> tuple[str, ...]:
+    def purgeable(self, *, before_ms: int) -> tuple[str, ...]:
         """The runs that `purge` would remove, oldest first."""
-        query = select(RUNS.c.run_id).where(RUNS.c.deleted_ms < before_ms).order_by(RUNS.c.deleted_ms).limit(limit)
+        query = select(RUNS.c.run_id).where(RUNS.c.deleted_ms < before_ms).order_by(RUNS.c.deleted_ms)
         with self._read() as connection:
             return tuple(connection.execute(query).scalars())
 
@@ -75,25 +74,21 @@ class Removal(Database):
         with self._read() as connection:
             return tuple(connection.execute(_ended(before_ms, project).where(long)).scalars())
 
-    def retire(self, *, before_ms: int, now_ms: int, project: str | None = None, limit: int = 1000) -> tuple[str, ...]:
-        """Delete runs that ended before a time, of one project or all. Returns their ids.
-
-        Args:
-            limit: most runs to delete; call again while it is reached.
-        """
-        found = self.retirable(before_ms=before_ms, project=project, limit=limit)
+    def retire(self, *, before_ms: int, now_ms: int, project: str | None = None) -> tuple[str, ...]:
+        """Delete runs that ended before a time, of one project or all. Returns their ids."""
+        found = self.retirable(before_ms=before_ms, project=project)
         for run_id in found:
             with contextlib.suppress(RunNotFound):  # another worker was faster
                 self.delete(run_id, now_ms=now_ms, by=_RETENTION)
         return found
 
-    def purge(self, *, before_ms: int, limit: int = 1000) -> tuple[str, ...]:
+    def purge(self, *, before_ms: int) -> tuple[str, ...]:
         """Permanently remove what was deleted before a time, one transaction per run. Returns the ids removed.
 
         A run that is restored in the meantime stays.
         """
         gone = []
-        for run_id in self.purgeable(before_ms=before_ms, limit=limit):
+        for run_id in self.purgeable(before_ms=before_ms):
             mine = (RUNS.c.run_id == run_id, RUNS.c.deleted_ms < before_ms)
             with self._change() as connection:
                 removed = connection.execute(RUNS.delete().where(*mine)).rowcount == 1

@@ -80,7 +80,6 @@ class Saved(Database):
 
         Args:
             saved: valid settings; see `RulesConfig.from_mapping`.
-            by: who saves them, for the audit log.
             versions: the rules with the change, of its project and of every other one that it concerns.
 
         Raises:

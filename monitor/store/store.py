@@ -29,8 +29,10 @@ class Store(Reads, Overview, Alerts, Outbox, Mirrors, Removal, Saved, Tokens):
     """Runs and their points in SQLite or PostgreSQL. Created by `Store.open`.
 
     Any method raises `StoreError` if the database does not answer or refuses. What does not exist raises `RunNotFound`,
-    `SeriesNotFound`, `AlertNotFound` or `TokenNotFound`; an argument that cannot be used, `WireError`. `by` is who does
-    it, for the audit log.
+    `SeriesNotFound`, `AlertNotFound` or `TokenNotFound`; an argument that cannot be used, `WireError`.
+
+    In all methods, `by` is who does it, for the audit log (None to record nobody), and `within` a project: what belongs
+    to others then counts as missing. `now_ms` is in milliseconds since the epoch.
     """
 
     @classmethod
@@ -98,7 +100,6 @@ class Store(Reads, Overview, Alerts, Outbox, Mirrors, Removal, Saved, Tokens):
 
         Args:
             who: the name shown to the loop.
-            by: who asks, for the audit log; None to record nobody.
 
         Returns:
             The stop; if one is already open, that one.
@@ -117,7 +118,6 @@ class Store(Reads, Overview, Alerts, Outbox, Mirrors, Removal, Saved, Tokens):
 
         Args:
             who: the name shown in the stop's note.
-            by: who asks, for the audit log; None to record nobody.
 
         Raises:
             StopRefused: none is open, or the loop has received it.

@@ -360,15 +360,13 @@ class Transaction(StoppedRun):
         """Add or change tags of the run."""
         if not tags:
             return
-        known = self.get("tags")
-        self.set(tags={**(known if isinstance(known, Mapping) else {}), **tags})
+        self.set(tags={**self.mapping("tags"), **tags})
         found = [{"run_id": self.run_id, "name": name, "value": value} for name, value in tags.items()]
         self._link.tell(_SAVE_TAGS, *found)
 
     def remove_tags(self, names: Collection[str]) -> None:
         """Remove tags from the run; tags that it does not have are ignored."""
-        known = self.get("tags")
-        has = known if isinstance(known, Mapping) else {}
+        has = self.mapping("tags")
         gone = [name for name in names if name in has]
         if gone:
             self.set(tags={name: value for name, value in has.items() if name not in gone})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from monitor.domain import RunEdit
@@ -47,8 +46,7 @@ def apply(tx: Transaction, edit: RunEdit) -> None:
         tx.set(note=edit.note or None)
     tx.remove_tags([tag for tag, value in edit.tags.items() if value is None])
     kept = {tag: value for tag, value in edit.tags.items() if value is not None}
-    known = tx.get("tags")
-    total = len({*(known if isinstance(known, Mapping) else {}), *kept})
+    total = len({*tx.mapping("tags"), *kept})
     if kept and total > MAX_TAGS:
         raise WireError("tags", f"a run has {MAX_TAGS} tags at most, this would make {total}; remove some")
     tx.merge_tags(kept)

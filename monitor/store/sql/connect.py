@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import re
 import sqlite3
 import sys
@@ -365,8 +364,3 @@ def wait_for_standby(connection: Connection) -> bytes | None:
     have.
     """
     return b"SET LOCAL statement_timeout = 0" if connection.info.get(UNLIMITED) else None
-
-
-def same_process(pid: int) -> bool:
-    """False in a forked child, which must not use its parent's connections."""
-    return os.getpid() == pid
