@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from sqlalchemy import Connection, Select, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Select, bindparam, func, literal_column, select
 
 from monitor.domain import Points
 from monitor.errors import SeriesNotFound, StoreError
 from monitor.store.points import chunks
 from monitor.store.points.attempts import limits
 from monitor.store.points.chunk_rows import of_series
-from monitor.store.sql.schema import CHUNKS, SERIES, SPANS, Packed
+from monitor.store.sql.schema import CHUNKS, SERIES, SPANS
 
 RANGES: Final = {
     "step": ("first_step", "last_step"),
@@ -59,10 +59,11 @@ def _sketches(most: int = 0) -> dict[bool, Select[int, bytes]]:
     """The statements that read the packed sketches, or their first bytes, of chunks (False) and of spans (True)."""
     found: dict[bool, Select[int, bytes]] = {}
     for table in (CHUNKS, SPANS):
-        sketch = table.c.sketch
-        read = func.substr(sketch, literal_column("1"), literal_column(str(most)), type_=Packed) if most else sketch
+        sketch: ColumnElement[bytes] = table.c.sketch
+        if most:
+            sketch = func.substr(sketch, literal_column("1"), literal_column(str(most)), type_=LargeBinary)
         some = table.c.seq.in_(bindparam("seqs", expanding=True))
-        found[table is SPANS] = select(table.c.seq, read).where(*of_series(table), some)
+        found[table is SPANS] = select(table.c.seq, sketch).where(*of_series(table), some)
     return found
 
 

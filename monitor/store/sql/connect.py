@@ -294,16 +294,7 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
 
 def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
     from psycopg import Cursor, pq
-    from psycopg.adapt import Buffer, Loader
     from psycopg.rows import RowFactory, tuple_row
-
-    class View(Loader):
-        """Returns a view of the response. Most blobs are unpacked and dropped, so copying them would be a waste."""
-
-        format = pq.Format.BINARY
-
-        def load(self, data: Buffer) -> Buffer:
-            return data
 
     class BinaryCursor(Cursor[tuple[object, ...]]):
         """Fetches blobs as bytes, not as hexadecimal text."""
@@ -319,7 +310,6 @@ def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
 
     raw = cast("psycopg.Connection[tuple[object, ...]]", connection)
     raw.cursor_factory = BinaryCursor
-    raw.adapters.register_loader("bytea", View)
 
 
 def _set_up_session(prepare: bool, statement_s: float | None, connection: object, entry: ConnectionPoolEntry) -> None:

@@ -35,7 +35,7 @@ __all__ = [
     "ALERTS", "AUDIT", "CHANNELS", "CHANNEL_SETTINGS", "CHECKPOINTS", "CHUNKS", "CHUNK_PARTITIONS",
     "DELIVERIES", "ENGINES", "EVENTS", "EXPORTED_POINTS", "EXPORTS", "FINDINGS", "MAX_KEY", "MEDIA", "METADATA",
     "OUTBOX", "OUTPUT", "RULES", "RUNS", "SERIES", "SILENCES", "SPANS", "STOPS", "TAGS", "THRESHOLDS", "TOKENS",
-    "VERSION_TABLE", "VIEWS", "WRITERS", "Packed",
+    "VERSION_TABLE", "VIEWS", "WRITERS",
 ]  # fmt: skip
 
 VERSION_TABLE: Final = "monitor_schema_version"
@@ -43,15 +43,6 @@ CHUNK_PARTITIONS: Final = 16
 """Hash partitions of the chunk table on PostgreSQL."""
 MAX_KEY: Final = 250
 """Most characters in a metric name, as in MLflow."""
-
-
-class Packed(LargeBinary):
-    """Bytes that are not copied when read: `bytes` from SQLite, a view of the response from PostgreSQL."""
-
-    cache_ok = True
-
-    def result_processor(self, dialect: object, coltype: object) -> None:
-        """Return what the driver returns."""
 
 
 RUNS: Final = Table(
@@ -206,11 +197,11 @@ CHUNKS: Final = Table(
     Column("last", Double),  # and at the highest
     Column("last_finite_step", BigInteger),
     Column("sketch_n", Integer, nullable=False),  # buckets of the sketch, 0 where there is none
-    Column("sketch", Packed),  # before the points: SQLite reads a row from its start up to the wanted column
-    Column("steps", Packed, nullable=False),
-    Column("vals", Packed, nullable=False),
-    Column("times", Packed, nullable=False),
-    Column("epochs", Packed),
+    Column("sketch", LargeBinary),  # before the points: SQLite reads a row from its start up to the wanted column
+    Column("steps", LargeBinary, nullable=False),
+    Column("vals", LargeBinary, nullable=False),
+    Column("times", LargeBinary, nullable=False),
+    Column("epochs", LargeBinary),
     postgresql_partition_by="HASH (run_id)",
 )
 
@@ -232,7 +223,7 @@ SPANS: Final = Table(
     Column("first_epoch", Double),
     Column("last_epoch", Double),
     Column("sketch_n", Integer, nullable=False),  # buckets of the sketch, 0 where there is none
-    Column("sketch", Packed),
+    Column("sketch", LargeBinary),
 )
 """Sketches of many chunks, from which curves of very long series are drawn; see spans.py."""
 
