@@ -3,8 +3,7 @@
 The primary key of every table that grows starts with the run, so that a distributed PostgreSQL can place rows by it,
 and a run's rows are deleted with it (`ON DELETE CASCADE`). All names start with `monitor_`, so the tables can share a
 database with MLflow's. Ids within a run come from counters in the run's row, which the writer has locked anyway: no
-sequence, no `max()`. The tables for alerts are in `alert_tables.py`, those of what
-people save in `saved_tables.py`.
+sequence, no `max()`. The tables for alerts are in `alert_tables.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from sqlalchemy import (
 
 from monitor.store.sql.alert_tables import ALERTS, CHANNEL_SETTINGS, CHANNELS, DELIVERIES, OUTBOX, SILENCES, THRESHOLDS
 from monitor.store.sql.metadata import METADATA, run_id
-from monitor.store.sql.saved_tables import RULES, VIEWS
 
 __all__ = [
     "ALERTS", "AUDIT", "CHANNELS", "CHANNEL_SETTINGS", "CHECKPOINTS", "CHUNKS", "CHUNK_PARTITIONS",
@@ -373,3 +371,25 @@ AUDIT: Final = Table(
     Column("detail", Text, nullable=False),
     Index("monitor_audit_project", "project", "id"),
 )
+
+VIEWS: Final = Table(
+    "monitor_views",
+    METADATA,
+    Column("project", String(250), primary_key=True),  # "" for those who see all projects
+    Column("page", String(32), primary_key=True),
+    Column("name", String(250), primary_key=True),
+    Column("query", Text, nullable=False),
+    Column("saved_ms", BigInteger, nullable=False),
+)
+"""Saved views of the dashboard. Belongs to no run."""
+
+RULES: Final = Table(
+    "monitor_rules",
+    METADATA,
+    Column("project", String(250), primary_key=True),  # "" for all projects
+    Column("rule", String(250), primary_key=True),
+    Column("settings", Text, nullable=False),  # JSON
+    Column("saved_ms", BigInteger, nullable=False),
+    Column("who", String(250), nullable=False),
+)
+"""Saved settings of rules. What was saved before is in the audit log."""
