@@ -26,6 +26,8 @@ LONGEST_WAIT_MS: Final = 20 * 60_000
 """Longest wait of a message until its next attempt. A longer one comes from a clock that was set back since."""
 NEVER_MS: Final = 2**62
 """`next_ms` of a delivery that was given up."""
+_MOST: Final = 20_000
+"""Most messages that are sent to a channel in one round."""
 _AT_ONCE: Final = 500
 _CLOCKS: Final[Mapping[str, ColumnElement[int]]] = {
     "postgresql": cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger),
@@ -94,15 +96,14 @@ class Outbox(Database):
         with self._single(reads=True) as connection:
             return bool(_due(connection, channel, now_ms, 1))
 
-    def outgoing(self, channel: str, now_ms: int, since_ms: int, limit: int = 20_000) -> Outgoing:
+    def outgoing(self, channel: str, now_ms: int, since_ms: int) -> Outgoing:
         """What decides which messages a channel is sent, at one moment.
 
         Args:
             since_ms: how far back to look for what it was sent.
-            limit: messages, at most.
         """
         with self._read() as connection:
-            due = _due(connection, channel, now_ms, limit)
+            due = _due(connection, channel, now_ms, _MOST)
             runs = {row.alert.run_id for row in due}
             told, standing = _told(connection, channel, runs, since_ms), alerts.standing(connection, runs)
             return Outgoing(due=due, told=told, standing=standing, silences=alerts.silences(connection, now_ms))

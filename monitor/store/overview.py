@@ -19,6 +19,8 @@ from monitor.store.runs.rows import LIVE
 from monitor.store.sql.schema import ALERTS, FINDINGS, OUTBOX, RUNS, STOPS
 
 _STORED: Final = RUNS.c.deleted_ms.is_(None)
+_MOST: Final = 1000
+"""Most runs of a fleet; the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +94,16 @@ class Overview(Database):
             found = [dict(row) for row in connection.execute(query).mappings()]
         return tuple((str(row.pop("run_id")), Stop(**row)) for row in found)
 
-    def fleet(self, project: str | None, *, since_ms: int, now_ms: int, most: int = 1000, sparkline: int = 0) -> Fleet:
+    def fleet(self, project: str | None, *, since_ms: int, now_ms: int, sparkline: int = 0) -> Fleet:
         """The open runs that need attention.
 
         Args:
             since_ms: from when on ended runs are counted.
             now_ms: decides which silences are in force.
-            most: most runs returned; the newest.
             sparkline: values per sparkline; 0 for none.
         """
         with self._read() as connection:
-            found = _troubled(connection, project, most)
+            found = _troubled(connection, project)
             ids = [run.id for run in found]
             firing = outlines.findings(connection, ids, state="firing")
             open_ = select(RUNS.c.status, func.count()).where(*_of(project), RUNS.c.status.in_(LIVE))
@@ -123,7 +124,7 @@ def _of(project: str | None) -> list[ColumnElement[bool]]:
     return [_STORED] if project is None else [_STORED, RUNS.c.project == project]
 
 
-def _troubled(connection: Connection, project: str | None, most: int) -> tuple[RunInfo, ...]:
+def _troubled(connection: Connection, project: str | None) -> tuple[RunInfo, ...]:
     """Open runs that need attention because of their status, advice, a firing finding or an alert, newest first."""
     serious, raised = (
         exists().where(
@@ -137,5 +138,5 @@ def _troubled(connection: Connection, project: str | None, most: int) -> tuple[R
         RUNS.c.status.in_(LIVE),
         or_(RUNS.c.status != "running", RUNS.c.action != "continue", serious, raised),
     )
-    rows_of = connection.execute(query.order_by(RUNS.c.created_ms.desc()).limit(most)).mappings()
-    return tuple(rows.run_info(row) for row in rows_of)
+    newest = connection.execute(query.order_by(RUNS.c.created_ms.desc()).limit(_MOST)).mappings()
+    return tuple(rows.run_info(row) for row in newest)

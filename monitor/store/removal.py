@@ -120,10 +120,10 @@ class Removal(Database):
             if left_out:
                 yield run_id, kept, left_out
 
-    def compactable(self, limit: int = 100) -> tuple[str, ...]:
-        """Ended runs whose chunks have not had their final merge."""
+    def compactable(self) -> tuple[str, ...]:
+        """Up to 100 ended runs whose chunks have not had their final merge."""
         ended = RUNS.c.status.not_in(LIVE)
-        query = select(RUNS.c.run_id).where(ended, RUNS.c.compacted.is_(False)).limit(limit)
+        query = select(RUNS.c.run_id).where(ended, RUNS.c.compacted.is_(False)).limit(100)
         with self._read() as connection:
             return tuple(connection.execute(query).scalars())
 
