@@ -47,7 +47,7 @@ def behind_points(tx: Transaction, events: Sequence[Event], writer: Writer, asid
 
 def keep_events(tx: Transaction, batch: Batch, aside: Aside) -> None:
     """Store the events, and count what was set aside."""
-    room = max(0, MAX_EVENTS - so_far(tx, "event_count"))
+    room = max(0, MAX_EVENTS - tx.counter("event_count"))
     events = [event for event in batch.events if event.kind not in ("output", "media")]
     if len(events) > room:
         aside("dropped", "events", f"a run keeps {MAX_EVENTS} events; the others only take effect", len(events) - room)
@@ -68,13 +68,13 @@ def keep_events(tx: Transaction, batch: Batch, aside: Aside) -> None:
 def add_config(tx: Transaction, column: str, more: Mapping[str, object], aside: Aside) -> None:
     """Merge values into the configuration or the capture. The limits apply to the result."""
     if more:
-        known = _mapping(tx.get(column))
+        known = tx.mapping(column)
         tx.set(**{column: document(dict(known) | dict(more), aside, column) if known else dict(more)})
 
 
 def add_tags(tx: Transaction, more: Mapping[str, str], aside: Aside) -> None:
     """Add or change tags of the run, up to its limit."""
-    known = _mapping(tx.get("tags")) if more else {}
+    known = tx.mapping("tags") if more else {}
     fresh = [name for name in more if name not in known]
     over = set(fresh[max(0, MAX_TAGS - len(known)) :])
     if over:
@@ -103,7 +103,7 @@ def finish(tx: Transaction, event: Event, writer: Writer) -> None:
 
 
 def _alert(tx: Transaction, event: Event, aside: Aside) -> None:
-    if so_far(tx, "alert_count") >= MAX_ALERTS:
+    if tx.counter("alert_count") >= MAX_ALERTS:
         aside("dropped", "alert", f"a run gives {MAX_ALERTS} alerts at most", 1)
         return
     run, title = tx.run, str(event.data["title"])
@@ -131,14 +131,7 @@ def happened_at(event: Event, tx: Transaction) -> int:
 
 def counters(tx: Transaction) -> dict[str, int]:
     """The run's counters of what was corrected or set aside, by kind."""
-    return {name: int(str(n)) for name, n in _mapping(tx.get("warnings")).items()}
-
-
-def so_far(tx: Transaction, counter: str) -> int:
-    """The current value of one of the run's counters."""
-    value = tx.get(counter)
-    assert isinstance(value, int)
-    return value
+    return {name: int(str(n)) for name, n in tx.mapping("warnings").items()}
 
 
 def _text(value: object) -> str | None:

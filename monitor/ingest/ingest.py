@@ -27,7 +27,6 @@ from monitor.ingest.effects import (
     counters,
     happened_at,
     keep_events,
-    so_far,
 )
 from monitor.ingest.engines import Judges, up_to_date
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
@@ -237,7 +236,7 @@ def _further_run(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, 
 
 def _within_series(tx: Transaction, batch: Batch, aside: Aside) -> Batch:
     """Drop the points of series beyond the limit of a run."""
-    have = so_far(tx, "series_count")
+    have = tx.counter("series_count")
     if not len(batch.points) or have + len(batch.keys) <= MAX_SERIES:
         return batch
     known = tx.series_keys()

@@ -117,10 +117,10 @@ def _tagged(tx: MlflowTransaction, engine: Judges) -> None:
     aside, tags = Aside(), _tags(tx)
     news = _news(tx, "tags", tags)
     if tx.get("owner") == WRITER:
-        tx.remove_tags([name for name in _mapping(tx.get("tags")) if name not in tags])
+        tx.remove_tags([name for name in tx.mapping("tags") if name not in tags])
     add_tags(tx, news, aside)
     roles = _roles(tags, aside if any(name in USERS for name in news) else _unheard)
-    known = {role: str(name) for role, name in _mapping(tx.get("roles")).items()}
+    known = {role: str(name) for role, name in tx.mapping("roles").items()}
     if tx.get("owner") != WRITER:  # its own client may have assigned others
         roles = {**known, **roles}
     event = _event(tx, "tags", {"tags": {}})
@@ -195,12 +195,8 @@ def _event(tx: MlflowTransaction, kind: str, data: Mapping[str, object]) -> Batc
 
 
 def _news(tx: MlflowTransaction, column: str, found: Mapping[str, _T]) -> dict[str, _T]:
-    before = _mapping(tx.get(column))
+    before = tx.mapping(column)
     return {name: value for name, value in found.items() if name not in before or before[name] != value}
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _config(tx: MlflowTransaction) -> dict[str, object]:

@@ -27,14 +27,9 @@ def save_rule(
     """Save settings of a rule in place of those that were saved before. They apply at once.
 
     Args:
-        store: where they are kept.
-        engines: the rules of this process.
-        rule: the rule's name.
         settings: as in the rule's table in `monitor.toml`; empty to forget what is saved.
         project: where they apply; None: in every project.
         basis: hash of the rules on which the change was decided; None: whatever they are.
-        by: who saves them.
-        now_ms: milliseconds since the epoch.
 
     Returns:
         The rules in effect with the change.

@@ -135,9 +135,9 @@ def _steps(value: object, note: Note) -> int | None:
 
 def _stop(data: Data, note: Note) -> dict[str, object]:
     """The loop reports that it was told to stop."""
-    request, at = data.get("request"), data.get("step")
+    request = data.get("request")
     number = request if isinstance(request, int) and not isinstance(request, bool) and 0 < request < 2**31 else None
-    return {"request": number, "step": None if at is None else step(at, note, "stop.step")}
+    return {"request": number, "step": _step(data, "stop", note)}
 
 
 def _config(data: Data, note: Note) -> dict[str, object]:
@@ -210,15 +210,13 @@ def _warning(data: Data, _: Note) -> dict[str, object] | None:
 
 
 def _alert(data: Data, note: Note) -> dict[str, object]:
-    body = data.get("body")
-    found = "" if body is None else line(body, MAX_BODY, "alert.body", note)
-    given = data.get("title")
-    title = "" if given is None else line(given, MAX_TITLE, "alert.title", note)
+    body = _line(data, "alert", "body", MAX_BODY, note)
+    title = _line(data, "alert", "title", MAX_TITLE, note)
     if not title.strip():
-        title = cut(next((row.strip() for row in found.splitlines() if row.strip()), "(no title)"), MAX_TITLE)
-        note("mended", "alert.title", shown(given), 1)
+        title = cut(next((row.strip() for row in body.splitlines() if row.strip()), "(no title)"), MAX_TITLE)
+        note("mended", "alert.title", shown(data.get("title")), 1)
     severity = _one_of(data.get("severity"), tuple(map(str, Severity)), str(Severity.WARNING), "alert.severity", note)
-    return {"title": title, "body": found, "severity": severity}
+    return {"title": title, "body": body, "severity": severity}
 
 
 def _weights(data: Data, note: Note) -> dict[str, object] | None:
@@ -267,15 +265,13 @@ def _list(value: object) -> list[object]:
 
 def _output(data: Data, note: Note) -> dict[str, object] | None:
     """A piece of what a training printed. Control codes are part of it and stay."""
-    given = data.get("text")
-    found = "" if given is None else line(given, MAX_TEXT, "output.text", note)
+    found = _line(data, "output", "text", MAX_TEXT, note)
     if not found:
-        note("dropped", "output", shown(given), 1)
+        note("dropped", "output", shown(data.get("text")), 1)
         return None
-    at = data.get("step")
     return {
         "stream": _one_of(data.get("stream"), _STREAMS, _STREAMS[0], "output.stream", note),
-        "step": None if at is None else step(at, note, "output.step"),
+        "step": _step(data, "output", note),
         "text": found,
     }
 
@@ -318,6 +314,16 @@ def _name(data: Data, field: str, note: Note) -> str | None:
     if found != value:
         note("renamed", found, shown(value), 1)
     return found or None
+
+
+def _line(data: Data, kind: str, field: str, most: int, note: Note) -> str:
+    value = data.get(field)
+    return "" if value is None else line(value, most, f"{kind}.{field}", note)
+
+
+def _step(data: Data, kind: str, note: Note) -> int | None:
+    at = data.get("step")
+    return None if at is None else step(at, note, f"{kind}.step")
 
 
 def _document(value: object, what: str, note: Note) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from monitor.domain import SeriesInfo
 from monitor.mlflow_store.content import metric_names
 from monitor.mlflow_store.rest import ENTITIES, Metric, MlflowServer
-from monitor.store.runs.mirror import Arrived
+from monitor.store.mirrors import Arrived
 
 TARGET: Final = "mlflow"
 """The store's name for this mirror."""

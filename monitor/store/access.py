@@ -14,7 +14,7 @@ from monitor.domain import Access, AuditEntry, Caller, TokenInfo, inert
 from monitor.errors import TokenNotFound, WireError
 from monitor.limits import MAX_NAME
 from monitor.store.database import Database
-from monitor.store.runs.audit import audit_row
+from monitor.store.runs.audit import record
 from monitor.store.sql.schema import AUDIT, TOKENS
 
 PREFIX: Final = "lm_"
@@ -51,18 +51,13 @@ class Tokens(Database):
         token_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
         made = TokenInfo(id=token_id, name=name, role=role, project=project, created_ms=now_ms, expires_ms=expires_ms)
         token = f"{PREFIX}{token_id}_{secret}"
-        entry = _entry("token.create", made, by, now_ms)
         with self._change() as connection:
             connection.execute(TOKENS.insert(), {**made.to_dict(), "digest": digest_of(token)})
-            connection.execute(AUDIT.insert(), audit_row(entry))
+            _audit(connection, "token.create", made, by, now_ms)
         return made, token
 
     def tokens(self, *, within: str | None = None) -> tuple[TokenInfo, ...]:
-        """All tokens, newest first, including revoked and expired ones.
-
-        Args:
-            within: only those of this project.
-        """
+        """All tokens, newest first, including revoked and expired ones."""
         query = select(*_SHOWN).order_by(TOKENS.c.created_ms.desc(), TOKENS.c.id)
         if within is not None:
             query = query.where(TOKENS.c.project == within)
@@ -88,14 +83,13 @@ class Tokens(Database):
 
         Args:
             ref: its id, or the name of one valid token.
-            within: only a token of this project.
         """
         with self._change() as connection:
             found = _token(connection, ref, within)
             if found.revoked_ms is not None:
                 return found
             connection.execute(TOKENS.update().where(TOKENS.c.id == found.id).values(revoked_ms=now_ms))
-            connection.execute(AUDIT.insert(), audit_row(_entry("token.revoke", found, by, now_ms)))
+            _audit(connection, "token.revoke", found, by, now_ms)
         return replace(found, revoked_ms=now_ms)
 
     def sweep_tokens(self, *, before_ms: int, dry_run: bool = False) -> int:
@@ -124,15 +118,7 @@ class Tokens(Database):
                 connection.execute(TOKENS.update().where(TOKENS.c.id == token_id, newer).values(used_ms=used_ms))
 
     def audit(self, *, limit: int = 100, offset: int = 0, within: str | None = None) -> tuple[int, list[AuditEntry]]:
-        """The audit log, newest first.
-
-        Args:
-            limit: most entries returned.
-            within: only those of this project.
-
-        Returns:
-            The total number of entries, and the entries of this page.
-        """
+        """The total number of entries of the audit log, and one page of them, newest first."""
         where = [] if within is None else [AUDIT.c.project == within]
         columns = [column for column in AUDIT.c if column.name != "id"]
         query = select(*columns).where(*where).order_by(AUDIT.c.id.desc()).limit(limit).offset(offset)
@@ -156,12 +142,10 @@ def id_of(token: str) -> str | None:
     return parts[1] if token.startswith(PREFIX) and len(parts) == 3 else None
 
 
-def _entry(action: str, token: TokenInfo, by: Caller, now_ms: int) -> AuditEntry:
+def _audit(connection: Connection, action: str, token: TokenInfo, by: Caller, now_ms: int) -> None:
     scope = "all projects" if token.project is None else f"project {token.project}"
-    return AuditEntry(
-        time_ms=now_ms, who=by.name, action=action, target=token.id, project=token.project, address=by.address,
-        detail=f"{token.name}: {token.role} of {scope}",
-    )  # fmt: skip
+    detail = f"{token.name}: {token.role} of {scope}"
+    record(connection, action, token.id, by, now_ms, project=token.project, detail=detail)
 
 
 def _token(connection: Connection, ref: str, within: str | None) -> TokenInfo:

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, select
 
-from monitor.domain import RUN_DELETED, Alert, Pending, RunInfo, Severity, alert_id
+from monitor.domain import RUN_DELETED, Alert, Pending, Severity, alert_id
 from monitor.domain.clocks import DIFFER_MS
 from monitor.domain.formats import duration
 from monitor.store.locked_run import LockedRun
@@ -118,7 +118,7 @@ class AlertedRun(LockedRun):
         Returns:
             False if the run has no such alert.
         """
-        row = next((row for row in self._alert_rows().values() if row["alert_id"] == alert), None)
+        row = self._alert_row(alert)
         if row is None:
             return False
         changed = change(row)
@@ -128,7 +128,7 @@ class AlertedRun(LockedRun):
 
     def resolve_alert(self, alert: str, why: str) -> bool:
         """Resolve one alert by its id, without a message. False if it is not firing."""
-        row = next((row for row in self._alert_rows().values() if row["alert_id"] == alert), None)
+        row = self._alert_row(alert)
         if row is None or row["state"] != "firing":
             return False
         self._save_alerts([self._resolved(row, why)])
@@ -136,7 +136,7 @@ class AlertedRun(LockedRun):
 
     def repeat_alert(self, alert: str, before_ms: int) -> bool:
         """Put an alert into the outbox again. False if it was answered, resolved or repeated in the meantime."""
-        row = next((row for row in self._alert_rows().values() if row["alert_id"] == alert), None)
+        row = self._alert_row(alert)
         if row is None or row["state"] != "firing" or row["acked_ms"]:
             return False
         told_ms = int(str(row["told_ms"]))
@@ -168,6 +168,9 @@ class AlertedRun(LockedRun):
     def _alert_rows(self) -> dict[str, Row]:
         return {str(row["key"]): dict(row) for row in self._link.ask(_ROWS, self._place).all()}
 
+    def _alert_row(self, alert: str) -> Row | None:
+        return next((row for row in self._alert_rows().values() if row["alert_id"] == alert), None)
+
     def _save_alerts(self, changed: Sequence[Row]) -> None:
         if changed:
             self._link.tell(_SAVE, *changed)
@@ -186,8 +189,7 @@ class AlertedRun(LockedRun):
 
     def _fired(self, row: Row | None, alert: Alert) -> Row:
         begins = row is None or row["state"] != "firing"
-        base = row or {**_BLANK, "run_id": self.run_id, "key": alert.key[:250], "count": 0, "created_ms": self.now_ms}
-        base = {**base, "alert_id": alert_id(self.run_id, alert.key[:250]), "rule": alert.kind[:64]}
+        base = {**(row or self._blank(alert.key[:250])), "rule": alert.kind[:64]}
         if begins:
             base |= {"fired_ms": self.now_ms, "resolved_ms": None, "resolution": None, **_UNANSWERED}
         return {
@@ -202,18 +204,20 @@ class AlertedRun(LockedRun):
             "told_ms": self.now_ms,
         }
 
+    def _blank(self, key: str) -> Row:
+        own = {"run_id": self.run_id, "key": key, "alert_id": alert_id(self.run_id, key)}
+        return {**_BLANK, **own, "count": 0, "created_ms": self.now_ms}
+
     def _resolved(self, row: Row, why: str | None) -> Row:
         at = {"changed_ms": self.now_ms, "resolved_ms": self.now_ms}
         return {**row, "state": "resolved", "resolution": why, **at}
 
     def _pending(self, row: Row | None, each: Pending) -> Row:
-        run: RunInfo = self.run
+        run = self.run
         since = row["changed_ms"] if row is not None and row["state"] == "pending" else self.now_ms
-        base = row or {**_BLANK, "run_id": self.run_id, "key": each.rule, "count": 0, "created_ms": self.now_ms}
         return {
-            **base,
+            **(row or self._blank(each.rule)),
             **_UNANSWERED,
-            "alert_id": alert_id(self.run_id, each.rule),
             "rule": each.rule[:64],
             "severity": str(each.severity),
             "state": "pending",

@@ -148,7 +148,7 @@ def _checksum(connection: Connection, table: Table, run_id: str) -> tuple[int, s
         for row in rows:
             for name in names:
                 value = row[name]
-                digest.update(bytes(value) if isinstance(value, bytes | memoryview) else repr(value).encode())
+                digest.update(value if isinstance(value, bytes) else repr(value).encode())
                 digest.update(b"\x1f")
         count += len(rows)
     return count, digest.hexdigest()

@@ -22,7 +22,6 @@ from monitor.store.sql.connect import (
     limit_read,
     read_only,
     reading,
-    same_process,
     shown,
     translated,
     wait_for_standby,
@@ -192,8 +191,8 @@ class Database:
             self._writing.release()
 
     def _after_fork(self) -> None:
-        if not same_process(self._pid):
-            # Without closing them: the connections are still the parent's.
+        if os.getpid() != self._pid:
+            # A forked child. Without closing them: the connections are still the parent's.
             self._engine.dispose(close=False)
             self._writing = threading.Lock()
             self._reads = threading.Semaphore(READS)

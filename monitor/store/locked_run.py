@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy import bindparam, select
@@ -135,21 +136,25 @@ class LockedRun:
         self._row, self._cold = self._link.ask(LOCK, self._place).first(), False
         return done
 
-    def flush(self, *, visible: bool = True) -> None:
-        """Write the changes of the run's row. `Store.write` calls it before the commit.
+    def flush(self) -> None:
+        """Write the changes of the run's row, with a new `version` if a reader can see them.
 
-        Args:
-            visible: True if a reader can see a difference; the run's `version` is then incremented.
+        `Store.write` calls it before the commit.
         """
         if not self._changed:
             return
         row = self._known
         # Heartbeats and compaction are not news: waking every reader for them would cost more than they tell.
-        if visible and self._changed - {"heartbeat_ms", "compacted"}:
+        if self._changed - {"heartbeat_ms", "compacted"}:
             self.set(version=self.counter("version") + 1)
         values = {f"new_{name}": row[name] for name in self._changed}
         self._link.tell(_update(tuple(sorted(self._changed))), {**values, "run": self.run_id})
         self._changed.clear()
+
+    def mapping(self, column: str) -> Mapping[str, object]:
+        """A JSON column; empty if nothing is stored."""
+        value = self.get(column)
+        return value if isinstance(value, Mapping) else {}
 
     def counter(self, column: str) -> int:
         """The value of a counter column."""

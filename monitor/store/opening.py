@@ -6,12 +6,12 @@ from monitor.store.sql.connect import EMBEDDED_PATIENCE_S
 from monitor.store.store import Store
 
 
-def open_store(url: str, *, create: bool = True) -> Store:
+def open_store(url: str) -> Store:
     """Open a database; see `Store.open`.
 
     If MLflow has the runs too, the store renames, tags and restores them there as well, whoever asks for it.
     """
-    found = Store.open(url, create=create)
+    found = Store.open(url)
     if not found.beside_mlflow():
         return found
     from monitor.store.mlflow import MlflowStore  # imported late: most training processes have no MLflow tables

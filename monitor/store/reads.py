@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
-from typing import Unpack
+from typing import Any, Final, Unpack
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from monitor.domain import (
     Checkpoint,
@@ -41,16 +41,16 @@ from monitor.store.points.chunk_reader import PORTION
 from monitor.store.points.history import read_positions
 from monitor.store.points.naming import JUDGED
 from monitor.store.points.series import SeriesState
-from monitor.store.runs import facts, outlines, run_list, sealed, stops
+from monitor.store.runs import facts, outlines, run_list, sealed
+from monitor.store.runs.rows import read_stops
 from monitor.store.sql.schema import ENGINES, EVENTS, MEDIA, OUTPUT, RUNS
 from monitor.wire import Event
 
+_EVENTS: Final = select(*(EVENTS.c[name] for name in ("id", "kind", "record", "time_ms", "data")))
+
 
 class Reads(Database):
-    """The reads of a store.
-
-    In methods that take `within`, runs of other projects count as missing.
-    """
+    """The reads of a store."""
 
     def runs(
         self, wanted: RunQuery | None = None, *, within: str | None = None, **filters: Unpack[RunFilters]
@@ -59,7 +59,6 @@ class Reads(Database):
 
         Args:
             wanted: which runs, and how; None: the newest.
-            within: only runs of this project, in addition to all other filters.
             **filters: fields of `RunQuery` to change in `wanted`.
 
         Raises:
@@ -175,7 +174,7 @@ class Reads(Database):
             info = run_list.find_run(connection, ref, within=within)
             regimes, progress = _described(connection, info.id)
             note = connection.execute(select(RUNS.c.note).where(RUNS.c.run_id == info.id)).scalar()
-            asked = stops.read(connection, info.id)
+            asked = read_stops(connection, info.id)
             found = outlines.outlines(connection, [info])[info.id]
             return replace(found, regimes=regimes, progress=progress, stops=asked, note=str(note or ""))
 
@@ -184,7 +183,6 @@ class Reads(Database):
 
         Args:
             run_ids: full ids; what is not here is left out.
-            within: only runs of this project.
         """
         with self._read() as connection:
             found = run_list.by_ids(connection, run_ids, within)
@@ -232,7 +230,7 @@ class Reads(Database):
     def stops(self, run_id: str) -> tuple[Stop, ...]:
         """The stops of a run by number: those requested, and those advised and obeyed."""
         with self._read() as connection:
-            return stops.read(connection, run_id)
+            return read_stops(connection, run_id)
 
     def capture(self, run_id: str) -> Mapping[str, object]:
         """What was recorded about a run's environment; empty if nothing was."""
@@ -243,18 +241,12 @@ class Reads(Database):
 
     def events(self, run_id: str) -> tuple[Event, ...]:
         """Everything that happened in a run besides points, in order of arrival."""
-        columns = (EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
-        query = select(*columns).where(EVENTS.c.run_id == run_id).order_by(EVENTS.c.id)
-        with self._read() as connection:
-            return tuple(Event(**row) for row in connection.execute(query).mappings())
+        return tuple(event for _, event in self._events(_EVENTS.where(EVENTS.c.run_id == run_id).order_by(EVENTS.c.id)))
 
     def newest_events(self, run_id: str, kind: str, limit: int) -> tuple[Event, ...]:
         """The newest events of one kind, newest first."""
-        columns = (EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
-        mine = (EVENTS.c.run_id == run_id) & (EVENTS.c.kind == kind)
-        query = select(*columns).where(mine).order_by(EVENTS.c.id.desc()).limit(limit)
-        with self._read() as connection:
-            return tuple(Event(**row) for row in connection.execute(query).mappings())
+        query = _EVENTS.where(EVENTS.c.run_id == run_id, EVENTS.c.kind == kind).order_by(EVENTS.c.id.desc())
+        return tuple(event for _, event in self._events(query.limit(limit)))
 
     def numbered_events(self, run_id: str, after: int, limit: int) -> tuple[tuple[int, Event], ...]:
         """The events after a given one, each with its number, in order of arrival.
@@ -263,13 +255,8 @@ class Reads(Database):
             after: the number of the event before; 0 for the first.
             limit: most events returned.
         """
-        columns = (EVENTS.c.id, EVENTS.c.kind, EVENTS.c.record, EVENTS.c.time_ms, EVENTS.c.data)
-        query = (
-            select(*columns).where(EVENTS.c.run_id == run_id, EVENTS.c.id > after).order_by(EVENTS.c.id).limit(limit)
-        )
-        with self._read() as connection:
-            rows = [dict(row) for row in connection.execute(query).mappings()]
-        return tuple((row.pop("id"), Event(**row)) for row in rows)
+        query = _EVENTS.where(EVENTS.c.run_id == run_id, EVENTS.c.id > after).order_by(EVENTS.c.id)
+        return self._events(query.limit(limit))
 
     def output(self, run_id: str, search: str | None, after: int, limit: int) -> tuple[Output, ...]:
         """What a training printed, oldest first.
@@ -314,6 +301,12 @@ class Reads(Database):
         if row is None:
             raise MediaNotFound(run_id, media_id)
         return str(row.mime), bytes(row.content)
+
+    def _events(self, query: Select[Any]) -> tuple[tuple[int, Event], ...]:
+        """The events that a query finds, each with its number."""
+        with self._read() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        return tuple((row.pop("id"), Event(**row)) for row in rows)
 
     def _series(self, run_id: str) -> list[SeriesState]:
         with self._read() as connection:

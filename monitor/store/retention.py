@@ -6,7 +6,7 @@ were deleted and tokens that ended long enough ago. If a round is interrupted, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -95,18 +95,23 @@ def keep(
             continue
         days = policy.kept_for(name)
         if days is not None:
-            deleted += _retire(store, name, _before(now_ms, days), now_ms, dry_run)
+            before_ms = _before(now_ms, days)
+            if dry_run:
+                deleted += store.retirable(before_ms=before_ms, project=name)
+            else:
+                deleted += store.retire(before_ms=before_ms, now_ms=now_ms, project=name)
         days = policy.thinned_after(name)
         if days is not None:
             for found in _thin(store, policy, name, _before(now_ms, days), now_ms, dry_run, set(deleted)):
                 thin.append(found)
                 if thinned is not None:
                     thinned(*found)
+    before_ms = _before(now_ms, policy.purge_days)
     return Kept(
         deleted=tuple(deleted),
         thinned=tuple(thin),
-        purged=tuple(_purge(store, _before(now_ms, policy.purge_days), dry_run)),
-        tokens=store.sweep_tokens(before_ms=_before(now_ms, policy.purge_days), dry_run=dry_run),
+        purged=(store.purgeable if dry_run else store.purge)(before_ms=before_ms),
+        tokens=store.sweep_tokens(before_ms=before_ms, dry_run=dry_run),
     )
 
 
@@ -115,29 +120,11 @@ def _before(now_ms: int, days: float) -> int:
     return now_ms - int(days * _DAY_MS) + 1
 
 
-def _retire(store: Store, project: str, before_ms: int, now_ms: int, dry_run: bool) -> list[str]:
-    if dry_run:
-        return list(store.retirable(before_ms=before_ms, project=project))
-    done: list[str] = []
-    while found := store.retire(before_ms=before_ms, now_ms=now_ms, project=project):
-        done += found
-    return done
-
-
 def _thin(
     store: Store, policy: Policy, project: str, before_ms: int, now_ms: int, dry_run: bool, gone: set[str]
-) -> list[tuple[str, int, int]]:
+) -> Iterable[tuple[str, int, int]]:
     if dry_run:
         found = store.thinnable(before_ms=before_ms, points=policy.thin_points, project=project)
         # Without what this round would have deleted before.
         return [(run_id, 0, 0) for run_id in found if run_id not in gone]
-    return list(store.thin(before_ms=before_ms, points=policy.thin_points, now_ms=now_ms, project=project))
-
-
-def _purge(store: Store, before_ms: int, dry_run: bool) -> list[str]:
-    if dry_run:
-        return list(store.purgeable(before_ms=before_ms))
-    done: list[str] = []
-    while found := store.purge(before_ms=before_ms):
-        done += found
-    return done
+    return store.thin(before_ms=before_ms, points=policy.thin_points, now_ms=now_ms, project=project)

@@ -7,10 +7,10 @@ from typing import Final
 
 from monitor.domain import AuditEntry, Caller, Stop
 from monitor.store.alerted_run import AlertedRun
-from monitor.store.runs import stops
 from monitor.store.runs.audit import audit_row
+from monitor.store.runs.rows import read_stops
 from monitor.store.sql.link import Statement
-from monitor.store.sql.schema import AUDIT
+from monitor.store.sql.schema import AUDIT, STOPS
 
 _NEW_AUDIT: Final = Statement(AUDIT.insert(), AUDIT.c.keys())
 
@@ -35,19 +35,21 @@ class StoppedRun(AlertedRun):
 
     def stops(self) -> tuple[Stop, ...]:
         """The stops of the run, by number."""
-        return stops.read(self._link.plain, self.run_id)
+        return read_stops(self._link.plain, self.run_id)
 
     def add_stop(self, stop: Stop) -> Stop:
         """Store a stop under the run's next number."""
         number = self.counter("stop_count") + 1
         self.set(stop_count=number)
         numbered = replace(stop, id=number)
-        stops.insert(self._link.plain, self.run_id, numbered)
+        row = {name: getattr(numbered, name) for name in Stop.__slots__}
+        self._link.plain.execute(STOPS.insert().values(run_id=self.run_id, **row))
         return numbered
 
     def change_stop(self, number: int, **columns: object) -> None:
         """Change fields of a stop."""
-        stops.change(self._link.plain, self.run_id, number, **columns)
+        mine = (STOPS.c.run_id == self.run_id, STOPS.c.id == number)
+        self._link.plain.execute(STOPS.update().where(*mine).values(**columns))
 
     def request_stop(self, who: str, reason: str, rule: str | None = None) -> Stop:
         """Ask the loop to stop. If a stop is already open, it stays as it is."""

@@ -16,11 +16,13 @@ from typing import Final
 from sqlalchemy import bindparam, delete, select
 
 from monitor.domain import Finding, Points, RunEdit
+from monitor.errors import WireError
+from monitor.limits import MAX_TAGS
 from monitor.roles import NOTHING, Reading, Role, Said, said_of
 from monitor.store.locked_run import LOCK
 from monitor.store.points import append, compact, downsampling, history, naming
 from monitor.store.points.append import Appended
-from monitor.store.runs import edits, rows, sealed
+from monitor.store.runs import rows, sealed
 from monitor.store.sql.link import Answer, Link, Statement
 from monitor.store.sql.schema import (
     CHECKPOINTS,
@@ -76,21 +78,19 @@ _NEW_WRITER: Final = Statement(WRITERS.insert(), WRITERS.c.keys())
 _NEW_STATE: Final = Statement(ENGINES.insert(), ENGINES.c.keys())
 _NEW_EVENTS: Final = Statement(EVENTS.insert(), EVENTS.c.keys())
 _NEW_OUTPUT: Final = Statement(OUTPUT.insert(), OUTPUT.c.keys())
-_LAST_OUTPUT: Final = Statement(
-    select(OUTPUT.c.id, OUTPUT.c.position)
-    .where(OUTPUT.c.run_id == bindparam("run"))
-    .order_by(OUTPUT.c.id.desc())
-    .limit(1)
-)
-_OLD_OUTPUT: Final = Statement(
-    OUTPUT.delete().where(OUTPUT.c.run_id == bindparam("run"), OUTPUT.c.position <= bindparam("up_to"))
-)
 _NEW_MEDIA: Final = Statement(MEDIA.insert(), MEDIA.c.keys())
-_LAST_MEDIA: Final = Statement(
-    select(MEDIA.c.id, MEDIA.c.position).where(MEDIA.c.run_id == bindparam("run")).order_by(MEDIA.c.id.desc()).limit(1)
+_LAST_OUTPUT, _LAST_MEDIA = (
+    Statement(
+        select(table.c.id, table.c.position)
+        .where(table.c.run_id == bindparam("run"))
+        .order_by(table.c.id.desc())
+        .limit(1)
+    )
+    for table in (OUTPUT, MEDIA)
 )
-_OLD_MEDIA: Final = Statement(
-    MEDIA.delete().where(MEDIA.c.run_id == bindparam("run"), MEDIA.c.position <= bindparam("up_to"))
+_OLD_OUTPUT, _OLD_MEDIA = (
+    Statement(table.delete().where(table.c.run_id == bindparam("run"), table.c.position <= bindparam("up_to")))
+    for table in (OUTPUT, MEDIA)
 )
 _NEW_CHECKPOINTS: Final = Statement(CHECKPOINTS.insert(), CHECKPOINTS.c.keys())
 _FORGET_CHECKPOINT: Final = Statement(
@@ -193,10 +193,7 @@ class Transaction(StoppedRun):
         return said_of(said) if isinstance(said, Mapping) else NOTHING
 
     def _keep(self, reading: Reading, *, anew: bool) -> None:
-        """Store the reading of the names.
-
-        If the judged series have changed, update their summaries in the run's row.
-        """
+        """Store the reading of the names; if the judged series have changed, their summaries in the run's row too."""
         self.set(reading=reading.to_dict(), goal_rises=reading.goal_rises)
         if anew:
             self.set(**naming.summaries(self._link, self.run_id, rises=bool(reading.goal_rises)))
@@ -344,12 +341,17 @@ class Transaction(StoppedRun):
             self._link.tell(_OLD_MEDIA, {"run": self.run_id, "up_to": position - most})
 
     def edit(self, changes: RunEdit) -> None:
-        """Apply an edit that `edits.checked` has validated.
-
-        Raises:
-            WireError: the run would exceed its number of tags.
-        """
-        edits.apply(self, changes)
+        """Apply an edit that `edits.checked` has validated. Raises `WireError` if the run would have too many tags."""
+        if changes.name is not None:
+            self.set(name=changes.name)
+        if changes.note is not None:
+            self.set(note=changes.note or None)
+        self.remove_tags([tag for tag, value in changes.tags.items() if value is None])
+        kept = {tag: value for tag, value in changes.tags.items() if value is not None}
+        total = len({*self.mapping("tags"), *kept})
+        if kept and total > MAX_TAGS:
+            raise WireError("tags", f"a run has {MAX_TAGS} tags at most, this would make {total}; remove some")
+        self.merge_tags(kept)
 
     def restore(self) -> None:
         """Restore the deleted run, with the alerts that were firing."""
@@ -360,15 +362,13 @@ class Transaction(StoppedRun):
         """Add or change tags of the run."""
         if not tags:
             return
-        known = self.get("tags")
-        self.set(tags={**(known if isinstance(known, Mapping) else {}), **tags})
+        self.set(tags={**self.mapping("tags"), **tags})
         found = [{"run_id": self.run_id, "name": name, "value": value} for name, value in tags.items()]
         self._link.tell(_SAVE_TAGS, *found)
 
     def remove_tags(self, names: Collection[str]) -> None:
         """Remove tags from the run; tags that it does not have are ignored."""
-        known = self.get("tags")
-        has = known if isinstance(known, Mapping) else {}
+        has = self.mapping("tags")
         gone = [name for name in names if name in has]
         if gone:
             self.set(tags={name: value for name, value in has.items() if name not in gone})

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitor.limits import EVENT_KINDS, MAX_POINTS, MAX_RECORD
+from monitor.limits import EVENT_KINDS, MAX_POINTS
 from monitor.limits import MAX_NAME as MAX_KEY
 from monitor.wire.batch import Batch, Columns, Event
 from monitor.wire.packed import MEDIA_TYPE, POINTS_MEDIA_TYPE, decode_batch, decode_points, encode_batch, encode_points
@@ -32,7 +32,6 @@ __all__ = [
     "EVENT_KINDS",
     "MAX_KEY",
     "MAX_POINTS",
-    "MAX_RECORD",
     "MEDIA_TYPE",
     "POINTS_MEDIA_TYPE",
     "VERSION",

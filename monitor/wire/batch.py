@@ -58,6 +58,10 @@ class Event:
     time_ms: int
     data: Mapping[str, object] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, object]:
+        """The event as JSON data."""
+        return {"kind": self.kind, "record": self.record, "time_ms": self.time_ms, "data": dict(self.data)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:

@@ -25,27 +25,19 @@ _HEAD: Final = struct.Struct("<4sI")
 
 def encode_batch(batch: Batch) -> bytes:
     """Pack a batch: magic, header length, header as JSON, then the columns, each padded to 8 bytes."""
-    n, columns = len(batch.points), batch.points
+    columns = batch.points
     header = {
         "run_id": batch.run_id,
         "writer": batch.writer,
         "first": batch.first,
         "count": batch.count,
         "keys": list(batch.keys),
-        "n": n,
+        "n": len(columns),
         "epoch": columns.epoch is not None,
-        "events": [{"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": e.data} for e in batch.events],
+        "events": [event.to_dict() for event in batch.events],
     }
-    parts = [
-        _pack_header(_MAGIC, header),
-        _bytes(columns.step, "<i8"),
-        _bytes(columns.value, "<f8"),
-        _bytes(columns.time_ms, "<i8"),
-    ]
-    if columns.epoch is not None:
-        parts.append(_bytes(columns.epoch, "<f8"))
-    parts.append(_bytes(columns.key, "<u2"))
-    return b"".join(parts)
+    parts = _columns(columns.step, columns.value, columns.time_ms, columns.epoch)
+    return b"".join((_pack_header(_MAGIC, header), *parts, _bytes(columns.key, "<u2")))
 
 
 def decode_batch(body: bytes) -> Batch:
@@ -57,39 +49,26 @@ def decode_batch(body: bytes) -> Batch:
     header, offset = _unpack_header(_MAGIC, body)
     n = integer(header, "n", 0, MAX_POINTS)
     reader = _Reader(body, offset, n)
-    step, value, time_ms = (
-        reader.column(name, d) for name, d in (("step", "<i8"), ("value", "<f8"), ("time_ms", "<i8"))
-    )
-    epoch = reader.column("epoch", "<f8") if header.get("epoch") else None
+    points = reader.points(header)
     key = reader.column("key", "<u2")
     reader.end()
-    return checked(header, Columns(key, step, value, time_ms, epoch))
+    return checked(header, Columns(key, points.steps, points.values, points.times, points.epochs))
 
 
 def encode_points(points: Points) -> bytes:
     """Pack a series for a reader: steps, values, times, and epochs if there are any."""
     header = {"n": len(points), "epoch": points.epochs is not None}
-    parts = [
-        _pack_header(_POINTS_MAGIC, header),
-        _bytes(points.steps, "<i8"),
-        _bytes(points.values, "<f8"),
-        _bytes(points.times, "<i8"),
-    ]
-    if points.epochs is not None:
-        parts.append(_bytes(points.epochs, "<f8"))
-    return b"".join(parts)
+    parts = _columns(points.steps, points.values, points.times, points.epochs)
+    return b"".join((_pack_header(_POINTS_MAGIC, header), *parts))
 
 
 def decode_points(body: bytes) -> Points:
     """The inverse of `encode_points`."""
     header, offset = _unpack_header(_POINTS_MAGIC, body)
     reader = _Reader(body, offset, integer(header, "n", 0, 2**40))
-    steps, values, times = (
-        reader.column(name, d) for name, d in (("step", "<i8"), ("value", "<f8"), ("time_ms", "<i8"))
-    )
-    epochs = reader.column("epoch", "<f8") if header.get("epoch") else None
+    points = reader.points(header)
     reader.end()
-    return Points(steps, values, times, epochs)
+    return points
 
 
 class _Reader:
@@ -97,6 +76,13 @@ class _Reader:
 
     def __init__(self, body: bytes, offset: int, n: int) -> None:
         self.body, self.offset, self.n = body, offset, n
+
+    def points(self, header: Mapping[str, object]) -> Points:
+        """The columns that `_columns` packs."""
+        steps, values, times = (
+            self.column(name, d) for name, d in (("step", "<i8"), ("value", "<f8"), ("time_ms", "<i8"))
+        )
+        return Points(steps, values, times, self.column("epoch", "<f8") if header.get("epoch") else None)
 
     def column(self, name: str, dtype: str) -> Any:
         size = self.n * np.dtype(dtype).itemsize
@@ -132,6 +118,14 @@ def _unpack_header(magic: bytes, body: bytes) -> tuple[Mapping[str, object], int
     if not isinstance(header, dict):
         raise WireError("header", "must be a JSON object")
     return header, _HEAD.size + length
+
+
+def _columns(
+    steps: NDArray[np.int64], values: NDArray[np.float64], times: NDArray[np.int64], epochs: NDArray[np.float64] | None
+) -> list[bytes]:
+    """Steps, values, times, and epochs if there are any."""
+    parts = [_bytes(steps, "<i8"), _bytes(values, "<f8"), _bytes(times, "<i8")]
+    return parts if epochs is None else [*parts, _bytes(epochs, "<f8")]
 
 
 def _bytes(values: NDArray[Any], dtype: str) -> bytes:

@@ -83,9 +83,7 @@ def batch_to_json(batch: Batch) -> dict[str, object]:
         "first": batch.first,
         "count": batch.count,
         "points": rows,
-        "events": [
-            {"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": dict(e.data)} for e in batch.events
-        ],
+        "events": [event.to_dict() for event in batch.events],
     }
 
 

@@ -26,7 +26,7 @@ from monitor.ingest.engines import Engines
 from monitor.reader.api import Api
 from monitor.settings import Settings
 from monitor.store import Store
-from monitor.store.runs.outbox import NEVER_MS
+from monitor.store.outbox import NEVER_MS
 from monitor.store.sql.schema import AUDIT, METADATA, TOKENS
 from monitor.wire import MEDIA_TYPE, encode_batch
 from tests.alerts.conftest import Webhook, webhook  # noqa: F401  # a fixture
@@ -421,9 +421,9 @@ def test_a_page_of_a_project_is_as_long_as_was_asked_whatever_others_have(house:
 
 
 def test_a_project_s_views_leave_room_for_those_of_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    from monitor.store.runs import views
+    from monitor.store import saved
 
-    monkeypatch.setattr(views, "MAX_VIEWS", 2)
+    monkeypatch.setattr(saved, "MAX_VIEWS", 2)
     alfa, bravo = (house.projects[name].tokens[Access.EDITOR] for name in ("alfa", "bravo"))
     house.done("PUT", f"{V1}/views/runs/second", alfa, json={"query": "x"})
     assert house.ask("PUT", f"{V1}/views/runs/third", alfa, json={"query": "x"}).status_code == 422

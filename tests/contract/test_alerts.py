@@ -19,8 +19,8 @@ from monitor.reader.api import Api
 from monitor.rules import Engine
 from monitor.settings import Settings, load
 from monitor.store import Store
-from monitor.store.runs.alerts import standing
-from monitor.store.runs.outbox import NEVER_MS
+from monitor.store.alerts import standing
+from monitor.store.outbox import NEVER_MS
 from tests.alerts.conftest import Webhook, a_finding, webhook  # noqa: F401  # a fixture
 from tests.api.conftest import served
 from tests.conftest import LOCAL, NOW_MS, Feed

@@ -21,7 +21,7 @@ import pytest
 from monitor.domain import RunStatus
 from monitor.server.ports import free_port
 from monitor.store import Store
-from monitor.store.runs.outbox import NEVER_MS
+from monitor.store.outbox import NEVER_MS
 from tests.alerts.conftest import Webhook, webhook  # noqa: F401  # a fixture
 from tests.faults.haproxy import balancer
 from tests.server.conftest import Start, Up, start_up, until

@@ -33,8 +33,7 @@ from monitor.rules import Engine
 from monitor.run.start import init
 from monitor.settings import Settings, load
 from monitor.shipping.sync import own_destination, sync
-from monitor.store import Store
-from monitor.store.runs import outbox
+from monitor.store import Store, outbox
 
 
 def settings_of(order: dict[str, Any]) -> Settings:

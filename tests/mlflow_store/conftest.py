@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from monitor.domain import Checkpoint, Finding, RunInfo, SeriesInfo
-from monitor.store.runs.mirror import Arrived
+from monitor.store.mirrors import Arrived
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -111,7 +111,7 @@ def reads_or_refuses(data: bytes, n: int) -> None:
     """Damaged bytes are read as other numbers, or refused with `StoreError`; nothing else comes of them."""
     reads: list[Callable[[], object]] = [
         lambda: codec.decode_ints(data, n),
-        lambda: codec.decode_floats(memoryview(data), n),
+        lambda: codec.decode_floats(data, n),
         lambda: chunks.decode_sketch(data, times=True, epochs=True),
         lambda: chunks.decode_coarse(data, epochs=True),
         lambda: sparklines_of({"train": (data, 1.0, 1), "val": (b"", 2.0, 5)}, 20),

@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from monitor.alerts.delivery import LAST_RETRY_MS
 from monitor.domain.clocks import LEASE_MS
 from monitor.store import Store
-from monitor.store.runs.outbox import NEVER_MS
+from monitor.store.outbox import NEVER_MS
 from monitor.store.sql.schema import CHANNELS
 from tests.conftest import NOW_MS, Feed
 

@@ -69,7 +69,7 @@ def test_a_whole_curve_of_spans_has_the_extremes_gaps_and_ends(feed: Feed, monke
     monkeypatch.setattr(
         chunk_reader.ChunkReader,
         "_packed",
-        lambda self, a, b, rows: (read.append(len(rows)), take(self, a, b, rows))[1],
+        lambda self, statements, rows: (read.append(len(rows)), take(self, statements, rows))[1],
     )
     curve = feed.store.curve(feed.run_id, "acc", width=300)
     assert sum(read) <= 16 + 1 + 2 + 3, "of 291 chunks"

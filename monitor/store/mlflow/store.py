@@ -10,12 +10,14 @@ import numpy as np
 from sqlalchemy import Connection, Engine, func, inspect, select, text
 
 from monitor.store.mlflow.points import Logged, read_metric, read_sample
-from monitor.store.mlflow.transaction import WRITER, LogAhead, MlflowTransaction
+from monitor.store.mlflow.transaction import WRITER, MlflowTransaction
 from monitor.store.sql.connect import parse_url, translated
 from monitor.store.sql.mlflow_schema import METRICS, MLFLOW_RUNS, TIED, tied
 from monitor.store.sql.schema import RUNS, SERIES
 from monitor.store.sql.upsert import insert_once
+from monitor.store.sql.version import lock_schema
 from monitor.store.store import Store
+from monitor.store.transaction import Ahead
 
 DELETED_BY_MLFLOW: Final = 253_402_300_799_000
 """`deleted_ms` of a run that MLflow has deleted and may restore: the year 9999, so that it is never purged here."""
@@ -90,7 +92,7 @@ class MlflowStore(Store):
         Args:
             keys: the metrics that will be logged.
         """
-        with self.write(run_id, now_ms, LogAhead(WRITER, keys)) as tx:
+        with self.write(run_id, now_ms, Ahead(WRITER, keys)) as tx:
             assert isinstance(tx, MlflowTransaction)
             yield tx
 
@@ -159,10 +161,7 @@ def _tie_tables(engine: Engine) -> None:
     table = "ALTER TABLE monitor_runs ADD COLUMN"
     refers = "mlflow_run VARCHAR(32) REFERENCES runs (run_uuid) ON DELETE CASCADE"
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        else:
-            connection.exec_driver_sql("PRAGMA user_version = 0")  # takes the write lock
+        lock_schema(connection, _ADVISORY_LOCK)
         if tied(connection):
             return
         connection.execute(text(f"{table} {refers}"))

@@ -90,11 +90,6 @@ def _advance(dialect: str) -> Insert:
 _ADVANCE: Final = Statement(_advance, LATEST.c.keys())
 
 
-@dataclass(frozen=True, slots=True)
-class LogAhead(Ahead):
-    """What a transaction that logs points from MLflow will read."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MlflowRun:
     """A run as MLflow's tables have it.
@@ -118,7 +113,7 @@ class MlflowTransaction(Transaction):
     """A write transaction on one run, which MLflow may have as well. Created by `MlflowStore.write`."""
 
     def __init__(self, link: Link, run_id: str, now_ms: int, ahead: Ahead | None = None) -> None:
-        asked = link.ask(_ASK, {"run": run_id}) if isinstance(ahead, LogAhead) else None
+        asked = link.ask(_ASK, {"run": run_id}) if ahead is not None and ahead.writer == WRITER else None
         super().__init__(link, run_id, now_ms, ahead)
         row = None if asked is None else asked.first()
         self.mlflow_run = None if row is None else _run(row)
@@ -204,10 +199,8 @@ class MlflowTransaction(Transaction):
         if not self.exists:
             return []
         asked = self._asked.series or append.ask_series(self._link, self.run_id, keys)
-        rows = asked.all()
-        self._asked.series = _Read(rows)  # type: ignore[assignment]  # an answer as `append` reads it
-        wanted = set(keys)
-        return [state for state in map(SeriesState.from_row, rows) if state.key in wanted]
+        self._asked.series, wanted = asked, set(keys)
+        return [state for state in map(SeriesState.from_row, asked.all()) if state.key in wanted]
 
     def _stored(self, state: SeriesState, new: Columns) -> NDArray[np.bool_]:
         """Mask of the points of one series that are already stored.
@@ -227,16 +220,6 @@ class MlflowTransaction(Transaction):
             seen.update(_identities(near))
         mine = _identities(Logged(new.step, new.time_ms, *as_mlflow(new.value)))
         return np.array([identity in seen for identity in mine], np.bool_)
-
-
-class _Read:
-    """Rows that were already read, in the form of an `Answer`."""
-
-    def __init__(self, rows: list[Row]) -> None:
-        self._rows = rows
-
-    def all(self) -> list[Row]:
-        return self._rows
 
 
 def _first_of_equals(columns: Columns) -> NDArray[np.bool_]:

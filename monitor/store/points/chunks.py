@@ -134,14 +134,23 @@ def decode(rows: Sequence[Row]) -> Points:
         rows: chunk rows with their columns, in order of arrival.
     """
     total = sum(_int(row["n"]) for row in rows)
-    epochs = np.full(total, np.nan) if any(row["epochs"] is not None for row in rows) else None
-    found = Points(np.empty(total, np.int64), np.empty(total, np.float64), np.empty(total, np.int64), epochs)
+    found = room(total, epochs=any(row["epochs"] is not None for row in rows))
     at = 0
     for row in rows:
         end = at + _int(row["n"])
         decode_into(row, take(found, slice(at, end)))
         at = end
     return found
+
+
+def room(total: int, *, times: bool = True, epochs: bool) -> Points:
+    """Points to unpack into; times that are not requested are zeros, epochs None."""
+    return Points(
+        np.empty(total, np.int64),
+        np.empty(total, np.float64),
+        np.empty(total, np.int64) if times else np.zeros(total, np.int64),
+        np.full(total, np.nan) if epochs else None,
+    )
 
 
 def decode_into(row: Row, out: Points, *, times: bool = True) -> None:
@@ -159,7 +168,7 @@ def decode_into(row: Row, out: Points, *, times: bool = True) -> None:
         codec.decode_into(packed(row["epochs"]), out.epochs)
 
 
-def decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Points:
+def decode_sketch(data: bytes, *, times: bool, epochs: bool) -> Points:
     """Unpack a sketch. Times that are not requested are zeros, epochs None.
 
     Raises:
@@ -171,7 +180,7 @@ def decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Poi
         raise StoreError(f"sketch of {len(data)} bytes is damaged ({error})") from error
 
 
-def _decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Points:
+def _decode_sketch(data: bytes, *, times: bool, epochs: bool) -> Points:
     if data[0] == _COARSE_VERSION:
         _, columns, m = _COARSE_HEAD.unpack_from(data)
         data = data[_COARSE_HEAD.size + 8 * columns * m :]
@@ -191,7 +200,7 @@ def _decode_sketch(data: bytes | memoryview, *, times: bool, epochs: bool) -> Po
     )
 
 
-def decode_coarse(data: bytes | memoryview, *, epochs: bool) -> Points | None:
+def decode_coarse(data: bytes, *, epochs: bool) -> Points | None:
     """The coarse sketch at the head of a sketch.
 
     Args:
@@ -346,7 +355,7 @@ def _int(value: object) -> int:
     return value
 
 
-def packed(value: object) -> bytes | memoryview:
+def packed(value: object) -> bytes:
     """A packed column of a row, with its type checked."""
-    assert isinstance(value, bytes | memoryview)
+    assert isinstance(value, bytes)
     return value

@@ -56,7 +56,7 @@ def encode_floats(values: NDArray[np.float64]) -> bytes:
     return _encode(values, "<f8")
 
 
-def decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
+def decode_into(data: bytes, out: NDArray[_T]) -> None:
     """Unpack a column into an array of its length.
 
     Args:
@@ -74,7 +74,7 @@ def decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
         raise StoreError(f"chunk column of {len(data)} bytes is damaged ({error})") from error
 
 
-def line_of(data: bytes | memoryview) -> tuple[int, int] | None:
+def line_of(data: bytes) -> tuple[int, int] | None:
     """Start and stride of a regular column; None if it is packed differently or damaged."""
     if len(data) != _REGULAR_INTS.size or data[0] != VERSION or data[1] != REGULAR:
         return None
@@ -82,7 +82,7 @@ def line_of(data: bytes | memoryview) -> tuple[int, int] | None:
     return start, stride
 
 
-def decode_some(data: bytes | memoryview, index: NDArray[np.intp], room: NDArray[_T]) -> NDArray[_T]:
+def decode_some(data: bytes, index: NDArray[np.intp], room: NDArray[_T]) -> NDArray[_T]:
     """Unpack some numbers of a column.
 
     Args:
@@ -99,7 +99,7 @@ def decode_some(data: bytes | memoryview, index: NDArray[np.intp], room: NDArray
     return room[index]
 
 
-def _decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
+def _decode_into(data: bytes, out: NDArray[_T]) -> None:
     if len(data) < 2 or data[0] != VERSION:
         raise StoreError(f"chunk column of version {data[0] if data else 'none'}, this code reads {VERSION}")
     encoding = data[1]
@@ -115,21 +115,21 @@ def _decode_into(data: bytes | memoryview, out: NDArray[_T]) -> None:
             raise StoreError(f"chunk column holds {len(data) - 2} bytes, {8 * len(out)} expected")
         out[:] = np.frombuffer(data, out.dtype.newbyteorder("<"), offset=2)
     elif encoding == PCODEC:
-        done = standalone.simple_decompress_into(bytes(data[2:]), out)
+        done = standalone.simple_decompress_into(data[2:], out)
         if done.n_processed != len(out) or not done.finished:
             raise StoreError(f"chunk column holds another number of values than the {len(out)} its row says")
     else:
         raise StoreError(f"chunk column of encoding {encoding}, this code reads 0 to 2")
 
 
-def decode_ints(data: bytes | memoryview, n: int) -> NDArray[np.int64]:
+def decode_ints(data: bytes, n: int) -> NDArray[np.int64]:
     """Unpack an int64 column of n numbers."""
     out = np.empty(n, np.int64)
     decode_into(data, out)
     return out
 
 
-def decode_floats(data: bytes | memoryview, n: int) -> NDArray[np.float64]:
+def decode_floats(data: bytes, n: int) -> NDArray[np.float64]:
     """Unpack a float64 column of n numbers."""
     out = np.empty(n, np.float64)
     decode_into(data, out)

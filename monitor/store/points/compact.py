@@ -16,9 +16,9 @@ from typing import Final
 
 from sqlalchemy import Integer, bindparam, select
 
-from monitor.store.points import chunks, spans
+from monitor.store.points import chunk_rows, chunks, spans
 from monitor.store.points.series import SeriesState
-from monitor.store.sql.link import Link, Row, Statement
+from monitor.store.sql.link import Link, Statement
 from monitor.store.sql.schema import CHUNKS, SERIES
 
 BOUNDS: Final = (64, 2048, 32_768, 2**18)
@@ -26,14 +26,12 @@ BOUNDS: Final = (64, 2048, 32_768, 2**18)
 FULL: Final = BOUNDS[-1]
 """A chunk of at least this many points is not merged again."""
 
-_SERIES: Final = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
-_BETWEEN: Final = CHUNKS.c.seq.between(bindparam("low"), bindparam("high"))
 _NEWEST: Final = Statement(
-    select(CHUNKS).where(*_SERIES).order_by(CHUNKS.c.seq.desc()).limit(bindparam("few", type_=Integer))
+    select(CHUNKS)
+    .where(*chunk_rows.of_series(CHUNKS))
+    .order_by(CHUNKS.c.seq.desc())
+    .limit(bindparam("few", type_=Integer))
 )
-_RANGE: Final = Statement(select(CHUNKS).where(*_SERIES, _BETWEEN).order_by(CHUNKS.c.seq))
-_DELETE: Final = Statement(CHUNKS.delete().where(*_SERIES, _BETWEEN))
-_INSERT: Final = Statement(CHUNKS.insert(), CHUNKS.c.keys())
 _PLACES: Final = Statement(
     select(CHUNKS.c.series, CHUNKS.c.seq, CHUNKS.c.attempt, CHUNKS.c.n)
     .where(CHUNKS.c.run_id == bindparam("run"))
@@ -78,7 +76,7 @@ def merge_tail(link: Link, run_id: str, state: SeriesState, size: int) -> None:
     few, state.tails = plan_merge([*state.tails, size])
     if few:
         rows = link.ask(_NEWEST, {"run": run_id, "series": state.series, "few": few}).all()
-        _merge(link, run_id, rows[::-1])
+        chunk_rows.replace(link, rows[::-1], chunks.decode(rows[::-1]))
     # No chunk is unfinished, so none of them will be merged again.
     if not state.tails and state.next_seq >= spans.FAN:
         spans.extend(link, run_id, state.series)
@@ -92,7 +90,8 @@ def merge_all(link: Link, run_id: str) -> int:
     places = [tuple(row.values()) for row in link.ask(_PLACES, {"run": run_id}).all()]
     saved, changed = 0, set()
     for series, low, high, count in _groups(places):  # type: ignore[arg-type]  # four integers
-        _merge(link, run_id, link.ask(_RANGE, {"run": run_id, "series": series, "low": low, "high": high}).all())
+        rows = chunk_rows.read(link, run_id, series, low, high)
+        chunk_rows.replace(link, rows, chunks.decode(rows))
         saved += count - 1
         changed.add(series)
     for number, count in Counter(place[0] for place in places).items():
@@ -102,13 +101,6 @@ def merge_all(link: Link, run_id: str) -> int:
             spans.extend(link, run_id, number)
     link.tell(_NO_TAILS, {"run": run_id, "none": []})
     return saved
-
-
-def _merge(link: Link, run_id: str, rows: Sequence[Row]) -> None:
-    first, last = rows[0], rows[-1]
-    row = chunks.encode(chunks.decode(rows))
-    link.tell(_DELETE, {"run": run_id, "series": first["series"], "low": first["seq"], "high": last["seq"]})
-    link.tell(_INSERT, {**row, **{name: first[name] for name in ("run_id", "series", "seq", "attempt")}})
 
 
 def _groups(places: Sequence[tuple[int, int, int, int]]) -> Iterator[tuple[int, int, int, int]]:

@@ -37,8 +37,6 @@ def read_curve(
     smoothing: float,
 ) -> Curve:
     """A series reduced to a screen; see `Store.curve`."""
-    if x not in X_AXES:
-        raise WireError("x", f"must be one of {', '.join(X_AXES)}, got {x!r}")
     if not 1 <= width <= 100_000:
         raise WireError("width", f"must lie between 1 and 100000 pixels, got {width}")
     if not 0 <= smoothing < 1:
@@ -46,9 +44,8 @@ def read_curve(
     for name, end in (("lo", lo), ("hi", hi)):
         if end is not None and math.isnan(end):
             raise WireError(name, "must be a number, got nan")
-    origin = 0
+    origin = origin_of(connection, run_id, x)
     if x == "relative":
-        origin = connection.execute(select(RUNS.c.created_ms).where(RUNS.c.run_id == run_id)).scalar_one()
         lo, hi = (None if v is None else v * 1000 + origin for v in (lo, hi))
     axis = "wall_time" if x == "relative" else x
     low, high = -math.inf if lo is None else lo, math.inf if hi is None else hi
@@ -62,6 +59,28 @@ def read_curve(
     xs = (found.x - origin) / 1000 if x == "relative" else found.x
     total = round(found.total * chunk_reader.logged)
     return Curve(key, x, xs, found.y, len(xs), total, found.smoothed if smoothing > 0 else None)
+
+
+def origin_of(connection: Connection, run_id: str, x: str) -> int:
+    """When a run began, for the axis `relative`; 0 for the others.
+
+    Raises:
+        WireError: there is no such axis.
+    """
+    if x not in X_AXES:
+        raise WireError("x", f"must be one of {', '.join(X_AXES)}, got {x!r}")
+    if x != "relative":
+        return 0
+    return int(connection.execute(select(RUNS.c.created_ms).where(RUNS.c.run_id == run_id)).scalar_one())
+
+
+def on_axis(points: Points, axis: str) -> Floats:
+    """The points' coordinates in steps, epochs (NaN where a point has none) or milliseconds (`wall_time`)."""
+    if axis == "step":
+        return points.steps.astype(np.float64)
+    if axis == "epoch":
+        return np.full(len(points), np.nan) if points.epochs is None else points.epochs
+    return points.times.astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +215,11 @@ class _CurveReader:
 
     def _axis(self, points: Points) -> tuple[Floats, Floats]:
         """The points' coordinates on the chosen axis. Points without an epoch are dropped on the epoch axis."""
-        if self.axis == "step":
-            return points.steps.astype(np.float64), points.values
-        if self.axis == "wall_time":
-            return points.times.astype(np.float64), points.values
-        if points.epochs is None:
-            return np.empty(0), np.empty(0)
-        has = ~np.isnan(points.epochs)
-        return points.epochs[has], points.values[has]
+        x = on_axis(points, self.axis)
+        if self.axis != "epoch":
+            return x, points.values
+        has = ~np.isnan(x)
+        return x[has], points.values[has]
 
 
 class _OutOfOrder(Exception):

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from sqlalchemy import bindparam, select
 
-from monitor.store.points import chunks, compact, spans
+from monitor.store.points import chunk_rows, chunks, compact, spans
 from monitor.store.points.append import recount
 from monitor.store.points.reduce import reduce_curve
 from monitor.store.points.series import NAMES, SeriesState
@@ -27,22 +27,7 @@ _A_PIXEL: Final = 4
 _STATES: Final = Statement(
     select(*(SERIES.c[name] for name in NAMES)).where(SERIES.c.run_id == bindparam("run")).order_by(SERIES.c.series)
 )
-_SIZES: Final = Statement(
-    select(CHUNKS.c.seq, CHUNKS.c.n)
-    .where(CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
-    .order_by(CHUNKS.c.seq)
-)
-_CHUNK: Final = Statement(
-    select(CHUNKS).where(
-        CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"), CHUNKS.c.seq == bindparam("at")
-    )
-)
-_DELETE: Final = Statement(
-    CHUNKS.delete().where(
-        CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"), CHUNKS.c.seq == bindparam("at")
-    )
-)
-_INSERT: Final = Statement(CHUNKS.insert(), CHUNKS.c.keys())
+_SIZES: Final = Statement(select(CHUNKS.c.seq, CHUNKS.c.n).where(*chunk_rows.of_series(CHUNKS)).order_by(CHUNKS.c.seq))
 _COUNTED: Final = Statement(
     SERIES.update()
     .where(SERIES.c.run_id == bindparam("run"), SERIES.c.series == bindparam("in_series"))
@@ -64,11 +49,13 @@ def thin_run(link: Link, run_id: str, points: int) -> tuple[int, int]:
     kept = left_out = 0
     for values in link.ask(_STATES, {"run": run_id}).all():
         state = SeriesState.from_row(values)
-        sizes = [(row["seq"], int(str(row["n"]))) for row in link.ask(_SIZES, _place(run_id, state)).all()]
+        sizes = [
+            (row["seq"], int(str(row["n"]))) for row in link.ask(_SIZES, {"run": run_id, "series": state.series}).all()
+        ]
         before = sum(n for _, n in sizes)
         after = before
         if before > 2 * points:
-            after = sum(_thin_chunk(link, run_id, state, at, n * points / before) for at, n in sizes)
+            after = sum(_thin_chunk(link, run_id, state.series, at, n * points / before) for at, n in sizes)
             spans.forget(link, run_id, state.series)
             _count_again(link, run_id, state)
         kept, left_out = kept + after, left_out + before - after
@@ -76,16 +63,13 @@ def thin_run(link: Link, run_id: str, points: int) -> tuple[int, int]:
     return kept, left_out
 
 
-def _thin_chunk(link: Link, run_id: str, state: SeriesState, at: object, share: float) -> int:
-    place = {**_place(run_id, state), "at": at}
-    rows = link.ask(_CHUNK, place).all()
+def _thin_chunk(link: Link, run_id: str, series: int, at: object, share: float) -> int:
+    rows = chunk_rows.read(link, run_id, series, at, at)
     points = chunks.decode(rows)
     width = max(1, round(share / _A_PIXEL))
     index = reduce_curve(np.arange(float(len(points))), points.values, width)
     if len(index) < len(points):
-        link.tell(_DELETE, place)
-        same = {name: rows[0][name] for name in ("run_id", "series", "seq", "attempt")}
-        link.tell(_INSERT, {**chunks.encode(chunks.take(points, index)), **same})
+        chunk_rows.replace(link, rows, chunks.take(points, index))
     return len(index)
 
 
@@ -96,7 +80,3 @@ def _count_again(link: Link, run_id: str, state: SeriesState) -> None:
     state.thinned += before - state.count
     counts = {name: getattr(state, name) for name in ("count", "nan_count", "inf_count", "thinned")}
     link.tell(_COUNTED, {"run": run_id, "in_series": state.series, **counts})
-
-
-def _place(run_id: str, state: SeriesState) -> dict[str, object]:
-    return {"run": run_id, "series": state.series}

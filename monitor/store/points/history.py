@@ -7,14 +7,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from monitor.domain import Points
-from monitor.errors import WireError
 from monitor.store.points import chunks
 from monitor.store.points.chunk_reader import PORTION, ChunkReader, Overview, portions
-from monitor.store.points.curves import X_AXES
-from monitor.store.sql.schema import RUNS
+from monitor.store.points.curves import on_axis, origin_of
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 """The range of int64, which all steps lie in. Ints, because Python compares them with floats exactly."""
@@ -110,11 +108,7 @@ def read_positions(
     connection: Connection, run_id: str, keys: Sequence[str], steps: Sequence[int], *, x: str
 ) -> tuple[float | None, ...]:
     """The x of each step, from the first series that has a point there; see `Store.positions`."""
-    if x not in X_AXES:
-        raise WireError("x", f"must be one of {', '.join(X_AXES)}, got {x!r}")
-    origin = 0
-    if x == "relative":
-        origin = connection.execute(select(RUNS.c.created_ms).where(RUNS.c.run_id == run_id)).scalar_one()
+    origin = origin_of(connection, run_id, x)
     found: dict[int, float] = {}
     for key in keys:
         missing = sorted(set(steps) - set(found))
@@ -129,7 +123,9 @@ def _of_series(reader: ChunkReader, steps: list[int], x: str, origin: int) -> di
     first: dict[int, float] = {}
     for some in portions(rows):
         points = reader.points(some, times=True, epochs=x == "epoch")
-        values = _axis(points, x, origin)
+        values = on_axis(points, "wall_time" if x == "relative" else x)
+        if x == "relative":
+            values = (values - origin) / 1000
         for i in np.flatnonzero(np.isin(points.steps, np.array(steps, np.int64))).tolist():
             first.setdefault(int(points.steps[i]), float(values[i]))
     return {step: value for step, value in first.items() if not np.isnan(value)}
@@ -138,12 +134,3 @@ def _of_series(reader: ChunkReader, steps: list[int], x: str, origin: int) -> di
 def _any_within(steps: list[int], low: int, high: int) -> bool:
     at = bisect_left(steps, low)
     return at < len(steps) and steps[at] <= high
-
-
-def _axis(points: Points, x: str, origin: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    if x == "step":
-        return points.steps.astype(np.float64)
-    if x == "epoch":
-        return np.full(len(points), np.nan) if points.epochs is None else points.epochs
-    times = points.times.astype(np.float64)
-    return times if x == "wall_time" else (times - origin) / 1000

@@ -34,9 +34,8 @@ def read_picked(
     rows = within(reader.rows, lo, hi)
     if not rows or not _rising(reader, rows):
         return None
-    borders = _Borders(reader, rows, lo, hi)
-    n = borders.end - borders.start
-    index = borders.start + pick(n) if n > 0 else np.empty(0, np.intp)
+    start, end = _borders(reader, rows, lo, hi)
+    index = start + pick(end - start) if end > start else np.empty(0, np.intp)
     room = np.empty(max(row["n"] for row in rows), np.int64)
     found: list[Points] = []
     first = 0
@@ -59,18 +58,17 @@ def _rising(reader: ChunkReader, rows: Sequence[Overview]) -> bool:
     )
 
 
-class _Borders:
+def _borders(reader: ChunkReader, rows: Sequence[Overview], lo: int | None, hi: int | None) -> tuple[int, int]:
     """Where a window begins and ends among the points of the chunks that it overlaps."""
-
-    def __init__(self, reader: ChunkReader, rows: Sequence[Overview], lo: int | None, hi: int | None) -> None:
-        first, last = rows[0], rows[-1]
-        self.start, self.end = 0, sum(row["n"] for row in rows)
-        if lo is not None and lo > first["first_step"]:
-            steps = reader.points([first], times=False, epochs=False).steps
-            self.start = int(np.searchsorted(steps, np.int64(lo)))
-        if hi is not None and hi < last["last_step"]:
-            steps = reader.points([last], times=False, epochs=False).steps
-            self.end -= last["n"] - int(np.searchsorted(steps, np.int64(hi), "right"))
+    first, last = rows[0], rows[-1]
+    start, end = 0, sum(row["n"] for row in rows)
+    if lo is not None and lo > first["first_step"]:
+        steps = reader.points([first], times=False, epochs=False).steps
+        start = int(np.searchsorted(steps, np.int64(lo)))
+    if hi is not None and hi < last["last_step"]:
+        steps = reader.points([last], times=False, epochs=False).steps
+        end -= last["n"] - int(np.searchsorted(steps, np.int64(hi), "right"))
+    return start, end
 
 
 def _of_chunk(row: chunks.Row, index: NDArray[np.intp], room: NDArray[np.int64]) -> Points | None:

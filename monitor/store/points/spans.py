@@ -20,7 +20,8 @@ import numpy as np
 from sqlalchemy import bindparam, func, select
 
 from monitor.domain import Points
-from monitor.store.points import chunks
+from monitor.store.points import chunk_rows, chunks
+from monitor.store.points.chunk_rows import of_series
 from monitor.store.points.reduce import reduce_curve
 from monitor.store.sql.link import Link, Row, Statement
 from monitor.store.sql.schema import CHUNKS, SPANS
@@ -28,34 +29,30 @@ from monitor.store.sql.schema import CHUNKS, SPANS
 FAN: Final = 16
 """Chunks or spans that one span covers."""
 
-_PLACED: Final = ("seq", "attempt", "n", "ordered", "sketch_n", "first_step", "last_step", "first_time", "last_time")
-_SERIES: Final = (CHUNKS.c.run_id == bindparam("run"), CHUNKS.c.series == bindparam("series"))
-_OF: Final = (SPANS.c.run_id == bindparam("run"), SPANS.c.series == bindparam("series"))
-_LEVEL: Final = (*_OF, SPANS.c.level == bindparam("at_level"))
+_PLACED: Final = (
+    "seq", "attempt", "n", "ordered", "sketch_n", "first_step", "last_step", "first_time", "last_time", "first_epoch",
+    "last_epoch",
+)  # fmt: skip
+_OF: Final = of_series(SPANS)[:2]
 _ENDS: Final = Statement(
     select(SPANS.c.level, func.max(SPANS.c.last_seq).label("last_seq")).where(*_OF).group_by(SPANS.c.level)
 )
-_CHUNKS: Final = Statement(
-    select(*(CHUNKS.c[name] for name in (*_PLACED, "first_epoch", "last_epoch")))
-    .where(*_SERIES, CHUNKS.c.seq > bindparam("after"))
-    .order_by(CHUNKS.c.seq)
+_CHUNKS, _SPANS = (
+    Statement(
+        select(*(table.c[name] for name in names))
+        .where(*of_series(table), table.c.seq > bindparam("after"))
+        .order_by(table.c.seq)
+    )
+    for table, names in ((CHUNKS, _PLACED), (SPANS, (*_PLACED, "last_seq")))
 )
-_SPANS: Final = Statement(
-    select(*(SPANS.c[name] for name in (*_PLACED, "first_epoch", "last_epoch", "last_seq")))
-    .where(*_LEVEL, SPANS.c.seq > bindparam("after"))
-    .order_by(SPANS.c.seq)
+_CHUNK_SKETCHES, _SPAN_SKETCHES = (
+    Statement(
+        select(table.c.seq, table.c.sketch)
+        .where(*of_series(table), table.c.seq.between(bindparam("low"), bindparam("high")))
+        .order_by(table.c.seq)
+    )
+    for table in (CHUNKS, SPANS)
 )
-_CHUNK_SKETCHES: Final = Statement(
-    select(CHUNKS.c.seq, CHUNKS.c.sketch)
-    .where(*_SERIES, CHUNKS.c.seq.between(bindparam("low"), bindparam("high")))
-    .order_by(CHUNKS.c.seq)
-)
-_SPAN_SKETCHES: Final = Statement(
-    select(SPANS.c.seq, SPANS.c.sketch)
-    .where(*_LEVEL, SPANS.c.seq.between(bindparam("low"), bindparam("high")))
-    .order_by(SPANS.c.seq)
-)
-_CHUNK: Final = Statement(select(CHUNKS).where(*_SERIES, CHUNKS.c.seq == bindparam("at")))
 _INSERT: Final = Statement(SPANS.insert(), SPANS.c.keys())
 _FORGET: Final = Statement(SPANS.delete().where(*_OF))
 
@@ -66,10 +63,8 @@ def extend(link: Link, run_id: str, series: object) -> None:
     ends = {row["level"]: row["last_seq"] for row in link.ask(_ENDS, place).all()}
     level = 0
     while True:
-        where = {**place, "after": ends.get(level + 1, -1)}
-        found: list[dict[str, Any]] = (
-            link.ask(_SPANS, {**where, "at_level": level}) if level else link.ask(_CHUNKS, where)
-        ).all()
+        where = {**place, "level": level, "after": ends.get(level + 1, -1)}
+        found: list[dict[str, Any]] = link.ask(_SPANS if level else _CHUNKS, where).all()
         if len(found) < FAN:
             return
         for start in range(0, len(found) - FAN + 1, FAN):
@@ -114,14 +109,16 @@ def _span(link: Link, place: Row, level: int, covered: Sequence[dict[str, Any]])
 
 def _shown(link: Link, place: Row, level: int, covered: Sequence[dict[str, Any]]) -> list[Points]:
     """The points that the sketch of each neighbour shows; all points of a chunk too short for a sketch."""
-    where = {**place, "low": covered[0]["seq"], "high": covered[-1]["seq"]}
-    answer = link.ask(_SPAN_SKETCHES, {**where, "at_level": level}) if level else link.ask(_CHUNK_SKETCHES, where)
-    found: dict[object, Any] = {row["seq"]: row["sketch"] for row in answer.all()}
+    where = {**place, "level": level, "low": covered[0]["seq"], "high": covered[-1]["seq"]}
+    rows = link.ask(_SPAN_SKETCHES if level else _CHUNK_SKETCHES, where).all()
+    found: dict[object, Any] = {row["seq"]: row["sketch"] for row in rows}
     shown = []
     for row in covered:
         sketch = found[row["seq"]]
         if sketch is None:
-            shown.append(chunks.decode(link.ask(_CHUNK, {**place, "at": row["seq"]}).all()))
+            shown.append(
+                chunks.decode(link.ask(chunk_rows.RANGE, {**place, "low": row["seq"], "high": row["seq"]}).all())
+            )
         else:
             shown.append(chunks.decode_sketch(sketch, times=True, epochs=row["first_epoch"] is not None))
     return shown

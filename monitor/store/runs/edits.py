@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.domain import RunEdit
 from monitor.errors import WireError
-from monitor.limits import MAX_NAME, MAX_TAG, MAX_TAGS, MAX_TEXT, text
-
-if TYPE_CHECKING:
-    from monitor.store.transaction import Transaction
+from monitor.limits import MAX_NAME, MAX_TAG, MAX_TEXT, text
 
 MAX_NOTE: Final = MAX_TEXT
 """Most characters in a note."""
@@ -33,25 +29,6 @@ def checked(edit: RunEdit) -> RunEdit:
             raise WireError("tags", "a tag needs a name; write one of 1 to 250 characters")
         tags[known] = None if value is None else _text(f"tags.{known[:50]}", value, MAX_TAG)
     return RunEdit(name=name, note=note, tags=tags)
-
-
-def apply(tx: Transaction, edit: RunEdit) -> None:
-    """Apply a `checked` edit.
-
-    Raises:
-        WireError: the run would exceed its number of tags.
-    """
-    if edit.name is not None:
-        tx.set(name=edit.name)
-    if edit.note is not None:
-        tx.set(note=edit.note or None)
-    tx.remove_tags([tag for tag, value in edit.tags.items() if value is None])
-    kept = {tag: value for tag, value in edit.tags.items() if value is not None}
-    known = tx.get("tags")
-    total = len({*(known if isinstance(known, Mapping) else {}), *kept})
-    if kept and total > MAX_TAGS:
-        raise WireError("tags", f"a run has {MAX_TAGS} tags at most, this would make {total}; remove some")
-    tx.merge_tags(kept)
 
 
 def _text(what: str, value: str, most: int) -> str:

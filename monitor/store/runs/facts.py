@@ -6,14 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
+from sqlalchemy import Connection, select
 
-from monitor.domain import Checkpoint, RunInfo
-from monitor.store.runs import rows
-from monitor.store.runs.work import LIVE
-from monitor.store.sql.schema import ALERTS, CHECKPOINTS, EVENTS, FINDINGS, RUNS, SERIES
-
-_STORED = RUNS.c.deleted_ms.is_(None)
+from monitor.domain import Checkpoint
+from monitor.store.sql.schema import CHECKPOINTS, EVENTS, RUNS, SERIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,45 +81,3 @@ def checkpoints(connection: Connection, run_ids: Sequence[str]) -> dict[str, tup
     for run_id, step, path, time_ms in connection.execute(query):
         found[run_id].append(Checkpoint(step=step, path=path, time_ms=time_ms))
     return {run_id: tuple(saved) for run_id, saved in found.items()}
-
-
-def of_ids(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunInfo]:
-    """Runs by id, including deleted ones."""
-    query = select(*rows.INFO_COLUMNS).where(RUNS.c.run_id.in_(run_ids))
-    return {row["run_id"]: rows.run_info(row) for row in connection.execute(query).mappings()}
-
-
-def versions(connection: Connection, run_ids: Sequence[str]) -> dict[str, int]:
-    """The versions of runs by id. A version grows with every change that a reader can see."""
-    query = select(RUNS.c.run_id, RUNS.c.version).where(RUNS.c.run_id.in_(run_ids), _STORED)
-    return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def troubled(connection: Connection, project: str | None, most: int) -> tuple[RunInfo, ...]:
-    """Open runs that need attention because of their status, advice, a firing finding or an alert, newest first."""
-    serious, raised = (
-        exists().where(
-            table.c.run_id == RUNS.c.run_id, table.c.state == "firing", table.c.severity.in_(("critical", "warning"))
-        )
-        for table in (FINDINGS, ALERTS)
-    )
-    raised = raised.where(ALERTS.c.rule.in_(("alert", "threshold")))  # those of rules are findings
-    where: list[ColumnElement[bool]] = [_STORED, RUNS.c.status.in_(LIVE)]
-    where.append(or_(RUNS.c.status != "running", RUNS.c.action != "continue", serious, raised))
-    if project is not None:
-        where.append(RUNS.c.project == project)
-    query = select(*rows.INFO_COLUMNS).where(and_(*where)).order_by(RUNS.c.created_ms.desc()).limit(most)
-    return tuple(rows.run_info(row) for row in connection.execute(query).mappings())
-
-
-def statuses(connection: Connection, project: str | None) -> dict[str, int]:
-    """The number of runs in each open status."""
-    where = [_STORED, RUNS.c.status.in_(LIVE), *([] if project is None else [RUNS.c.project == project])]
-    query = select(RUNS.c.status, func.count()).where(and_(*where)).group_by(RUNS.c.status)
-    return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def ended_since(connection: Connection, project: str | None, since_ms: int) -> int:
-    """The number of runs that ended since a time."""
-    where = [_STORED, RUNS.c.finished_ms >= since_ms, *([] if project is None else [RUNS.c.project == project])]
-    return int(connection.execute(select(func.count()).select_from(RUNS).where(and_(*where))).scalar_one())

@@ -35,9 +35,13 @@ def series(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Ser
     return found
 
 
-def findings(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[Finding, ...]]:
-    """What the engine found in each run, by number."""
+def findings(
+    connection: Connection, run_ids: Sequence[str], *, state: str | None = None
+) -> dict[str, tuple[Finding, ...]]:
+    """What the engine found in each run, by number; with a state, only the findings in it."""
     query = select(FINDINGS.c.run_id, *rows.FINDING_COLUMNS).where(FINDINGS.c.run_id.in_(run_ids))
+    if state is not None:
+        query = query.where(FINDINGS.c.state == state)
     found: dict[str, list[Finding]] = {run_id: [] for run_id in run_ids}
     for row in connection.execute(query.order_by(FINDINGS.c.run_id, FINDINGS.c.number)).mappings():
         data = dict(row)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping, select
 
-from monitor.domain import Alert, Delivery, Finding, FindingState, Recommendation, RunInfo, RunStatus, Severity
-from monitor.store.sql.schema import FINDINGS, RUNS
+from monitor.domain import Alert, Delivery, Finding, FindingState, Recommendation, RunInfo, RunStatus, Severity, Stop
+from monitor.store.sql.schema import FINDINGS, RUNS, STOPS
 
+LIVE: Final = ("running", "stalled", "lost")
+"""The statuses of runs that have not ended."""
 _INFO_NAMES: Final = tuple(name for name in RunInfo.__slots__ if name not in ("id", "status", "recommendation"))
 INFO_COLUMNS: Final = [RUNS.c.run_id, RUNS.c.status, RUNS.c.recommendation, *(RUNS.c[name] for name in _INFO_NAMES)]
 """The columns of a `RunInfo`."""
 FINDING_COLUMNS: Final = [FINDINGS.c[name] for name in Finding.__slots__]
+STOP_COLUMNS: Final = [STOPS.c[name] for name in Stop.__slots__]
 
 
 def run_info(row: RowMapping | Mapping[str, object]) -> RunInfo:
@@ -57,3 +60,9 @@ def delivery(row: RowMapping) -> Delivery:
     """A message from its outbox row."""
     names = ("id", "attempts", "next_ms", "delivered_ms", "error")
     return Delivery(alert=Alert.from_dict(row["alert"]), **{name: row[name] for name in names})
+
+
+def read_stops(connection: Connection, run_id: str) -> tuple[Stop, ...]:
+    """The stops of a run, by number."""
+    query = select(*STOP_COLUMNS).where(STOPS.c.run_id == run_id).order_by(STOPS.c.id)
+    return tuple(Stop(**row) for row in connection.execute(query).mappings())

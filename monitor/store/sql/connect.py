@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import re
 import sqlite3
 import sys
@@ -295,16 +294,7 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
 
 def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
     from psycopg import Cursor, pq
-    from psycopg.adapt import Buffer, Loader
     from psycopg.rows import RowFactory, tuple_row
-
-    class View(Loader):
-        """Returns a view of the response. Most blobs are unpacked and dropped, so copying them would be a waste."""
-
-        format = pq.Format.BINARY
-
-        def load(self, data: Buffer) -> Buffer:
-            return data
 
     class BinaryCursor(Cursor[tuple[object, ...]]):
         """Fetches blobs as bytes, not as hexadecimal text."""
@@ -320,7 +310,6 @@ def _set_up_postgresql(connection: object, _: ConnectionPoolEntry) -> None:
 
     raw = cast("psycopg.Connection[tuple[object, ...]]", connection)
     raw.cursor_factory = BinaryCursor
-    raw.adapters.register_loader("bytea", View)
 
 
 def _set_up_session(prepare: bool, statement_s: float | None, connection: object, entry: ConnectionPoolEntry) -> None:
@@ -365,8 +354,3 @@ def wait_for_standby(connection: Connection) -> bytes | None:
     have.
     """
     return b"SET LOCAL statement_timeout = 0" if connection.info.get(UNLIMITED) else None
-
-
-def same_process(pid: int) -> bool:
-    """False in a forked child, which must not use its parent's connections."""
-    return os.getpid() == pid

@@ -113,10 +113,13 @@ class Answer:
 
     def __init__(self, cursor: Any, made: Compiled) -> None:
         self._cursor, self._made = cursor, made
+        self._rows: list[Row] | None = None
 
     def all(self) -> list[Row]:
-        """All rows."""
-        return [self._made.row(found) for found in self._cursor.fetchall()]
+        """All rows; the same ones again if they were read before."""
+        if self._rows is None:
+            self._rows = [self._made.row(found) for found in self._cursor.fetchall()]
+        return self._rows
 
     def first(self) -> Row | None:
         """The first row; None if there is none."""

@@ -15,13 +15,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
 
 from monitor._resources import MIGRATIONS
 from monitor.errors import StoreError
 from monitor.store.sql.connect import make_engine, parse_url, shown, translated
-from monitor.store.sql.version import version_of
+from monitor.store.sql.version import lock_schema, version_of
 
 _ADVISORY_LOCK: Final = 0x6C6F73736D6F6E  # "lossmon"
 
@@ -54,7 +54,7 @@ def downgrade(url: str, revision: str) -> None:
 def create(engine: Engine) -> None:
     """Create the tables of a new database, unless another process was faster."""
     with translated(engine.url), engine.begin() as connection:
-        _lock(connection)
+        lock_schema(connection, _ADVISORY_LOCK)
         if version_of(connection) is None:
             _run(connection, "upgrade", "head", locked=True)
 
@@ -77,21 +77,13 @@ def _connected(url: str) -> Iterator[tuple[Connection, URL]]:
 
 def _run(connection: Connection, direction: str, revision: str, *, locked: bool = False) -> None:
     if not locked:
-        _lock(connection)
+        lock_schema(connection, _ADVISORY_LOCK)
     config = _config()
     config.attributes["connection"] = connection
     try:
         (command.upgrade if direction == "upgrade" else command.downgrade)(config, revision)
     except CommandError as error:
         raise StoreError(f"database {shown(connection.engine.url)}: {error}") from None
-
-
-def _lock(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-    else:
-        # A write that changes nothing: it waits for the write lock and takes it.
-        connection.exec_driver_sql("PRAGMA user_version = 0")
 
 
 def _config() -> Config:

@@ -3,8 +3,7 @@
 The primary key of every table that grows starts with the run, so that a distributed PostgreSQL can place rows by it,
 and a run's rows are deleted with it (`ON DELETE CASCADE`). All names start with `monitor_`, so the tables can share a
 database with MLflow's. Ids within a run come from counters in the run's row, which the writer has locked anyway: no
-sequence, no `max()`. The tables for alerts are in `alert_tables.py`, those of what
-people save in `saved_tables.py`.
+sequence, no `max()`. The tables for alerts are in `alert_tables.py`.
 """
 
 from __future__ import annotations
@@ -29,13 +28,12 @@ from sqlalchemy import (
 
 from monitor.store.sql.alert_tables import ALERTS, CHANNEL_SETTINGS, CHANNELS, DELIVERIES, OUTBOX, SILENCES, THRESHOLDS
 from monitor.store.sql.metadata import METADATA, run_id
-from monitor.store.sql.saved_tables import RULES, VIEWS
 
 __all__ = [
     "ALERTS", "AUDIT", "CHANNELS", "CHANNEL_SETTINGS", "CHECKPOINTS", "CHUNKS", "CHUNK_PARTITIONS",
     "DELIVERIES", "ENGINES", "EVENTS", "EXPORTED_POINTS", "EXPORTS", "FINDINGS", "MAX_KEY", "MEDIA", "METADATA",
     "OUTBOX", "OUTPUT", "RULES", "RUNS", "SERIES", "SILENCES", "SPANS", "STOPS", "TAGS", "THRESHOLDS", "TOKENS",
-    "VERSION_TABLE", "VIEWS", "WRITERS", "Packed",
+    "VERSION_TABLE", "VIEWS", "WRITERS",
 ]  # fmt: skip
 
 VERSION_TABLE: Final = "monitor_schema_version"
@@ -43,15 +41,6 @@ CHUNK_PARTITIONS: Final = 16
 """Hash partitions of the chunk table on PostgreSQL."""
 MAX_KEY: Final = 250
 """Most characters in a metric name, as in MLflow."""
-
-
-class Packed(LargeBinary):
-    """Bytes that are not copied when read: `bytes` from SQLite, a view of the response from PostgreSQL."""
-
-    cache_ok = True
-
-    def result_processor(self, dialect: object, coltype: object) -> None:
-        """Return what the driver returns."""
 
 
 RUNS: Final = Table(
@@ -206,11 +195,11 @@ CHUNKS: Final = Table(
     Column("last", Double),  # and at the highest
     Column("last_finite_step", BigInteger),
     Column("sketch_n", Integer, nullable=False),  # buckets of the sketch, 0 where there is none
-    Column("sketch", Packed),  # before the points: SQLite reads a row from its start up to the wanted column
-    Column("steps", Packed, nullable=False),
-    Column("vals", Packed, nullable=False),
-    Column("times", Packed, nullable=False),
-    Column("epochs", Packed),
+    Column("sketch", LargeBinary),  # before the points: SQLite reads a row from its start up to the wanted column
+    Column("steps", LargeBinary, nullable=False),
+    Column("vals", LargeBinary, nullable=False),
+    Column("times", LargeBinary, nullable=False),
+    Column("epochs", LargeBinary),
     postgresql_partition_by="HASH (run_id)",
 )
 
@@ -232,7 +221,7 @@ SPANS: Final = Table(
     Column("first_epoch", Double),
     Column("last_epoch", Double),
     Column("sketch_n", Integer, nullable=False),  # buckets of the sketch, 0 where there is none
-    Column("sketch", Packed),
+    Column("sketch", LargeBinary),
 )
 """Sketches of many chunks, from which curves of very long series are drawn; see spans.py."""
 
@@ -382,3 +371,25 @@ AUDIT: Final = Table(
     Column("detail", Text, nullable=False),
     Index("monitor_audit_project", "project", "id"),
 )
+
+VIEWS: Final = Table(
+    "monitor_views",
+    METADATA,
+    Column("project", String(250), primary_key=True),  # "" for those who see all projects
+    Column("page", String(32), primary_key=True),
+    Column("name", String(250), primary_key=True),
+    Column("query", Text, nullable=False),
+    Column("saved_ms", BigInteger, nullable=False),
+)
+"""Saved views of the dashboard. Belongs to no run."""
+
+RULES: Final = Table(
+    "monitor_rules",
+    METADATA,
+    Column("project", String(250), primary_key=True),  # "" for all projects
+    Column("rule", String(250), primary_key=True),
+    Column("settings", Text, nullable=False),  # JSON
+    Column("saved_ms", BigInteger, nullable=False),
+    Column("who", String(250), nullable=False),
+)
+"""Saved settings of rules. What was saved before is in the audit log."""

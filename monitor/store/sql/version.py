@@ -28,6 +28,19 @@ def version_of(connection: Connection) -> str | None:
     return None if found is None else str(found)
 
 
+def lock_schema(connection: Connection, key: int) -> None:
+    """Wait until no other process changes the schema, and keep others from it until the transaction ends.
+
+    Args:
+        key: of PostgreSQL's advisory lock; SQLite has only its write lock.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+    else:
+        # A write that changes nothing: it waits for the write lock and takes it.
+        connection.exec_driver_sql("PRAGMA user_version = 0")
+
+
 def refuse_missing(url: URL) -> None:
     """Refuse a SQLite file that does not exist, since connecting would create it.
 

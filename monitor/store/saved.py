@@ -1,4 +1,4 @@
-"""Saved settings of rules, and the history of the rules in the audit log."""
+"""The store's methods for what people save: views of the dashboard, and settings of rules with their history."""
 
 from __future__ import annotations
 
@@ -9,22 +9,61 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, true
 
-from monitor.domain import AuditEntry, Caller
+from monitor.domain import AuditEntry, Caller, SavedView
 from monitor.domain.rules_version import RULES_SET, RulesVersion, SavedRule
 from monitor.errors import WireError
-from monitor.limits import MAX_NAME
+from monitor.limits import MAX_NAME, label, text
 from monitor.store.database import Database
-from monitor.store.runs.audit import audit_row
-from monitor.store.sql.schema import AUDIT, RULES
+from monitor.store.runs.audit import audit_row, record
+from monitor.store.sql.schema import AUDIT, RULES, VIEWS
 
 MAX_SAVED: Final = 10_000
 """Most rules with saved settings, over all projects."""
 MAX_SETTINGS: Final = 20_000
 """Most characters of a rule's settings as JSON."""
+MAX_VIEWS: Final = 500
+"""Most views over all pages, per project, or for those who see all projects."""
+MAX_QUERY: Final = 20_000
+"""Most characters in a view's query string."""
+_SHOWN: Final = [column for column in VIEWS.c if column.name != "project"]
 
 
-class RuleSettings(Database):
-    """The store's methods for the settings of rules."""
+class Saved(Database):
+    """What people save in a store."""
+
+    def views(self, page: str, *, within: str | None = None) -> tuple[SavedView, ...]:
+        """The saved views of a dashboard page, by name: a project's, or those of people who see all projects."""
+        query = select(*_SHOWN).where(*_views_of(within, page)).order_by(VIEWS.c.name)
+        with self._read() as connection:
+            return tuple(SavedView(**row) for row in connection.execute(query).mappings())
+
+    def save_view(self, view: SavedView, *, by: Caller, within: str | None = None) -> SavedView:
+        """Save a view of the dashboard, replacing one of the same page and name.
+
+        Raises:
+            WireError: it has no name, is too long, or there are too many.
+        """
+        name = label(view.name)
+        if not name or not label(view.page):
+            raise WireError("name", f"a view needs a name of 1 to {MAX_NAME} characters")
+        if len(view.query) > MAX_QUERY:
+            raise WireError("query", f"has {len(view.query)} characters, at most {MAX_QUERY} are kept")
+        kept = SavedView(page=view.page[:32], name=name, query=text(view.query), saved_ms=view.saved_ms)
+        mine = VIEWS.c.project == (within or "")  # counted per project, so that none can use up the others' share
+        with self._change() as connection:
+            connection.execute(VIEWS.delete().where(*_views_of(within, kept.page), VIEWS.c.name == name))
+            if connection.execute(select(func.count()).select_from(VIEWS).where(mine)).scalar_one() >= MAX_VIEWS:
+                raise WireError("name", f"there are {MAX_VIEWS} views already; delete one first")
+            connection.execute(VIEWS.insert().values(project=within or "", **kept.to_dict()))
+            record(connection, "view.save", f"{kept.page}/{name}", by, kept.saved_ms, project=within)
+        return kept
+
+    def forget_view(self, page: str, name: str, *, now_ms: int, by: Caller, within: str | None = None) -> None:
+        """Delete a saved view if it exists."""
+        with self._change() as connection:
+            forget = VIEWS.delete().where(*_views_of(within, page), VIEWS.c.name == name)
+            if connection.execute(forget).rowcount == 1:
+                record(connection, "view.delete", f"{page}/{name}", by, now_ms, project=within)
 
     def saved_rules(self) -> tuple[SavedRule, ...]:
         """All saved settings, those for every project first."""
@@ -41,7 +80,6 @@ class RuleSettings(Database):
 
         Args:
             saved: valid settings; see `RulesConfig.from_mapping`.
-            by: who saves them, for the audit log.
             versions: the rules with the change, of its project and of every other one that it concerns.
 
         Raises:
@@ -97,3 +135,7 @@ def _note(connection: Connection, found: RulesVersion) -> bool:
 def _rules(where: ColumnElement[bool]) -> Select[Any]:
     columns = [column for column in AUDIT.c if column.name != "id"]
     return select(*columns).where(AUDIT.c.action == RULES_SET, where).order_by(AUDIT.c.id.desc())
+
+
+def _views_of(within: str | None, page: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return VIEWS.c.project == (within or ""), VIEWS.c.page == page
