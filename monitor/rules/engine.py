@@ -386,7 +386,7 @@ class Engine:
             if firing and slot and not slot.checks and reading is not None and not reading.likely:
                 continue
             over = reading is None and ended(name, state)
-            change = move(rule, settings, run, state, slot, reading, self.config.hash, ended=over)
+            change = move(rule, settings, run, slot, reading, self.config.hash, ended=over)
             if change is not None:
                 changes.append(games.doubted(state, change))
 
