@@ -27,7 +27,7 @@ import numpy as np
 
 from monitor.domain.progress import SHARES, Gap, Milestone, Progress, Rate
 from monitor.rules.describe.features import Features, View
-from monitor.rules.describe.trend import student
+from monitor.rules.describe.trend import straight, student
 from monitor.rules.sketch.noise import Floats, middle
 from monitor.rules.sketch.state import State
 
@@ -112,12 +112,9 @@ def _gap(train: View, val: View) -> Gap | None:
     if val.closed < n:
         return found
     last, at = gaps[-n:], steps[-n:]
-    t = at - at.mean()
-    slope = float(t @ last) / max(float(t @ t), 1e-300)
-    rest = last - last.mean() - slope * t
-    error = math.sqrt(max(float(rest @ rest), 0.0) / (n - 2) / max(float(t @ t), 1e-300))
+    slope, error = straight(at - at.mean(), last, least=1e-200)
     change = abs(slope) * float(at[-1] - at[0])
-    sure = student(abs(slope) / max(error, 1e-300), n - 2) >= SURE
+    sure = student(abs(slope) / error, n - 2) >= SURE
     trend = "steady"
     if sure and change >= MATERIAL * max(abs(found.val), 1e-300):
         trend = "widening" if (slope > 0) == (now > 0) else "narrowing"

@@ -72,7 +72,6 @@ class Convergence:
         return Reading(view.step[view.fifth], view.lately)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         then = position(unit, float(e["since"] or 0))
         said = f"The loss is flat: about {e['level']:.4g} now, {e['before']:.4g} around {then}"

@@ -115,7 +115,6 @@ class Divergence:
         return LOUD if rise >= math.log1p(limits["rise"]) else Quiet(level=_burst(view))
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         advice = (
             "Go back to a checkpoint from before the rise, and lower the learning rate or clip gradients; "

@@ -69,7 +69,6 @@ class DominantPart:
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         fell = float(e["other_fallen"] or 0)
         moved = f"come down by {fell:.1%}" if fell >= 0 else f"gone up by {-fell:.1%}"

@@ -82,7 +82,6 @@ class GrowingPenalty:
         return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         then, now = e["weight_then"], e["weight"]
         turned = ""

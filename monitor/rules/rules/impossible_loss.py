@@ -27,7 +27,7 @@ class ImpossibleLoss:
 
     spec = Spec(name="impossible_loss", severity=Severity.WARNING, rank=48, reads=(Role.TRAIN, Role.VAL), urgent=True)
 
-    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds from the first such value on."""
         floor, ceiling = run.state.floor, run.state.ceiling
         if math.isnan(floor) and math.isnan(ceiling):
@@ -56,7 +56,6 @@ class ImpossibleLoss:
         return Quiet(low=floor, high=ceiling)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         said = impossible(_spec(reading.evidence), float(reading.evidence["value"] or 0)) or ""
         return (
             f"{said} Seen at {position(unit, reading.onset)}.",

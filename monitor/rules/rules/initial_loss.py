@@ -42,7 +42,7 @@ class InitialLoss:
         },
     )
 
-    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds permanently, from the fourth training point on."""
         known = first_loss(run)
         if known is None:
@@ -59,8 +59,7 @@ class InitialLoss:
         named = {"ratio": start.ratio, "limit": limits["ratio"], "cause": start.cause, "multiple": start.multiple}
         return Reading(run.train.curve.first_step, {**evidence, **named})
 
-    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
-        """The sentence and the advice."""
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         start = start_of(reading.evidence)
         advice = (
             "Check the initialisation of the last layer, the scale of the inputs and targets, and the loss's reduction."

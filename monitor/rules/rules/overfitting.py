@@ -101,7 +101,6 @@ class Overfitting:
         return Reading(best, evidence, likely=z < limits["z"])
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         at = position(unit, float(e["best_step"] or 0))
         fell = float(e["train_fell"] or 0)

@@ -63,7 +63,6 @@ class PartsSum:
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         missing = float(e["missing"] or 0)
         over = (

@@ -27,6 +27,7 @@ class RisingPart:
 
     spec = Spec(
         name="rising_part",
+        version=2,
         severity=Severity.WARNING,
         rank=60,
         reads_error=True,
@@ -46,7 +47,7 @@ class RisingPart:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the part is up and the total is down."""
         seen = run.parts
-        if len(seen.names) < 2 or seen.n < limits["rows"] or seen.k < 6 or run.fires("divergence"):
+        if len(seen.names) < 2 or seen.n < limits["rows"] or seen.k < 6:
             return None
         total = seen.total
         worst: tuple[float, int, Evidence] | None = None
@@ -71,7 +72,6 @@ class RisingPart:
         return None if worst is None else Reading(seen.step[worst[1]], worst[2])
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         return (
             f"loss/{e['part']} has risen from {e['low']:.4g} to {e['level']:.4g} since "

@@ -67,8 +67,7 @@ class Stagnation:
         known = {"first": judged.start, "level": judged.level, "limit": limits["progress"]}
         return Reading(run.state.first_step, {**known, **guessing(judged.level, chance)})
 
-    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
-        """The sentence and the advice."""
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         e = reading.evidence
         if "train" in e:
             return (

@@ -52,8 +52,7 @@ class Underfitting:
         evidence = {"way": way, "limit": limits["way"], "gain": flat, "train": train.level, "val": val.level}
         return Reading(val.step[val.fifth], evidence)
 
-    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
-        """The sentence and the advice."""
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         e = reading.evidence
         return (
             f"Training ({e['train']:.4g}) and validation loss ({e['val']:.4g}) are flat and close together after "

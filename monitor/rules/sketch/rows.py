@@ -40,8 +40,8 @@ def take_rows(state: State, points: EnginePoints) -> Iterator[int]:
             yield int(wanted[at + closed])
 
 
-def take_point(state: State, points: EnginePoints, closed: Callable[[], None]) -> None:
-    """`take_rows` for a single point; calls `closed` if a row closed a bucket."""
+def take_point(state: State, points: EnginePoints, closed: Callable[[Parts], None]) -> None:
+    """`take_rows` for a single point; calls `closed` with the parts if a row closed a bucket."""
     role, step, value = int(points.role[0]), float(points.step[0]), float(points.value[0])
     if (state.parts is None or role != TRAIN) and role < _PART:
         return
@@ -53,7 +53,7 @@ def take_point(state: State, points: EnginePoints, closed: Callable[[], None]) -
     if not math.isfinite(step):
         return
     if step != parts.row_step and parts.close_row(step):
-        closed()
+        closed(parts)
     if role == TRAIN:
         parts.add_total(value)
     else:
