@@ -264,7 +264,7 @@ class View:
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
-        slope, error = straight(np.arange(n) - (n - 1) / 2, np.array(self.y[-n:]))
+        slope, error = straight(np.arange(n, dtype=float) - (n - 1) / 2, np.array(self.y[-n:]))
         span = self.closed - 1 - self.fifth
         return -slope * span, error * span
 

@@ -90,7 +90,7 @@ def _one_way(view: View, y: list[float]) -> bool:
 
 def _trend(y: list[float]) -> float:
     """The slope of a straight line in standard errors; negative if it falls."""
-    slope, error = straight(np.arange(len(y)) - (len(y) - 1) / 2, np.array(y))
+    slope, error = straight(np.arange(len(y), dtype=float) - (len(y) - 1) / 2, np.array(y))
     return math.copysign(student(abs(slope) / error, len(y) - 2), slope)
 
 

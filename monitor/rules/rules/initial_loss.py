@@ -93,19 +93,15 @@ def _first(first: float, expected: float, summed: bool, *terms: int | None) -> t
 
 def start_of(evidence: Evidence) -> Start:
     """The conclusion of `losses.check_initial` from this evidence."""
-    terms = tuple((name, int(n)) for name in _TERMS if isinstance(n := evidence.get(name), int | float))
-    return _start(float(evidence["first"] or 0), float(evidence["expected"] or 0), bool(evidence["summed"]), terms)
-
-
-@lru_cache(maxsize=1024)
-def _start(first: float, expected: float, summed: bool, terms: tuple[tuple[str, int], ...]) -> Start:
+    expected = float(evidence["expected"] or 0)
     spec: dict[str, object] = {
         "name": "The training loss",
         "chance_level": expected,
         "chance_formula": formula_of(expected),
-        "reduction": "sum" if summed else "mean",
+        "reduction": "sum" if evidence["summed"] else "mean",
     }
-    return check_initial(spec, [first], **dict(terms))
+    terms = {name: int(n) for name in _TERMS if isinstance(n := evidence.get(name), int | float)}
+    return check_initial(spec, [float(evidence["first"] or 0)], **terms)
 
 
 def formula_of(level: float) -> str:
