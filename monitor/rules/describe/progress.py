@@ -162,15 +162,15 @@ def _rate(run: Features) -> Rate | None:
     if not _descends(some):
         return None
     low, fitted = view.loss(view.low), _fit(some)
-    ends_at = None if fitted is None or _risen(view) else min(fitted.heading, low)
-    end = low if ends_at is None else ends_at
+    heading = None if fitted is None or _risen(view) else fitted.heading
+    end = low if heading is None else min(heading, low)
     return Rate(
         series="training" if view is run.train else "validation",
         start=view.start,
         end=end,
         half_life=None if fitted is None else fitted.tau * math.log(2),
-        heading=None if ends_at is None or fitted is None else fitted.heading,
-        milestones=tuple(_milestones(view, end, fitted if ends_at is not None else None)),
+        heading=heading,
+        milestones=tuple(_milestones(view, end, fitted if heading is not None else None)),
         resolution=float(view.step[-1] - view.curve.first_step) / view.closed,
     )
 

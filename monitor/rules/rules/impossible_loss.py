@@ -50,7 +50,7 @@ class ImpossibleLoss:
             for known, worst in ((run.state.floor, -math.inf), (run.state.ceiling, math.inf))
         )
         for view in (run.val, run.train):
-            if view.n and (view.curve.best < floor or _highest(view) > ceiling):
+            if view.curve.best < floor or _highest(view) > ceiling:
                 return LOUD
         return Quiet(low=floor, high=ceiling)
 

@@ -114,4 +114,4 @@ def formula_of(level: float) -> str:
     if not 0.6 < level < 14:
         return ""
     classes = round(math.exp(level))
-    return f"ln {classes}" if classes > 1 and abs(level - math.log(classes)) < 1e-9 * level else ""
+    return f"ln {classes}" if abs(level - math.log(classes)) < 1e-9 * level else ""

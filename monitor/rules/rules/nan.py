@@ -62,7 +62,7 @@ class Nan:
 
     def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
         """All finite losses."""
-        return LOUD if firing or run.state.nan_train or run.state.nan_val else Quiet()
+        return LOUD if firing else Quiet()
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         e = reading.evidence

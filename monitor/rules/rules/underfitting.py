@@ -45,9 +45,7 @@ class Underfitting:
         flat = max(val.gain / val.height, train.gain / train.height)
         ease = 1.2 if firing else 1.0
         apart = abs(val.now - train.now)
-        if way > limits["way"] * ease or flat > limits["gain"] * ease or apart > 0.2 * way:
-            return None
-        if way < 0.05:
+        if not 0.05 <= way <= limits["way"] * ease or flat > limits["gain"] * ease or apart > 0.2 * way:
             return None
         evidence = {"way": way, "limit": limits["way"], "gain": flat, "train": train.level, "val": val.level}
         return Reading(val.step[val.fifth], evidence)
