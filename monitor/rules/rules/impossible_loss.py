@@ -55,7 +55,7 @@ class ImpossibleLoss:
         return Quiet(low=floor, high=ceiling)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        said = impossible(_spec(reading.evidence), float(reading.evidence["value"] or 0)) or ""
+        said = impossible(_spec(reading.evidence), reading.number("value")) or ""
         return (
             f"{said} Seen at {position(unit, reading.onset)}.",
             "Compute it by hand for one batch, with the same settings as the training loss; until then, "

@@ -64,7 +64,7 @@ class PartsSum:
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         e = reading.evidence
-        missing = float(e["missing"] or 0)
+        missing = reading.number("missing")
         over = (
             f"{missing:.1%} of the total is in no part" if missing > 0 else f"{-missing:.1%} of the parts is not in it"
         )
