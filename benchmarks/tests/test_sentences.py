@@ -101,3 +101,8 @@ def test_what_is_said_of_some_runs_reads_well() -> None:
 @pytest.mark.parametrize("split", ["dev", "dev-2", "held"])
 def test_what_is_said_of_every_run_that_may_be_looked_at_reads_well(split: str) -> None:
     assert complaints(load(split)) == []
+
+
+def test_nan_is_spelled_as_everywhere() -> None:
+    falls = [(step, 1 / (1 + step)) for step in range(40)]
+    assert diagnose([*falls, (40, float("nan")), (41, 0.02)]).headline.startswith("NaN since step 40; ")

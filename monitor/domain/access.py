@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from monitor.domain.plain import Row, make
+from monitor.domain.plain import Row
 
 
 class Access(StrEnum):
@@ -69,7 +69,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenInfo:
+class TokenInfo(Row):
     """A token without its secret.
 
     Attributes:
@@ -101,15 +101,6 @@ class TokenInfo:
         if self.revoked_ms is not None:
             return "revoked"
         return "valid" if self.expires_ms is None or now_ms < self.expires_ms else "expired"
-
-    def to_dict(self) -> dict[str, object]:
-        """The token as JSON data."""
-        return {**asdict(self), "role": str(self.role)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> TokenInfo:
-        """The inverse of `to_dict`."""
-        return make(cls, data, role=Access(str(data["role"])))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Final, Literal
 
-from monitor.domain.plain import Row, make, whole
+from monitor.domain.plain import Row, whole
 from monitor.domain.runs import RunInfo
 from monitor.domain.verdicts import Severity
 from monitor.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
+class Alert(Row):
     """A message about a verdict or a run's status that changed.
 
     Attributes:
@@ -67,12 +67,7 @@ class Alert:
 
     def to_dict(self) -> dict[str, object]:
         """The alert as JSON data."""
-        return {**asdict(self), "severity": str(self.severity), "step": whole(self.step)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Alert:
-        """The inverse of `to_dict`."""
-        return make(cls, data, severity=Severity(str(data["severity"])))
+        return {**Row.to_dict(self), "step": whole(self.step)}
 
 
 def alert_key(dedup_key: str) -> str:
@@ -123,7 +118,7 @@ RUN_DELETED: Final = "the run was deleted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertInfo:
+class AlertInfo(Row):
     """An alert: one rule on one run, however often it fires.
 
     Attributes:
@@ -169,12 +164,6 @@ class AlertInfo:
         data = {each.name: getattr(self, each.name) for each in fields(self)}
         plain = {"severity": str(self.severity), "state": str(self.state), "step": whole(self.step)}
         return {**data, **plain, "tags": dict(self.tags)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> AlertInfo:
-        """The inverse of `to_dict`."""
-        severity, state = Severity(str(data["severity"])), AlertState(str(data["state"]))
-        return make(cls, data, severity=severity, state=state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from monitor.domain.formats import number, step
@@ -11,7 +11,7 @@ from monitor.domain.plain import Row, make
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Saving:
+class Saving(Row):
     """What ending a run now would save, with every number that it is computed from.
 
     Attributes:
@@ -64,7 +64,7 @@ class Saving:
 
     def to_dict(self) -> dict[str, object]:
         """The saving as strict JSON data, including its sentence."""
-        return {**asdict(self), "sentence": self.sentence}
+        return {**Row.to_dict(self), "sentence": self.sentence}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Saving:
@@ -173,8 +173,8 @@ class Ledger:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
         """The inverse of `to_dict`."""
-        months = tuple(make(LedgerMonth, _known(LedgerMonth, row)) for row in data["months"])
-        entries = tuple(make(LedgerEntry, _known(LedgerEntry, row)) for row in data["entries"])
+        months = tuple(LedgerMonth.from_dict(_known(LedgerMonth, row)) for row in data["months"])
+        entries = tuple(LedgerEntry.from_dict(_known(LedgerEntry, row)) for row in data["entries"])
         return cls(currency=str(data["currency"]), months=months, entries=entries)
 
 

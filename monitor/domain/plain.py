@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, Self, TypeVar, cast
+from enum import StrEnum
+from functools import cache
+from typing import Any, Self, TypeVar, cast, get_type_hints
 
 _T = TypeVar("_T")
 
@@ -19,18 +21,26 @@ def make(cls: type[_T], data: Mapping[str, Any], **converted: object) -> _T:
 
 
 class Row:
-    """Base of dataclasses whose fields are plain already, with the conversion to and from JSON data."""
+    """Base of dataclasses whose fields are plain or a `StrEnum`, with the conversion to and from JSON data."""
 
     __slots__ = ()
 
     def to_dict(self) -> dict[str, object]:
         """The fields as JSON data."""
-        return asdict(cast("Any", self))  # every subclass is a dataclass
+        data = asdict(cast("Any", self))  # every subclass is a dataclass
+        return data | {name: str(data[name]) for name in self._enums()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Self:
         """The inverse of `to_dict`."""
-        return make(cls, data)
+        return make(cls, data, **{name: kind(str(data[name])) for name, kind in cls._enums().items()})
+
+    @classmethod
+    @cache
+    def _enums(cls) -> dict[str, type[StrEnum]]:
+        """The fields that hold a member of an enumeration."""
+        hints = get_type_hints(cls)
+        return {name: kind for name, kind in hints.items() if isinstance(kind, type) and issubclass(kind, StrEnum)}
 
 
 def whole(step: float | None) -> int | float | None:

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from monitor.domain.formats import number, step
-from monitor.domain.plain import make, whole
+from monitor.domain.plain import Row, make, whole
 
 SHARES: Final = (0.5, 0.9, 0.99)
 """Shares of the total improvement for which steps are given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Regime:
+class Regime(Row):
     """One stretch of a curve, as a person would describe it.
 
     Attributes:
@@ -34,12 +34,7 @@ class Regime:
 
     def to_dict(self) -> dict[str, object]:
         """The regime as strict JSON data; whole steps are ints."""
-        return {**asdict(self), "begin": whole(self.begin), "end": whole(self.end)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Regime:
-        """The inverse of `to_dict`."""
-        return make(cls, data)
+        return {**Row.to_dict(self), "begin": whole(self.begin), "end": whole(self.end)}
 
     def __str__(self) -> str:
         """As in "falls slowly from 0.52 to 0.48 until 900"."""

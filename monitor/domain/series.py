@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from monitor.domain.plain import make
+from monitor.domain.plain import Row
 from monitor.roles import Role
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeriesInfo:
+class SeriesInfo(Row):
     """One series of a run as the series list shows it. `last` and the extremes are over finite values.
 
     If a later attempt logged steps again, the newest attempt's points count. `thinned` more points were logged and then
@@ -106,12 +106,3 @@ class SeriesInfo:
     inf_count: int = 0
     last_time_ms: int | None = None
     thinned: int = 0
-
-    def to_dict(self) -> dict[str, object]:
-        """The row as strict JSON data."""
-        return {**asdict(self), "role": str(self.role)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> SeriesInfo:
-        """The inverse of `to_dict`."""
-        return make(cls, data, role=Role(str(data["role"])))

@@ -102,7 +102,7 @@ class RunSnapshot:
             RunInfo.from_dict(run),
             tuple(SeriesInfo.from_dict(row) for row in data["series"]),
             tuple(Finding.from_dict(row) for row in data["findings"]),
-            tuple(Checkpoint(**row) for row in data["checkpoints"]),  # type: ignore[arg-type]  # as `to_dict` wrote it
+            tuple(Checkpoint.from_dict(row) for row in data["checkpoints"]),
             tuple(Regime.from_dict(row) for row in data.get("regimes", ())),
             tuple(Stop.from_dict(row) for row in data.get("stops", ())),
             note=note,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
-from monitor.domain.plain import make
+from monitor.domain.plain import Row, make
 
 MONITOR = "monitor"
 """The requester of a stop when a rule's mode is `stop`."""
@@ -30,7 +30,7 @@ class StopState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(Row):
     """A stop that was requested, or advised and obeyed. Times are milliseconds since the epoch, None if not yet.
 
     Attributes:
@@ -84,7 +84,7 @@ class Stop:
 
     def to_dict(self) -> dict[str, object]:
         """The stop as strict JSON data, including its state."""
-        return {"state": str(self.state), **asdict(self)}
+        return {"state": str(self.state), **Row.to_dict(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Stop:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar, cast
 
 from monitor.domain import formats
-from monitor.domain.plain import make, whole
+from monitor.domain.plain import Row, make, whole
 from monitor.domain.progress import Progress, Regime
 
 _T = TypeVar("_T")
@@ -39,7 +39,7 @@ class FindingState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Row):
     """One rule's verdict on one stretch of a run.
 
     Attributes:
@@ -86,11 +86,6 @@ class Finding:
             "number": self.number,
         }
 
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Finding:
-        """The inverse of `to_dict`."""
-        return make(cls, data, state=FindingState(str(data["state"])), severity=Severity(str(data["severity"])))
-
 
 LISTED: Final = 5
 """Fewest findings that a list shows before it folds resolved ones."""
@@ -115,7 +110,7 @@ def folded(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], tuple[Find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
+class Pending(Row):
     """A rule whose condition holds, but not yet for as long as it must: a finding that may come.
 
     Attributes:
@@ -143,12 +138,7 @@ class Pending:
     def to_dict(self) -> dict[str, object]:
         """The pending finding as strict JSON data; whole steps are ints."""
         steps = {"onset_step": whole(self.onset_step), "since_step": whole(self.since_step)}
-        return {**asdict(self), "severity": str(self.severity), **steps}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Pending:
-        """The inverse of `to_dict`."""
-        return make(cls, data, severity=Severity(str(data["severity"])))
+        return {**Row.to_dict(self), **steps}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from monitor.rules.lifecycle import move, retold, warming, without
 from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
 from monitor.rules.sketch.curve import BUCKET
 from monitor.rules.sketch.noise import Floats
-from monitor.rules.sketch.parts import of_spec
+from monitor.rules.sketch.parts import Parts, of_spec
 from monitor.rules.sketch.patience import wait
 from monitor.rules.sketch.points import ROLE_CODES, EnginePoints
 from monitor.rules.sketch.resumed import in_turn, late
@@ -210,22 +210,19 @@ class Engine:
             if goal.curve.push(goal.shown(value), step) == BUCKET:
                 self._losses(state, others.at(slice(done, row - passed)), changes)
                 done = row - passed
-                self._check_goal(state, step, changes)
+                self._check(state, ROLE_CODES[Role.GOAL], True, step, changes)
         if done < len(others):
             self._losses(state, others.at(slice(done, None)), changes)
         state.advice = None
 
-    def _check_goal(self, state: State, step: float, changes: list[Finding]) -> None:
-        """Run the rules that read the goal, after one of its buckets closed."""
-        run = Features(state, step)
-        state.said = None
-        self._ask(self._asked[ROLE_CODES[Role.GOAL], True], run, state, changes)
-        settle(state, run)
-
     def _with_parts(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
         """Take in points that include parts; the curves take in theirs up to each point that closes a parts bucket."""
+
+        def closed(parts: Parts) -> None:
+            self._check(state, ROLE_CODES[Role.PART], True, parts.step[-1], changes)
+
         if len(points) == 1:
-            take_point(state, points, lambda: self._check_parts(state, changes))
+            take_point(state, points, closed)
             if points.role[0] < ROLE_CODES[Role.PART]:
                 self._one(state, int(points.role[0]), float(points.step[0]), float(points.value[0]), changes)
             return
@@ -238,15 +235,8 @@ class Engine:
             self._take(state, points.role[at], points.step[at], points.value[at], changes)
             done, state.parts = until, ahead
             if stop < len(points) and ahead is not None:
-                self._check_parts(state, changes)
+                closed(ahead)
                 shown = ahead.fork()
-
-    def _check_parts(self, state: State, changes: list[Finding]) -> None:
-        """Run the rules that read the parts, after a row closed one of their buckets."""
-        assert state.parts is not None
-        run = Features(state, state.parts.step[-1])
-        state.said = None
-        self._ask(self._asked[ROLE_CODES[Role.PART], True], run, state, changes)
 
     def _take(self, state: State, roles: Roles, steps: Floats, values: Floats, changes: list[Finding]) -> None:
         """Take in points of the curves: in bulk while they are finite and in order, else one at a time."""
@@ -388,7 +378,7 @@ class Engine:
             if firing and slot and not slot.checks and reading is not None and not reading.likely:
                 continue
             over = reading is None and ended(name, state)
-            change = move(rule, settings, run, state, slot, reading, self.config.hash, ended=over)
+            change = move(rule, settings, run, slot, reading, self.config.hash, ended=over)
             if change is not None:
                 changes.append(games.doubted(state, change))
 

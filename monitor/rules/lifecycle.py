@@ -33,10 +33,10 @@ def warming(settings: RuleSettings, run: Features) -> bool:
 
 
 def move(
-    rule: Rule, settings: RuleSettings, run: Features, state: State, slot: Slot | None, reading: Reading | None,
-    rules_hash: str, *, ended: bool = False,
+    rule: Rule, settings: RuleSettings, run: Features, slot: Slot | None, reading: Reading | None, rules_hash: str,
+    *, ended: bool = False,
 ) -> Finding | None:  # fmt: skip
-    """Advance a rule's finding by its answer; `state.slots` is replaced if it changes.
+    """Advance a rule's finding by its answer; the slots of the run's state are replaced if it changes.
 
     Args:
         ended: True if a finding that does not hold resolves at once, because another one supersedes it.
@@ -44,21 +44,24 @@ def move(
     Returns:
         The finding that fired or resolved at this check, or None.
     """
-    name = rule.spec.name
+    name, state = rule.spec.name, run.state
     if reading is None or (reading.likely and settings.patience is not None):
-        return _not_holding(rule, settings, run, state, slot, rules_hash, 1 if ended else rule.spec.relief)
+        if slot is None or not _relieved(state, name, slot, 1 if ended else rule.spec.relief):
+            return None
+        at = max(run.step, slot.fired)  # the step may be lower if it is that of a series that lags behind
+        said = (f"Over by {position(state.unit, at)}.", "Nothing to do now: it has passed.")
+        return _resolved(name, settings.severity, slot, at, said, rules_hash)
     if slot is not None and slot.phase == FIRING:
         if slot.checks:
             _put(state, name, slot._replace(checks=0))
         return None
-    return _holding(rule, settings, run, state, (slot, reading), rules_hash)
+    fired = _held(rule, settings, run, slot, reading)
+    return None if fired is None else _fired(rule, settings, reading, fired, run, rules_hash)
 
 
-def _holding(
-    rule: Rule, settings: RuleSettings, run: Features, state: State, now: tuple[Slot | None, Reading], rules_hash: str
-) -> Finding | None:
-    """Advance a finding that is not firing yet: to likely, pending, or firing."""
-    name, (slot, reading) = rule.spec.name, now
+def _held(rule: Rule, settings: RuleSettings, run: Features, slot: Slot | None, reading: Reading) -> Slot | None:
+    """Advance a finding that is not firing yet: to likely, pending, or firing. Its slot if it fires."""
+    name, state = rule.spec.name, run.state
     if slot is None:
         if not room(state, rule.spec):
             return None
@@ -68,37 +71,25 @@ def _holding(
         return None
     checks = 1 if slot.phase == LIKELY else slot.checks + 1
     slot = slot._replace(phase=PENDING, checks=checks, onset=min(slot.onset, reading.onset))
-    if not reading.sure and not _lasted(rule, settings, run, slot):
-        _put(state, name, slot)
-        return None
-    state.numbered += 1
-    slot = Slot(FIRING, 0, int(state.numbered), slot.since, min(slot.onset, run.step), run.step)
+    fires = reading.sure or not any(held < needed for held, needed, _ in terms(rule, settings, run, slot))
+    if fires:
+        state.numbered += 1
+        slot = Slot(FIRING, 0, int(state.numbered), slot.since, min(slot.onset, run.step), run.step)
     _put(state, name, slot)
-    return make_finding(rule, settings, reading, slot, run, rules_hash)
+    return slot if fires else None
 
 
-def _not_holding(
-    rule: Rule, settings: RuleSettings, run: Features, state: State, slot: Slot | None, rules_hash: str, relief: int
-) -> Finding | None:
-    name = rule.spec.name
-    if slot is None:
-        return None
-    if slot.phase == PENDING:
-        state.slots = {key: value for key, value in state.slots.items() if key != name}
-        return None
+def _relieved(state: State, name: str, slot: Slot, relief: int) -> bool:
+    """Whether a finding that does not hold resolves; one that is not firing yet is dropped."""
     slot = slot._replace(checks=slot.checks + 1)
-    if slot.checks < relief:
+    if slot.phase != PENDING and slot.checks < relief:
         _put(state, name, slot)
-        return None
+        return False
     state.slots = {key: value for key, value in state.slots.items() if key != name}
-    if slot.phase == LIKELY:
-        return None
-    return resolved(rule, settings, slot, run.step, state.unit, rules_hash)
+    return slot.phase == FIRING
 
 
-def make_finding(
-    rule: Rule, settings: RuleSettings, reading: Reading, slot: Slot, run: Features, rules_hash: str
-) -> Finding:
+def _fired(rule: Rule, settings: RuleSettings, reading: Reading, slot: Slot, run: Features, rules_hash: str) -> Finding:
     """The finding of a slot, with the evidence of this reading."""
     explanation, advice = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), run.state.unit)
     schedule, sentence = told(rule.spec.explained_by, slot.onset, run)
@@ -118,23 +109,22 @@ def make_finding(
     )
 
 
-def resolved(rule: Rule, settings: RuleSettings, slot: Slot, step: float, unit: str, rules_hash: str) -> Finding:
-    """The resolved finding of a slot.
-
-    It resolves at `step`, but never before it fired: the step may be lower if it is that of a series that lags behind.
-    """
-    step = max(step, slot.fired)
+def _resolved(
+    name: str, severity: Severity, slot: Slot, step: float, said: tuple[str, str], rules_hash: str
+) -> Finding:
+    """The resolved finding of a slot, with an explanation and an advice."""
+    spec = spec_of(name)
     return Finding(
-        rule=rule.spec.name,
-        version=rule.spec.version,
+        rule=name,
+        version=1 if spec is None else spec.version,
         state=FindingState.RESOLVED,
-        severity=settings.severity,
+        severity=severity,
         onset_step=slot.onset,
         fired_step=slot.fired,
         resolved_step=step,
         evidence={"lasted": step - slot.onset},
-        explanation=f"Over by {position(unit, step)}.",
-        advice="Nothing to do now: it has passed.",
+        explanation=said[0],
+        advice=said[1],
         rules_hash=rules_hash,
         number=slot.number,
     )
@@ -168,28 +158,16 @@ def without(state: State, names: Collection[str], config: RulesConfig) -> list[F
     """Remove the findings of rules that are no longer among `names` from a state; return those that fired, resolved."""
     gone = {name: slot for name, slot in state.slots.items() if name not in names}
     state.slots = {name: slot for name, slot in state.slots.items() if name in names}
+    said = (
+        f"The rule was switched off at {position(state.unit, state.last_step)}; nothing is said of the curve.",
+        "Switch the rule on again to have the run judged by it.",
+    )
     found = []
     for name, slot in gone.items():
-        if slot.phase != FIRING:
-            continue
-        known, spec = config.settings.get(name), spec_of(name)
-        found.append(
-            Finding(
-                rule=name,
-                version=1 if spec is None else spec.version,
-                state=FindingState.RESOLVED,
-                severity=known.severity if known else Severity.WARNING,
-                onset_step=slot.onset,
-                fired_step=slot.fired,
-                resolved_step=state.last_step,
-                evidence={"lasted": _plain(state.last_step - slot.onset)},
-                explanation=f"The rule was switched off at {position(state.unit, state.last_step)}; nothing is "
-                "said of the curve.",
-                advice="Switch the rule on again to have the run judged by it.",
-                rules_hash=config.hash,
-                number=slot.number,
-            )
-        )
+        if slot.phase == FIRING:
+            known = config.settings.get(name)
+            severity = known.severity if known else Severity.WARNING
+            found.append(_resolved(name, severity, slot, state.last_step, said, config.hash))
     return found
 
 
@@ -203,10 +181,6 @@ def room(state: State, spec: Spec) -> bool:
 
 def _put(state: State, name: str, slot: Slot) -> None:
     state.slots = {**state.slots, name: slot}
-
-
-def _lasted(rule: Rule, settings: RuleSettings, run: Features, slot: Slot) -> bool:
-    return not any(held < needed for held, needed, _ in terms(rule, settings, run, slot))
 
 
 def terms(rule: Rule, settings: RuleSettings, run: Features, slot: Slot) -> tuple[tuple[float, float, str], ...]:

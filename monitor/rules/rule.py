@@ -61,6 +61,10 @@ class Reading:
     sure: bool = False
     likely: bool = False
 
+    def number(self, name: str) -> float:
+        """A number of the evidence; 0 for None."""
+        return float(self.evidence[name] or 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:

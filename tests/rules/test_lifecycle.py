@@ -22,7 +22,7 @@ def test_a_finding_is_resolved_at_the_check_that_its_relief_names(rule: Rule) ->
     state.slots = {name: Slot(FIRING, 0, 1, 100.0, 90.0, 120.0)}
     settings, changes = RulesConfig().settings[name], []
     for check in range(1, rule.spec.relief + 1):
-        changes.append(move(rule, settings, Features(state, 500.0 + check), state, state.slots[name], None, ""))
+        changes.append(move(rule, settings, Features(state, 500.0 + check), state.slots[name], None, ""))
     assert changes[:-1] == [None] * (rule.spec.relief - 1)
     assert changes[-1] is not None and changes[-1].state is FindingState.RESOLVED
     assert name not in state.slots

@@ -16,6 +16,7 @@ SILENCED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "stagnation": ("divergence", "overfitting", "oscillation"),
     "underfitting": ("divergence", "overfitting", "stagnation", "oscillation"),
     "convergence": ("divergence", "overfitting", "stagnation", "oscillation"),
+    "rising_part": ("divergence",),
     "goal_plateau": ("goal_decline",),
     "improving": ("divergence", "overfitting", "stagnation", "convergence"),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.domain import Pending, Severity
 from monitor.domain.formats import position
 from monitor.roles import Role
+from monitor.rules.advice.verdict import title
 from monitor.rules.describe.features import Features
 from monitor.rules.lifecycle import terms
 from monitor.rules.rule import Rule
@@ -25,8 +26,7 @@ def pending_of(state: State, config: RulesConfig) -> tuple[Pending, ...]:
     slots = [(name, slot) for name, slot in state.slots.items() if slot.phase in (PENDING, LIKELY)]
     if not slots:
         return ()
-    rules = {rule.spec.name: rule for rule in config.rules}
-    found = [_pending(state, config, rules[name], slot) for name, slot in slots if name in rules]
+    found = [_pending(state, config, config.named[name], slot) for name, slot in slots if name in config.named]
     return tuple(sorted(found, key=lambda one: (_RANK[one.severity], not one.likely, one.since_step, one.rule)))
 
 
@@ -34,14 +34,14 @@ def _pending(state: State, config: RulesConfig, rule: Rule, slot: Slot) -> Pendi
     name, settings = rule.spec.name, config.settings[rule.spec.name]
     asked = terms(rule, settings, Features(state, _checked(state, rule, slot)), slot)
     held, needed, unit = min(asked, key=lambda term: term[0] / term[1] if term[1] > 0 else math.inf)
-    title, since = name.replace("_", " ").capitalize(), f"since {position(state.unit, slot.onset)}"
+    since = f"since {position(state.unit, slot.onset)}"
     if slot.phase == LIKELY:
-        said = f"{title} is likely {since}, but not certain."
+        said = f"{title(name)} is likely {since}, but not certain."
     else:
         lasted = " and ".join(
             f"{min(held, math.ceil(needed)):.0f} of {math.ceil(needed):.0f} {unit}" for held, needed, unit in asked
         )
-        said = f"{title} is pending {since}: it has held for {lasted}."
+        said = f"{title(name)} is pending {since}: it has held for {lasted}."
     return Pending(
         rule=name,
         severity=settings.severity,

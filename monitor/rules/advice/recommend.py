@@ -15,7 +15,7 @@ from monitor.domain.formats import position
 from monitor.rules.advice.forecast import forecast
 from monitor.rules.advice.games import DOUBT, GAME, doubtful, holding_goal
 from monitor.rules.advice.pending import pending_of
-from monitor.rules.advice.verdict import is_note
+from monitor.rules.advice.verdict import is_note, title
 from monitor.rules.config import RulesConfig
 from monitor.rules.describe.features import Features
 from monitor.rules.registry import rank_of, spec_of
@@ -85,15 +85,14 @@ def _advice(state: State) -> tuple[Action, str, float | None]:
         risen = name == "overfitting" and len(curve.x) > 0 and curve.x[-1] > curve.first
         best = _best(state, curve)
         if slot.phase == LIKELY:
-            reason = f"{name.capitalize()} is likely since {position(state.unit, slot.onset)}; {best}."
+            reason = f"{title(name)} is likely since {position(state.unit, slot.onset)}; {best}."
             return Action.STOP, reason, CONFIDENCE["likely"]
-        title = name.replace("_", " ").capitalize()
         since, certain = position(state.unit, slot.onset), position(state.unit, slot.fired)
-        reason = f"{title} since {since}, certain since {certain}; {best}."
+        reason = f"{title(name)} since {since}, certain since {certain}; {best}."
         return Action.STOP, reason, CONFIDENCE.get("risen" if risen else name, CONFIDENCE["likely"])
     doubted = next(iter(_advising(state, Action.STOP, FIRING)), None) if doubtful(state) else None
     if doubted is not None:
-        since = f"{doubted.capitalize()} since {position(state.unit, state.slots[doubted].onset)}."
+        since = f"{title(doubted)} since {position(state.unit, state.slots[doubted].onset)}."
         return Action.INVESTIGATE, since + DOUBT, None
     aimed = _towards_goal(state)
     if aimed:
@@ -114,8 +113,7 @@ def _towards_goal(state: State) -> str:
 def _looking(state: State) -> tuple[Action, str, float | None] | None:
     """The advice to investigate, if a finding gives it."""
     for name in _advising(state, Action.INVESTIGATE, FIRING):
-        title = "NaN" if name == "nan" else name.replace("_", " ").capitalize()
-        reason = f"{title} since {position(state.unit, state.slots[name].onset)}."
+        reason = f"{title(name)} since {position(state.unit, state.slots[name].onset)}."
         return Action.INVESTIGATE, reason + _delayed(state, name), CONFIDENCE["look"]
     return None
 

@@ -40,6 +40,11 @@ def is_note(name: str, state: State) -> bool:
     return name == "metric_missing" and not state.val_seen
 
 
+def title(rule: str) -> str:
+    """A rule's name at the beginning of a sentence."""
+    return "NaN" if rule == "nan" else rule.replace("_", " ").capitalize()
+
+
 def headline_of(state: State, verdict: str, config: RulesConfig) -> str:
     """One sentence with the numbers, and the reasons against acting on it."""
     spec = spec_of(verdict)
@@ -64,13 +69,11 @@ def _sentence(state: State, verdict: str, slot: Slot, rule: Rule | None, config:
     run = Features(state, state.last_step)
     reading = rule.check(run, config.settings[verdict].limits, slot.phase == FIRING) if rule else None
     if rule is None or reading is None:
-        title = verdict.replace("_", " ").capitalize()
-        return f"{title} since {position(state.unit, slot.onset)}; the last check no longer shows it{_latest(state)}."
+        since = position(state.unit, slot.onset)
+        return f"{title(verdict)} since {since}; the last check no longer shows it{_latest(state)}."
     text = rule.explain(Reading(slot.onset, reading.evidence, reading.sure), state.unit)[0]
     text += told(rule.spec.explained_by, slot.onset, run)[1]
-    return (
-        f"{verdict.replace('_', ' ').capitalize()} is likely: {text[0].lower()}{text[1:]}" if reading.likely else text
-    )
+    return f"{title(verdict)} is likely: {text[0].lower()}{text[1:]}" if reading.likely else text
 
 
 def _latest(state: State) -> str:

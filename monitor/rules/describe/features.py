@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from functools import cache
 from itertools import pairwise
 from operator import add
 from typing import Final
@@ -31,11 +30,12 @@ import numpy as np
 from monitor.roles.words import RETURNS, words_of
 from monitor.rules.describe.composition import Composition, smooth
 from monitor.rules.describe.goal import GoalView
+from monitor.rules.describe.trend import around_zero, straight
 from monitor.rules.sketch.curve import Curve
 from monitor.rules.sketch.lazy import lazy
 from monitor.rules.sketch.noise import Floats, around_mean, middle, second_differences, wandering
 from monitor.rules.sketch.parts import Parts
-from monitor.rules.sketch.state import FIRING, GRAD, TRAIN, VAL, VIEWS, State
+from monitor.rules.sketch.state import GRAD, TRAIN, VAL, VIEWS, State
 
 SOFT: Final = 0.01
 """Close to the floor, within this share of what the loss has come down by, the scale is linear."""
@@ -270,12 +270,9 @@ class View:
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
-        y, t = self.logs[-n:], _around_zero(n)
-        spread = n * (n * n - 1) / 12
-        slope = float(t @ y) / spread
-        rest = y - float(np.add.reduce(y)) / n - slope * t  # the sum is half the cost of `mean`
+        slope, error = straight(around_zero(n), self.logs[-n:])
         span = self.closed - 1 - self.fifth
-        return -slope * span, math.sqrt(max(float(rest @ rest) / (n - 2), 1e-18) / spread) * span
+        return -slope * span, error * span
 
     def level_at(self, step: float) -> float:
         """The smoothed level at a step, on the scale of `y`."""
@@ -314,12 +311,6 @@ class View:
             return False  # a random walk may come as far
         path = sum(abs(b - a) for a, b in pairwise(self.smooth[: self.low_at + 1]))
         return fall >= max(0.1, 10 * self.noise) and fall >= (0.7 + 1 / max(self.low_at, 4)) * path
-
-
-@cache
-def _around_zero(n: int) -> Floats:
-    """The indices of n values, minus their mean."""
-    return np.arange(float(n)) - (n - 1) / 2
 
 
 class Features:
@@ -382,11 +373,6 @@ class Features:
         The unit does not tell: runs that log by epoch may call epochs steps, and steps may count samples or tokens.
         """
         return self.state.train_seen <= 2 * self.state.val_seen
-
-    def fires(self, name: str) -> bool:
-        """Whether a rule's finding is firing."""
-        slot = self.state.slots.get(name)
-        return slot is not None and slot.phase == FIRING
 
     @lazy
     def judged(self) -> View:

@@ -27,7 +27,7 @@ import numpy as np
 
 from monitor.domain.progress import SHARES, Gap, Milestone, Progress, Rate
 from monitor.rules.describe.features import Features, View
-from monitor.rules.describe.trend import student
+from monitor.rules.describe.trend import straight, student
 from monitor.rules.sketch.noise import Floats, middle
 from monitor.rules.sketch.state import State
 
@@ -112,12 +112,9 @@ def _gap(train: View, val: View) -> Gap | None:
     if val.closed < n:
         return found
     last, at = gaps[-n:], steps[-n:]
-    t = at - at.mean()
-    slope = float(t @ last) / max(float(t @ t), 1e-300)
-    rest = last - last.mean() - slope * t
-    error = math.sqrt(max(float(rest @ rest), 0.0) / (n - 2) / max(float(t @ t), 1e-300))
+    slope, error = straight(at - at.mean(), last, least=1e-200)
     change = abs(slope) * float(at[-1] - at[0])
-    sure = student(abs(slope) / max(error, 1e-300), n - 2) >= SURE
+    sure = student(abs(slope) / error, n - 2) >= SURE
     trend = "steady"
     if sure and change >= MATERIAL * max(abs(found.val), 1e-300):
         trend = "widening" if (slope > 0) == (now > 0) else "narrowing"
@@ -165,15 +162,15 @@ def _rate(run: Features) -> Rate | None:
     if not _descends(some):
         return None
     low, fitted = view.loss(view.low), _fit(some)
-    ends_at = None if fitted is None or _risen(view) else min(fitted.heading, low)
-    end = low if ends_at is None else ends_at
+    heading = None if fitted is None or _risen(view) else fitted.heading
+    end = low if heading is None else min(heading, low)
     return Rate(
         series="training" if view is run.train else "validation",
         start=view.start,
         end=end,
         half_life=None if fitted is None else fitted.tau * math.log(2),
-        heading=None if ends_at is None or fitted is None else fitted.heading,
-        milestones=tuple(_milestones(view, end, fitted if ends_at is not None else None)),
+        heading=heading,
+        milestones=tuple(_milestones(view, end, fitted if heading is not None else None)),
         resolution=float(view.step[-1] - view.curve.first_step) / view.closed,
     )
 

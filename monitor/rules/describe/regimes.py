@@ -22,7 +22,7 @@ import numpy as np
 from monitor.domain import Regime
 from monitor.rules.describe.features import Features, View
 from monitor.rules.describe.swings import SWING, jumps_inside, of_batches, turned
-from monitor.rules.describe.trend import student
+from monitor.rules.describe.trend import around_zero, straight, student
 from monitor.rules.sketch.noise import Floats, middle
 
 PRICE: Final = 5.0
@@ -90,12 +90,8 @@ def _one_way(view: View, y: list[float]) -> bool:
 
 def _trend(y: list[float]) -> float:
     """The slope of a straight line in standard errors; negative if it falls."""
-    t = np.arange(len(y)) - (len(y) - 1) / 2
-    slope = float(t @ y) / float(t @ t)
-    rest = np.array(y) - np.mean(y) - slope * t
-    freedom = len(y) - 2
-    error = math.sqrt(max(float(rest @ rest) / freedom, 1e-18) / float(t @ t))
-    return math.copysign(student(abs(slope) / error, freedom), slope)
+    slope, error = straight(around_zero(len(y)), np.array(y))
+    return math.copysign(student(abs(slope) / error, len(y) - 2), slope)
 
 
 def _ends(kind: str, y: list[float], smooth: Floats) -> tuple[float, float]:

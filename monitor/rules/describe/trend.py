@@ -44,6 +44,30 @@ def _pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return later, earlier
 
 
+def straight(t: Floats, y: Floats, least: float = 1e-18) -> tuple[float, float]:
+    """Slope of the straight line through values, and its standard error, which is never zero.
+
+    Args:
+        t: (n,), n >= 3, with a mean of zero.
+        y: (n,).
+        least: smallest variance around the line, > 0.
+
+    >>> slope, error = straight(np.array([-1.0, 0.0, 1.0]), np.array([1.0, 3.0, 5.0]))
+    >>> slope, 0 < error < 1e-8
+    (2.0, True)
+    """
+    spread = max(float(t @ t), 1e-300)
+    slope = float(t @ y) / spread
+    rest = y - float(np.add.reduce(y)) / len(y) - slope * t  # the sum costs half of `mean`
+    return slope, math.sqrt(max(float(rest @ rest) / (len(t) - 2), least) / spread)
+
+
+@cache
+def around_zero(n: int) -> Floats:
+    """The indices of n values, minus their mean."""
+    return np.arange(float(n)) - (n - 1) / 2
+
+
 def student(t: float, freedom: float) -> float:
     """Student's t as the standard normal deviate with the same tail probability, by Wallace's approximation.
 

@@ -6,7 +6,7 @@ The tests assert the steps, `docs/rules/` has the pictures, and the dashboard's 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -43,17 +43,8 @@ class Trace:
 
     def diagnose(self, config: RulesConfig | None = None) -> Diagnosis:
         """The diagnosis of the rules."""
-        return diagnose(
-            self.train,
-            self.val,
-            grad_norm=self.grad_norm,
-            loss=self.loss,
-            unit=self.unit,
-            parts=self.parts,
-            weights=self.weights,
-            goal=self.goal,
-            config=config,
-        )
+        logged = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("fired", "onset")}
+        return diagnose(**logged, config=config)
 
 
 def composite(parts: dict[str, Array], fired: float | None = None, onset: float | None = None, **other: Array) -> Trace:

@@ -77,9 +77,8 @@ class ConflictingParts:
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
-        now, even = float(e["weight"] or 0), e["suggested"]
+        now, even = reading.number("weight"), e["suggested"]
         apart = even is not None and now > 0 and not 1 / _EVEN < float(even) / now < _EVEN
         by = (
             f": a weight of about {even:.2g} for loss/{e['other']}, {now:.3g} now, makes them equally large"

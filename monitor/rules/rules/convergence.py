@@ -72,11 +72,10 @@ class Convergence:
         return Reading(view.step[view.fifth], view.lately)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
-        then = position(unit, float(e["since"] or 0))
+        then = position(unit, reading.number("since"))
         said = f"The loss is flat: about {e['level']:.4g} now, {e['before']:.4g} around {then}"
-        gain = float(e["gain"] or 0)
+        gain = reading.number("gain")
         if abs(gain) >= _LITTLE:
             said += (
                 f", a {'gain' if gain > 0 else 'rise'} that is small compared with its noise or with its whole descent"

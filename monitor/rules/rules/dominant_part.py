@@ -69,9 +69,8 @@ class DominantPart:
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
-        fell = float(e["other_fallen"] or 0)
+        fell = reading.number("other_fallen")
         moved = f"come down by {fell:.1%}" if fell >= 0 else f"gone up by {-fell:.1%}"
         to = "until its gradient counts" if e["suggested"] is None else (
             f"to about {e['suggested']:.2g}, with which it would have begun as large as loss/{e['part']}"

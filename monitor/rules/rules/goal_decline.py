@@ -60,8 +60,8 @@ class GoalDecline:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The best value and the current one."""
         e = reading.evidence
-        best, now, lost = (float(e[name] or 0) for name in ("best", "now", "lost"))
-        at = float(e["best_step"] or 0)
+        best, now, lost = map(reading.number, ("best", "now", "lost"))
+        at = reading.number("best_step")
         what = f"{lost:.0%} of what it had gained" if lost < 1 else "more than it had gained"
         return (
             f"{e['goal']} is at {now:.4g}, after {best:.4g} at {position(unit, at)}: {what} "

@@ -50,7 +50,7 @@ class GoalPlateau:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The level, and since when it has been there."""
         e = reading.evidence
-        now, best, at = (float(e[name] or 0) for name in ("now", "best", "best_step"))
+        now, best, at = map(reading.number, ("now", "best", "best_step"))
         if not e["gained"]:
             return (
                 f"{e['goal']} has not improved since the start: {now:.4g} now, {best:.4g} at best, within its noise.",

@@ -49,7 +49,7 @@ class GoalUnstable:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The swing compared with the gain."""
         e = reading.evidence
-        swing, way = float(e["swing"] or 0), float(e["way"] or 0)
+        swing, way = reading.number("swing"), reading.number("way")
         return (
             f"{e['goal']} has swung by {swing:.3g} from one point to the next since {position(unit, reading.onset)}, "
             f"compared with a gain of {way:.3g} in all: its best value is partly luck.",

@@ -58,7 +58,6 @@ class GradientExplosion:
         return Quiet(level=limits["ratio"] * usual * (1 - 1e-9)) if usual > 0 else Quiet()
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         return (
             f"The gradient norm has been high since {position(unit, reading.onset)}: {e['norm']:.3g} now, "

@@ -57,9 +57,8 @@ class GradientVanishing:
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
-        progress, ratio, limit, first = (float(e[name] or 0) for name in ("progress", "ratio", "limit", "first"))
+        progress, ratio, limit, first = map(reading.number, ("progress", "ratio", "limit", "first"))
         moved = f"has come down by only {progress:.0%}" if progress >= 0.005 else "has not come down"
         if ratio > limit or first <= 0:
             return (

@@ -82,13 +82,12 @@ class GrowingPenalty:
         return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         then, now = e["weight_then"], e["weight"]
         turned = ""
         if isinstance(then, float) and isinstance(now, float) and math.isfinite(then) and now > 1.5 * then:
             turned = f", as its weight went from {then:.3g} to {now:.3g}"
-        paid = float(e["gained"] or 0)
+        paid = reading.number("gained")
         gained = f"; the data parts fell by {paid:.3g} meanwhile" if paid > 0 else "; the data parts did not fall"
         return (
             f"The penalty loss/{e['part']} has outgrown the data since {position(unit, reading.onset)}: "

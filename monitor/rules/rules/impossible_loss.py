@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import lru_cache
 
 from monitor.domain import Severity
 from monitor.domain.formats import position
@@ -27,7 +26,7 @@ class ImpossibleLoss:
 
     spec = Spec(name="impossible_loss", severity=Severity.WARNING, rank=48, reads=(Role.TRAIN, Role.VAL), urgent=True)
 
-    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds from the first such value on."""
         floor, ceiling = run.state.floor, run.state.ceiling
         if math.isnan(floor) and math.isnan(ceiling):
@@ -35,11 +34,11 @@ class ImpossibleLoss:
         for name, view in (("validation", run.val), ("training", run.train)):
             if not view.n:
                 continue
-            best, most = view.curve.best, _highest(view, run.state)
+            best, most = view.curve.best, _highest(view)
             if (best < floor or best > ceiling) and (evidence := _impossible(run.state, name, best)):
                 return Reading(view.curve.best_step, evidence)
-            if most[0] > ceiling and (evidence := _impossible(run.state, name, most[0])):
-                return Reading(most[1], evidence)
+            if most > ceiling and (evidence := _impossible(run.state, name, most)):
+                return Reading(_step_of(view, most), evidence)
         return None
 
     def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
@@ -51,13 +50,12 @@ class ImpossibleLoss:
             for known, worst in ((run.state.floor, -math.inf), (run.state.ceiling, math.inf))
         )
         for view in (run.val, run.train):
-            if view.n and (view.curve.best < floor or _highest(view, run.state)[0] > ceiling):
+            if view.curve.best < floor or _highest(view) > ceiling:
                 return LOUD
         return Quiet(low=floor, high=ceiling)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
-        said = impossible(_spec(reading.evidence), float(reading.evidence["value"] or 0)) or ""
+        said = impossible(_spec(reading.evidence), reading.number("value")) or ""
         return (
             f"{said} Seen at {position(unit, reading.onset)}.",
             "Compute it by hand for one batch, with the same settings as the training loss; until then, "
@@ -65,27 +63,22 @@ class ImpossibleLoss:
         )
 
 
-def _highest(view: View, state: State) -> tuple[float, float]:
-    """The highest value so far and the step of its bucket; minus infinity if nothing is above the ceiling."""
-    if math.isnan(state.ceiling):
-        return -math.inf, math.nan
+def _highest(view: View) -> float:
+    return max(view.curve.top, view.highest)
+
+
+def _step_of(view: View, top: float) -> float:
+    """The step of the first bucket with this highest value."""
     curve = view.curve
-    if max(curve.top, view.highest) <= state.ceiling:
-        return -math.inf, math.nan
-    tops = [(x + peak, step) for x, peak, step in zip(curve.x, curve.peak, curve.step, strict=True)]
-    return max([*tops, (curve.top, curve.top_step)], key=lambda top: top[0])
+    rows = zip(curve.x, curve.peak, curve.step, strict=True)
+    return next((step for x, peak, step in rows if x + peak == top), curve.top_step)
 
 
 def _impossible(state: State, name: str, value: float) -> Evidence | None:
     """The evidence that a value is impossible; None if it is possible."""
-    levels = (None if math.isnan(level) else level for level in (state.floor, state.ceiling, state.chance))
-    return _told(name, value, state.summed > 0, *levels)
-
-
-@lru_cache(maxsize=1024)
-def _told(name: str, value: float, summed: bool, *levels: float | None) -> Evidence | None:
-    known = {key: level for key, level in zip(("floor", "ceiling", "chance"), levels, strict=True) if level is not None}
-    evidence: Evidence = {"series": name, "value": value, **known, "summed": summed}
+    levels = {"floor": state.floor, "ceiling": state.ceiling, "chance": state.chance}
+    known = {key: level for key, level in levels.items() if not math.isnan(level)}
+    evidence: Evidence = {"series": name, "value": value, **known, "summed": state.summed > 0}
     return evidence if impossible(_spec(evidence), value) else None
 
 

@@ -41,7 +41,6 @@ class Improving:
         return Reading(view.step[view.fifth], view.lately)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
-        fell = f"about {e['level']:.4g} now, {e['before']:.4g} around {position(unit, float(e['since'] or 0))}"
+        fell = f"about {e['level']:.4g} now, {e['before']:.4g} around {position(unit, reading.number('since'))}"
         return f"The loss is still falling: {fell}.", "More steps should lower it further."

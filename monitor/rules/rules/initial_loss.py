@@ -42,7 +42,7 @@ class InitialLoss:
         },
     )
 
-    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds permanently, from the fourth training point on."""
         known = first_loss(run)
         if known is None:
@@ -59,8 +59,7 @@ class InitialLoss:
         named = {"ratio": start.ratio, "limit": limits["ratio"], "cause": start.cause, "multiple": start.multiple}
         return Reading(run.train.curve.first_step, {**evidence, **named})
 
-    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
-        """The sentence and the advice."""
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         start = start_of(reading.evidence)
         advice = (
             "Check the initialisation of the last layer, the scale of the inputs and targets, and the loss's reduction."
@@ -94,19 +93,15 @@ def _first(first: float, expected: float, summed: bool, *terms: int | None) -> t
 
 def start_of(evidence: Evidence) -> Start:
     """The conclusion of `losses.check_initial` from this evidence."""
-    terms = tuple((name, int(n)) for name in _TERMS if isinstance(n := evidence.get(name), int | float))
-    return _start(float(evidence["first"] or 0), float(evidence["expected"] or 0), bool(evidence["summed"]), terms)
-
-
-@lru_cache(maxsize=1024)
-def _start(first: float, expected: float, summed: bool, terms: tuple[tuple[str, int], ...]) -> Start:
+    expected = float(evidence["expected"] or 0)
     spec: dict[str, object] = {
         "name": "The training loss",
         "chance_level": expected,
         "chance_formula": formula_of(expected),
-        "reduction": "sum" if summed else "mean",
+        "reduction": "sum" if evidence["summed"] else "mean",
     }
-    return check_initial(spec, [first], **dict(terms))
+    terms = {name: int(n) for name in _TERMS if isinstance(n := evidence.get(name), int | float)}
+    return check_initial(spec, [float(evidence["first"] or 0)], **terms)
 
 
 def formula_of(level: float) -> str:
@@ -119,4 +114,4 @@ def formula_of(level: float) -> str:
     if not 0.6 < level < 14:
         return ""
     classes = round(math.exp(level))
-    return f"ln {classes}" if classes > 1 and abs(level - math.log(classes)) < 1e-9 * level else ""
+    return f"ln {classes}" if abs(level - math.log(classes)) < 1e-9 * level else ""

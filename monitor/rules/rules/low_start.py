@@ -33,7 +33,7 @@ class LowStart:
         },
     )
 
-    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds permanently, from the fourth training point on."""
         known = first_loss(run)
         if known is None:
@@ -44,8 +44,7 @@ class LowStart:
         named = {"ratio": start.ratio, "limit": limits["ratio"], "cause": start.cause, "multiple": start.multiple}
         return Reading(run.train.curve.first_step, {**evidence, **named})
 
-    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
-        """The sentence and the advice."""
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         start = start_of(reading.evidence)
         if start.cause == "divided_twice":
             return start.explanation, "Check what the loss is divided by: the reduction may have done it already."

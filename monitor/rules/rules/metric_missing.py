@@ -38,7 +38,7 @@ class MetricMissing:
         thresholds={"gap": Threshold(default=4, low=1, high=1e6, doc="wait in multiples of the longest wait so far")},
     )
 
-    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while validation is overdue."""
         state = run.state
         waited = state.train_seen - state.val_at
@@ -48,7 +48,6 @@ class MetricMissing:
         return Reading(state.val_step, {"waited": int(waited), "allowed": allowed, "val_points": int(state.val_seen)})
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         return (
             f"No validation loss for {e['waited']} training points, since {position(unit, reading.onset)}; "

@@ -60,12 +60,11 @@ class Nan:
             sure=True,
         )
 
-    def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:  # noqa: ARG002 - the protocol asks for it
+    def quiet(self, run: Features, limits: Mapping[str, float], firing: bool) -> Quiet:
         """All finite losses."""
-        return LOUD if firing or run.state.nan_train or run.state.nan_val else Quiet()
+        return LOUD if firing else Quiet()
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         which = "training" if e["train_in_a_row"] else "validation"
         many = max(int(e["train_in_a_row"] or 0), int(e["val_in_a_row"] or 0))

@@ -69,7 +69,6 @@ class Oscillation:
         return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         turned = f"changed direction {e['turns']} times" if e["turns"] else "jumped up and down again and again"
         return (

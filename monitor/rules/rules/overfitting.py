@@ -101,13 +101,12 @@ class Overfitting:
         return Reading(best, evidence, likely=z < limits["z"])
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
-        at = position(unit, float(e["best_step"] or 0))
-        fell = float(e["train_fell"] or 0)
+        at = position(unit, reading.number("best_step"))
+        fell = reading.number("train_fell")
         by = f"{fell:.0%}" if fell < 0.995 else "more than 99%"
         while_ = f"while the training loss fell by {by}" if fell >= 0.005 else "while the training loss is flat"
-        best, now = float(e["val_best"] or 0), float(e["val_now"] or 0)
+        best, now = reading.number("val_best"), reading.number("val_now")
         above = times(now / best - 1) if best > 0 else f"{now - best:.4g}"
         return (
             f"The validation loss is {now:.4g}, {above} above its best of {e['val_best']:.4g} at {at}, {while_}.",

@@ -63,9 +63,8 @@ class PartsSum:
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
-        missing = float(e["missing"] or 0)
+        missing = reading.number("missing")
         over = (
             f"{missing:.1%} of the total is in no part" if missing > 0 else f"{-missing:.1%} of the parts is not in it"
         )

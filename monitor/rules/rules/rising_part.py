@@ -27,6 +27,7 @@ class RisingPart:
 
     spec = Spec(
         name="rising_part",
+        version=2,
         severity=Severity.WARNING,
         rank=60,
         reads_error=True,
@@ -46,7 +47,7 @@ class RisingPart:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the part is up and the total is down."""
         seen = run.parts
-        if len(seen.names) < 2 or seen.n < limits["rows"] or seen.k < 6 or run.fires("divergence"):
+        if len(seen.names) < 2 or seen.n < limits["rows"] or seen.k < 6:
             return None
         total = seen.total
         worst: tuple[float, int, Evidence] | None = None
@@ -59,7 +60,7 @@ class RisingPart:
             low, rise = float(level[low_at]), seen.level(i) - float(level[low_at])
             reach = max(seen.start(i) - low, abs(low))
             need = max(limits["rise"] * reach * (0.7 if firing else 1.0), limits["z"] * noise(x))
-            if seen.k - low_at < 5 or rise <= need or not _fell(total[low_at:], noise(total)):
+            if rise <= need or not _fell(total[low_at:], noise(total)):
                 continue
             tau, z = mann_kendall(level[low_at:])
             if tau >= limits["tau"] and z >= 2 and (worst is None or rise / need > worst[0]):
@@ -71,7 +72,6 @@ class RisingPart:
         return None if worst is None else Reading(seen.step[worst[1]], worst[2])
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         return (
             f"loss/{e['part']} has risen from {e['low']:.4g} to {e['level']:.4g} since "
@@ -82,8 +82,9 @@ class RisingPart:
 
 
 def _fell(total: Floats, spread: float) -> bool:
-    """Whether the total is lower at the end than at the beginning, beyond its noise and not by chance."""
-    if len(total) < 5 or not float(abs(total).sum()) < float("inf"):
-        return False
+    """Whether the total is lower at the end than at the beginning, beyond its noise and not by chance.
+
+    Where the total was not logged at some steps, it is NaN, and so are its trend and the answer.
+    """
     drop = middle(total[:3].tolist()) - middle(total[-3:].tolist())
-    return drop > 2 * spread and mann_kendall(smooth(total))[0] <= -0.5
+    return len(total) >= 5 and drop > 2 * spread and mann_kendall(smooth(total))[0] <= -0.5

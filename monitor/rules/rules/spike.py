@@ -51,7 +51,7 @@ class Spike:
         },
     )
 
-    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:  # noqa: ARG002 - the protocol asks for it
+    def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while one of the latest buckets has a jump that has recovered."""
         view = run.train
         x, peak = view.centres, view.curve.peak
@@ -76,7 +76,6 @@ class Spike:
         return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         return (
             f"The training loss jumped from {e['level']:.4g} to {e['top']:.4g} at "

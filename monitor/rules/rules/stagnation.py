@@ -67,8 +67,7 @@ class Stagnation:
         known = {"first": judged.start, "level": judged.level, "limit": limits["progress"]}
         return Reading(run.state.first_step, {**known, **guessing(judged.level, chance)})
 
-    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
-        """The sentence and the advice."""
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         e = reading.evidence
         if "train" in e:
             return (
@@ -77,7 +76,7 @@ class Stagnation:
                 "Check that the validation data is of the same kind as the training data; weight decay and patience "
                 "can bring delayed generalisation (grokking), but more data is surer.",
             )
-        first, level, limit = (float(e[name] or 0) for name in ("first", "level", "limit"))
+        first, level, limit = map(reading.number, ("first", "level", "limit"))
         said = f"No progress: {first:.4g} at the start, {level:.4g} now"
         if level < first * (1 - limit):  # it fell in the first steps, before its first level was known
             said = f"No progress after the first steps: {first:.4g} at the start, about {level:.4g} ever since"

@@ -45,15 +45,12 @@ class Underfitting:
         flat = max(val.gain / val.height, train.gain / train.height)
         ease = 1.2 if firing else 1.0
         apart = abs(val.now - train.now)
-        if way > limits["way"] * ease or flat > limits["gain"] * ease or apart > 0.2 * way:
-            return None
-        if way < 0.05:
+        if not 0.05 <= way <= limits["way"] * ease or flat > limits["gain"] * ease or apart > 0.2 * way:
             return None
         evidence = {"way": way, "limit": limits["way"], "gain": flat, "train": train.level, "val": val.level}
         return Reading(val.step[val.fifth], evidence)
 
-    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:  # noqa: ARG002 - the protocol asks for it
-        """The sentence and the advice."""
+    def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         e = reading.evidence
         return (
             f"Training ({e['train']:.4g}) and validation loss ({e['val']:.4g}) are flat and close together after "

@@ -73,7 +73,6 @@ class VanishingPart:
         return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        """The sentence and the advice."""
         e = reading.evidence
         was = f"it was {e['before']:.4g}, up to {e['share_before']:.0%} of the loss"
         if e["exactly_zero"]:

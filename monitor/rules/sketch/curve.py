@@ -59,7 +59,6 @@ class Curve:
         top, top_step: largest value of the open bucket, and its step.
         top_at: step of the largest value of the last closed bucket.
         best, best_step: lowest value, and its step.
-        x_before: `x` before its last bucket was appended; None if it has changed in other ways since.
     """
 
     def __init__(self, capacity: int, micro: int) -> None:
@@ -71,7 +70,6 @@ class Curve:
         self.late_first, self.late_last, self.late_n = math.nan, math.nan, 0
         self.step: list[float] = []
         self.x: list[float] = []
-        self.x_before: list[float] | None = None
         self.peak: list[float] = []
         self.noise: list[float] = []
         self.quarters: list[float] = []
@@ -168,7 +166,7 @@ class Curve:
         else:
             centre = self.sum / self.micros
         self.step = [*self.step, bucket_step(self.last_step)]
-        self.x_before, self.x = self.x, [*self.x, f32(centre)]
+        self.x = [*self.x, f32(centre)]
         self.peak = [*self.peak, f32(self.top - centre)]
         self.noise = [*self.noise, f32(self.rough / self.micros)]
         self._open()
@@ -189,7 +187,7 @@ class Curve:
         self.peak = [f32(max(x[i] + peak[i], x[i + 1] + peak[i + 1]) - c) for i, c in zip(pairs, centres, strict=True)]
         self.noise = [f32(0.5 * noise[i] + 0.5 * noise[i + 1]) for i in pairs]
         self.step = [self.step[i + 1] for i in pairs]
-        self.x, self.x_before = centres, None
+        self.x = centres
         self.size *= 2
         # A micro-block is no longer than a quarter, so that boundaries never cut one.
         self.m = min(self.micro_limit, max(1, self.size // 4))
@@ -198,7 +196,7 @@ class Curve:
         """Forget the buckets that reach `step` or lie after it, and the open one: the run was resumed from there."""
         least = bucket_step(step)
         keep = next((i for i, s in enumerate(self.step) if s >= least), len(self.step))
-        self.step, self.x, self.x_before = self.step[:keep], self.x[:keep], None
+        self.step, self.x = self.step[:keep], self.x[:keep]
         self.peak, self.noise = self.peak[:keep], self.noise[:keep]
         self.buffer = []
         self._open()
