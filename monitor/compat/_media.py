@@ -100,8 +100,11 @@ def logged(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             yield from logged(value, f"{name}.")
-        elif isinstance(value, Media):
-            yield name, value
-        elif isinstance(value, list | tuple):
-            found = [each for each in value if isinstance(each, Media)]
+        else:
+            found = media_in(value)
             yield from ((name if len(found) == 1 else f"{name}/{at}", each) for at, each in enumerate(found))
+
+
+def media_in(value: object) -> list[Media]:
+    """The media objects that a value of a row is or holds."""
+    return [each for each in (value if isinstance(value, list | tuple) else [value]) if isinstance(each, Media)]

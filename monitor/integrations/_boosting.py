@@ -1,12 +1,13 @@
-"""Which data sets and which metric of a boosting round are diagnosed: training set, validation set, loss."""
+"""What the callbacks of boosting share: which data sets and which metric of a round are diagnosed, and logging it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import ClassVar, NamedTuple, Unpack
 
 from monitor.directions import rises
 from monitor.integrations import _losses
+from monitor.integrations._owned import HoldsRun, OwnedRun, RunOptions
 from monitor.roles import Role, role_of_set
 from monitor.run.start import Run
 
@@ -98,3 +99,48 @@ class Judged(NamedTuple):
 
 def _rises(value: Value) -> bool | None:
     return rises(value.metric) if value.rises is None else value.rises
+
+
+class BoostingCallback(HoldsRun):
+    """Base of the callbacks. The arguments are described there; `project` is by default the framework's name."""
+
+    _project: ClassVar[str]
+
+    def __init__(
+        self,
+        run: Run | None = None,
+        *,
+        project: str | None = None,
+        train_name: str | None = None,
+        val_name: str | None = None,
+        metric: str | None = None,
+        higher_is_better: bool | None = None,
+        wait_s: float = 0.0,
+        **options: Unpack[RunOptions],
+    ) -> None:
+        super().__init__()
+        self._held = OwnedRun(run, project=project or self._project, **options)
+        self._judged = Judged(train_name, val_name, metric, higher_is_better)
+        self._wait_s = wait_s
+        self._first = 0
+
+    def _log(
+        self,
+        run: Run,
+        iteration: int,
+        values: Sequence[Value],
+        trained: Collection[str] = (),
+        classes: Callable[[], int | None] | None = None,
+    ) -> bool:
+        """Log a round; True if boosting should stop.
+
+        Args:
+            iteration: the framework's number of the round; `_first` is added.
+            values, trained: as in `Judged.row`.
+            classes: in the first round, the number of classes.
+        """
+        row, loss = self._judged.row(values, trained)
+        if classes is not None:
+            self._judged.tell(run, loss, classes())
+        run.log(row, step=self._first + iteration)
+        return run.should_stop(self._wait_s)
