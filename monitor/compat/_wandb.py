@@ -9,8 +9,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from monitor import limits
-from monitor.compat._media import logged, media_in
-from monitor.compat._once import Once
+from monitor.compat._media import Once, logged, media_in
 from monitor.errors import SettingsError
 from monitor.run.options import config_of
 from monitor.run.start import Run as OurRun

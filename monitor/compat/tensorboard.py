@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from monitor.compat._once import Once
+from monitor.compat._media import Once
 from monitor.run.start import Run, ending, init
 
 _NOT_KEPT: Final = (

@@ -11,7 +11,6 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.importers.attempts import begins
 from monitor.importers.table import Skipped, listed
 from monitor.importers.totals import with_totals
 from monitor.roles import NOTHING, Reading, Role, Said, read, role_of
@@ -157,59 +156,27 @@ class PointList:
         """Note something about the source; repeated notes are kept once."""
         self.skipped.setdefault((what.place, what.reason), what)
 
-    def run(
-        self,
-        *,
-        source: str,
-        kind: str,
-        origin: str,
-        name: str,
-        written_ms: int,
-        config: Mapping[str, object],
-        unit: Literal["step", "epoch"] | None,
-        steps: str = "",
-        part: str = "",
-        attempts: tuple[int, ...] | None = None,
-        said: Said = NOTHING,
-        columns: tuple[str, ...] = (),
-    ) -> ImportedRun:
-        """Build the run of a file from the points.
+    def complete(self, run: ImportedRun, unit: Literal["step", "epoch"] | None) -> ImportedRun:
+        """The run of these points with what its file does not say: totals, the unit, notes, its begin and its end.
 
         Args:
-            written_ms: time for points without one, in ms since the Unix epoch.
             unit: None if the source does not say what a step is.
-            attempts: None: detected where the steps start over.
-            columns: the columns of the table that the file is.
-
-        The other arguments are attributes of `ImportedRun`.
         """
-        started, finished = self.span()
-        points = self.columns(written_ms)
-        attempts = begins(points.key, points.step) if attempts is None else attempts
-        if not attempts:
-            points = self._on_one_scale(points, said)
-        totals = with_totals(self.keys, points, attempts, said)
+        points = run.points if run.attempts else self._on_one_scale(run.points, run.said)
+        totals = with_totals(self.keys, points, run.attempts, run.said)
         for total, terms in totals.of.items():
             self.skip(f"series {total!r}", f"is the sum of {listed(terms)}, because no total loss was logged")
-        points, keys = totals.points, totals.keys
-        return ImportedRun(
-            source=source,
-            kind=kind,
-            origin=origin,
-            name=name,
-            part=part,
-            config=config,
+        started, finished = self.span()
+        return replace(
+            run,
             started_ms=started,
             finished_ms=finished,
-            keys=keys,
-            points=points,
+            keys=totals.keys,
+            points=totals.points,
             attempts=totals.attempts,
             derived=tuple(totals.of),
-            unit=unit or _unit_of(keys, points, said),
-            steps=steps,
+            unit=unit or _unit_of(totals.keys, totals.points, run.said),
             skipped=tuple(self.skipped.values()),
-            said=said,
-            columns=columns,
         )
 
     def _on_one_scale(self, points: Columns, said: Said) -> Columns:

@@ -49,7 +49,7 @@ def judge(
     for begin, end in pairwise(bounds):
         if begin and (stop or _begins_again(points, begin, state)):
             state, findings = engine.start(unit or run.unit, loss, run.config, aimed=aimed), []
-        update = engine.update(state, _between(points, begin, end))
+        update = engine.update(state, points.at(slice(begin, end)))
         state, stop = update.state, update.recommendation.action is Action.STOP
         findings += update.changes
     found = engine.diagnosis(state, findings)
@@ -82,10 +82,3 @@ def _points(run: ImportedRun, weights: Mapping[str, float]) -> tuple[EnginePoint
     goal = reading.judged.get(Role.GOAL)
     named = None if goal is None else (goal, reading.goal_rises is not False)
     return EnginePoints(role_codes, step, value, part if names else None, tuple(names), named), first
-
-
-def _between(points: EnginePoints, begin: int, end: int) -> EnginePoints:
-    part = None if points.part is None else points.part[begin:end]
-    return EnginePoints(
-        points.role[begin:end], points.step[begin:end], points.value[begin:end], part, points.names, points.goal
-    )
