@@ -1,5 +1,7 @@
 """The objects behind `monitor.compat.wandb`: run, configuration and summary with W&B's API."""
 
+# ruff: noqa: ARG002  # W&B defines the arguments
+
 from __future__ import annotations
 
 import math
@@ -217,7 +219,6 @@ class Run:
         Raises:
             TypeError: `data` is not a mapping.
         """
-        del sync
         if not isinstance(data, Mapping):
             raise TypeError("wandb.log must be passed a dictionary")
         if step is not None:
@@ -246,7 +247,6 @@ class Run:
         self, title: str, text: str = "", level: str | AlertLevel | None = None, wait_duration: object = None
     ) -> None:
         """Send an alert about the run. Alerts have a cool-down of their own, so `wait_duration` has no effect."""
-        del wait_duration
         severity = _SEVERITIES.get(str(level or "INFO").upper(), "info")
         self.monitor_run.alert(title, text, severity)  # type: ignore[arg-type]  # one of the three
 
@@ -277,7 +277,6 @@ class Run:
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """End the run; an exit code other than 0 marks it as failed."""
-        del quiet
         if not self._done:
             self._leave("failed" if exit_code else "finished", f"exit code {exit_code}" if exit_code else None)
 

@@ -17,7 +17,7 @@ import numpy as np
 from monitor.domain import Action, Diagnosis, Finding
 from monitor.importers.imported import ImportedRun
 from monitor.roles import GAME, Role
-from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig, State
+from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig
 from monitor.rules.sketch.points import WEIGHT
 
 _OTHER: Final = 255  # the largest uint8, used for series without a role
@@ -47,17 +47,13 @@ def judge(
     stop = False
     bounds = [0, *first, len(points)]
     for begin, end in pairwise(bounds):
-        if begin and (stop or _begins_again(points, begin, state)):
+        if begin and (stop or (points.step[begin : begin + 1] <= state.first_step).any()):
             state, findings = engine.start(unit or run.unit, loss, run.config, aimed=aimed), []
         update = engine.update(state, points.at(slice(begin, end)))
         state, stop = update.state, update.recommendation.action is Action.STOP
         findings += update.changes
     found = engine.diagnosis(state, findings)
     return replace(found, counts=replace(found.counts, unmapped=run.unmapped()))
-
-
-def _begins_again(points: EnginePoints, at: int, state: State) -> bool:
-    return at < len(points) and bool(points.step[at] <= state.first_step)
 
 
 def _points(run: ImportedRun, weights: Mapping[str, float]) -> tuple[EnginePoints, list[int]]:
