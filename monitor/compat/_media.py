@@ -1,12 +1,33 @@
-"""W&B's media types: images, tables and histograms are stored, other types are accepted and dropped."""
+"""W&B's media types: images, tables and histograms are stored, other types are accepted and dropped with a warning."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from monitor.run.run import Run
+
+_LOG: Final = logging.getLogger("monitor")
+
+
+class Once:
+    """Warns once about each thing that is not stored.
+
+    Args:
+        where: the API, named in the warning.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._said: set[str] = set()
+
+    def say(self, what: str, why: str) -> None:
+        """Warn, unless this thing was already warned about."""
+        if what not in self._said:
+            self._said.add(what)
+            _LOG.warning("%s: %s %s", self._where, what, why)
 
 
 class Media:
@@ -100,8 +121,11 @@ def logged(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             yield from logged(value, f"{name}.")
-        elif isinstance(value, Media):
-            yield name, value
-        elif isinstance(value, list | tuple):
-            found = [each for each in value if isinstance(each, Media)]
+        else:
+            found = media_in(value)
             yield from ((name if len(found) == 1 else f"{name}/{at}", each) for at, each in enumerate(found))
+
+
+def media_in(value: object) -> list[Media]:
+    """The media objects that a value of a row is or holds."""
+    return [each for each in (value if isinstance(value, list | tuple) else [value]) if isinstance(each, Media)]

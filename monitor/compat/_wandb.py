@@ -1,5 +1,7 @@
 """The objects behind `monitor.compat.wandb`: run, configuration and summary with W&B's API."""
 
+# ruff: noqa: ARG002  # W&B defines the arguments
+
 from __future__ import annotations
 
 import math
@@ -9,8 +11,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from monitor import limits
-from monitor.compat._media import Media, logged
-from monitor.compat._once import Once
+from monitor.compat._media import Once, logged, media_in
 from monitor.errors import SettingsError
 from monitor.run.options import config_of
 from monitor.run.start import Run as OurRun
@@ -62,11 +63,34 @@ class Settings:
         return None
 
 
+_IGNORED: Final = frozenset({
+    "save", "log_artifact", "log_code", "log_model", "mark_preempting", "use_artifact", "link_artifact",
+})  # fmt: skip
+"""Methods of W&B's run that are accepted, without effect."""
 _SEVERITIES: Final = {"INFO": "info", "WARN": "warning", "WARNING": "warning", "ERROR": "critical"}
 
 
-class Config(dict[str, Any]):
+class _ByAttribute(dict[str, Any]):
+    """A dictionary that also reads and writes attributes; writing goes through `update`."""
+
+    _what = ""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        raise AttributeError(f"the {self._what} has no {name!r}")
+
+
+class Config(_ByAttribute):
     """A configuration with access by item and by attribute. Changes are passed on to the run."""
+
+    _what = "configuration"
 
     def __init__(
         self, given: object = None, *, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
@@ -99,20 +123,11 @@ class Config(dict[str, Any]):
         """A copy."""
         return dict(self)
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.update({key: value})
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        self.update({name: value})
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self:
-            return self[name]
-        raise AttributeError(f"the configuration has no {name!r}")
-
-
-class Summary(dict[str, Any]):
+class Summary(_ByAttribute):
     """The last value of each metric, or what the script sets, which is also stored as a tag of the run."""
+
+    _what = "summary"
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,24 +143,13 @@ class Summary(dict[str, Any]):
         if self._run is not None and found:
             self._run.update_tags({f"summary/{key}": limits.text(value) for key, value in found.items()})
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.update({key: value})
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self.update({name: value})
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self:
-            return self[name]
-        raise AttributeError(f"the summary has no {name!r}")
-
     def _logged(self, row: Mapping[str, Any]) -> None:
         for key, value in row.items():
             if key in self._own:
                 continue
             rules = self._rules.get(key)
             if rules is None:
-                super().__setitem__(key, value)
+                dict.__setitem__(self, key, value)
             elif "none" not in rules:
                 held = self.setdefault(key, {})
                 held.update({rule: _aggregated(rule, held.get(rule), value) for rule in rules})
@@ -173,12 +177,8 @@ class Run:
         self.monitor_run, self.config, self.summary = monitor_run, config, Summary()
         self.config.__dict__["_run"] = self.summary.__dict__["_run"] = monitor_run
         self.id, self.tags, self.group, self.job_type, self.notes = (
-            given_id or monitor_run.id,
-            tags,
-            group,
-            job_type,
-            notes,
-        )
+            given_id or monitor_run.id, tags, group, job_type, notes,
+        )  # fmt: skip
         self.entity = ""
         self.step = _next_step(monitor_run)
         self._done = False
@@ -219,7 +219,6 @@ class Run:
         Raises:
             TypeError: `data` is not a mapping.
         """
-        del sync
         if not isinstance(data, Mapping):
             raise TypeError("wandb.log must be passed a dictionary")
         if step is not None:
@@ -248,7 +247,6 @@ class Run:
         self, title: str, text: str = "", level: str | AlertLevel | None = None, wait_duration: object = None
     ) -> None:
         """Send an alert about the run. Alerts have a cool-down of their own, so `wait_duration` has no effect."""
-        del wait_duration
         severity = _SEVERITIES.get(str(level or "INFO").upper(), "info")
         self.monitor_run.alert(title, text, severity)  # type: ignore[arg-type]  # one of the three
 
@@ -279,7 +277,6 @@ class Run:
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """End the run; an exit code other than 0 marks it as failed."""
-        del quiet
         if not self._done:
             self._leave("failed" if exit_code else "finished", f"exit code {exit_code}" if exit_code else None)
 
@@ -301,15 +298,7 @@ class Run:
             self._leave(*ending(error))
 
     def __getattr__(self, name: str) -> Any:
-        if name in (
-            "save",
-            "log_artifact",
-            "log_code",
-            "log_model",
-            "mark_preempting",
-            "use_artifact",
-            "link_artifact",
-        ):
+        if name in _IGNORED:
             _once.say(name, "does nothing here")
             return lambda *_, **__: None
         raise AttributeError(f"a run of monitor.compat.wandb has no {name!r}; docs/integrations.md lists what it has")
@@ -321,7 +310,7 @@ def _numbers(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{name}.")
-        elif isinstance(value, Media) or (isinstance(value, list | tuple) and any(isinstance(v, Media) for v in value)):
+        elif media_in(value):
             continue
         elif isinstance(value, str):
             _once.say(f"text {name}", "is not kept as a series; put it in the configuration or the summary")

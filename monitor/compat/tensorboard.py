@@ -1,5 +1,7 @@
 """`SummaryWriter` with the API of `torch.utils.tensorboard.SummaryWriter` (and of tensorboardX)."""
 
+# ruff: noqa: ARG002  # TensorBoard defines the arguments
+
 from __future__ import annotations
 
 import contextlib
@@ -10,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from monitor.compat._once import Once
+from monitor.compat._media import Once
 from monitor.run.start import Run, ending, init
 
 _NOT_KEPT: Final = (
@@ -58,7 +60,6 @@ class SummaryWriter:
         run: Run | None = None,
         **options: Any,
     ) -> None:
-        del max_queue, flush_secs, filename_suffix
         self._log_dir = os.fspath(log_dir) if log_dir else ""
         self._once = Once("SummaryWriter")
         if purge_step is not None:
@@ -94,7 +95,6 @@ class SummaryWriter:
             walltime: seconds since the Unix epoch; None: now.
             new_style, double_precision, summary_description, display_name: accepted, without effect.
         """
-        del new_style, double_precision, summary_description, display_name
         self.run.log({tag: scalar_value}, step=self._step(tag, global_step), time=walltime)
 
     def add_scalars(
@@ -112,7 +112,6 @@ class SummaryWriter:
         self, tag: str, text_string: object, global_step: int | None = None, walltime: float | None = None
     ) -> None:
         """Store a text in the run's configuration as `text/<tag>`; a later text with the same tag replaces it."""
-        del global_step, walltime
         self.run.update_config({f"text/{tag}": str(text_string)})
 
     def add_image(
@@ -127,7 +126,6 @@ class SummaryWriter:
             walltime: accepted, without effect.
             dataformats: the order of its axes, such as "CHW", "HWC" or "HW".
         """
-        del walltime
         axes = [dataformats.upper().find(axis) for axis in "HWC"]
         if getattr(img_tensor, "ndim", 0) == len(dataformats) and -1 not in axes[:2]:
             permute = getattr(img_tensor, "permute", None) or getattr(img_tensor, "transpose", None)
@@ -146,7 +144,6 @@ class SummaryWriter:
         self, tag: str, figure: Any, global_step: int | None = None, close: bool = True, walltime: float | None = None
     ) -> None:
         """Store a matplotlib figure, or the first of several, with the run, and close them."""
-        del walltime
         figures = list(figure) if isinstance(figure, list | tuple) else [figure]
         for at, each in enumerate(figures[:_IMAGES]):
             self.run.log_image(tag if len(figures) == 1 else f"{tag}/{at}", each, global_step)
@@ -159,7 +156,6 @@ class SummaryWriter:
         walltime: float | None = None, max_bins: int | None = None,
     ) -> None:  # fmt: skip
         """Store the distribution of values with the run, in bins of equal width."""
-        del walltime
         self.run.log_histogram(tag, values, global_step, bins=bins if isinstance(bins, int) else max_bins or 64)
 
     def add_hparams(
@@ -171,7 +167,6 @@ class SummaryWriter:
         global_step: int | None = None,
     ) -> None:
         """Add hyperparameters to the run's configuration, and log the resulting metrics."""
-        del hparam_domain_discrete, run_name
         self.run.update_config(dict(hparam_dict))
         for tag, value in metric_dict.items():
             self.add_scalar(tag, value, global_step)

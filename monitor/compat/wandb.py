@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any, Final
 
-from monitor.compat._media import Media
-from monitor.compat._once import Once
+from monitor.compat._media import Media, Once
 from monitor.compat._wandb import AlertLevel, Config, Run, Settings, Summary
 from monitor.errors import SettingsError
 from monitor.run.start import init as _init

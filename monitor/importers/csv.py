@@ -72,10 +72,10 @@ class _Reader:
         self._first = names.copy()
         while names and not names[-1]:
             names.pop()
-        if len(names) == 1 and _is_number(names[0]):  # a single number per line: the file's name is the series
+        if len(names) == 1 and is_numeral(names[0]):  # a single number per line: the file's name is the series
             self.header = (PurePath(self.path).stem,)
             self.rows.append(Row(line, {self.header[0]: names[0]}))
-        elif all(map(_is_number, names)):
+        elif all(map(is_numeral, names)):
             raise NoHistory(
                 self.path, "must name the columns, such as step,train_loss,val_loss, not hold numbers", f"row {line}"
             )
@@ -87,7 +87,7 @@ class _Reader:
         """True if a row is the second line of a two-line header, whose first line has names for several columns."""
         names = [cell.strip() for cell in cells]
         known = [name for name in self._first if name]
-        return len(set(known)) < len(known) and any(names) and not any(map(_is_number, names)) and names != self._first
+        return len(set(known)) < len(known) and any(names) and not any(map(is_numeral, names)) and names != self._first
 
     def _unique(self, line: int, names: list[str]) -> tuple[str, ...]:
         found, known = list[str](), set[str]()
@@ -107,7 +107,7 @@ class _Reader:
         """True if a row repeats the header: most of its names are known and none is a number."""
         names = [cell.strip() for cell in cells if cell.strip()]
         known = sum(name in self.header for name in names)
-        return 2 * known > len(names) and not any(map(_is_number, names))
+        return 2 * known > len(names) and not any(map(is_numeral, names))
 
 
 def read_csv(path: str, text: str) -> Table:
@@ -206,7 +206,7 @@ def _heads(comment: str, row: str) -> bool:
     """True if a comment has the column names for the numbers below it, as from `numpy.savetxt(header=...)`."""
     separator = next((each for each in _SEPARATORS if each in row), None)
     numbers, names = row.split(separator), comment.lstrip("# ").split(separator)
-    return len(names) == len(numbers) and all(map(_is_number, numbers)) and not any(map(_is_number, names))
+    return len(names) == len(numbers) and all(map(is_numeral, numbers)) and not any(map(is_numeral, names))
 
 
 def _row_of(error: csv.Error) -> int:
@@ -224,7 +224,8 @@ def _comments(lines: list[str]) -> dict[str, object]:
     return {str(name): value for name, value in found.items()} if isinstance(found, dict) else {}
 
 
-def _is_number(text: str) -> bool:
+def is_numeral(text: str) -> bool:
+    """True if Python reads a text as a number."""
     try:
         float(text)
     except ValueError:

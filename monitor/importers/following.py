@@ -11,8 +11,7 @@ over, it is another attempt, or another run if the first point differs.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Final
@@ -24,7 +23,8 @@ from monitor.domain import Recommendation, Reply
 from monitor.errors import OffsetGap, RunNotFound
 from monitor.importers.beginnings import DERIVED, Beginning, Note, Sent, follows, holds, replayed
 from monitor.importers.imported import ImportedRun
-from monitor.wire import Batch, Columns, Event, jsonable
+from monitor.importers.sending import event, points_at, run_id, start_of
+from monitor.wire import Batch, Event
 
 BATCH: Final = 20_000
 """Records per batch."""
@@ -32,7 +32,6 @@ HEARTBEAT_S: Final = 60.0
 """The heartbeat interval promised for a followed run; long, so that a short pause of the watch raises no alert."""
 OVER_S: Final = 600.0
 """A file not written to for this long when first seen belongs to a finished training."""
-_NAME: Final = 250  # characters; longer names are refused
 
 
 class Follower:
@@ -183,21 +182,19 @@ class Follower:
             fresh = replace(sent, origin=run.origin, counts={}, sums={}, attempt=0)
             self._note.write(fresh, fresh)
             return fresh
-        run_id = sent.run_id if run.origin == sent.origin else self._run_id(run)
-        if run_id != sent.run_id and self.run is not None and not sent.over:
+        ident = sent.run_id if run.origin == sent.origin else self._run_id(run)
+        if ident != sent.run_id and self.run is not None and not sent.over:
             self.sent = sent
             self._finish(self.run, now_ms)
-        fresh = next(fresh for fresh in self._writers(run, run_id) if not self._acked(fresh))
-        return replace(fresh, heads=sent.heads) if run_id == sent.run_id else fresh
+        fresh = next(fresh for fresh in self._writers(run, ident) if not self._acked(fresh))
+        return replace(fresh, heads=sent.heads) if ident == sent.run_id else fresh
 
     def _run_id(self, run: ImportedRun) -> str:
-        return hashlib.sha256(
-            f"monitor watch\0{self._project or ''}\0{run.origin}".encode(errors="surrogatepass")
-        ).hexdigest()[:32]
+        return run_id("watch", self._project, run)
 
-    def _writers(self, run: ImportedRun, run_id: str) -> Iterator[Sent]:
+    def _writers(self, run: ImportedRun, ident: str) -> Iterator[Sent]:
         """The possible writers of a run, one for each time its file started over."""
-        return (Sent(origin=run.origin, run_id=run_id, writer=f"watch-{turn}") for turn in count())
+        return (Sent(origin=run.origin, run_id=ident, writer=f"watch-{turn}") for turn in count())
 
     def _send_all(
         self, run: ImportedRun, reading: Beginning, new: NDArray[np.int64], now_ms: int, *, over: bool
@@ -224,19 +221,16 @@ class Follower:
         begins = sent.record == 0
         if not begins and attempt == sent.attempt and not sent.over:
             return []
-        start = {
-            "project": (self._project or run.project or "watched")[:_NAME], "name": run.name[:_NAME],
-            "group": run.group, "config": run.config, "tags": run.tags, "resume": "allow", "heartbeat_s": HEARTBEAT_S,
-            **({"roles": roles} if (roles := run.said.to_dict()) else {}),
-        }  # fmt: skip
+        start = start_of(replace(run, project=self._project or run.project), "watched")
         times = run.points.time_ms
         origin = {
             "source": run.source, "kind": run.kind, "started_ms": int(times.min()), "unit": run.unit,
             "steps": run.steps, "finished_ms": int(times.max()) if over else None,
         }  # fmt: skip
-        found = [_event("run", sent.record, int(times.min()) if begins else now_ms, start)]
+        time_ms = int(times.min()) if begins else now_ms
+        found = [event("run", sent.record, time_ms, {**start, "heartbeat_s": HEARTBEAT_S})]
         if begins:
-            found.append(_event("capture", 1, now_ms, {"imported" if over else "watched": origin}))
+            found.append(event("capture", 1, now_ms, {"imported" if over else "watched": origin}))
         return found
 
     def _commit(
@@ -253,45 +247,34 @@ class Follower:
             sent, record=sent.record + len(events) + len(index), attempt=attempt, counts=dict(sent.counts),
             sums=dict(sent.sums), heads=reading.heads(sent.heads), over=False,
         )  # fmt: skip
-        keys, where = np.unique(run.points.key[index], return_inverse=True)
-        for key in keys.tolist():
-            name = run.keys[key]
-            after.counts[name] = after.counts.get(name, 0) + int(np.count_nonzero(run.points.key[index] == key))
+        keys, points = points_at(run, index)
+        for key, name in enumerate(keys):
+            after.counts[name] = after.counts.get(name, 0) + int(np.count_nonzero(points.key == key))
             after.sums[name] = DERIVED if name in run.derived else reading.sum(name, after.counts[name]) or 0
         if len(index):
-            after.last = max(int(run.points.step[index].max()), -(2**62) if after.last is None else after.last)
+            after.last = max(int(points.step.max()), -(2**62) if after.last is None else after.last)
         self._note.write(sent, after)  # before sending, so that a killed process leaves both possible states
-        p = run.points
         self.reply = self._send(
             Batch(
                 run_id=sent.run_id,
                 writer=sent.writer,
                 first=sent.record,
                 count=len(events) + len(index),
-                keys=tuple(run.keys[key] for key in keys.tolist()),
-                points=Columns(
-                    where.astype(np.uint16), p.step[index], p.value[index], p.time_ms[index],
-                    None if p.epoch is None else p.epoch[index],
-                ),
+                keys=keys,
+                points=points,
                 events=tuple(events),
             )
-        )  # fmt: skip
+        )
         self.sent = after
         return after
 
     def _finish(self, run: ImportedRun, now_ms: int) -> None:
         sent = self.sent
         assert sent is not None
-        end = _event("finish", sent.record, now_ms, {"status": run.status, "error": run.error})
+        end = event("finish", sent.record, now_ms, {"status": run.status, "error": run.error})
         after = replace(sent, record=sent.record + 1, over=True)
         self._note.write(sent, after)
         self.reply = self._send(
             Batch(run_id=sent.run_id, writer=sent.writer, first=sent.record, count=1, events=(end,))
         )
         self.sent = after
-
-
-def _event(kind: str, record: int, time_ms: int, data: Mapping[str, object]) -> Event:
-    found = jsonable(dict(data))
-    assert isinstance(found, dict)
-    return Event(kind=kind, record=record, time_ms=max(0, time_ms), data=found)

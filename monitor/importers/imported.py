@@ -9,9 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monitor.importers.attempts import begins
 from monitor.importers.table import Skipped, listed
 from monitor.importers.totals import with_totals
 from monitor.roles import NOTHING, Reading, Role, Said, read, role_of
@@ -20,6 +18,10 @@ from monitor.wire import MAX_KEY, Columns
 _ORDER: Final = {Role.LR: 0, Role.GRAD_NORM: 1, Role.TRAIN: 2, Role.VAL: 4}
 _MOST_KEYS: Final = 65_535  # series are numbered by a uint16
 _NO_TIME: Final = 0  # marks a point without a time
+_LEAST: Final = 3
+"""Points needed to see what a series counts."""
+_APART: Final = 10
+"""The training must count at least this many times further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -157,73 +159,49 @@ class PointList:
         """Note something about the source; repeated notes are kept once."""
         self.skipped.setdefault((what.place, what.reason), what)
 
-    def run(
-        self,
-        *,
-        source: str,
-        kind: str,
-        origin: str,
-        name: str,
-        written_ms: int,
-        config: Mapping[str, object],
-        unit: Literal["step", "epoch"] | None,
-        steps: str = "",
-        part: str = "",
-        attempts: tuple[int, ...] | None = None,
-        said: Said = NOTHING,
-        columns: tuple[str, ...] = (),
-    ) -> ImportedRun:
-        """Build the run of a file from the points.
+    def complete(self, run: ImportedRun, unit: Literal["step", "epoch"] | None) -> ImportedRun:
+        """The run of these points with what its file does not say: totals, the unit, notes, its begin and its end.
 
         Args:
-            written_ms: time for points without one, in ms since the Unix epoch.
             unit: None if the source does not say what a step is.
-            attempts: None: detected where the steps start over.
-            columns: the columns of the table that the file is.
-
-        The other arguments are attributes of `ImportedRun`.
         """
-        started, finished = self.span()
-        points = self.columns(written_ms)
-        attempts = begins(points.key, points.step) if attempts is None else attempts
-        if not attempts:
-            points = self._on_one_scale(points, said)
-        totals = with_totals(self.keys, points, attempts, said)
+        points = run.points if run.attempts else self._on_one_scale(run.points, run.said)
+        totals = with_totals(self.keys, points, run.attempts, run.said)
         for total, terms in totals.of.items():
             self.skip(f"series {total!r}", f"is the sum of {listed(terms)}, because no total loss was logged")
-        points, keys = totals.points, totals.keys
-        return ImportedRun(
-            source=source,
-            kind=kind,
-            origin=origin,
-            name=name,
-            part=part,
-            config=config,
+        started, finished = self.span()
+        return replace(
+            run,
             started_ms=started,
             finished_ms=finished,
-            keys=keys,
-            points=points,
+            keys=totals.keys,
+            points=totals.points,
             attempts=totals.attempts,
             derived=tuple(totals.of),
-            unit=unit or _unit_of(keys, points, said),
-            steps=steps,
+            unit=unit or _unit_of(totals.keys, totals.points, run.said),
             skipped=tuple(self.skipped.values()),
-            said=said,
-            columns=columns,
         )
 
     def _on_one_scale(self, points: Columns, said: Said) -> Columns:
-        """The points, with series that count epochs moved to the steps of the training."""
+        """The points, with series that count epochs moved to the training's current steps.
+
+        A series that counts 1, 2, 3 ... while the training advances by many steps between its points counts epochs.
+        """
         loss = read(self.keys, said).judged.get(Role.TRAIN)
-        if loss is None:
+        own = np.flatnonzero(points.key == self.keys.index(loss)) if loss is not None else ()
+        if len(own) < _LEAST:
             return points
-        train = self.keys.index(loss)
-        steps, moved = on_one_scale(points, train)
-        for i in moved:
-            self.skip(
-                f"series {self.keys[i]!r:.60}", f"counts epochs; it stands at the steps of {self.keys[train]!r:.60}"
-            )
-        return replace(points, step=steps) if moved else points
+        steps, reached = points.step.copy(), np.maximum.accumulate(points.step[own])
+        for series, name in enumerate(self.keys):
+            at = np.flatnonzero(points.key == series)
+            counted = points.step[at]
+            if len(at) < _LEAST or (np.diff(counted) != 1).any() or counted[-1] * _APART > reached[-1]:
+                continue
+            before = np.searchsorted(own, at) - 1
+            if before[0] >= 0 and (np.diff(reached[before]) > 0).all():
+                steps[at] = reached[before]
+                self.skip(f"series {name!r:.60}", f"counts epochs; it stands at the steps of {loss!r:.60}")
+        return replace(points, step=steps)
 
     def columns(self, time_ms: int) -> Columns:
         """The points as arrays.
@@ -266,34 +244,3 @@ def _unit_of(keys: Sequence[str], points: Columns, said: Said) -> Literal["step"
     if train is None or val is None or len(train) < 2 or not np.array_equal(train, val):
         return "step"
     return "epoch" if bool((np.diff(train) == 1).all()) else "step"
-
-
-_LEAST: Final = 3
-"""Points needed to see what a series counts."""
-_APART: Final = 10
-"""The training must count at least this many times further."""
-
-
-def on_one_scale(points: Columns, train: int) -> tuple[NDArray[np.int64], tuple[int, ...]]:
-    """The steps of all points on the scale of the training, and the series that were moved.
-
-    A series that counts 1, 2, 3 ... while the training advances by many steps between its points counts epochs. Its
-    points are moved to the training's current step.
-    """
-    steps = points.step.copy()
-    own = np.flatnonzero(points.key == train)
-    moved: list[int] = []
-    if len(own) < _LEAST:
-        return steps, ()
-    reached = np.maximum.accumulate(points.step[own])
-    for series in np.unique(points.key).tolist():
-        at = np.flatnonzero(points.key == series)
-        counted = points.step[at]
-        if len(at) < _LEAST or (np.diff(counted) != 1).any() or counted[-1] * _APART > reached[-1]:
-            continue
-        before = np.searchsorted(own, at) - 1
-        if before[0] < 0 or (np.diff(reached[before]) <= 0).any():
-            continue
-        steps[at] = reached[before]
-        moved.append(series)
-    return steps, tuple(moved)

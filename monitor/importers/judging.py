@@ -17,7 +17,7 @@ import numpy as np
 from monitor.domain import Action, Diagnosis, Finding
 from monitor.importers.imported import ImportedRun
 from monitor.roles import GAME, Role
-from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig, State
+from monitor.rules import ROLE_CODES, Engine, EnginePoints, RulesConfig
 from monitor.rules.sketch.points import WEIGHT
 
 _OTHER: Final = 255  # the largest uint8, used for series without a role
@@ -47,17 +47,13 @@ def judge(
     stop = False
     bounds = [0, *first, len(points)]
     for begin, end in pairwise(bounds):
-        if begin and (stop or _begins_again(points, begin, state)):
+        if begin and (stop or (points.step[begin : begin + 1] <= state.first_step).any()):
             state, findings = engine.start(unit or run.unit, loss, run.config, aimed=aimed), []
-        update = engine.update(state, _between(points, begin, end))
+        update = engine.update(state, points.at(slice(begin, end)))
         state, stop = update.state, update.recommendation.action is Action.STOP
         findings += update.changes
     found = engine.diagnosis(state, findings)
     return replace(found, counts=replace(found.counts, unmapped=run.unmapped()))
-
-
-def _begins_again(points: EnginePoints, at: int, state: State) -> bool:
-    return at < len(points) and bool(points.step[at] <= state.first_step)
 
 
 def _points(run: ImportedRun, weights: Mapping[str, float]) -> tuple[EnginePoints, list[int]]:
@@ -82,10 +78,3 @@ def _points(run: ImportedRun, weights: Mapping[str, float]) -> tuple[EnginePoint
     goal = reading.judged.get(Role.GOAL)
     named = None if goal is None else (goal, reading.goal_rises is not False)
     return EnginePoints(role_codes, step, value, part if names else None, tuple(names), named), first
-
-
-def _between(points: EnginePoints, begin: int, end: int) -> EnginePoints:
-    part = None if points.part is None else points.part[begin:end]
-    return EnginePoints(
-        points.role[begin:end], points.step[begin:end], points.value[begin:end], part, points.names, points.goal
-    )

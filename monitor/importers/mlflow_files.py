@@ -47,7 +47,8 @@ def read_run_folder(folder: Path, shown: str) -> ImportedRun | NotTraining:
         FileUnreadable: `meta.yaml` cannot be read.
     """
     meta, tags = _meta(folder), _texts(folder / "tags")
-    experiment = _experiment(folder.parent)
+    parent = tags.get("mlflow.parentRunId")
+    experiment = _meta_or_none(folder.parent)
     inputs = folder / "inputs"
     run = MlflowRun(
         id=meta.get("run_id") or folder.name,
@@ -60,7 +61,7 @@ def read_run_folder(folder: Path, shown: str) -> ImportedRun | NotTraining:
         finished_ms=_time(meta, "end_time"),
         params=_texts(folder / "params"),
         tags=tags,
-        parent=_parent(folder, tags.get("mlflow.parentRunId")),
+        parent=parent and (_meta_or_none(folder.parent / Path(parent).name).get("run_name") or parent),
         datasets=len(list(inputs.iterdir())) if inputs.is_dir() else 0,
     )
     left_out = run.left_out()
@@ -103,21 +104,12 @@ def _meta(folder: Path) -> dict[str, str]:
     return {str(key): value for key, value in found.items() if isinstance(value, str) and value}
 
 
-def _experiment(folder: Path) -> Mapping[str, str]:
+def _meta_or_none(folder: Path) -> Mapping[str, str]:
+    """As `_meta`; empty if it cannot be read."""
     try:
         return _meta(folder)
     except FileUnreadable:
         return {}
-
-
-def _parent(folder: Path, run_id: str | None) -> str | None:
-    """The name of the parent run, or its id."""
-    if run_id is None:
-        return None
-    try:
-        return _meta(folder.parent / Path(run_id).name).get("run_name") or run_id
-    except FileUnreadable:
-        return run_id
 
 
 def _texts(top: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from monitor.errors import FileUnreadable, NoHistory
 from monitor.files import content
-from monitor.importers.csv import read_csv
+from monitor.importers.csv import is_numeral, read_csv
 from monitor.importers.documents import read_json
 from monitor.importers.embedded import read_embedded
 from monitor.importers.table import Table, number_in
@@ -24,6 +24,7 @@ STDIN: Final = "standard input"
 _MESSAGES: Final = frozenset({"message", "msg", "log", "text", "textpayload", "event", "body", "line", "content"})
 """Fields in which loggers and containers put a log line."""
 _JSON: Final = re.compile(r"\s*(?:\{\s*\"|\[\s*[{\[\"])")
+"""The start of JSON, as opposed to that of a log line in brackets."""
 _LITERALS: Final = {"None": "null", "True": "true", "False": "false", "nan": "NaN", "inf": "Infinity"}
 _PRINTED: Final = re.compile(
     r"\b(?:None|True|False)\b|\b(?:np|numpy)\.\w+\((?P<number>[-+.\w]+)\)|\barray\(|,\s*dtype=\w+\)|(?<=\])\)"
@@ -81,7 +82,8 @@ def table_of_text(
     if pattern is not None:
         return read_log(name, text, pattern, growing=growing)
     try:
-        table = _structured(name, plain)
+        read = _json if plain.lstrip()[0] in "{[" else _rows
+        table = read(name, plain)
     except FileUnreadable as problem:
         if suffix in TABLES:
             raise
@@ -107,9 +109,7 @@ def _messages(table: Table) -> str | None:
     return "".join(str(row.cells.get(column) or "").rstrip("\r\n") + "\n" for row in table.rows)
 
 
-def _structured(name: str, text: str) -> Table:
-    if text.lstrip()[0] in "{[":
-        return _json(name, text)
+def _rows(name: str, text: str) -> Table:
     return read_embedded(name, text) or read_csv(name, text)
 
 
@@ -137,29 +137,16 @@ def _log_or(problem: FileUnreadable | None, name: str, text: str, *, growing: bo
     try:
         return read_log(name, text, growing=growing)
     except NoHistory:
-        if problem is not None and (isinstance(problem, NoHistory) or _looks_like_json(text)):
+        if problem is not None and (isinstance(problem, NoHistory) or _JSON.match(text)):
             raise problem from None
         raise
 
 
-def _looks_like_json(text: str) -> bool:
-    """True if a text starts like JSON, not like a log line in brackets."""
-    return _JSON.match(text) is not None
-
-
 def _is_prose(table: Table) -> bool:
     """True for a log of sentences parsed as CSV: a number among its column names, or no numbers in its columns."""
-    if any(_is_number(name) for name in table.names):
+    if any(is_numeral(name.strip("[]():,;|%").partition("/")[0]) for name in table.names):
         return True
     return not any(math.isfinite(number_in(row.cells.get(name))) for name in table.names for row in table.rows[:100])
-
-
-def _is_number(name: str) -> bool:
-    try:
-        float(name.strip("[]():,;|%").partition("/")[0])
-    except ValueError:
-        return False
-    return True
 
 
 def read_text(path: Path, *, stream: bool = False) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from monitor.directions import rises
 from monitor.errors import NoHistory
+from monitor.importers.attempts import begins
 from monitor.importers.axes import Axes, axes_of, time_ms
 from monitor.importers.imported import ImportedRun, PointList, by_role
 from monitor.importers.names import plain
@@ -43,19 +44,22 @@ def run_of_table(table: Table, *, place: str, name: str, written_ms: int) -> Imp
             raise NoHistory(table.path, broken.reason, broken.place)
         raise NoHistory(table.path, f"no column of numbers among: {listed(table.names)}", "row 1" * table.header)
     suffix = f":{table.run}" if table.run else ""
-    return points.run(
+    columns = points.columns(written_ms)
+    run = ImportedRun(
         source=table.path,
         kind=table.kind,
         origin=f"{table.kind}:{place}{suffix}:{_beginning(table.rows[0])}",
         name=name,
         config=table.config,
-        written_ms=written_ms,
-        unit=axes.unit,
+        keys=points.keys,
+        points=columns,
+        attempts=begins(columns.key, columns.step),
         steps=axes.said,
         part=table.run,
         said=table.said,
         columns=tuple(name for name in table.names if name != INDEX),
     )
+    return points.complete(run, axes.unit)
 
 
 def looks_like_training(table: Table) -> bool:

@@ -11,10 +11,11 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.domain import Reply
 from monitor.errors import OffsetGap
@@ -49,9 +50,13 @@ def run_id_of(run: ImportedRun, project: str | None = None) -> str:
     Args:
         project: the project that the user chose, if any; each project gets a copy of its own.
     """
-    return hashlib.sha256(f"monitor import\0{project or ''}\0{run.origin}".encode(errors="surrogatepass")).hexdigest()[
-        :32
-    ]
+    return run_id("import", project, run)
+
+
+def run_id(verb: str, project: str | None, run: ImportedRun) -> str:
+    """The id of a run that a verb stores in a project."""
+    text = f"monitor {verb}\0{project or ''}\0{run.origin}"
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def send_run(
@@ -71,8 +76,8 @@ def send_run(
     Raises:
         MonitorError: raised by `send`, except for offset gaps, which are handled.
     """
-    run_id, total = run_id_of(run, project), len(run.points)
-    outbox = _Outbox(run, run_id, f"import-{_fingerprint(run)}", _events(run, project, name))
+    ident, total = run_id_of(run, project), len(run.points)
+    outbox = _Outbox(run, ident, f"import-{_fingerprint(run)}", _events(run, project, name))
     at = points = 0
     while at < outbox.end:
         batch = outbox.batch(at)
@@ -91,8 +96,8 @@ def send_run(
         if progress is not None:
             progress(min(total, max(0, at - _AHEAD)))
         if known and not points:
-            return Sent(run_id, 0, True)
-    return Sent(run_id, points, False)
+            return Sent(ident, 0, True)
+    return Sent(ident, points, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +122,49 @@ class _Outbox:
         most, least = ends[attempt], ends[attempt - 1] if attempt else 0
         # Records to points: `_AHEAD` events come first, and one `run` event before each further attempt.
         low, high = (min(most, max(least, at - _AHEAD - attempt)) for at in (first, last))
-        used, index = np.unique(self.run.points.key[low:high], return_inverse=True)
-        p = self.run.points
+        keys, points = points_at(self.run, slice(low, high))
         return Batch(
             run_id=self.run_id,
             writer=self.writer,
             first=first,
             count=last - first,
-            keys=tuple(self.run.keys[k] for k in used.tolist()),
-            points=Columns(
-                index.astype(np.uint16),
-                p.step[low:high],
-                p.value[low:high],
-                p.time_ms[low:high],
-                None if p.epoch is None else p.epoch[low:high],
-            ),
+            keys=keys,
+            points=points,
             events=tuple(event for event in self.events if first <= event.record < last),
         )
+
+
+def points_at(run: ImportedRun, at: slice | NDArray[np.int64]) -> tuple[tuple[str, ...], Columns]:
+    """Some points of a run and the names of their series, in the form of a batch."""
+    p = run.points
+    used, key = np.unique(p.key[at], return_inverse=True)
+    epoch = None if p.epoch is None else p.epoch[at]
+    names = tuple(run.keys[k] for k in used.tolist())
+    return names, Columns(key.astype(np.uint16), p.step[at], p.value[at], p.time_ms[at], epoch)
+
+
+def start_of(run: ImportedRun, project: str) -> dict[str, object]:
+    """The data of a run's `run` event.
+
+    Args:
+        project: used if the source has none.
+    """
+    return {
+        "project": (run.project or project)[:_NAME],
+        "name": run.name[:_NAME],
+        "group": run.group[:_NAME] if run.group else None,
+        "config": run.config,
+        "tags": {key[:_NAME]: value for key, value in run.tags.items() if key},
+        "resume": "allow",
+        **({"roles": roles} if (roles := run.said.to_dict()) else {}),
+    }
+
+
+def event(kind: str, record: int, time_ms: int, data: Mapping[str, object]) -> Event:
+    """An event with data of any kind."""
+    found = jsonable(dict(data))
+    assert isinstance(found, dict)
+    return Event(kind=kind, record=record, time_ms=max(0, time_ms), data=found)
 
 
 def _begins(run: ImportedRun) -> tuple[int, ...]:
@@ -145,34 +176,16 @@ def _events(run: ImportedRun, project: str | None, name: str | None) -> tuple[Ev
     times = run.points.time_ms
     started = int(times.min()) if run.started_ms is None else run.started_ms
     finished = int(times.max()) if run.finished_ms is None else run.finished_ms
-    start = {
-        "project": (project or run.project or "imported")[:_NAME],
-        "name": (name or run.name)[:_NAME],
-        "group": run.group[:_NAME] if run.group else None,
-        "config": run.config,
-        "tags": {key[:_NAME]: value for key, value in run.tags.items() if key},
-        "resume": "allow",
-        **({"roles": roles} if (roles := run.said.to_dict()) else {}),
-    }
+    start = start_of(replace(run, project=project or run.project, name=name or run.name), "imported")
     place = {"source": run.source, "kind": run.kind, "origin": run.origin, "unit": run.unit, "steps": run.steps}
     origin = {"imported": {**place, "started_ms": started, "finished_ms": run.finished_ms}}
     end = {"status": run.status, "error": run.error}
-    records: list[tuple[int, str, int, Mapping[str, object]]] = [
-        (0, "run", started, start),
-        (1, "capture", started, origin),
-        *((b, "run", int(times[at]), start) for b, at in zip(_begins(run)[1:], run.attempts, strict=True)),
-        (len(run.points) + _AHEAD + len(run.attempts), "finish", finished, end),
-    ]
-    return tuple(
-        Event(kind=kind, record=record, time_ms=max(0, time), data=_strict(data))
-        for record, kind, time, data in records
+    return (
+        event("run", 0, started, start),
+        event("capture", 1, started, origin),
+        *(event("run", b, int(times[at]), start) for b, at in zip(_begins(run)[1:], run.attempts, strict=True)),
+        event("finish", len(run.points) + _AHEAD + len(run.attempts), finished, end),
     )
-
-
-def _strict(data: Mapping[str, object]) -> Mapping[str, object]:
-    found = jsonable(data)
-    assert isinstance(found, dict)
-    return found
 
 
 def _fingerprint(run: ImportedRun) -> str:

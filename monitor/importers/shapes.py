@@ -16,7 +16,6 @@ from pathlib import PurePath
 from typing import Final
 
 from monitor.errors import NoHistory
-from monitor.importers.evaluations import counted_by_training
 from monitor.importers.names import EPOCHS, STEPS, place, plain
 from monitor.importers.ranks import of_one_process
 from monitor.importers.table import INDEX, Cell, Row, Skipped, Table, number_in
@@ -198,7 +197,7 @@ def _titles(runs: Mapping[str, Sequence[Row]], column: str | None) -> dict[str, 
 
 def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
     """Refuse a table of runs with one row of last values each: it has no curve."""
-    if len(table.rows) < 2 or _is_long(table):
+    if len(table.rows) < 2 or _metric_and_value(table) is not None:
         return
     steps = [name for name in table.names if table.counts(name)]
     if not steps and any(map(_SEARCH.match, table.names)):
@@ -215,11 +214,6 @@ def _refuse_summaries(table: Table, by_name: dict[str, str]) -> None:
     if still and (apart or (ended is not None and not steps)):
         said = f"each with its own {label!r:.60}" if apart else f"each with its {ended!r:.60}"
         raise NoHistory(table.path, _OF_RUNS.format(said))
-
-
-def _is_long(table: Table) -> bool:
-    """True if each row is a point, with the metric's name in a column."""
-    return _metric_and_value(table) is not None
 
 
 def _metric_and_value(table: Table) -> tuple[str, str] | None:
@@ -303,11 +297,9 @@ def _in_step(rows: list[Row], kept: Sequence[str], table: Table) -> list[Row]:
             return rows
         begun.add(name)
         last = name
-    return (
-        sorted(rows, key=lambda row: [number_in(row.cells.get(axis)) for axis in axes])
-        if len(begun) < len(table.rows)
-        else rows
-    )
+    if len(begun) == len(table.rows):
+        return rows
+    return sorted(rows, key=lambda row: [number_in(row.cells.get(axis)) for axis in axes])
 
 
 def _by_set(table: Table) -> Table:
@@ -315,7 +307,7 @@ def _by_set(table: Table) -> Table:
     column = next((name for name in table.names if plain(name) in _SETS and _holds_sets(table, name)), None)
     if column is None:
         return table
-    table = counted_by_training(table, column)
+    table = _counted_by_training(table, column)
     names: dict[str, None] = {}
     rows = []
     for row in table.rows:
@@ -328,6 +320,43 @@ def _by_set(table: Table) -> Table:
         names.update(dict.fromkeys(cells))
         rows.append(Row(row.number, cells))
     return replace(table, names=tuple(names), rows=tuple(rows))
+
+
+def _counted_by_training(table: Table, sets: str) -> Table:
+    """Remove the counts of evaluations' own batches, so that these stand at the training's current step.
+
+    MMDetection writes the number of validation batches into the column of steps, the same number after each epoch.
+
+    Args:
+        table: a table with rows of several data sets.
+        sets: the column that names the data set.
+    """
+    epochs = next((name for name in table.names if table.of_epochs(name)), None)
+    if epochs is None:
+        return table
+    rows = list(table.rows)
+    for axis in (name for name in table.names if table.counts(name) and name != epochs):
+        for at in _of_evaluations(rows, sets, epochs, axis):
+            rows[at] = Row(rows[at].number, {name: cell for name, cell in rows[at].cells.items() if name != axis})
+    return replace(table, rows=tuple(rows))
+
+
+def _of_evaluations(rows: list[Row], sets: str, epochs: str, axis: str) -> list[int]:
+    """The held-out rows, if all have the same count and training was already further in their epoch."""
+    last = math.nan, math.nan
+    found: list[int] = []
+    counts: set[float] = set()
+    for at, row in enumerate(rows):
+        epoch, count = number_in(row.cells.get(epochs)), number_in(row.cells.get(axis))
+        role = role_of_set(str(row.cells.get(sets) or ""))
+        if role is Role.TRAIN and math.isfinite(count):
+            last = epoch, count
+        elif role is Role.VAL and math.isfinite(count):
+            if last[0] != epoch or not count < last[1]:
+                return []
+            found.append(at)
+            counts.add(count)
+    return found if len(counts) == 1 else []
 
 
 def _set_named(text: str) -> str:

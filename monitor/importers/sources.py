@@ -83,30 +83,19 @@ class Source:
             SettingsError: the user named a column or series that does not exist. For a source found by a search, it is
                 yielded as `NotTraining` instead.
         """
-        for found in self._as_said():
-            if twins is not None and self.searched and self.path is not None and isinstance(found, ImportedRun):
-                yield twins.told(found, self._folder())
-            else:
-                yield found
-
-    def _as_said(self) -> Iterator[Found]:
-        """Its runs, with what the user says about them.
-
-        Options override the runs' own tags, and these override the settings.
-        """
         try:
             for found in self._read():
-                if isinstance(found, ImportedRun):
-                    self.said.check(found.keys, found.columns)
-                yield self._with_what_is_said(found) if isinstance(found, ImportedRun) else found
+                yield self._as_said(found, twins) if isinstance(found, ImportedRun) else found
         except SettingsError as error:
             if not self.searched:
                 raise
             yield NotTraining(self.shown, str(error))
 
-    def _with_what_is_said(self, run: ImportedRun) -> ImportedRun:
-        said = self.said.over(run.said) if self.said.strict else run.said.over(self.said)
-        return replace(run, said=said)
+    def _as_said(self, run: ImportedRun, twins: Twins | None) -> ImportedRun | NotTraining:
+        """A run with what the user says: options override the run's own tags, and these override the settings."""
+        self.said.check(run.keys, run.columns)
+        run = replace(run, said=self.said.over(run.said) if self.said.strict else run.said.over(self.said))
+        return twins.told(run, self._folder()) if twins is not None and self.searched and self.path else run
 
     def _folder(self) -> Path:
         assert self.path is not None

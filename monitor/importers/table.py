@@ -27,14 +27,6 @@ _REPR: Final = re.compile(r"(?:tensor|array|(?:np|numpy)\.(?:float|int)\d+)\(\[{
 """A number as printed by PyTorch and NumPy: "tensor(0.5, device='cuda:0')", "np.float32(0.5)"."""
 _PLAIN: Final = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?|[-+]?(?:nan|inf))(?:\(ind\))?")
 _BLANK: Final = frozenset({"", "-", "none", "null", "n/a", "na", "no log"})
-_SPECIAL: Final[Mapping[str, float]] = {
-    "-nan": math.nan,
-    "1.#qnan": math.nan,
-    "1.#ind": math.nan,
-    "-1.#ind": math.nan,
-    "1.#inf": math.inf,
-    "-1.#inf": -math.inf,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +184,7 @@ def cell_number(cell: Cell) -> float | None:
         low = cell.strip().lower()
     if low in _BLANK:
         return None
-    return _SPECIAL[low] if low in _SPECIAL else _spelt(low)
+    return _spelt(low)
 
 
 def _spelt(text: str) -> float:

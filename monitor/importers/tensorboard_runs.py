@@ -87,16 +87,17 @@ def read_event_run(shown: str, place: str, name: str, parts: Mapping[str, Sequen
         if problems:
             raise problems[0]
         return NotTraining(shown, "holds no scalars")
-    return points.run(
+    written_ms = max(int(path.stat().st_mtime * 1000) for files in parts.values() for path in files)
+    run = ImportedRun(
         source=shown,
         kind="tensorboard",
         origin=f"tensorboard:{place}:{next(path.name for files in parts.values() for path in files)}",
         name=name,
-        config={},
-        written_ms=max(int(path.stat().st_mtime * 1000) for files in parts.values() for path in files),
-        unit=None,
+        keys=points.keys,
+        points=points.columns(written_ms),
         attempts=tuple(attempts),
     )
+    return points.complete(run, None)
 
 
 def _read(path: Path) -> tuple[list[Scalar], FileUnreadable | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -115,15 +116,9 @@ def read_line(text: str) -> Line:
     text = _BLANKS.sub(" ", plain_signs(text))
     if not _WORTH.search(text):
         return line
-    text = _PRINTED.sub(r"\g<value>", text)
-    if "(" in text:
-        text = _SUBSET.sub(r"\g<set>-\g<name>", text)
-    if "('" in text:
-        text = _ITEM.sub(r"'\g<name>': \g<value>", text)
-    if "(" in text:
-        text = _NAMED_SETS.sub(_by_sets, text)
-    if "{" in text:
-        text = _LOSSES.sub(lambda found: _KEY.sub(_as_loss, found["inside"]), text)
+    for sign, pattern, plainly in _REWRITES:
+        if sign in text:
+            text = pattern.sub(plainly, text)
     text = _TIME.sub(lambda found: _stamp(found, line), text)
     text, caption = position(text, line)
     text = plain_numbers(text)
@@ -170,6 +165,16 @@ def _by_sets(found: re.Match[str]) -> str:
     if not all(map(set_of, names)):
         return found[0]
     return _KEY.sub(rf"\g<name>_{metric.strip(' :=')}", inside.rstrip(" )"))
+
+
+_REWRITES: Final[tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...]] = (
+    ("(", _PRINTED, r"\g<value>"),
+    ("(", _SUBSET, r"\g<set>-\g<name>"),
+    ("('", _ITEM, r"'\g<name>': \g<value>"),
+    ("(", _NAMED_SETS, _by_sets),
+    ("{", _LOSSES, lambda found: _KEY.sub(_as_loss, found["inside"])),
+)
+"""Notations that are written as pairs of a name and a number: a sign that they have, the pattern, the replacement."""
 
 
 def _metrics(text: str, caption: str | None, line: Line) -> None:

@@ -14,7 +14,6 @@ from typing import Final
 
 from monitor.errors import FileUnreadable
 from monitor.importers.table import Cell, Row, Table
-from monitor.importers.text_bars import NextBar, OnlyEpoch, ThroughBars
 from monitor.importers.text_headings import Echo, Headings, bare, begins
 from monitor.importers.text_lines import ANSI, move, read_line
 from monitor.importers.text_parts import Part, announced, named
@@ -23,7 +22,7 @@ from monitor.importers.text_positions import Line
 from monitor.importers.text_ranks import TextRanks
 from monitor.importers.text_rows import ASIDE, COUNTED, SEEN, Understood, table_of
 from monitor.importers.text_tables import Tables
-from monitor.importers.text_unnamed import Unnamed
+from monitor.importers.text_waiting import NextBar, OnlyEpoch, ThroughBars, Unnamed
 from monitor.languages import english
 
 _MOST: Final = 5_000
@@ -67,9 +66,9 @@ class LogParser:
         self._tables = Tables()
         self._tail: list[str] = []
         self._number, self._waiting, self._written = 0, 0, ""
-        self._bar: tuple[Line, int, str] | None = None
+        self._bar: Line | None = None
         self._done: tuple[_Bar, set[str]] | None = None
-        self._held: dict[_Bar, tuple[Line, int, str]] = {}
+        self._held: dict[_Bar, Line] = {}
         self._shown: dict[str, float] = {}
         self._through, self._epochs = ThroughBars(self._point), ThroughBars(self._point)
         self._only, self._next = OnlyEpoch(), NextBar(self._point)
@@ -102,8 +101,8 @@ class LogParser:
             self._tail, self._waiting = [], 0
         self._next.settle("")
         self._epochs.settle()
-        for line, text, number in self._unnamed.end():
-            self._add(line, text, number)
+        for line in self._unnamed.end():
+            self._add(line)
         self._flush()
         self._release()
         if self.understood.lines == len(self.rows):  # no row was taken yet, as `monitor run` does
@@ -120,7 +119,7 @@ class LogParser:
             self._state(ANSI.sub("", state)[:_MOST])
         if states:
             self._best_follows = _BEST_FOLLOWS.search(states[-1]) is not None
-        if self._bar is not None and (self._bar[0].n or 0) >= (self._bar[0].total or 0):
+        if self._bar is not None and (self._bar.n or 0) >= (self._bar.total or 0):
             self._flush(drawn=True)
         if states and len(self.rows) == before and self._bar is None:
             self.understood.ignored += 1
@@ -146,11 +145,13 @@ class LogParser:
     def _of_table(self, text: str) -> bool:
         """True if a line is part of a table."""
         taken, row = self._tables.take(text)
-        if row is not None and row.bar:
-            self._draw(row, text)
-        elif row is not None:
-            self._flush()
-            self._add(row, text)
+        if row is not None:
+            row.text, row.number = text, self._number
+            if row.bar:
+                self._draw(row)
+            else:
+                self._flush()
+                self._add(row)
         return taken
 
     def _line(self, text: str) -> None:
@@ -158,6 +159,7 @@ class LogParser:
             self._headings.take(text, self._place.at)
             return
         line = read_line(text)
+        line.text, line.number = text, self._number
         part = named(text) if line.counts else announced(text)
         if part is not None:
             self._enter(part, line)
@@ -179,27 +181,27 @@ class LogParser:
                 self._through.begin(line)
             self._header(line, text)
         else:
-            self._take(line, text)
+            self._take(line)
 
-    def _take(self, line: Line, text: str) -> None:
+    def _take(self, line: Line) -> None:
         """Take a line with metrics: a state of a bar, or a point."""
         self._again = self._number  # what is held back counts as understood
-        if self._next.has(line, text):
-            self._next.hold(line, text, self._number)
+        if self._next.has(line):
+            self._next.hold(line)
         elif line.n is not None and (line.held_out or (line.bar and self._in_epochs(line))):
             if self._through.has(line):
-                self._through.take(line, text, self._number)
+                self._through.take(line)
             else:
-                self._draw(line, text)
+                self._draw(line)
         elif line.bar and line.n is None and line.epoch is not None:
-            if self._epochs.take(line, text, self._number):  # other bars drawn in between do not end it
+            if self._epochs.take(line):  # other bars drawn in between do not end it
                 self._place.enter(line)
         elif line.bar and line.n is not None and line.epoch is line.step is None:
-            self._through.take(line, text, self._number)
+            self._through.take(line)
         else:
-            self._point(line, text, self._number)
+            self._point(line)
 
-    def _point(self, line: Line, text: str, number: int) -> None:
+    def _point(self, line: Line) -> None:
         """Take a line that is a point by itself."""
         self._flush()
         self._done = None
@@ -207,16 +209,16 @@ class LogParser:
             line.cells = {f"{self._after}_{name}": value for name, value in line.cells.items()}
             line.held_out = True
         self._after = None
-        for each, its, at in self._unnamed.take(line, text, number):
-            self._add(each, its, at)
+        for each in self._unnamed.take(line):
+            self._add(each)
 
     def _enter(self, part: Part, line: Line) -> None:
         """Switch to the fold, seed or trial of a line; each has its own position."""
         line.cells.pop(part[0], None)
         if part == self._part:
             return
-        for each, text, number in self._unnamed.end():
-            self._add(each, text, number)
+        for each in self._unnamed.end():
+            self._add(each)
         self._flush()
         self._done = self._after = None
         self._part = part
@@ -239,13 +241,13 @@ class LogParser:
         self._place.enter(line)
         self._note_progress(line)
 
-    def _draw(self, line: Line, text: str) -> None:
+    def _draw(self, line: Line) -> None:
         """Replace the previous state of a bar."""
         self._through.settle()
-        if self._bar is not None and not _same_bar(self._bar[0], line):
+        if self._bar is not None and not _same_bar(self._bar, line):
             self._flush()
-        self._bar = line, self._number, text
-        self._only.take(line, self._number, self._place.epoch)
+        self._bar = line
+        self._only.take(line, self._place.epoch)
 
     def _flush(self, *, drawn: bool = False) -> None:
         """Emit the last state of the bar.
@@ -257,8 +259,7 @@ class LogParser:
         self._through.settle()
         if self._bar is None:
             return
-        line, number, text = self._bar
-        self._bar = None
+        line, self._bar = self._bar, None
         epoch = line.epoch if line.epoch is not None else self._place.epoch
         which = (epoch, line.total, line.held_out)
         before = self._done
@@ -274,21 +275,21 @@ class LogParser:
         line.n = line.total = None
         old = {name: value for name, value in line.cells.items() if drawn and self._shown.get(name) == value}
         if old:
-            self._held[which] = replace(line, cells=old), number, text
+            self._held[which] = replace(line, cells=old)
         line.cells = {name: value for name, value in line.cells.items() if name not in old}
         self._done = which, told | set(line.cells)
         self._shown.update(line.cells)
         self._after = line.of if line.held_out else None
         if line.cells:
-            self._add(line, text, number)
+            self._add(line)
 
     def _release(self) -> None:
         """Emit the values that were held back: they were really repeated."""
         held, self._held = self._held, {}
-        for line, number, text in held.values():
-            self._add(line, text, number)
+        for line in held.values():
+            self._add(line)
 
-    def _add(self, line: Line, text: str, number: int | None = None) -> None:
+    def _add(self, line: Line) -> None:
         self._note_progress(line)
         cells: dict[str, Cell] = {}
         step, epoch = self._place.of(line)
@@ -302,18 +303,16 @@ class LogParser:
             cells[self._part[0]] = self._part[1]
         if line.time_ms:
             cells["timestamp"] = line.time_ms
-        new = self._without_repeats(line, step, epoch, text)
-        if not new:
-            return
-        cells.update(new)
-        self._keep(cells, text, self._number if number is None else number)
+        new = self._without_repeats(line, step, epoch)
+        if new:
+            self._keep({**cells, **new}, line.text, line.number)
 
-    def _without_repeats(self, line: Line, step: int | None, epoch: float | None, text: str) -> dict[str, float]:
+    def _without_repeats(self, line: Line, step: int | None, epoch: float | None) -> dict[str, float]:
         """The new values of a line; values may be repeated, as in `saved the best (val_loss=0.41)`.
 
         Equal values on lines without a position are new, unless the words differ.
         """
-        words, new = _NUMBERS.sub("", text), {}
+        words, new = _NUMBERS.sub("", line.text), {}
         for name, value in line.cells.items():
             *at, before, said = self._last.get((self._part, name), _NOTHING)
             same = at == [step, epoch] and (value == before or (math.isnan(value) and math.isnan(before)))

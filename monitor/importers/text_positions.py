@@ -92,6 +92,7 @@ class Line:
         led: a leading number on a line with a position in words: a process or a batch.
         seen: the number of tokens, samples or the like that it mentions.
         time_ms: its time stamp in ms since the Unix epoch; 0 if there is none.
+        text, number: where it stands in the log.
     """
 
     cells: dict[str, float] = field(default_factory=dict)
@@ -110,6 +111,8 @@ class Line:
     led: int | None = None
     seen: int | None = None
     time_ms: int = 0
+    text: str = ""
+    number: int = 0
 
     @property
     def placed(self) -> bool:

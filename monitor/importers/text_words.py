@@ -25,17 +25,16 @@ SIDE: Final = frozenset({
     "total", "line", "s", "ips",
 })  # fmt: skip
 """Last words of names that are system measurements or settings, not curves."""
-CONFIG: Final = frozenset({
-    "weight", "weights", "scale", "type", "coef", "coeff", "coefficient", "lambda", "alpha", "beta", "gamma", "eps",
-    "epsilon", "margin", "ratio", "fn", "func", "function", "name", "smoothing", "patience", "threshold", "delta",
-    "every", "freq", "interval", "window", "clip", "best", "lowest", "highest", "previous", "prev", "improved", "old",
-    "decreased", "increased",
-    "target", "goal", "max", "decay", "factor", "warmup", "k", "layers", "reduction", "num", "start", "begin", "id",
-})  # fmt: skip
-"""Words that turn a metric into a setting or a repeated value: `loss_weight`, `best val loss`."""
 TOLD_AGAIN: Final = frozenset({
     "best", "lowest", "highest", "previous", "prev", "improved", "old", "decreased", "increased",
 })  # fmt: skip
+CONFIG: Final = frozenset({
+    "weight", "weights", "scale", "type", "coef", "coeff", "coefficient", "lambda", "alpha", "beta", "gamma", "eps",
+    "epsilon", "margin", "ratio", "fn", "func", "function", "name", "smoothing", "patience", "threshold", "delta",
+    "every", "freq", "interval", "window", "clip", "target",
+    "goal", "max", "decay", "factor", "warmup", "k", "layers", "reduction", "num", "start", "begin", "id",
+}) | TOLD_AGAIN  # fmt: skip
+"""Words that turn a metric into a setting or a repeated value: `loss_weight`, `best val loss`."""
 _NUMBERED: Final = re.compile(r"([a-z]+)\d{1,2}")
 """One of several sets without a sign before its number, as fairseq names them."""
 CLOCKS: Final = frozenset({"time", "eta", "elapsed", "remaining", "timestamp"})

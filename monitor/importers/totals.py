@@ -77,7 +77,9 @@ def _terms(keys: Sequence[str], said: Said) -> dict[str, list[str]]:
     train = _of_group(names, "train") or _of_group(names, "")
     val = _of_group(names, "val") or _of_group(names, "test")
     found: dict[str, list[str]] = {}
-    if Role.TRAIN not in wholes and len({_without_numbers(rest) for rest in train}) >= _LEAST:
+    # Losses that differ only by a number, as those of folds, are not terms of one loss.
+    terms = {tuple(word for word in rest if not word.isdecimal()) for rest in train}
+    if Role.TRAIN not in wholes and len(terms) >= _LEAST:
         found[_NAMES[True]] = list(train.values())
     if found and Role.VAL not in wholes and train.keys() == val.keys():
         found[_NAMES[False]] = list(val.values())
@@ -85,7 +87,7 @@ def _terms(keys: Sequence[str], said: Said) -> dict[str, list[str]]:
 
 
 def _is_whole(name: Name) -> bool:
-    """A component without numbers: losses that differ only by a number, as those of folds, are not terms."""
+    """True if the last part of a name is that of a whole loss, such as `train_loss`."""
     leaf = name_of(name.key.rpartition("/")[2])
     return leaf.what is What.LOSS and bool(leaf.group) and not leaf.rest
 
@@ -97,11 +99,6 @@ def _of_group(names: Sequence[Name], group: Group) -> dict[tuple[str, ...], str]
         if name.group == group and not name.total:
             found.setdefault(name.rest, name.key)
     return found
-
-
-def _without_numbers(rest: tuple[str, ...]) -> tuple[str, ...]:
-    """A component without numbers: losses that differ by a number, as those of folds, are not terms of one loss."""
-    return tuple(word for word in rest if not word.isdecimal())
 
 
 def _sums(terms: Sequence[int], points: Columns, attempts: Sequence[int]) -> list[tuple[int, float]]:

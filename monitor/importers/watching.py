@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,6 @@ from monitor.errors import FileUnreadable, MonitorError
 from monitor.importers.beginnings import Note
 from monitor.importers.following import HEARTBEAT_S, OVER_S, Follower
 from monitor.importers.imported import ImportedRun, NotTraining
-from monitor.importers.rotation import earlier_parts, is_part_of
 from monitor.importers.sources import Source, sources
 from monitor.importers.twins import Twins
 from monitor.roles import NOTHING, Said
@@ -29,6 +29,9 @@ _AGAIN_S: Final = 1.0  # wait before confirming an uncertain reading
 _MOST_WAIT_S: Final = 30.0  # longest wait after repeated failures
 _MOST_FILES: Final = 500
 """Files of a folder that are checked for changes, at most."""
+_NUMBER: Final = re.compile(r"[-_.]*\d[-_.:T\d]*(?=\.|$)")
+_MOST_PARTS: Final = 30
+"""Earlier parts of a rotated log that are read, at most; the newest."""
 
 Signature = tuple[tuple[int, int, int], ...]
 
@@ -183,7 +186,7 @@ class Watch:
         """True if a search found the rotated part of a log that is followed and was read there."""
         path = each.source.path
         logs = [] if path is None else [
-            other for other in self._watched.values() if other.source.path and is_part_of(path, other.source.path)
+            other for other in self._watched.values() if other.source.path and _is_part_of(path, other.source.path)
         ]  # fmt: skip
         return any(self._follower(log, "").began(run) for log in logs)
 
@@ -206,7 +209,7 @@ class Watch:
         if path is None or path.is_dir() or not path.parent.is_dir():
             return True  # the file itself may have been renamed after it was read
         others = {other.source.path for other in self._watched.values() if other.seen and not other.ignored}
-        for part, inode in earlier_parts(path):
+        for part, inode in _earlier_parts(path):
             if part in others:
                 continue
             runs = list(replace(each.source, path=part, searched=False, growing=False).read())
@@ -235,8 +238,44 @@ def _now(each: Watched) -> Source:
     path = each.source.path
     if not each.seen or each.source.parts or path is None or (path.exists() and (path.is_dir() or path.stat().st_size)):
         return each.source
-    parts = earlier_parts(path) if path.parent.is_dir() else []
+    parts = _earlier_parts(path) if path.parent.is_dir() else []
     return replace(each.source, path=parts[-1][0], searched=False) if parts else each.source
+
+
+def _earlier_parts(current: Path) -> list[tuple[Path, int]]:
+    """Files whose names differ from a log's by a number or date, with their inodes, oldest first.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("train.log", "train.log.1", "train.log-20240101", "train.2.log", "train.log.bak", "eval.log"):
+    ...         Path(folder, name).touch()
+    ...     sorted(path.name for path, _ in _earlier_parts(Path(folder, "train.log")))
+    ['train.2.log', 'train.log-20240101', 'train.log.1']
+    """
+    own = _bare(current.name)
+    found = []
+    for path in current.parent.iterdir():
+        if path.name != current.name and _bare(path.name) == own:
+            try:
+                about = path.stat()
+            except OSError:  # just renamed or deleted
+                continue
+            if path.is_file():
+                found.append((about.st_mtime_ns, path, about.st_ino))
+    return [(path, inode) for _, path, inode in sorted(found)[-_MOST_PARTS:]]
+
+
+def _is_part_of(path: Path, current: Path) -> bool:
+    """True if a file is named like an earlier part of a log.
+
+    >>> [_is_part_of(Path(name), Path("train.log")) for name in ("train.1.log", "train-2.log", "train.log", "a.1.log")]
+    [True, True, False, False]
+    """
+    return path.parent == current.parent and path.name != current.name and _bare(path.name) == current.name
+
+
+def _bare(name: str) -> str:
+    return _NUMBER.sub("", name)
 
 
 def _inode(path: Path) -> int:

@@ -1,12 +1,13 @@
-"""Which data sets and which metric of a boosting round are diagnosed: training set, validation set, loss."""
+"""What the callbacks of boosting share: which data sets and which metric of a round are diagnosed, and logging it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import ClassVar, NamedTuple, Unpack
 
 from monitor.directions import rises
 from monitor.integrations import _losses
+from monitor.integrations._owned import HoldsRun, OwnedRun, RunOptions
 from monitor.roles import Role, role_of_set
 from monitor.run.start import Run
 
@@ -27,38 +28,70 @@ class Value(NamedTuple):
     rises: bool | None = None
 
 
-class Judged(NamedTuple):
-    """What to diagnose, as the user chose; None: decided by the names.
+class BoostingCallback(HoldsRun):
+    """Base of the callbacks. The arguments are described there; `project` is by default the framework's name."""
 
-    Attributes:
-        train_name: the training set.
-        val_name: the validation set; by default the first set that is not trained on.
-        metric: the metric to use as the loss.
-        higher_is_better: True if that metric should rise; the loss is then its negative.
-    """
+    _project: ClassVar[str]
 
-    train_name: str | None = None
-    val_name: str | None = None
-    metric: str | None = None
-    higher_is_better: bool | None = None
+    def __init__(
+        self,
+        run: Run | None = None,
+        *,
+        project: str | None = None,
+        train_name: str | None = None,
+        val_name: str | None = None,
+        metric: str | None = None,
+        higher_is_better: bool | None = None,
+        wait_s: float = 0.0,
+        **options: Unpack[RunOptions],
+    ) -> None:
+        super().__init__()
+        self._held = OwnedRun(run, project=project or self._project, **options)
+        self._train_name, self._val_name, self._metric = train_name, val_name, metric
+        self._higher_is_better, self._wait_s = higher_is_better, wait_s
+        self._first = 0
 
-    def row(self, values: Sequence[Value], trained: Collection[str] = ()) -> tuple[dict[str, object], Value | None]:
+    def _log(
+        self,
+        run: Run,
+        iteration: int,
+        values: Sequence[Value],
+        trained: Collection[str] = (),
+        classes: Callable[[], int | None] | None = None,
+    ) -> bool:
+        """Log a round; True if boosting should stop.
+
+        Args:
+            iteration: the framework's number of the round; `_first` is added.
+            values, trained: as in `_row`.
+            classes: given in the first round; the number of classes.
+        """
+        row, loss = self._row(values, trained)
+        if classes is not None and loss is not None and not run.loss_known:
+            if self._turned(loss):
+                run.update_loss({"name": f"-{loss.metric}", "comparable": True})
+            else:
+                _losses.tell(run, lambda: _losses.named(loss.metric, classes()))
+        run.log(row, step=self._first + iteration)
+        return run.should_stop(self._wait_s)
+
+    def _row(self, values: Sequence[Value], trained: Collection[str] = ()) -> tuple[dict[str, object], Value | None]:
         """The values to log for a round, and the one used as the loss.
 
         Args:
             values: one for each metric and set, preferred metrics first.
 
         >>> values = [Value("train", "auc", 0.9), Value("train", "rmse", 0.2), Value("held out", "rmse", 0.3)]
-        >>> Judged().row(values)[0]  # doctest: +NORMALIZE_WHITESPACE
+        >>> BoostingCallback(project="docs")._row(values)[0]  # doctest: +NORMALIZE_WHITESPACE
         {'train/auc': 0.9, 'train/rmse': 0.2, 'held out/rmse': 0.3, 'train/loss': 0.2, 'val/loss': 0.3}
-        >>> Judged().row([Value("valid_0", "auc", 0.9)])[0]
+        >>> BoostingCallback(project="docs")._row([Value("valid_0", "auc", 0.9)])[0]
         {'valid_0/auc': 0.9, 'val/loss': -0.9}
         """
         row: dict[str, object] = {f"{value.name}/{value.metric}": value.value for value in values}
         names = list(dict.fromkeys(value.name for value in values))
         train = next((name for name in names if self._learns_from(name, trained)), None)
         held_out = [name for name in names if not self._learns_from(name, trained)]
-        val = self.val_name if self.val_name is not None else next(iter(held_out), None)
+        val = self._val_name if self._val_name is not None else next(iter(held_out), None)
         loss: Value | None = None
         for name, key in ((train, "train/loss"), (val, "val/loss")):
             chosen = self._loss([value for value in values if value.name == name])
@@ -67,32 +100,23 @@ class Judged(NamedTuple):
                 loss = loss or chosen
         return row, loss
 
-    def tell(self, run: Run, loss: Value | None, classes: int | None) -> None:
-        """Describe the loss to the run, unless the run already knows it."""
-        if loss is None or run.loss_known:
-            return
-        if self._turned(loss):
-            run.update_loss({"name": f"-{loss.metric}", "comparable": True})
-        else:
-            _losses.tell(run, lambda: _losses.named(loss.metric, classes))
-
     def _learns_from(self, name: str, trained: Collection[str]) -> bool:
-        if name == self.val_name:
+        if name == self._val_name:
             return False
-        if self.train_name is not None:
-            return name == self.train_name
+        if self._train_name is not None:
+            return name == self._train_name
         return name in trained or role_of_set(name) is Role.TRAIN
 
     def _loss(self, values: Sequence[Value]) -> Value | None:
         """The chosen metric of a set; else the first that should fall, else one of unknown direction, else any."""
-        if self.metric is not None:
-            return next((value for value in values if value.metric == self.metric), None)
+        if self._metric is not None:
+            return next((value for value in values if value.metric == self._metric), None)
         ranks = {False: 0, None: 1, True: 2}
         return min(values, key=lambda value: (value.metric != "loss", ranks[_rises(value)]), default=None)
 
     def _turned(self, value: Value) -> bool:
-        if self.higher_is_better is not None and value.metric == (self.metric or value.metric):
-            return self.higher_is_better
+        if self._higher_is_better is not None and value.metric == (self._metric or value.metric):
+            return self._higher_is_better
         return bool(_rises(value))
 
 

@@ -1,4 +1,4 @@
-"""Reads the loss from a framework's own objects, so that a run shows chance level and skill without configuration.
+"""Reads the loss and the optimizer from a framework's own objects: a run then shows chance level and skill by itself.
 
 No framework is imported here. What is not recognised stays unknown; nothing here can fail a training.
 """
@@ -115,3 +115,15 @@ def of_transformer(model: Any, smoothing: float = 0.0) -> LossSpec | None:
     if kind == "regression" or (kind is None and labels == 1):
         return parse("mse")
     return parse(f"cross_entropy(classes={labels}, label_smoothing={float(smoothing)})")
+
+
+def optimizer_config(optimizer: Any) -> dict[str, object]:
+    """The name of a torch optimizer and the settings of its first parameter group."""
+    first = {k: v for k, v in optimizer.param_groups[0].items() if isinstance(v, int | float | bool)}
+    return {"name": type(optimizer).__name__, **first}
+
+
+def learning_rates(optimizer: Any) -> dict[str, Any]:
+    """The learning rates of a torch optimizer, by series name; none for None and other objects."""
+    groups = getattr(optimizer, "param_groups", ())
+    return {"lr" if i == 0 else f"lr/group{i}": group["lr"] for i, group in enumerate(groups)}

@@ -214,6 +214,25 @@ class _Trainings(threading.local):
 _trainings = _Trainings()
 
 
+def wrap(owner: type | ModuleType, name: str, around: Callable[..., Any]) -> None:
+    """Replace a framework's function.
+
+    Args:
+        name: the function's name; nothing happens if it does not exist or is already replaced.
+        around: called instead, with the original function and then its arguments.
+    """
+    original = getattr(owner, name, None)
+    if original is None or getattr(original, "_watched_by_monitor", False):
+        return
+
+    @functools.wraps(original)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return around(original, *args, **kwargs)
+
+    wrapped._watched_by_monitor = True  # type: ignore[attr-defined]  # a mark of ours on a function of ours
+    setattr(owner, name, wrapped)
+
+
 def watch(owner: type | ModuleType, name: str, *, before: Callable[..., None] | None = None) -> None:
     """End the runs that start in a framework's training function when it returns or raises.
 
@@ -221,15 +240,11 @@ def watch(owner: type | ModuleType, name: str, *, before: Callable[..., None] | 
     A method that calls another method of the same object, as fastai's `fine_tune` calls `fit`, counts as one training.
 
     Args:
-        name: the function's name; nothing happens if it does not exist or is already wrapped.
+        name: the function's name, as in `wrap`.
         before: called first, with the function's arguments.
     """
-    original = getattr(owner, name, None)
-    if original is None or getattr(original, "_watched_by_monitor", False):
-        return
 
-    @functools.wraps(original)
-    def watched(*args: Any, **kwargs: Any) -> Any:
+    def watched(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         subject = args[0] if args and isinstance(owner, type) else None
         if subject is not None and any(training.subject is subject for training in _trainings.open):
             return original(*args, **kwargs)
@@ -250,5 +265,4 @@ def watch(owner: type | ModuleType, name: str, *, before: Callable[..., None] | 
             for held in training.begun:
                 held.end(*how)
 
-    watched._watched_by_monitor = True  # type: ignore[attr-defined]  # a mark of ours on a function of ours
-    setattr(owner, name, watched)
+    wrap(owner, name, watched)

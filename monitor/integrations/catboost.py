@@ -8,16 +8,16 @@ first.
 from __future__ import annotations
 
 import inspect
-from typing import Any, Unpack
+from collections.abc import Mapping
+from typing import Any
 
 import catboost
 
-from monitor.integrations._boosting import Judged, Value
-from monitor.integrations._owned import HoldsRun, OwnedRun, RunOptions, next_step, watch
-from monitor.run.start import Run
+from monitor.integrations._boosting import BoostingCallback, Value
+from monitor.integrations._owned import next_step, watch
 
 
-class MonitorCallback(HoldsRun):
+class MonitorCallback(BoostingCallback):
     """Logs each iteration, and ends boosting when the run should stop.
 
     Args:
@@ -30,48 +30,29 @@ class MonitorCallback(HoldsRun):
         **options: as in `monitor.init`, for a run started here.
     """
 
-    def __init__(
-        self,
-        run: Run | None = None,
-        *,
-        project: str = "catboost",
-        val_name: str | None = None,
-        metric: str | None = None,
-        higher_is_better: bool | None = None,
-        wait_s: float = 0.0,
-        **options: Unpack[RunOptions],
-    ) -> None:
-        self._held = OwnedRun(run, project=project, **options)
-        self._judged = Judged("learn", val_name, metric, higher_is_better)
-        self._wait_s = wait_s
-        self._config: dict[str, object] = {}
-        self._custom: frozenset[str] = frozenset()
-        self._first = 0
-        self._counts: dict[tuple[str, str], int] = {}
+    _project = "catboost"
+    _config: Mapping[str, object] | None = None
+    _custom: frozenset[str] = frozenset()
+    _counts: Mapping[tuple[str, str], int] = {}
 
     def after_iteration(self, info: Any) -> bool:
         """Log an iteration; returning False ends the training."""
         run = self._held.run or self._held.start(self._config)
-        values: list[Value] = []
-        for name, metrics in (info.metrics or {}).items():
-            for metric, history in metrics.items():
-                if self._counts.get((name, metric)) != len(history):  # `metric_period` skips some iterations
-                    self._counts[name, metric] = len(history)
-                    values.append(Value(name, metric, history[-1]))
-        values.sort(
-            key=lambda value: value.metric.partition(":")[0] in self._custom
-        )  # custom metrics last: they are not what is minimised
-        row, loss = self._judged.row(values)
-        if info.iteration == 1:
-            self._judged.tell(run, loss, None)
-        run.log(row, step=self._first + info.iteration - 1)
-        return not run.should_stop(self._wait_s)
+        found = {(name, metric): history for name, metrics in (info.metrics or {}).items()
+                 for metric, history in metrics.items()}  # fmt: skip
+        # `metric_period` skips some iterations.
+        values = [Value(*key, history[-1]) for key, history in found.items() if self._counts.get(key) != len(history)]
+        self._counts = {key: len(history) for key, history in found.items()}
+        # Custom metrics last: they are not what is minimised.
+        values.sort(key=lambda value: value.metric.partition(":")[0] in self._custom)
+        classes = (lambda: None) if info.iteration == 1 else None
+        return not self._log(run, info.iteration - 1, values, ("learn",), classes)
 
     def _begin(self, model: Any, init_model: Any) -> None:
         """Start the run of a training with known parameters."""
         self._counts = {}
-        self._config = dict(model.get_params())
-        custom = self._config.get("custom_metric") or ()
+        self._config = config = dict(model.get_params())
+        custom = config.get("custom_metric") or ()
         named = [custom] if isinstance(custom, str) else list(custom) if isinstance(custom, list | tuple) else []
         self._custom = frozenset(str(name).partition(":")[0] for name in named)
         run = self._held.start(self._config)

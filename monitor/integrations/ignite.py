@@ -13,6 +13,7 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from ignite.handlers import Checkpoint
 
+from monitor.integrations import _losses
 from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, patience_s, watch
 from monitor.roles import Role, role_of_set
 from monitor.run.start import Run
@@ -79,8 +80,7 @@ class MonitorLogger(HoldsRun):
             return
         about: dict[str, object] = {"max_epochs": trainer.state.max_epochs, "epoch_length": trainer.state.epoch_length}
         if optimizer is not None:
-            first = {k: v for k, v in optimizer.param_groups[0].items() if isinstance(v, int | float | bool)}
-            about["optimizer"] = {"name": type(optimizer).__name__, **first}
+            about["optimizer"] = _losses.optimizer_config(optimizer)
         run = self._held.start({**about, **config})
         self._first = next_step(run) if trainer.state.iteration == 0 else 0  # a resumed trainer keeps its own count
 
@@ -89,9 +89,7 @@ class MonitorLogger(HoldsRun):
         if run is not None and iteration % self._every == 0:
             made = trainer.state.output if output is None else output(trainer.state.output)
             row = {f"train/{k}": v for k, v in made.items()} if isinstance(made, Mapping) else {"train/loss": made}
-            groups = [] if optimizer is None else optimizer.param_groups
-            row |= {"lr" if i == 0 else f"lr/group{i}": group["lr"] for i, group in enumerate(groups)}
-            run.log(row, step=self._step(trainer))
+            run.log({**row, **_losses.learning_rates(optimizer)}, step=self._step(trainer))
         if idist.get_world_size() == 1 or iteration % _EVERY == 0:
             self._obey(trainer, 0.0)
 

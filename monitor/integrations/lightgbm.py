@@ -6,17 +6,14 @@ should fall; if all should rise, as the AUC does, the negative of the first.
 
 from __future__ import annotations
 
-from typing import Unpack
-
 import lightgbm
 from lightgbm.callback import CallbackEnv, EarlyStopException
 
-from monitor.integrations._boosting import Judged, Value
-from monitor.integrations._owned import HoldsRun, OwnedRun, RunOptions, next_step, watch
-from monitor.run.start import Run
+from monitor.integrations._boosting import BoostingCallback, Value
+from monitor.integrations._owned import next_step, watch
 
 
-class MonitorCallback(HoldsRun):
+class MonitorCallback(BoostingCallback):
     """Logs each round, and ends boosting when the run should stop.
 
     Args:
@@ -33,23 +30,7 @@ class MonitorCallback(HoldsRun):
     # After LightGBM has recorded the evaluation (order 20), before its early stopping (30).
     order = 25
     before_iteration = False
-
-    def __init__(
-        self,
-        run: Run | None = None,
-        *,
-        project: str = "lightgbm",
-        train_name: str | None = None,
-        val_name: str | None = None,
-        metric: str | None = None,
-        higher_is_better: bool | None = None,
-        wait_s: float = 0.0,
-        **options: Unpack[RunOptions],
-    ) -> None:
-        self._held = OwnedRun(run, project=project, **options)
-        self._judged = Judged(train_name, val_name, metric, higher_is_better)
-        self._wait_s = wait_s
-        self._before = 0
+    _project = "lightgbm"
 
     def __call__(self, env: CallbackEnv) -> None:
         """Log a round.
@@ -62,17 +43,11 @@ class MonitorCallback(HoldsRun):
         run = self._held.start(config) if first else self._held.begin()
         results = list(env.evaluation_result_list or [])
         trained = getattr(env.model, "_train_data_name", None)
-        row, loss = self._judged.row(
-            [Value(name, metric, value, bool(rises)) for name, metric, value, rises, *_ in results],
-            () if trained is None else (trained,),
-        )
-        if first:
-            self._judged.tell(run, loss, env.params.get("num_class"))
-            self._before = (
-                next_step(run) if env.begin_iteration == 0 else 0
-            )  # with an `init_model`, LightGBM continues the count itself
-        run.log(row, step=self._before + env.iteration)
-        if run.should_stop(self._wait_s):
+        values = [Value(name, metric, value, bool(rises)) for name, metric, value, rises, *_ in results]
+        if first:  # with an `init_model`, LightGBM continues the count itself
+            self._first = next_step(run) if env.begin_iteration == 0 else 0
+        classes = (lambda: env.params.get("num_class")) if first else None
+        if self._log(run, env.iteration, values, () if trained is None else (trained,), classes):
             best = run.recommendation.best_step
             raise EarlyStopException(int(best) if best is not None else env.iteration, results)
         if env.iteration == env.end_iteration - 1:

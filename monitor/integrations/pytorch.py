@@ -67,8 +67,7 @@ class TorchLoop:
             _losses.tell(run, lambda: _losses.of_torch_model(model))
         self.steps = next_step(run)
         if optimizer is not None:
-            first = {k: v for k, v in optimizer.param_groups[0].items() if isinstance(v, int | float | bool)}
-            run.update_config({"optimizer": {"name": type(optimizer).__name__, **first}})
+            run.update_config({"optimizer": _losses.optimizer_config(optimizer)})
         self._model, self._optimizer = model, optimizer
         self._every = max(1, grad_norm_every)
         self._all_ranks = all_ranks
@@ -83,9 +82,7 @@ class TorchLoop:
             True if the loop should stop.
         """
         row: dict[str, object] = {"train/loss": _detached(loss), **{k: _detached(v) for k, v in more.items()}}
-        if self._optimizer is not None:
-            groups = self._optimizer.param_groups
-            row |= {"lr" if i == 0 else f"lr/group{i}": group["lr"] for i, group in enumerate(groups)}
+        row |= _losses.learning_rates(self._optimizer)
         if self._model is not None and self.steps % self._every == 0:
             norm = grad_norm(self._model.parameters())
             if norm is not None:

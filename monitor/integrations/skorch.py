@@ -8,7 +8,7 @@ a run is `failed` if the interrupt did not come from a callback.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from typing import Any, Unpack
 
 from skorch import NeuralNet
@@ -16,7 +16,7 @@ from skorch.callbacks import Callback, Checkpoint
 
 from monitor.distributed import agreed
 from monitor.integrations import _losses
-from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, patience_s, watch
+from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, patience_s, watch, wrap
 from monitor.run.start import Run, ending
 
 
@@ -75,8 +75,7 @@ class MonitorCallback(HoldsRun, Callback):  # type: ignore[misc]  # skorch is se
         for key, value in last.items():
             if isinstance(value, int | float) and not key.endswith(("_best", "_batch_count")) and key not in _OTHERS:
                 row[f"val/{key.removeprefix('valid_')}" if key.startswith("valid_") else key] = value
-        groups = getattr(getattr(net, "optimizer_", None), "param_groups", [])
-        row |= {"lr" if i == 0 else f"lr/group{i}": group["lr"] for i, group in enumerate(groups)}
+        row |= _losses.learning_rates(getattr(net, "optimizer_", None))
         step = max(0, self._batches - 1)
         run.log(row, step=step, epoch=last["epoch"])
         self._checkpoints.saved(run, step, *_files(net))
@@ -103,24 +102,15 @@ def _config(net: NeuralNet) -> dict[str, object]:
     return {k: v for k, v in net.get_params(deep=False).items() if not k.startswith(("_", "callbacks"))}
 
 
-def _watch_interrupts() -> None:
+def _fit_loop(original: Callable[..., Any], net: Any, *args: Any, **kwargs: Any) -> Any:
     """Remember how the training loop ended, because `partial_fit` swallows interrupts."""
-    original = NeuralNet.fit_loop
-    if getattr(original, "_watched_by_monitor", False):
-        return
-
-    @functools.wraps(original)
-    def fit_loop(self: Any, *args: Any, **kwargs: Any) -> Any:
-        self._monitor_ending = ("finished", None)
-        try:
-            return original(self, *args, **kwargs)
-        except KeyboardInterrupt as error:
-            if not _of_a_callback(error):
-                self._monitor_ending = ending(error)
-            raise
-
-    fit_loop._watched_by_monitor = True  # type: ignore[attr-defined]  # a mark of ours on a function of ours
-    NeuralNet.fit_loop = fit_loop
+    net._monitor_ending = ("finished", None)
+    try:
+        return original(net, *args, **kwargs)
+    except KeyboardInterrupt as error:
+        if not _of_a_callback(error):
+            net._monitor_ending = ending(error)
+        raise
 
 
 def _of_a_callback(error: BaseException) -> bool:
@@ -130,5 +120,5 @@ def _of_a_callback(error: BaseException) -> bool:
     return trace is not None and isinstance(trace.tb_frame.f_locals.get("self"), Callback)
 
 
-_watch_interrupts()
+wrap(NeuralNet, "fit_loop", _fit_loop)
 watch(NeuralNet, "partial_fit")

@@ -7,9 +7,8 @@ better policy, only the reward shows that.
 
 from __future__ import annotations
 
-import functools
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -18,7 +17,7 @@ from stable_baselines3.common.logger import KVWriter
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, watch
+from monitor.integrations._owned import Checkpoints, HoldsRun, OwnedRun, RunOptions, next_step, watch, wrap
 from monitor.losses import Custom
 from monitor.run.start import Run
 
@@ -113,23 +112,14 @@ def _config(model: Any) -> dict[str, object]:
     return kept
 
 
-def _watch_saves() -> None:
+def _save(original: Callable[..., None], model: Any, path: Any, *args: Any, **kwargs: Any) -> None:
     """Tell callbacks about every `model.save`, including calls from the library's own callbacks."""
-    original = BaseAlgorithm.save
-    if getattr(original, "_watched_by_monitor", False):
-        return
-
-    @functools.wraps(original)
-    def save(self: Any, path: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, path, *args, **kwargs)
-        for callback in list(_learning.get(self, ())):
-            if isinstance(path, str) or hasattr(path, "__fspath__"):
-                callback._saved(str(path) if str(path).endswith(".zip") else f"{path}.zip")
-
-    save._watched_by_monitor = True  # type: ignore[attr-defined]  # a mark of ours on a function of ours
-    BaseAlgorithm.save = save
+    original(model, path, *args, **kwargs)
+    for callback in list(_learning.get(model, ())):
+        if isinstance(path, str) or hasattr(path, "__fspath__"):
+            callback._saved(str(path) if str(path).endswith(".zip") else f"{path}.zip")
 
 
-_watch_saves()
+wrap(BaseAlgorithm, "save", _save)
 for _algorithm in (OnPolicyAlgorithm, OffPolicyAlgorithm):
     watch(_algorithm, "learn")

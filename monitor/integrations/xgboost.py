@@ -10,20 +10,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any
 
 import xgboost
 
-from monitor.integrations._boosting import Judged, Value
-from monitor.integrations._owned import HoldsRun, OwnedRun, RunOptions, next_step, watch
+from monitor.integrations._boosting import BoostingCallback, Value
+from monitor.integrations._owned import next_step, watch
 from monitor.roles import role_of_set
-from monitor.run.start import Run
 
 _NUMBERED = re.compile(r"validation_\d+")
 """The estimators' names of evaluation sets. The first one often is the training set."""
 
 
-class MonitorCallback(HoldsRun, xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost is seen as untyped
+class MonitorCallback(BoostingCallback, xgboost.callback.TrainingCallback):  # type: ignore[misc]  # xgboost is seen as untyped
     """Logs each round, and ends boosting when the run should stop.
 
     Args:
@@ -37,32 +36,16 @@ class MonitorCallback(HoldsRun, xgboost.callback.TrainingCallback):  # type: ign
         **options: as in `monitor.init`, for a run started here.
     """
 
-    def __init__(
-        self,
-        run: Run | None = None,
-        *,
-        project: str = "xgboost",
-        train_name: str | None = None,
-        val_name: str | None = None,
-        metric: str | None = None,
-        higher_is_better: bool | None = None,
-        wait_s: float = 0.0,
-        **options: Unpack[RunOptions],
-    ) -> None:
-        super().__init__()
-        self._held = OwnedRun(run, project=project, **options)
-        self._judged = Judged(train_name, val_name, metric, higher_is_better)
-        self._wait_s = wait_s
-        self._config: Mapping[str, object] = {}
-        self._trained: Collection[str] = ()
-        self._rounds = 0
+    _project = "xgboost"
+    _config: Mapping[str, object] | None = None
+    _trained: Collection[str] = ()
 
     def before_training(self, model: Any) -> Any:
         """Start the run."""
         run = self._held.start(self._config)
-        self._config = {}
+        self._config = None
         boosted = int(model.num_boosted_rounds()) if hasattr(model, "num_boosted_rounds") else 0
-        self._rounds = boosted or next_step(run)  # further rounds of a model, or of a resumed run, continue the count
+        self._first = boosted or next_step(run)  # further rounds of a model, or of a resumed run, continue the count
         return model
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, Sequence[Any]]]) -> bool:
@@ -70,11 +53,8 @@ class MonitorCallback(HoldsRun, xgboost.callback.TrainingCallback):  # type: ign
         run = self._held.run
         if run is None:
             return False
-        row, loss = self._judged.row(_newest(evals_log), self._trained)
-        if epoch == 0:
-            self._judged.tell(run, loss, _classes(model))
-        run.log(row, step=self._rounds + epoch)
-        return run.should_stop(self._wait_s)
+        classes = (lambda: _classes(model)) if epoch == 0 else None
+        return self._log(run, epoch, _newest(evals_log), self._trained, classes)
 
     def after_training(self, model: Any) -> Any:
         """End the run if it was started here."""
