@@ -84,7 +84,7 @@ function fitted(lines, [left, right], log, ignoring) {
   const skipped = ignoring ? Math.floor(OUTLYING * found.length) : 0;
   let low = found[skipped], high = found[found.length - 1 - skipped];
   const room = ROOM * (high - low) || Math.abs(high) * 0.1 || 1;
-  [low, high] = [low - room, high + room];
+  [low, high] = [low < 0 || log ? low - room : Math.max(0, low - room), high + room];  // below zero only if values are
   return { low, high, outside: found.filter((y) => y < low || y > high).length };
 }
 

@@ -49,14 +49,15 @@ function within(traces, [left, right], log) {
 }
 
 // The range of the y axis that shows what lies between two places of the x axis, and how many points lie outside of it.
-function fitted(traces, range, log, ignoring) {
-  const found = within(traces, range, log);
+function fitted(traces, window_, log, ignoring) {
+  const found = within(traces, window_, log);
   if (!found.length) return null;
   const skipped = ignoring ? Math.floor(OUTLYING * found.length) : 0;
   const low = found[skipped].y, high = found[found.length - 1 - skipped].y;
   const room = ROOM * (high - low || Math.abs(high) || 1);
-  const outside = found.filter(({ y }) => y < low - room || y > high + room).map(({ point }) => point);
-  return { range: [low - room, high + room], outside: new Set(outside).size };  // a smoothed point is no second one
+  const range = [low < 0 || log ? low - room : Math.max(0, low - room), high + room];  // below zero only if values are
+  const outside = found.filter(({ y }) => y < range[0] || y > range[1]).map(({ point }) => point);
+  return { range, outside: new Set(outside).size };  // a smoothed point is no second one
 }
 
 // Fit the y axis of a figure to what the reader looks at: to the window, and without outliers where they are ignored.

@@ -93,14 +93,18 @@ def parallel_figure(
     axes = [_axis(name, [values[i] for i in which]) for name, values in columns.items()]
     axes.append({"label": inert(title)[:40], "values": results})
     figure = canvas("", look, "linear", "", [])
+    ends = (look.palette.train, look.palette.muted, look.palette.val)  # each is clear on the background of its mode
+    scale = [[place, colour] for place, colour in zip((0.0, 0.5, 1.0), ends, strict=True)]
     figure.traces.append({
         "type": "parcoords", "dimensions": axes, "labelfont": {"size": 12, "color": look.palette.text},
         "tickfont": {"size": 11, "color": look.palette.muted}, "rangefont": {"size": 1, "color": "rgba(0,0,0,0)"},
-        "line": {"color": results, "colorscale": "Cividis" , "showscale": True,
+        "line": {"color": results, "colorscale": scale, "showscale": True,
                  "colorbar": {"title": {"text": inert(title)[:24], "side": "right"}, "thickness": 12}},
     })  # fmt: skip
-    figure.update(height=HEIGHT, margin={"l": 90, "r": 60, "t": 60, "b": 30}, xaxis={"visible": False},
-                  yaxis={"visible": False})  # fmt: skip
+    figure.update(
+        height=HEIGHT, margin={"l": 90, "r": 60, "t": 60, "b": 30}, xaxis={"visible": False}, yaxis={"visible": False},
+        paper_bgcolor=look.palette.background,  # ticks have a shadow of it
+    )  # fmt: skip
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Final
@@ -48,6 +49,7 @@ NOT_A_LOSS: Final = (
     "No series is taken for a loss or a goal, so the rules have nothing to judge and no advice to give. "
     "A loss is found by its name, such as train/loss or val_loss."
 )
+_NEAREST: Final = re.compile(r"['\"](.*?)['\"] \(([0-9a-f]{8})\)(?: or |$)")
 _PAGE: Final = "run_page"
 _NOTHING: Final = Markup("")
 
@@ -167,6 +169,15 @@ def several(ref: str, runs: Sequence[RunInfo], now_ms: int) -> Markup:
     ]
     said = notice("info", f"Several runs match {ref}.", "Choose one.", testid="several")
     return said + (table(("run", "project", "id", "status", "started"), rows) if rows else _NOTHING)
+
+
+def nearest(said: str) -> Markup:
+    """Links to runs whose names are similar to one that no run has.
+
+    Args:
+        said: as `RunNotFound.nearest` names them; "" for none.
+    """
+    return fill(_PAGE, "nearest", found=_NEAREST.findall(said)) if said else _NOTHING
 
 
 def gone(run: RunInfo, days: float, lacks: str = "") -> Markup:

@@ -118,7 +118,7 @@ def _missing(ref: str, error: RunNotFound) -> None:
     gone = notice("warning", "This run is not here.", f"No run has the id or name {ref!r}. {why}", testid="missing")
     if run is not None:
         gone = run_page.gone(run, days, data.lacks(Access.EDITOR, "restore it"))
-    live.html(gone + _BACK, key="gone")
+    live.html(gone + run_page.nearest(error.nearest) + _BACK, key="gone")
 
 
 def _acts(run_id: str) -> str:

@@ -125,6 +125,13 @@ def test_a_drag_fits_the_loss_axis_and_stands_in_the_address(service: Service, p
     until(page, "!location.search.includes('zoom=')")
 
 
+def test_a_fitted_axis_shows_nothing_below_zero_of_a_loss_that_never_is(service: Service, page: Page) -> None:
+    page.goto(f"{service.dashboard}/run?id=overfits&scale=linear&smooth=0&zoom=1000,2000")
+    until(page, DRAWN, 30)
+    until(page, f"{LAYOUT}.yaxis.range[1] < 1.5")
+    assert page.evaluate(f"{LAYOUT}.yaxis.range[0]") == 0
+
+
 def test_outliers_can_be_ignored_and_are_counted(service: Service, page: Page) -> None:
     with service.run("spiky") as run:
         for step in range(400):

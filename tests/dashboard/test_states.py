@@ -138,6 +138,15 @@ def test_a_run_that_is_not_there_and_a_page_without_one_say_so(show: Show) -> No
     assert "No run is named." in show("run")
 
 
+def test_a_misspelt_name_leads_to_the_runs_with_similar_ones(embedded: Store, show: Show) -> None:
+    ids = [logged(embedded, name, [1.0]).run_id for name in ("resnet-a", "it's a resnet")]
+    body = show("run", id="resnet")
+    assert "Did you mean" in body
+    assert all(f"id={run_id[:8]}" in body for run_id in ids)
+    assert "it&#39;s a resnet" in body
+    assert "Did you mean" not in show("run", id="f" * 32)
+
+
 def test_a_link_that_several_runs_match_lists_them(embedded: Store, show: Show) -> None:
     ids = [logged(embedded, "twin", [1.0]).run_id for _ in range(2)]
     body = show("run", id="twin")
