@@ -6,8 +6,8 @@ import time
 
 import typer
 
-from monitor.cli.keeping import open_api
 from monitor.cli.options import JSON, SERVER, URL
+from monitor.cli.reader import open_api
 from monitor.domain import Access, TokenInfo
 from monitor.domain.formats import number
 from monitor.screen import ago, emit, escape, out, table_of
@@ -38,7 +38,7 @@ def create(
 ) -> None:
     """Create a token and print it once. As soon as one token exists, the server requires one."""
     expires_ms = None if days is None else int(_now() + days * _DAY_MS)
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         made, token = api.create_token(name, role, project=project, expires_ms=expires_ms)
     note = f"[dim]{escape(_scope(made))}; set it as MONITOR_TOKEN, it is not shown again[/]"
     emit({"token": token, **made.to_dict()}, f"{escape(token)}\n{note}", json)
@@ -46,7 +46,7 @@ def create(
 
 def ls(url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """List tokens without their secrets, newest first."""
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         found = api.tokens()
     if json:
         emit({"tokens": [token.to_dict() for token in found]}, "", True)
@@ -69,7 +69,7 @@ def revoke(
     json: bool = JSON,
 ) -> None:
     """Revoke a token. Servers refuse it within two seconds."""
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         found = api.revoke_token(token)
     emit(found.to_dict(), f"revoked {escape(found.name)} [dim]{found.id}[/]", json)
 
@@ -82,7 +82,7 @@ def audit(
     json: bool = JSON,
 ) -> None:
     """Print who stopped, deleted or restored runs or changed tokens, newest first."""
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         total, entries = api.audit(limit, offset)
     if json:
         emit({"total": total, "entries": [entry.to_dict() for entry in entries]}, "", True)

@@ -6,7 +6,8 @@ import getpass
 
 import typer
 
-from monitor.cli.options import JSON, SERVER
+from monitor.cli.options import JSON, RUN, SERVER
+from monitor.cli.reader import open_api
 from monitor.screen import emit, escape
 
 
@@ -16,7 +17,7 @@ def register(runs: typer.Typer) -> None:
 
 
 def stop(
-    run: str = typer.Argument(..., metavar="RUN", help="Id, its first digits, or name.", show_default=False),
+    run: str = RUN,
     reason: str = typer.Option("", "--reason", help="Why, in a sentence; shown to the loop and to people."),
     who: str = typer.Option(None, "--who", help="Who asks; default: your user name."),
     withdraw: bool = typer.Option(False, "--withdraw", help="Withdraw the request, if the loop has not received it."),
@@ -24,10 +25,8 @@ def stop(
     json: bool = JSON,
 ) -> None:
     """Ask a run's loop to stop: its `should_stop()` becomes True after its next batch or heartbeat."""
-    from monitor.reader.api import Api
-
     asker = who or _user()
-    with Api(server) as api:
+    with open_api(server) as api:
         view = api.run(run)
         found = view.withdraw_stop(asker) if withdraw else view.request_stop(asker, reason)
     shown = f"{escape(f'{view.info.project}/{view.name}')}: stop {escape(str(found))}"
