@@ -181,17 +181,11 @@ def silences(
     """List silences."""
     with open_api(server) as api:
         found = api.silences(over=every)
-    if json:
-        emit({"silences": [each.to_dict() for each in found]}, "", True)
-        return
-    if not found:
-        out.print("No silence is in force.")
-        return
     table = table_of("silence", "matches", "until", "by", "reason")
     for each in found:
         end = f"ended {ago(each.ended_ms)}" if each.ended_ms else _local(each.until_ms)
         table.add_row(each.id, escape(_matched(each)), end, escape(each.by), escape(each.reason))
-    out.print(table)
+    emit({"silences": [each.to_dict() for each in found]}, table if found else "No silence is in force.", json)
 
 
 def channels(server: str = SERVER, json: bool = JSON) -> None:

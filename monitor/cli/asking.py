@@ -149,17 +149,11 @@ def ledger(
         refuse_project(api, project)
         since = int(time.time() * 1000) - months * 31 * _DAY_MS
         found = api.ledger(project, since_ms=max(0, since))
-    if json:
-        emit(found.to_dict(), "", True)
-        return
-    if not found.months:
-        out.print("No run was stopped.")
-        return
     columns = ("stops", "saved", "regrets", "lost", "patience 10 saves", "but misses")
     table = table_of("month", "project", *columns, right=columns)
     for month in found.months:
         table.add_row(*_row(month, found.currency))
-    out.print(table)
+    emit(found.to_dict(), table if found.months else "No run was stopped.", json)
 
 
 def _row(month: LedgerMonth, currency: str) -> list[str]:

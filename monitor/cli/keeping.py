@@ -55,17 +55,12 @@ def deleted(url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """List deleted runs that can still be restored, and for how long."""
     with open_api(server, url) as api:
         days, found = api.purge_days(), api.deleted()
-    if json:
-        emit({"keep_days": days, "deleted": [{**run.to_dict(), "deleted_ms": at} for run, at in found]}, "", True)
-        return
-    if not found:
-        out.print("No deleted run can be restored.")
-        return
     table = table_of("run", "name", "started", "deleted", "kept for")
     for run, at in found:
         name = escape(f"{run.project}/{run.name}")
         table.add_row(escape(run.id[:8]), name, ago(run.created_ms), *deletion(at, days, _now()))
-    out.print(table)
+    data = {"keep_days": days, "deleted": [{**run.to_dict(), "deleted_ms": at} for run, at in found]}
+    emit(data, table if found else "No deleted run can be restored.", json)
 
 
 def export(

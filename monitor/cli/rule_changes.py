@@ -9,7 +9,7 @@ import typer
 
 from monitor.cli.options import JSON, SERVER
 from monitor.cli.reader import open_api, refuse_project
-from monitor.screen import ago, emit, escape, out, table_of
+from monitor.screen import ago, emit, escape, table_of
 
 if TYPE_CHECKING:
     from monitor.rules import RulesConfig
@@ -59,19 +59,14 @@ def history(project: str = _PROJECT, server: str = SERVER, json: bool = JSON) ->
     with open_api(server) as api:
         refuse_project(api, project)
         found = api.rules_history(project)
-    if json:
-        emit({"versions": [each.to_dict() for each in found]}, "", True)
-        return
-    if not found:
-        out.print("No server has started over this store yet, and nothing was saved.")
-        return
     table = table_of("when", "who", "project", "hash", "what changed", whole=("when", "hash"))
     for at, each in enumerate(found):
         before = next((older for older in found[at + 1 :] if older.project == each.project), None)
         changes = ", ".join(f"{rule}.{what}" for rule, what in each.since(before)) or "nothing"
         cells = (each.who, each.project or "all", each.hash, changes)
         table.add_row(ago(each.time_ms), *map(escape, cells))
-    out.print(table)
+    text = table if found else "No server has started over this store yet, and nothing was saved."
+    emit({"versions": [each.to_dict() for each in found]}, text, json)
 
 
 def _report(rule: str, project: str | None, config: RulesConfig, done: str, json: bool) -> None:

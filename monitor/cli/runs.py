@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Sequence
 from typing import Final
 
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> typer.Typer:
     group.command("ls")(ls)
     group.command("show")(show)
     group.command("output")(output)
+    group.command("stop")(stop)
     app.add_typer(group, name="runs", rich_help_panel="Watch")
     return group
 
@@ -198,3 +200,27 @@ def show(run: str = RUN, every: bool = ALL, server: str = SERVER, json: bool = J
                       step(s.min_step))  # fmt: skip
     out.print("")
     out.print(table)
+
+
+def stop(
+    run: str = RUN,
+    reason: str = typer.Option("", "--reason", help="Why, in a sentence; shown to the loop and to people."),
+    who: str = typer.Option(None, "--who", help="Who asks; default: your user name."),
+    withdraw: bool = typer.Option(False, "--withdraw", help="Withdraw the request, if the loop has not received it."),
+    server: str = SERVER,
+    json: bool = JSON,
+) -> None:
+    """Ask a run's loop to stop: its `should_stop()` becomes True after its next batch or heartbeat."""
+    asker = who or _user()
+    with open_api(server) as api:
+        view = api.run(run)
+        found = view.withdraw_stop(asker) if withdraw else view.request_stop(asker, reason)
+    shown = f"{escape(f'{view.info.project}/{view.name}')}: stop {escape(str(found))}"
+    emit({"run_id": view.id, "stop": found.to_dict()}, shown, json)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # the user id has no name
+        return "cli"
