@@ -115,13 +115,18 @@ def emit(data: object, text: object, as_json: bool) -> None:
         out.print(text, soft_wrap=isinstance(text, str) and not out.is_terminal)
 
 
-def table_of(*columns: str, right: Collection[str] = ()) -> Table:
-    """A table without lines; the columns in `right` are set to the right."""
+def table_of(*columns: str, right: Collection[str] = (), whole: Collection[str] = ()) -> Table:
+    """A table without lines.
+
+    Args:
+        right: columns that are set to the right.
+        whole: columns that are not wrapped.
+    """
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left")
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=column in whole)
     return table
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from monitor.alerts.channels import Channel, key_of, open_urls
 from monitor.alerts.messages import Message
 from monitor.alerts.routes import Route
-from monitor.alerts.specs import SECRETS, Spec, read
+from monitor.alerts.specs import SECRETS, read
 from monitor.domain import Caller, Severity
 from monitor.errors import AlertNotFound, DeliveryFailed, SettingsError
 from monitor.settings import Settings
@@ -19,25 +19,9 @@ from monitor.settings import Settings
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
+    from monitor.store import Store
+
 _log = logging.getLogger(__name__)
-
-
-class Shelf(Protocol):
-    """The part of the store that the book uses."""
-
-    def channel_settings(self) -> Sequence[tuple[str, Mapping[str, object], bytes]]:
-        """The stored channels: name, settings, encrypted secrets."""
-
-    def save_channel(
-        self, name: str, settings: Mapping[str, object], sealed: bytes, *, now_ms: int, by: Caller
-    ) -> None:
-        """Add a channel, or change it."""
-
-    def remove_channel(self, name: str, key: str | None, *, now_ms: int, by: Caller) -> bool:
-        """Remove a channel by its name and its key in the store."""
-
-    def note_channel_test(self, name: str, *, now_ms: int, by: Caller) -> None:
-        """Record in the audit log who sent a test message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +76,13 @@ class Book:
         settings: the URLs, the tables of channels, and the key of the secrets.
     """
 
-    def __init__(self, shelf: Shelf, settings: Settings) -> None:
-        self._shelf, self._settings = shelf, settings
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
         self._opened: dict[str, tuple[object, Entry]] = {}
 
     def stored(self) -> tuple[Entry, ...]:
         """The channels added through the API, each opened once; one that cannot be opened says why."""
-        rows = {name: (settings, sealed) for name, settings, sealed in self._shelf.channel_settings()}
+        rows = {name: (settings, sealed) for name, settings, sealed in self._store.channel_settings()}
         self._opened = {name: kept for name, kept in self._opened.items() if name in rows}
         for name, row in rows.items():
             if name not in self._opened or self._opened[name][0] != row:
@@ -136,7 +120,7 @@ class Book:
             )
         spec.open(self._settings.alert_private)
         secrets = {"url": spec.url, **({"secret": spec.secret} if spec.secret is not None else {})}
-        self._shelf.save_channel(name, spec.settings, seal(self._settings.secret_key, secrets), now_ms=now_ms, by=by)
+        self._store.save_channel(name, spec.settings, seal(self._settings.secret_key, secrets), now_ms=now_ms, by=by)
         return next(entry for entry in self.stored() if entry.name == name)
 
     def remove(self, name: str, *, now_ms: int, by: Caller) -> None:
@@ -150,7 +134,7 @@ class Book:
             raise AlertNotFound(name, what="channel")
         elsewhere = {key_of(each.channel) for each in self.all() if each.channel is not None and each.name != name}
         key = None if found.channel is None else key_of(found.channel)
-        self._shelf.remove_channel(name, None if key in elsewhere else key, now_ms=now_ms, by=by)
+        self._store.remove_channel(name, None if key in elsewhere else key, now_ms=now_ms, by=by)
 
     def test(self, name: str, *, now_ms: int, by: Caller) -> None:
         """Send a channel a test message."""
@@ -159,13 +143,12 @@ class Book:
             raise AlertNotFound(name, what="channel")
         if entry.channel is None:
             raise DeliveryFailed(name, entry.problem or "it cannot be opened")
-        self._shelf.note_channel_test(name, now_ms=now_ms, by=by)  # before it: what failed may have arrived
+        self._store.note_channel_test(name, now_ms=now_ms, by=by)  # before it: what failed may have arrived
         entry.channel.send(_hello(name, now_ms))
 
     def _open(self, name: str, settings: Mapping[str, object], sealed: bytes) -> Entry:
-        problem = None
         try:
-            spec: Spec = read(name, {**settings, **unseal(self._settings.secret_key, sealed)}, stored=True)
+            spec = read(name, {**settings, **unseal(self._settings.secret_key, sealed)}, stored=True)
             channel = spec.open(self._settings.alert_private)
             return Entry(name=name, channel=channel, settings=settings, stored=True)
         except SettingsError as error:

@@ -12,17 +12,16 @@ from starlette.responses import Response
 
 from monitor.alerts import Book
 from monitor.api.bodies import json_response
-from monitor.api.models import AlertsModel, DeliveriesModel, SilencesModel
+from monitor.api.models import AlertsModel, DeliveriesModel, SilencesModel, Who
 from monitor.api.problems import documented
 from monitor.api.security import Admin, Editor, Viewer
-from monitor.api.services import Served
+from monitor.api.services import Served, id_of
 from monitor.domain import AlertInfo, AlertQuery, AlertState, Caller, DeadLetter, Delivery, Severity, Silence
 from monitor.errors import Forbidden, WireError
 
 router = APIRouter(tags=["alerts"], default_response_class=Response, responses=documented(404, 422))
 
 Text = Annotated[str, StringConstraints(max_length=250, pattern=r"^[^\x00]*$")]
-Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Note = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=r"^[^\x00]*$")]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=250, pattern=r"^[^\x00]*$")]
 
@@ -87,7 +86,7 @@ class Retrying(BaseModel):
 @router.get("/alerts", responses={200: {"model": AlertsModel}})
 def list_alerts(served: Served, caller: Viewer, wanted: Annotated[AlertParameters, Query()]) -> Response:
     """One page of alerts, most recently changed first, with the number in each state."""
-    run = None if wanted.run is None else served.store.run(wanted.run, within=caller.project).id
+    run = None if wanted.run is None else id_of(served, caller, wanted.run)
     query = AlertQuery(**{**wanted.model_dump(), "run": run})
     page = served.store.alert_page(query, served.clock(), within=caller.project)
     rows = [info.to_dict() for info in page.items]
@@ -166,7 +165,7 @@ def list_deliveries(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
 ) -> Response:
     """Alert messages, newest first, with their delivery status."""
-    run_id = None if run is None else served.store.run(run, within=caller.project).id
+    run_id = None if run is None else id_of(served, caller, run)
     rows = served.store.alerts(run_id, limit, within=caller.project)
     return json_response({"deliveries": [_delivery(row) for row in rows]})
 

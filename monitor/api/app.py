@@ -11,20 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from monitor import __version__
-from monitor.api import (
-    alerts,
-    attention,
-    batches,
-    curves,
-    health,
-    keeping,
-    problems,
-    rules,
-    runs,
-    signin,
-    tokens,
-    views,
-)
+from monitor.api import alerts, attention, batches, curves, health, problems, rules, runs, signin, tokens, views
 from monitor.api.bodies import CompressRemote
 from monitor.api.door import Door
 from monitor.api.identity import Oidc, Provider
@@ -40,8 +27,6 @@ from monitor.store import Store
 _TAGS: Final = ("batches", "runs", "curves", "rules", "alerts", "views", "access", "health")
 POSTGRES_WRITERS: Final = 8
 """Concurrent commits on PostgreSQL: while some wait for the disk, another uses the CPU. More would queue for it."""
-
-
 _REFUSALS: Final = (401, 403, 408, 413, 415, 429, 503)
 """Responses that the door may send to any request."""
 
@@ -95,9 +80,7 @@ def create_api(
         title="lossmonitor",
         version=__version__,
         summary="Training losses in, diagnosis out.",
-        openapi_tags=[
-            {"name": n} for n in ("batches", "runs", "curves", "rules", "alerts", "views", "access", "health")
-        ],
+        openapi_tags=[{"name": name} for name in _TAGS],
         docs_url=None,  # these pages load scripts from a CDN
         redoc_url=None,
     )
@@ -116,7 +99,7 @@ def create_api(
     checks = [Depends(described), Depends(check_parameters)]
     api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
     # Routes are matched in this order, and nearly all requests are batches.
-    routers = (batches, alerts, attention, curves, keeping, tokens, rules, runs, views, health)
+    routers = (batches, alerts, attention, curves, tokens, rules, runs, views, health)
     for router in (each.router for each in routers):
         declare_roles(router.routes)
         api.include_router(router)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import anyio
 import anyio.to_thread
@@ -17,7 +18,7 @@ from monitor.api.bodies import json_response
 from monitor.api.models import AttentionModel, ExplanationModel, HappeningsModel, LedgerModel, WaitModel
 from monitor.api.problems import documented
 from monitor.api.security import Viewer
-from monitor.api.services import Served, Services
+from monitor.api.services import Served, Services, id_of
 from monitor.api.watch import WAIT_S
 from monitor.domain import Caller, Happenings, Saving
 from monitor.errors import Forbidden
@@ -48,7 +49,7 @@ def get_attention(
         project=_project(caller, project),
         sparkline=sparkline,
     )
-    return json_response(_plain(jsonable(found.to_dict())))
+    return json_response(found.to_dict())
 
 
 @router.get("/change-mark", responses={200: {"model": dict[str, str]}})
@@ -75,15 +76,15 @@ def get_ledger(
 @router.get("/runs/{ref:name}/saving", responses={200: {"model": Saving}})
 def get_saving(served: Served, caller: Viewer, ref: str) -> Response:
     """What stopping the run now would save, with all numbers behind it."""
-    return json_response(insight.saving_of(served.store, served.settings, _id(served, caller, ref)).to_dict())
+    return json_response(insight.saving_of(served.store, served.settings, id_of(served, caller, ref)).to_dict())
 
 
 @router.get("/runs/{ref:name}/explain", responses={200: {"model": ExplanationModel}})
 def get_explanation(served: Served, caller: Viewer, ref: str) -> Response:
     """Goal, verdict, evidence, best step and differences from the best run; `text` is a summary of under 500 tokens."""
-    run_id = _id(served, caller, ref)
+    run_id = id_of(served, caller, ref)
     found = insight.explain(served.store, served.settings, run_id, now_ms=served.clock())
-    return json_response(_plain(jsonable(found)))
+    return json_response(found)
 
 
 @router.get("/wait", responses={200: {"model": WaitModel}})
@@ -98,7 +99,7 @@ async def get_wait(
 ) -> Response:
     """Wait until the event happens in one of the runs. Returns the runs whose wait is over, if any."""
     wanted = until_of(until or ())
-    run_ids = await anyio.to_thread.run_sync(lambda: list(dict.fromkeys(_id(served, caller, ref) for ref in run)))
+    run_ids = await anyio.to_thread.run_sync(lambda: list(dict.fromkeys(id_of(served, caller, ref) for ref in run)))
     deadline = anyio.current_time() + wait
     while True:
         seen = await anyio.to_thread.run_sync(served.store.versions, run_ids)
@@ -123,20 +124,14 @@ async def get_events(
     """
     streams = _STREAM in request.headers.get("accept", "")
     if since is None and not streams:
-        events = await anyio.to_thread.run_sync(lambda: served.store.events(_id(served, caller, ref)))
-        return json_response(
-            [{"kind": e.kind, "record": e.record, "time_ms": e.time_ms, "data": e.data} for e in events]
-        )
+        events = await anyio.to_thread.run_sync(lambda: served.store.events(id_of(served, caller, ref)))
+        return json_response([asdict(event) for event in events])
     cursor = since or request.headers.get("last-event-id", "")
-    run_id = await anyio.to_thread.run_sync(_id, served, caller, ref)
+    run_id = await anyio.to_thread.run_sync(id_of, served, caller, ref)
     found = await _happened(served, run_id, cursor, wait)
     if not streams:
-        return json_response(_plain(jsonable(found.to_dict())))
+        return json_response(found.to_dict())
     return StreamingResponse(_stream(served, run_id, found), media_type=_STREAM, headers={"Cache-Control": "no-store"})
-
-
-def _id(served: Services, caller: Caller, ref: str) -> str:
-    return served.store.run(ref, within=caller.project).id
 
 
 def _project(caller: Caller, project: str | None) -> str | None:
@@ -162,7 +157,7 @@ async def _stream(served: Services, run_id: str, found: Happenings) -> AsyncIter
     while True:
         for at, event in enumerate(found.events):
             mark = f"id: {found.cursor}\n" if at == len(found.events) - 1 else ""
-            data = json.dumps(_plain(jsonable(event.to_dict())), separators=(",", ":"))
+            data = json.dumps(jsonable(event.to_dict()), separators=(",", ":"))
             yield f"{mark}event: {event.kind}\ndata: {data}\n\n".encode()
         if found.ended:
             yield f"id: {found.cursor}\nevent: end\ndata: {{}}\n\n".encode()
@@ -170,8 +165,3 @@ async def _stream(served: Services, run_id: str, found: Happenings) -> AsyncIter
         if not found.events:
             yield b": nothing yet\n\n"
         found = await _happened(served, run_id, found.cursor, WAIT_S)
-
-
-def _plain(data: Any) -> dict[str, object]:
-    assert isinstance(data, dict)
-    return data

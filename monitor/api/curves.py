@@ -21,7 +21,7 @@ from monitor.api.bodies import json_response
 from monitor.api.models import CurveModel, CurvesModel, HistoryModel, PositionsModel
 from monitor.api.problems import documented
 from monitor.api.security import Viewer
-from monitor.api.services import Served
+from monitor.api.services import Served, id_of
 from monitor.domain import CurveOf, Points
 from monitor.errors import WireError
 
@@ -61,8 +61,7 @@ def get_curve(
     smoothing: _Weight = 0.0,
 ) -> Response:
     """A series downsampled for display. All extremes, gaps and both ends are kept."""
-    run = served.store.run(ref, within=caller.project)
-    curve = served.store.curve(run.id, key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
+    curve = served.store.curve(id_of(served, caller, ref), key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
     return json_response(wire.curve_to_json(curve))
 
 
@@ -103,7 +102,7 @@ def get_positions(
     x: _Axis,
 ) -> Response:
     """Positions of steps on an axis, from the points of the given series."""
-    found = served.store.positions(served.store.run(ref, within=caller.project).id, key, step, x=x)
+    found = served.store.positions(id_of(served, caller, ref), key, step, x=x)
     return json_response({"positions": [None if at is None else wire.number_to_json(at) for at in found]})
 
 

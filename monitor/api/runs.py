@@ -1,4 +1,4 @@
-"""`/api/v1/runs…`: the run list, and everything known about a run except its curves."""
+"""`/api/v1/runs…`: the run list, and everything known about a run except its curves; `/api/v1/deleted`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from starlette.responses import Response
 from monitor import insight
 from monitor.api.bodies import json_response
 from monitor.api.models import (
+    DeletedModel,
     EditRequest,
     OutlineModel,
     ProjectsModel,
+    RunIdModel,
     RunModel,
     RunParameters,
     RunsModel,
@@ -25,7 +27,7 @@ from monitor.api.models import (
 )
 from monitor.api.problems import Refused, documented
 from monitor.api.security import Editor, Viewer
-from monitor.api.services import Served, Services, in_turn
+from monitor.api.services import Served, Services, id_of, in_turn
 from monitor.domain import Caller, Checkpoint, Diagnosis, Finding, Output, RunEdit, RunInfo, SeriesInfo, Stop
 from monitor.domain.media import JSON, SIGNATURES, Media
 from monitor.errors import RunNotFound
@@ -38,11 +40,6 @@ OUTLINES: Final = 500
 """Maximum number of runs per request."""
 _Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 _OUTLINE: Final = ("run", "series", "findings", "checkpoints")
-
-
-def _id(served: Services, caller: Caller, ref: str) -> str:
-    """The id of a run that the caller may see."""
-    return served.store.run(ref, within=caller.project).id
 
 
 @router.get("/runs", responses={200: {"model": RunsModel}})
@@ -89,25 +86,25 @@ def get_outlines(
 @router.get("/runs/{ref:name}/series", responses={200: {"model": list[SeriesInfo]}})
 def get_series(served: Served, caller: Viewer, ref: str) -> Response:
     """The run's series with their counts, last values and extremes."""
-    return json_response([series.to_dict() for series in served.store.series(_id(served, caller, ref))])
+    return json_response([series.to_dict() for series in served.store.series(id_of(served, caller, ref))])
 
 
 @router.get("/runs/{ref:name}/findings", responses={200: {"model": list[Finding]}})
 def get_findings(served: Served, caller: Viewer, ref: str) -> Response:
     """What the rules found, firing and resolved."""
-    return json_response([finding.to_dict() for finding in served.store.findings(_id(served, caller, ref))])
+    return json_response([finding.to_dict() for finding in served.store.findings(id_of(served, caller, ref))])
 
 
 @router.get("/runs/{ref:name}/diagnosis", responses={200: {"model": Diagnosis}})
 def get_diagnosis(served: Served, caller: Viewer, ref: str) -> Response:
     """The full diagnosis, as printed by `monitor diagnose --json`."""
-    return json_response(served.store.diagnosis(_id(served, caller, ref)).to_dict())
+    return json_response(served.store.diagnosis(id_of(served, caller, ref)).to_dict())
 
 
 @router.get("/runs/{ref:name}/checkpoints", responses={200: {"model": list[Checkpoint]}})
 def get_checkpoints(served: Served, caller: Viewer, ref: str) -> Response:
     """The files that the loop saved."""
-    return json_response([checkpoint.to_dict() for checkpoint in served.store.checkpoints(_id(served, caller, ref))])
+    return json_response([checkpoint.to_dict() for checkpoint in served.store.checkpoints(id_of(served, caller, ref))])
 
 
 @router.get("/runs/{ref:name}/output", responses={200: {"model": list[Output]}})
@@ -120,7 +117,7 @@ def get_output(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Response:
     """Captured output of the training, oldest first: what follows `after`, or the last lines if that is -1."""
-    found = served.store.output(_id(served, caller, ref), search, after, limit)
+    found = served.store.output(id_of(served, caller, ref), search, after, limit)
     return json_response([piece.to_dict() for piece in found])
 
 
@@ -129,7 +126,7 @@ def get_media(
     served: Served, caller: Viewer, ref: str, key: Annotated[str | None, Query(max_length=250)] = None
 ) -> Response:
     """The images, tables and histograms of a run, by name and step, without their contents."""
-    return json_response([each.to_dict() for each in served.store.media(_id(served, caller, ref), key)])
+    return json_response([each.to_dict() for each in served.store.media(id_of(served, caller, ref), key)])
 
 
 @router.get(
@@ -140,14 +137,14 @@ def get_media_content(
     served: Served, caller: Viewer, ref: str, media_id: Annotated[int, Path(ge=1, le=2**31 - 1)]
 ) -> Response:
     """The content of one item: an image file, or a table or histogram as JSON."""
-    mime, content = served.store.media_content(_id(served, caller, ref), media_id)
+    mime, content = served.store.media_content(id_of(served, caller, ref), media_id)
     return Response(content, media_type=mime, headers={"X-Content-Type-Options": "nosniff"})
 
 
 @router.get("/runs/{ref:name}/stops", responses={200: {"model": list[Stop]}})
 def get_stops(served: Served, caller: Viewer, ref: str) -> Response:
     """The stops of a run, requested or advised, each with its progress."""
-    return json_response([stop.to_dict() for stop in served.store.stops(_id(served, caller, ref))])
+    return json_response([stop.to_dict() for stop in served.store.stops(id_of(served, caller, ref))])
 
 
 @router.post("/runs/{ref:name}/stop", responses={200: {"model": StopModel}, **documented(409)})
@@ -197,15 +194,40 @@ async def patch_run(served: Served, caller: Editor, run_id: str, wanted: EditReq
     """Rename a run or change its note or tags, by its full id."""
 
     def change() -> RunInfo:
-        if (
-            served.store.run(run_id, within=caller.project).id != run_id
-        ):  # a prefix or a name may refer to another run by now
-            raise RunNotFound(run_id)
+        _exact(served, caller, run_id)
         edit = RunEdit(name=wanted.name, note=wanted.note, tags=wanted.tags)
         served.store.edit(run_id, edit, now_ms=served.clock(), by=caller)
         return served.store.run(run_id)
 
     return json_response((await in_turn(served, change)).to_dict())
+
+
+@router.delete("/runs/{run_id}", responses={200: {"model": RunIdModel}})
+def delete_run(served: Served, caller: Editor, run_id: str) -> Response:
+    """Delete a run, by its full id. It disappears from all lists, and can be restored until it is purged."""
+    _exact(served, caller, run_id)
+    served.store.delete(run_id, now_ms=served.clock(), by=caller)
+    return json_response({"run_id": run_id})
+
+
+@router.get("/deleted", responses={200: {"model": DeletedModel}})
+def list_deleted(served: Served, caller: Viewer) -> Response:
+    """Deleted runs that can be restored, latest first, and for how many days each is kept."""
+    rows = [{**run.to_dict(), "deleted_ms": at} for run, at in served.store.deleted(within=caller.project)]
+    return json_response({"keep_days": served.settings.purge_days, "deleted": rows})
+
+
+@router.post("/deleted/{ref:name}/restore", responses={200: {"model": RunInfo}})
+def restore_run(served: Served, caller: Editor, ref: str) -> Response:
+    """Restore a deleted run, by its id, a unique prefix of it, or its name."""
+    run = served.store.restore(ref, now_ms=served.clock(), by=caller, within=caller.project)
+    return json_response(run.to_dict())
+
+
+def _exact(served: Services, caller: Caller, run_id: str) -> None:
+    """Refuse a reference that is not a full id: a prefix or a name may refer to another run by now."""
+    if id_of(served, caller, run_id) != run_id:
+        raise RunNotFound(run_id)
 
 
 @router.get("/projects", responses={200: {"model": ProjectsModel}})

@@ -17,7 +17,7 @@ from monitor.api.keys import Keys
 from monitor.api.metrics import Metrics
 from monitor.api.readiness import Readiness
 from monitor.api.watch import Watch
-from monitor.domain import JobHealth
+from monitor.domain import Caller, JobHealth
 from monitor.errors import StoreBusy
 from monitor.ingest.engines import Judges
 from monitor.settings import Settings
@@ -112,6 +112,11 @@ async def in_turn(served: Services, write: Callable[[], _Result]) -> _Result:
         return await anyio.to_thread.run_sync(write, limiter=anyio.CapacityLimiter(1))
     finally:
         served.writers.release()
+
+
+def id_of(served: Services, caller: Caller, ref: str) -> str:
+    """The id of a run that the caller may see."""
+    return served.store.run(ref, within=caller.project).id
 
 
 def services_of(request: Request) -> Services:

@@ -31,7 +31,6 @@ from monitor.cli import (
     running,
     runs,
     serve,
-    stopping,
     watching,
 )
 from monitor.cli.options import JSON
@@ -54,7 +53,6 @@ running.register(app)
 asking.register(app)
 _runs = runs.register(app)
 alerts.register(app)
-stopping.register(_runs)
 rules.register(app)
 losses.register(app)
 journals.register(app)

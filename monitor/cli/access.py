@@ -6,8 +6,8 @@ import time
 
 import typer
 
-from monitor.cli.keeping import open_api
 from monitor.cli.options import JSON, SERVER, URL
+from monitor.cli.reader import open_api
 from monitor.domain import Access, TokenInfo
 from monitor.domain.formats import number
 from monitor.screen import ago, emit, escape, out, table_of
@@ -38,7 +38,7 @@ def create(
 ) -> None:
     """Create a token and print it once. As soon as one token exists, the server requires one."""
     expires_ms = None if days is None else int(_now() + days * _DAY_MS)
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         made, token = api.create_token(name, role, project=project, expires_ms=expires_ms)
     note = f"[dim]{escape(_scope(made))}; set it as MONITOR_TOKEN, it is not shown again[/]"
     emit({"token": token, **made.to_dict()}, f"{escape(token)}\n{note}", json)
@@ -46,20 +46,15 @@ def create(
 
 def ls(url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """List tokens without their secrets, newest first."""
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         found = api.tokens()
-    if json:
-        emit({"tokens": [token.to_dict() for token in found]}, "", True)
-        return
-    if not found:
-        out.print("There are no tokens; `monitor tokens create NAME --role ROLE` makes one.")
-        return
     table = table_of("id", "name", "role", "project", "created", "last used", "state")
     for token in found:
         used = "never" if token.used_ms is None else ago(token.used_ms)
         row = (token.id, token.name, str(token.role), token.project or "all", ago(token.created_ms), used)
         table.add_row(*map(escape, row), token.state(_now()))
-    out.print(table)
+    text = table if found else "There are no tokens; `monitor tokens create NAME --role ROLE` makes one."
+    emit({"tokens": [token.to_dict() for token in found]}, text, json)
 
 
 def revoke(
@@ -69,7 +64,7 @@ def revoke(
     json: bool = JSON,
 ) -> None:
     """Revoke a token. Servers refuse it within two seconds."""
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         found = api.revoke_token(token)
     emit(found.to_dict(), f"revoked {escape(found.name)} [dim]{found.id}[/]", json)
 
@@ -82,20 +77,15 @@ def audit(
     json: bool = JSON,
 ) -> None:
     """Print who stopped, deleted or restored runs or changed tokens, newest first."""
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         total, entries = api.audit(limit, offset)
-    if json:
-        emit({"total": total, "entries": [entry.to_dict() for entry in entries]}, "", True)
-        return
-    if not entries:
-        out.print("Nothing was stopped, deleted or restored, and no token was changed.")
-        return
     table = table_of("when", "who", "what", "of", "detail", "from")
     for entry in entries:
         row = (entry.who, entry.action, entry.target[:16], entry.detail, entry.address or "this machine")
         table.add_row(ago(entry.time_ms), *map(escape, row))
-    out.print(table)
-    if total > offset + len(entries):
+    text = table if entries else "Nothing was stopped, deleted or restored, and no token was changed."
+    emit({"total": total, "entries": [entry.to_dict() for entry in entries]}, text, json)
+    if not json and entries and total > offset + len(entries):
         out.print(f"[dim]{number(len(entries))} of {number(total)}; --offset {offset + len(entries)} continues[/]")
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from monitor.cli.options import JSON, SERVER
+from monitor.cli.reader import open_api, refuse_project
 from monitor.domain import AlertState, Severity, headline
 from monitor.domain.formats import ago as moment
 from monitor.domain.formats import clock, duration, seconds
@@ -49,13 +50,11 @@ def ls(
     json: bool = JSON,
 ) -> None:
     """List alerts, most recently changed first. Resolved ones appear only with --all or --state."""
-    from monitor.reader.api import Api
-
     refuse_typo("state", state, [str(each) for each in AlertState], complete=True)
     refuse_typo("severity", severity, [str(each) for each in Severity], complete=True)
     _refuse_typos(rule, None)
-    with Api(server) as api:
-        refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
+    with open_api(server) as api:
+        refuse_project(api, project)
         page = api.alerts(
             state, open=not (every or state), project=project, rule=rule, severity=severity, run=run, search=search,
             limit=limit, cursor=cursor,
@@ -75,9 +74,8 @@ def ls(
 
 
 def _table(alerts: list[AlertInfo]) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("alert", "state", "fired", "times", "what"):
-        table.add_column(column, no_wrap=column != "what", justify="right" if column == "times" else "left")
+    whole = ("alert", "state", "fired", "times")
+    table = table_of(*whole, "what", right=("times",), whole=whole)
     for info in alerts:
         answered = f" by {escape(info.acked_by)}" if info.acked_by else ""
         if answered and info.state != "acknowledged":
@@ -101,9 +99,7 @@ def ack(
     json: bool = JSON,
 ) -> None:
     """Acknowledge an alert: you are taking care of it, so reminders stop."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         found = api.acknowledge(alert, _who(by), note)
     # Somebody else acknowledged it first.
     said = f"; {found.acked_note}" if found.acked_note not in (None, note) else ""
@@ -121,12 +117,11 @@ def mark(
 ) -> None:
     """Mark an alert as helpful or as a false alarm. `monitor rules backtest` shows the counts by rule."""
     from monitor.domain import MARKS
-    from monitor.reader.api import Api
 
     known = {each.replace(" ", "-"): each for each in MARKS}
     if verdict not in (*known, "none"):
         fail(f"{verdict!r} is not a mark; use {', '.join((*known, 'none'))}")
-    with Api(server) as api:
+    with open_api(server) as api:
         found = api.mark(alert, known.get(verdict), _who(by))
     said = f"marked as {found.mark}" if found.mark else "not marked"
     emit(found.to_dict(), f"{escape(said)}: {escape(headline(found))}", json)
@@ -146,15 +141,13 @@ def silence(
     json: bool = JSON,
 ) -> None:
     """Silence alerts that match all given globs, until a given time."""
-    from monitor.reader.api import Api
-
     given = {"project": project, "run": run, "rule": rule, "severity": severity, "tag": tag}
     matcher = {name: glob for name, glob in given.items() if glob is not None}
     if (for_ is None) == (until is None):
         fail("give either --for, such as --for 2h, or --until")
     for_s = None if for_ is None else _seconds(for_)
     _refuse_typos(rule, severity)
-    with Api(server) as api:
+    with open_api(server) as api:
         made = api.silence(matcher, reason=reason, by=_who(by), until=until, for_s=for_s)
     emit(made.to_dict(), f"silenced until {_local(made.until_ms)}: {escape(_matched(made))} [dim]({made.id})[/]", json)
 
@@ -175,9 +168,7 @@ def unsilence(
     json: bool = JSON,
 ) -> None:
     """End a silence now."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         found = api.unsilence(silence)
     emit(found.to_dict(), f"ended: {escape(_matched(found))}", json)
 
@@ -188,28 +179,18 @@ def silences(
     json: bool = JSON,
 ) -> None:
     """List silences."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         found = api.silences(over=every)
-    if json:
-        emit({"silences": [each.to_dict() for each in found]}, "", True)
-        return
-    if not found:
-        out.print("No silence is in force.")
-        return
     table = table_of("silence", "matches", "until", "by", "reason")
     for each in found:
         end = f"ended {ago(each.ended_ms)}" if each.ended_ms else _local(each.until_ms)
         table.add_row(each.id, escape(_matched(each)), end, escape(each.by), escape(each.reason))
-    out.print(table)
+    emit({"silences": [each.to_dict() for each in found]}, table if found else "No silence is in force.", json)
 
 
 def channels(server: str = SERVER, json: bool = JSON) -> None:
     """List the channels that alerts are sent to, without their secrets."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         found = api.channels()
     if json:
         emit({"channels": [dict(each) for each in found]}, "", True)
@@ -231,9 +212,7 @@ def try_out(
     json: bool = JSON,
 ) -> None:
     """Send a test message to a channel."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         api.test_channel(channel)
     emit({"channel": channel, "sent": True}, f"{escape(channel)} took the message", json)
 
@@ -244,9 +223,7 @@ def dead(
     json: bool = JSON,
 ) -> None:
     """List undelivered messages, with the channel's last error."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         found = api.dead_letters(limit)
     if json:
         emit({"messages": [each.to_dict() for each in found]}, "", True)
@@ -266,9 +243,7 @@ def retry(
     json: bool = JSON,
 ) -> None:
     """Send undelivered messages again; the server delivers them."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         count = api.retry(message, channel)
     if not count and message is not None:
         fail(f"no message {message!r} was given up; `monitor alerts dead` lists them")

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from monitor.cli.options import JSON, SERVER
+from monitor.cli.options import JSON, PROJECT, RUN, SERVER
+from monitor.cli.reader import open_api, refuse_project
 from monitor.domain import AlertState
 from monitor.domain.economics import amount
 from monitor.domain.formats import NOTHING, number
 from monitor.errors import RunNotFound
-from monitor.screen import emit, err, escape, out, refuse_typo, table_of
+from monitor.screen import emit, err, escape, out, table_of
 
 if TYPE_CHECKING:
     from monitor.domain import AlertInfo, LedgerMonth, Outcome
     from monitor.reader.api import Api
-
-_RUN = typer.Argument(..., metavar="RUN", help="Id, its first digits, or name.", show_default=False)
 ENDED, FAILED, LOST, TIME_UP = 1, 3, 4, 124
 """Exit statuses of `wait`: the run ended without the event, failed, was lost; or the time was up."""
 _MONTHS: Final = 12
@@ -46,9 +45,7 @@ def wait(
 ) -> None:
     """Wait until something happens in a run. Exit status: 0 it happened, 1 the run ended without it,
     3 the run failed, 4 it was lost, 124 timeout."""  # noqa: D205, D209  # one paragraph in --help
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         found = api.wait(*runs, until=until, timeout_s=timeout, every=every)
         done = bool(found) and (not every or len(found) == len({_id(api, run) for run in runs}))
     if json:
@@ -86,11 +83,9 @@ def _status(found: Sequence[Outcome]) -> int:
     return max(map(of, found))
 
 
-def explain(run: str = _RUN, server: str = SERVER, json: bool = JSON) -> None:
+def explain(run: str = RUN, server: str = SERVER, json: bool = JSON) -> None:
     """Explain a run briefly: verdict, evidence, best step, differences from the best run, what to try next."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         found = api.explain(run)
     if json:
         emit(dict(found), "", True)
@@ -100,16 +95,15 @@ def explain(run: str = _RUN, server: str = SERVER, json: bool = JSON) -> None:
 
 def attention(
     limit: int = typer.Option(10, min=1, max=1000, help="Number of runs to print, at most."),
-    project: str = typer.Option(None, help="Only runs of this project."),
+    project: str = PROJECT,
     server: str = SERVER,
     json: bool = JSON,
 ) -> None:
     """List open runs that need a person, ranked by severity, remaining cost and novelty."""
-    from monitor.reader.api import Api
     from monitor.wire import jsonable
 
-    with Api(server) as api:
-        refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
+    with open_api(server) as api:
+        refuse_project(api, project)
         found = api.attention(limit, project=project)
     if json:
         emit(jsonable(found.to_dict()), "", True)
@@ -143,7 +137,7 @@ def _answer(alert: AlertInfo) -> str:
 
 
 def ledger(
-    project: str = typer.Option(None, help="Only runs of this project."),
+    project: str = PROJECT,
     months: int = typer.Option(_MONTHS, min=1, max=1200, help="Number of months to go back, approximately."),
     server: str = SERVER,
     json: bool = JSON,
@@ -151,23 +145,15 @@ def ledger(
     """Print what stops saved and lost, by project and month, next to stopping with patience 10 on the same runs."""
     import time
 
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
-        refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
+    with open_api(server) as api:
+        refuse_project(api, project)
         since = int(time.time() * 1000) - months * 31 * _DAY_MS
         found = api.ledger(project, since_ms=max(0, since))
-    if json:
-        emit(found.to_dict(), "", True)
-        return
-    if not found.months:
-        out.print("No run was stopped.")
-        return
     columns = ("stops", "saved", "regrets", "lost", "patience 10 saves", "but misses")
     table = table_of("month", "project", *columns, right=columns)
     for month in found.months:
         table.add_row(*_row(month, found.currency))
-    out.print(table)
+    emit(found.to_dict(), table if found.months else "No run was stopped.", json)
 
 
 def _row(month: LedgerMonth, currency: str) -> list[str]:

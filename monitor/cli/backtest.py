@@ -10,8 +10,9 @@ import typer
 from rich.table import Table
 
 from monitor.cli.options import JSON, SERVER
+from monitor.cli.reader import open_api
 from monitor.domain.formats import number, step
-from monitor.screen import emit, escape, fail, out, progress
+from monitor.screen import emit, escape, fail, out, progress, table_of
 
 if TYPE_CHECKING:
     from monitor.cli.replays import Failed
@@ -80,9 +81,7 @@ def backtest(
 
 def _marks(server: str | None, project: str | None) -> Mapping[str, Mapping[str, int]]:
     """For each rule, how many alerts were marked as helpful and as false alarms."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         return api.alert_marks(project)
 
 
@@ -170,11 +169,8 @@ class Report:
             out.print(f"[yellow]{escape(note)}[/]")
 
     def _rules_table(self, labelled: bool) -> Table:
-        table = Table(box=None, header_style="dim", pad_edge=False)
-        table.add_column("rule", no_wrap=True)
         columns = ["fired on", "at end", "median at", *(["labelled", "precision", "recall"] if labelled else [])]
-        for column in columns:
-            table.add_column(column, justify="right", no_wrap=True)
+        table = table_of("rule", *columns, right=columns, whole=("rule", *columns))
         for rows in zip(*self.rules, strict=True):
             if any(row.fired or row.labelled for row in rows):
                 cells = [_rule_cells(row, labelled) for row in rows]
@@ -186,10 +182,8 @@ class Report:
         return [rows[0].rule for rows in zip(*self.rules, strict=True) if not any(r.fired or r.labelled for r in rows)]
 
     def _stops_table(self) -> Table:
-        table = Table(box=None, header_style="dim", pad_edge=False)
-        table.add_column("stops by rules", no_wrap=True)
-        for column in ("stopped", "steps saved", "saved", "missed", "regret", "p90", "> 2%"):
-            table.add_column(column, justify="right", no_wrap=True)
+        columns = ("stopped", "steps saved", "saved", "missed", "regret", "p90", "> 2%")
+        table = table_of("stops by rules", *columns, right=columns, whole=("stops by rules", *columns))
         for name, stops in zip([*self.names, "patience 10"], [*self.stops, self.patience], strict=True):
             table.add_row(escape(name), *_stop_cells(stops))
         table.add_section()

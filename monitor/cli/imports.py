@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,10 +129,11 @@ def _store_all(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
     from monitor.importers import Twins
+    from monitor.shipping.sinks import Destination
 
     bars = (TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(), TextColumn("{task.fields[points]}"))
     twins = Twins()
-    sink = _sink(settings)
+    sink = Destination(settings, settings.server_url or None)()
     try:
         with progress(*bars) as bar:
             task = bar.add_task("reading", total=len(found), points="")
@@ -192,14 +192,6 @@ def _problem(error: FileUnreadable) -> str:
 
 def _line(source: str, place: str, problem: str) -> str:
     return f"{source}{', ' + place if place else ''}: {problem}"
-
-
-def _sink(settings: Settings) -> Sink:
-    from monitor.shipping.sinks import EmbeddedSink, HttpSink
-
-    if settings.server_url:
-        return HttpSink(settings.server_url, settings.token)
-    return EmbeddedSink(settings, lambda: time.time_ns() // 1_000_000)
 
 
 def _verdicts(settings: Settings, summary: _Summary) -> dict[str, str]:

@@ -12,11 +12,11 @@ import typer
 from monitor import settings as settings_
 from monitor.cli.database import own_database
 from monitor.cli.options import JSON, SERVER, URL
+from monitor.cli.reader import open_api
 from monitor.domain.formats import deletion, number
-from monitor.screen import ago, emit, err, escape, fail, out, progress, refuse_typo, table_of
+from monitor.screen import ago, emit, err, escape, out, progress, refuse_typo, table_of
 
 if TYPE_CHECKING:
-    from monitor.reader.api import Api
     from monitor.store.copy import Progress as Copied
 
 _RUNS = typer.Argument(..., metavar="RUN…", help="Ids, first digits of ids, or names.", show_default=False)
@@ -35,7 +35,7 @@ def register(runs: typer.Typer, db: typer.Typer, app: typer.Typer) -> None:
 
 def rm(runs: list[str] = _RUNS, url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """Delete runs. They are hidden immediately and purged by `monitor gc` after the retention period."""
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         ids = [api.run(ref).id for ref in runs]
         for run_id in ids:
             api.delete(run_id)
@@ -45,7 +45,7 @@ def rm(runs: list[str] = _RUNS, url: str = URL, server: str = SERVER, json: bool
 
 def restore(runs: list[str] = _RUNS, url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """Restore deleted runs; `monitor runs deleted` lists them."""
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         found = [api.restore(ref) for ref in runs]
     lines = [f"restored {escape(f'{run.project}/{run.name}')} [dim]{escape(run.id)}[/]" for run in found]
     emit({"restored": [run.id for run in found]}, "\n".join(lines), json)
@@ -53,19 +53,14 @@ def restore(runs: list[str] = _RUNS, url: str = URL, server: str = SERVER, json:
 
 def deleted(url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """List deleted runs that can still be restored, and for how long."""
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         days, found = api.purge_days(), api.deleted()
-    if json:
-        emit({"keep_days": days, "deleted": [{**run.to_dict(), "deleted_ms": at} for run, at in found]}, "", True)
-        return
-    if not found:
-        out.print("No deleted run can be restored.")
-        return
     table = table_of("run", "name", "started", "deleted", "kept for")
     for run, at in found:
         name = escape(f"{run.project}/{run.name}")
         table.add_row(escape(run.id[:8]), name, ago(run.created_ms), *deletion(at, days, _now()))
-    out.print(table)
+    data = {"keep_days": days, "deleted": [{**run.to_dict(), "deleted_ms": at} for run, at in found]}
+    emit(data, table if found else "No deleted run can be restored.", json)
 
 
 def export(
@@ -79,7 +74,7 @@ def export(
     """Write the points of runs to a CSV or Parquet file."""
     from rich.progress import BarColumn, MofNCompleteColumn
 
-    with open_api(url, server) as api, progress(BarColumn(30), MofNCompleteColumn()) as bar:
+    with open_api(server, url) as api, progress(BarColumn(30), MofNCompleteColumn()) as bar:
         task = bar.add_task("", total=len(runs))
         points = api.export(runs, to, keys=key or None, progress=lambda done, _: bar.update(task, completed=done))
     emit({"file": str(to), "points": points}, f"wrote {number(points)} points to {escape(str(to))}", json)
@@ -137,7 +132,7 @@ def gc(
 def projects(url: str = URL, server: str = SERVER, json: bool = JSON) -> None:
     """List projects, how long their runs are kept, and how many runs are due for deletion."""
     data: list[dict[str, object]] = []
-    with open_api(url, server) as api:
+    with open_api(server, url) as api:
         found, kept, purge_days, local = api.projects(), api.keeping(), api.purge_days(), api.server is None
     due = _due([name for name, _ in found], url) if local and found else {}
     columns = ["runs", "kept for", "downsampled after", *(["to delete", "to downsample"] if local else [])]
@@ -189,19 +184,6 @@ def copy(
         end = copy_runs(source, destination, progress=report)
     data = {"runs": end.total, "verified": end.done, "copied": end.copied, "rows": end.rows}
     emit(data, f"{number(end.done)} of {number(end.total)} runs verified, {number(end.copied)} copied now", json)
-
-
-def open_api(url: str | None, server: str | None) -> Api:
-    """A reader of the given database, else of the server, else of the embedded store. Creates none of them."""
-    from monitor.reader.api import Api
-    from monitor.store import Store
-
-    if url is None:
-        return Api(server)
-    if server is not None:
-        fail("--url names a database and --server a server; give only one of them")
-    Store.open(url, create=False).close()
-    return Api(settings=settings_.load().model_copy(update={"database_url": url, "server_url": None}))
 
 
 def _now() -> int:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from monitor.cli.reader import refuse_project
 from monitor.cli.rule_files import role_series
 from monitor.errors import FileUnreadable, MonitorError
 from monitor.importers import read_curves
@@ -24,7 +25,6 @@ from monitor.reader.cases import case_of
 from monitor.rules import RulesConfig
 from monitor.rules.lab.backtest import Case, Replayed, labels_of, replay
 from monitor.rules.registry import all_rules
-from monitor.screen import refuse_typo
 
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 PAGE: Final = 500
@@ -77,7 +77,7 @@ def stored(server: str | None, refs: Sequence[str], project: str | None, query: 
         if refs:
             infos = [api.run(ref).info for ref in refs]
         else:
-            refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
+            refuse_project(api, project)
             infos = []
             while True:
                 page = api.runs_page(project=project, query=query, limit=PAGE, offset=len(infos))

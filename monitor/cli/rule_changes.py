@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from monitor.cli.options import JSON, SERVER
-from monitor.screen import ago, emit, escape, out, refuse_typo
+from monitor.cli.reader import open_api, refuse_project
+from monitor.screen import ago, emit, escape, table_of
 
 if TYPE_CHECKING:
-    from monitor.reader.api import Api
     from monitor.rules import RulesConfig
 
 _RULE = typer.Argument(..., help="Name of the rule; `monitor rules ls` lists them.", show_default=False)
@@ -34,11 +34,10 @@ def set_rule(
 ) -> None:
     """Save settings of a rule, over monitor.toml. Try them first: `monitor rules backtest --set RULE.KEY=VALUE`."""
     from monitor.cli.rule_files import as_settings
-    from monitor.reader.api import Api
 
     wanted = as_settings(settings)
-    with Api(server) as api:
-        _known(api, project)
+    with open_api(server) as api:
+        refuse_project(api, project)
         before = api.rules(project)
         mine = [row for row in api.saved_rules(project) if (row.project, row.rule) == (project, rule)]
         api.save_rule(rule, {**(mine[0].settings if mine else {}), **wanted}, project, basis=before.hash)
@@ -48,10 +47,8 @@ def set_rule(
 
 def reset(rule: str = _RULE, project: str = _PROJECT, server: str = SERVER, json: bool = JSON) -> None:
     """Forget the saved settings of a rule, so that those of monitor.toml apply again."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
-        _known(api, project)
+    with open_api(server) as api:
+        refuse_project(api, project)
         api.save_rule(rule, {}, project)
         after = api.rules(project)
     _report(rule, project, after, f"reset {rule}", json)
@@ -59,33 +56,17 @@ def reset(rule: str = _RULE, project: str = _PROJECT, server: str = SERVER, json
 
 def history(project: str = _PROJECT, server: str = SERVER, json: bool = JSON) -> None:
     """List who changed which rules when, newest first: starts of servers with other rules, and saved changes."""
-    from rich.table import Table
-
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
-        _known(api, project)
+    with open_api(server) as api:
+        refuse_project(api, project)
         found = api.rules_history(project)
-    if json:
-        emit({"versions": [each.to_dict() for each in found]}, "", True)
-        return
-    if not found:
-        out.print("No server has started over this store yet, and nothing was saved.")
-        return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("when", "who", "project", "hash", "what changed"):
-        table.add_column(column, no_wrap=column in ("when", "hash"))
+    table = table_of("when", "who", "project", "hash", "what changed", whole=("when", "hash"))
     for at, each in enumerate(found):
         before = next((older for older in found[at + 1 :] if older.project == each.project), None)
         changes = ", ".join(f"{rule}.{what}" for rule, what in each.since(before)) or "nothing"
         cells = (each.who, each.project or "all", each.hash, changes)
         table.add_row(ago(each.time_ms), *map(escape, cells))
-    out.print(table)
-
-
-def _known(api: Api, project: str | None) -> None:
-    # Not the only valid ones: rules may be saved before a project's first run.
-    refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
+    text = table if found else "No server has started over this store yet, and nothing was saved."
+    emit({"versions": [each.to_dict() for each in found]}, text, json)
 
 
 def _report(rule: str, project: str | None, config: RulesConfig, done: str, json: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from monitor import settings as settings_
+from monitor.cli.reader import open_api
 from monitor.documents import line_of, read_data
 from monitor.errors import FileUnreadable, MonitorError, RulesError
 from monitor.importers import Curves, read_one_run
@@ -91,11 +92,9 @@ def rules_in_effect(path: Path | None, project: str | None, server: str | None) 
     Raises:
         MonitorError: the file or a setting is invalid, or the server does not answer.
     """
-    from monitor.reader.api import Api
-
     if path is not None:
         return read_rules(path)
-    with Api(server) as api:
+    with open_api(server) as api:
         return api.rules(project)
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.table import Table
 
 from monitor.cli import backtest, rule_changes
 from monitor.cli.options import JSON, SERVER
 from monitor.domain.formats import count, number
-from monitor.screen import COLOURS, emit, escape, out
+from monitor.screen import COLOURS, emit, escape, out, table_of
 
 if TYPE_CHECKING:
     from monitor.rules import RulesConfig
@@ -47,9 +46,8 @@ def ls(
         ]
         emit({"hash": config.hash, "rules": rows, "broken": left_out}, "", True)
         return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("rule", "severity", "version", "fires after", "thresholds"):
-        table.add_column(column, no_wrap=column != "thresholds")
+    whole = ("rule", "severity", "version", "fires after")
+    table = table_of(*whole, "thresholds", whole=whole)
     for rule in all_rules():
         spec, chosen = rule.spec, config.settings[rule.spec.name]
         default = chosen.patience is None

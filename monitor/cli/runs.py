@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,10 +10,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.options import JSON, SERVER
+from monitor.cli.options import JSON, PROJECT, RUN, SERVER
+from monitor.cli.reader import open_api, refuse_project
 from monitor.domain import SET_ASIDE, Action, RunInfo, RunStatus
 from monitor.domain.formats import NOTHING, number, step
-from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, err, escape, out, refuse_typo  # fmt: skip
+from monitor.screen import ACTIONS, STATUSES, ago, diagnosis_text, emit, err, escape, out, refuse_typo, table_of
 
 _COLUMNS = (
     ("run", False), ("name", False), ("status", False), ("verdict", False), ("do", False), ("best", True),
@@ -32,12 +34,13 @@ def register(app: typer.Typer) -> typer.Typer:
     group.command("ls")(ls)
     group.command("show")(show)
     group.command("output")(output)
+    group.command("stop")(stop)
     app.add_typer(group, name="runs", rich_help_panel="Watch")
     return group
 
 
 def ls(
-    project: str = typer.Option(None, help="Only runs of this project."),
+    project: str = PROJECT,
     status: str = typer.Option(
         None, help="Only runs with this status: running, stalled, lost, finished, stopped, failed."
     ),
@@ -52,9 +55,7 @@ def ls(
     json: bool = JSON,
 ) -> None:
     """List runs, newest first, with their verdicts and recommendations."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         refuse_typo("status", status, [str(each) for each in RunStatus], complete=True)
         page = api.runs_page(
             project=project, status=status, verdict=verdict, search=search, query=query, order=order, limit=limit
@@ -63,7 +64,7 @@ def ls(
             from monitor.rules import RULE_NAMES
 
             refuse_typo("verdict", verdict, ["healthy", "too_early", "not_judged", *RULE_NAMES])
-            refuse_typo("project", project, [name for name, _ in api.projects()] if project else [])
+            refuse_project(api, project)
     if json:
         emit({"total": page.total, "runs": [run.to_dict() for run in page.items]}, "", True)
         return
@@ -129,7 +130,7 @@ def _aside(name: str, count: int, points: int) -> str:
 
 
 def output(
-    run: str = typer.Argument(..., metavar="RUN", help="Id, its first digits, or name.", show_default=False),
+    run: str = RUN,
     search: str = typer.Option(None, help="Only output that contains this text."),
     pieces: int = typer.Option(
         1000, min=1, max=10_000, help="Number of pieces of output to print, at most: the last ones."
@@ -138,9 +139,7 @@ def output(
     json: bool = JSON,
 ) -> None:
     """Print a run's output and logged texts; `monitor run` and `capture_output` store the output."""
-    from monitor.reader.api import Api
-
-    with Api(server) as api:
+    with open_api(server) as api:
         found = api.run(run).output(search, limit=pieces)
     lost = found[0].position - len(found[0].text) if found and found[0].id > 1 and search is None else 0
     if json:
@@ -152,17 +151,11 @@ def output(
         out.print(escape(piece.text.removesuffix("\n"), lines=True), soft_wrap=True)
 
 
-def show(
-    run: str = typer.Argument(..., metavar="RUN", help="Id, its first digits, or name.", show_default=False),
-    every: bool = ALL,
-    server: str = SERVER,
-    json: bool = JSON,
-) -> None:
+def show(run: str = RUN, every: bool = ALL, server: str = SERVER, json: bool = JSON) -> None:
     """Show one run: its series, its findings with their evidence, and the recommendation."""
     from monitor.losses import meaning_sentence
-    from monitor.reader.api import Api
 
-    with Api(server) as api:
+    with open_api(server) as api:
         view = api.run(run)
         info, series, diagnosis, checkpoints = view.info, view.series(), view.diagnosis(), view.checkpoints()
         stops, saving = view.stops(), view.saving()
@@ -200,11 +193,34 @@ def show(
         out.print(f"[dim]{escape(means)}[/]", soft_wrap=True)
     for said in (*seen.of_remedies(), *seen.of_examples()):
         out.print(escape(said), soft_wrap=True)
-    table = Table(box=None, header_style="dim", pad_edge=False, title_justify="left")
-    for column in ("series", "role", "points", "last step", "last", "min", "at step"):
-        table.add_column(column, justify="left" if column in ("series", "role") else "right")
+    numbers = ("points", "last step", "last", "min", "at step")
+    table = table_of("series", "role", *numbers, right=numbers)
     for s in series:
         table.add_row(escape(s.key), str(s.role), number(s.count), step(s.last_step), number(s.last), number(s.min),
                       step(s.min_step))  # fmt: skip
     out.print("")
     out.print(table)
+
+
+def stop(
+    run: str = RUN,
+    reason: str = typer.Option("", "--reason", help="Why, in a sentence; shown to the loop and to people."),
+    who: str = typer.Option(None, "--who", help="Who asks; default: your user name."),
+    withdraw: bool = typer.Option(False, "--withdraw", help="Withdraw the request, if the loop has not received it."),
+    server: str = SERVER,
+    json: bool = JSON,
+) -> None:
+    """Ask a run's loop to stop: its `should_stop()` becomes True after its next batch or heartbeat."""
+    asker = who or _user()
+    with open_api(server) as api:
+        view = api.run(run)
+        found = view.withdraw_stop(asker) if withdraw else view.request_stop(asker, reason)
+    shown = f"{escape(f'{view.info.project}/{view.name}')}: stop {escape(str(found))}"
+    emit({"run_id": view.id, "stop": found.to_dict()}, shown, json)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # the user id has no name
+        return "cli"

@@ -114,9 +114,9 @@ def with_checkpoint(saved: Saving, run: RunInfo, checkpoints: Iterable[Checkpoin
     return saved if best is None else replace(saved, checkpoint=best.path, checkpoint_step=best.step)
 
 
-def spent(steps: int, pace: float | None, price: Price) -> dict[str, float | None]:
-    """Hours, GPU-hours and cost of some steps; None if the pace or the price is unknown."""
-    if pace is None:
+def spent(steps: int | None, pace: float | None, price: Price) -> dict[str, float | None]:
+    """Hours, GPU-hours and cost of some steps; None if the steps, the pace or the price is unknown."""
+    if steps is None or pace is None:
         return {"hours": None, "gpu_hours": None, "cost": None}
     hours = steps * pace / 3600
     return {

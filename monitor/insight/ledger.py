@@ -46,10 +46,10 @@ def entry(run: RunInfo, facts: Facts, stop: Stop, settings: Settings, *, newest:
     reached = max(at, run.last_step) if continued and run.last_step is not None else at
     left = None if planned is None else max(0, planned - reached - 1)
     left = 0 if left is not None and (run.status.live or not newest) else left
-    saved = spent(left, pace, price) if left is not None else dict.fromkeys(("hours", "gpu_hours", "cost"))
+    saved = spent(left, pace, price)
     best = _best(facts)
     regret = continued and _better(best, stop.best, facts)
-    lost = spent(reached - at, pace, price) if regret else dict.fromkeys(("hours", "gpu_hours", "cost"))
+    lost = spent(reached - at if regret else None, pace, price)
     return LedgerEntry(
         run_id=run.id, name=run.name, project=run.project, month=month_of(stop.finished_ms or 0), who=stop.who,
         rule=stop.rule, stopped_step=at, last_step=reached, planned_steps=planned, seconds_per_step=pace,
@@ -64,7 +64,7 @@ def _patience(stop: Stop, planned: int | None, pace: float | None, price: Price,
     at = stop.patience_step
     if at is None:
         return {"patience_step": None, "patience_hours": None, "patience_cost": None, "patience_missed": False}
-    saved = spent(max(0, planned - at - 1), pace, price) if planned is not None else {"hours": None, "cost": None}
+    saved = spent(None if planned is None else max(0, planned - at - 1), pace, price)
     best = facts.bests.get("val", facts.bests.get("train"))
     missed = best is not None and stop.patience_best is not None and best < stop.patience_best
     return {

@@ -10,6 +10,7 @@ from mcp.server.mcpserver import Image
 from mcp.server.mcpserver.exceptions import ToolError
 
 from monitor.domain import AlertInfo, RunInfo, headline
+from monitor.domain.plain import leaves
 from monitor.errors import AlertNotFound, FileUnreadable, RunNotFound
 from monitor.insight.picture import Line, draw
 from monitor.insight.standing import standing
@@ -52,10 +53,9 @@ class Tools:
         `query` is such as: status = "running" and val.best < 0.3 and config.lr >= 0.001 order by val.best
         """
         limit = max(1, min(limit, _MOST_RUNS))
-        if project is None and len(self._projects) == 1:
-            project = self._projects[0]
+        project = self._project(project)
         page = self._api.runs_page(query=query, project=project, status=status, search=search, limit=limit)
-        rows = [_row(run) for run in page.items if self._allowed(run)]
+        rows = [_row(run) for run in page.items if self._mine(run.project)]
         return {"total": page.total if not self._projects or project else len(rows), "runs": rows}
 
     def explain(self, run: str) -> Json:
@@ -71,20 +71,15 @@ class Tools:
 
         Also returns summary numbers of all runs.
         """
-        from monitor.wire import jsonable
-
-        if project is None and len(self._projects) == 1:
-            project = self._projects[0]
+        project = self._project(project)
         found = self._api.attention(1000 if self._projects else max(1, min(limit, _MOST_RUNS)), project=project)
         items = [
             {"run": _row(item.run), "kind": item.kind, "sentence": item.sentence, "score": item.score,
              "saving": item.saving.sentence, "alert": None if item.alert is None else _alert(item.alert)}
-            for item in found.items if self._allowed(item.run)
+            for item in found.items if self._mine(item.run.project)
         ]  # fmt: skip
         fleet = {name: value for name, value in found.to_dict().items() if name != "items"}
-        data = jsonable({**({} if self._projects else fleet), "items": items[:limit]})
-        assert isinstance(data, dict)
-        return data
+        return _plain({**({} if self._projects else fleet), "items": items[:limit]})
 
     def compare(self, runs: list[str]) -> Json:
         """Compare runs: what each reached, its verdict, and the configuration entries that differ.
@@ -93,7 +88,7 @@ class Tools:
         """
         infos = [self._view(run).info for run in runs[:_MOST_RUNS]]
         found = standing([self._api.snapshot(info.id) for info in infos])
-        flat = [dict(_flat(info.config)) for info in infos]
+        flat = [dict(leaves(info.config)) for info in infos]
         keys = dict.fromkeys(key for each in flat for key in each)
         differing = [key for key in keys if len({repr(each.get(key)) for each in flat}) > 1]
         rows = [
@@ -151,12 +146,8 @@ class Tools:
         Events are points, findings, advice, stops, alerts and status changes. Waits up to 25 s. Pass the returned
         `cursor` to the next call.
         """
-        from monitor.wire import jsonable
-
         found = self._api.events(self._view(run).id, since, wait_s=max(0.0, min(wait_s, WAIT_S)))
-        data = jsonable(found.to_dict())
-        assert isinstance(data, dict)
-        return data
+        return _plain(found.to_dict())
 
     def ledger(self, project: str | None = None) -> Json:
         """Get what stops saved and lost, by project and month, next to stopping with patience 10 on the same runs."""
@@ -226,8 +217,7 @@ class Tools:
         resolved. `counts` is the number of alerts by state.
         """
         limit = max(1, min(limit, _MOST_RUNS))
-        if project is None and len(self._projects) == 1:
-            project = self._projects[0]
+        project = self._project(project)
         of = None if run is None else self._view(run).id
         named = None if state in ("open", "all") else state
         page = self._api.alerts(
@@ -287,12 +277,13 @@ class Tools:
             it.
         """
         found = self._api.run(ref)
-        if not self._allowed(found.info) or (change and not found.info.is_meant_by(ref)):
+        if not self._mine(found.info.project) or (change and not found.info.is_meant_by(ref)):
             raise RunNotFound(ref)
         return found
 
-    def _allowed(self, run: RunInfo) -> bool:
-        return self._mine(run.project)
+    def _project(self, project: str | None) -> str | None:
+        """The project to read: the only one that the agent may see, unless it names one."""
+        return self._projects[0] if project is None and len(self._projects) == 1 else project
 
     def _mine(self, project: str | None) -> bool:
         return not self._projects or project in self._projects
@@ -318,13 +309,6 @@ def _alert(info: AlertInfo) -> Json:
         "fired_ms": info.fired_ms, "acked_by": info.acked_by, "acked_note": info.acked_note,
         "silenced_until_ms": info.silenced_until_ms, "resolution": info.resolution, "mark": info.mark,
     }  # fmt: skip
-
-
-def _flat(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in config.items():
-        found += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else [(f"{prefix}{key}", value)]
-    return found
 
 
 def _plain(data: Any) -> Json:

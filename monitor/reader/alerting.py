@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import time_ns
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Final
 
 from monitor.domain import (
@@ -21,11 +21,13 @@ from monitor.domain import (
     check_channel_name,
 )
 from monitor.errors import AlertNotFound, WireError
+from monitor.reader.server import segment
+from monitor.reader.source import Source, now_ms
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from monitor.reader.source import Source
+    from monitor.alerts import Book
 
 MAX_WHO: Final = 200  # characters, as in the API and the store
 MAX_NOTE: Final = 2000
@@ -68,19 +70,20 @@ class AlertsApi:
         """
         if not 1 <= limit <= 1000:
             raise WireError("limit", f"must be from 1 to 1000, got {limit}")
-        return self._source.alert_page(
-            AlertQuery(
-                state=None if state is None else AlertState(_one_of("state", state, tuple(AlertState))),
-                open=open,
-                project=project,
-                rule=rule,
-                severity=None if severity is None else Severity(_one_of("severity", severity, tuple(Severity))),
-                run=None if run is None else self._source.run(run).id,
-                search=search,
-                limit=limit,
-                cursor=cursor,
-            )
+        wanted = AlertQuery(
+            state=None if state is None else AlertState(_one_of("state", state, tuple(AlertState))),
+            open=open,
+            project=project,
+            rule=rule,
+            severity=None if severity is None else Severity(_one_of("severity", severity, tuple(Severity))),
+            run=None if run is None else self._source.run(run).id,
+            search=search,
+            limit=limit,
+            cursor=cursor,
         )
+        if server := self._source.server:
+            return server.ask(AlertPage, "/alerts", asdict(wanted), items="alerts")
+        return self._source.store.alert_page(wanted, now_ms())
 
     def alert(self, alert_id: str) -> AlertInfo:
         """One alert.
@@ -88,7 +91,9 @@ class AlertsApi:
         Args:
             alert_id: its id, or a unique prefix of it.
         """
-        return self._source.alert(_ref(alert_id))
+        if server := self._source.server:
+            return server.ask(AlertInfo, f"/alerts/{segment(_ref(alert_id))}")
+        return self._source.store.alert(_ref(alert_id), now_ms())
 
     def acknowledge(self, alert_id: str, by: str, note: str = "") -> AlertInfo:
         """Acknowledge a firing alert: reminders stop until it fires again.
@@ -97,19 +102,27 @@ class AlertsApi:
             alert_id: its id, or a unique prefix of it.
             note: what is being done about it.
         """
-        return self._source.acknowledge(
-            _ref(alert_id), _text("by", by, MAX_WHO), _text("note", note, MAX_NOTE, least=0)
-        )
+        ref, who, text = _ref(alert_id), _text("by", by, MAX_WHO), _text("note", note, MAX_NOTE, least=0)
+        if server := self._source.server:
+            body = {"by": who, "note": text}
+            return server.ask(AlertInfo, f"/alerts/{segment(ref)}/acknowledge", method="POST", body=body)
+        return self._source.store.acknowledge(ref, who, text, **self._source.stamp())
 
     def mark(self, alert_id: str, mark: Mark | None, by: str) -> AlertInfo:
         """Mark an alert as "helpful" or as a "false alarm"; None removes the mark."""
         if mark is not None:
             _one_of("mark", mark, MARKS)
-        return self._source.mark_alert(_ref(alert_id), mark, _text("by", by, MAX_WHO))
+        ref, who = _ref(alert_id), _text("by", by, MAX_WHO)
+        if server := self._source.server:
+            body = {"mark": mark, "by": who}
+            return server.ask(AlertInfo, f"/alerts/{segment(ref)}/mark", method="POST", body=body)
+        return self._source.store.mark_alert(ref, mark, who, **self._source.stamp())
 
     def alert_marks(self, project: str | None = None) -> Mapping[str, Mapping[str, int]]:
         """For each rule, how many alerts were marked as helpful and how many as false alarms."""
-        return self._source.alert_marks(project)
+        if server := self._source.server:
+            return server.ask(dict[str, dict[str, int]], "/alerts/marks", {"project": project}, part="marks")
+        return self._source.store.alert_marks(project)
 
     def silence(
         self,
@@ -136,19 +149,29 @@ class AlertsApi:
             _text(name, glob, MAX_GLOB)
         if (until is None) == (for_s is None):
             raise WireError("until", "give either until or for_s")
-        now = time_ns() // 1_000_000
+        now = now_ms()
         until_ms = int(1000 * until.timestamp()) if until is not None else now + int(1000 * min(for_s or 0, MAX_FOR_S))
         why, who = _text("reason", reason, MAX_NOTE), _text("by", by, MAX_WHO)
+        if server := self._source.server:
+            # Its own clock decides when a duration ends, unless it would refuse the number.
+            end = {"until_ms": until_ms} if for_s is None or not 0 < for_s <= MAX_FOR_S else {"for_s": for_s}
+            body = {**matcher, "reason": why, "by": who, **end}
+            return server.ask(Silence, "/silences", method="POST", body=body)
         fixed = {"id": "", "reason": why, "by": who, "created_ms": now, "until_ms": until_ms}
-        return self._source.silence(Silence(**matcher, **fixed), for_s)  # type: ignore[arg-type]  # the names were checked
+        return self._source.made.silence(Silence(**matcher, **fixed), by=self._source.me())  # type: ignore[arg-type]  # the names were checked
 
     def silences(self, *, over: bool = False) -> tuple[Silence, ...]:
         """Active silences, latest end first; with `over`, those that have ended as well."""
-        return self._source.silences(over)
+        if server := self._source.server:
+            return server.ask(tuple[Silence, ...], "/silences", {"over": over}, part="silences")
+        return self._source.store.silences(None if over else now_ms())
 
     def unsilence(self, silence_id: str) -> Silence:
         """End a silence now."""
-        return self._source.unsilence(_ref(silence_id, "silence"))
+        ref = _ref(silence_id, "silence")
+        if server := self._source.server:
+            return server.ask(Silence, f"/silences/{segment(ref)}", method="DELETE")
+        return self._source.store.unsilence(ref, **self._source.stamp())
 
     def deliveries(self, run: str | None = None, limit: int = 100) -> tuple[Delivery, ...]:
         """Messages about alerts, newest first, with the state of their delivery.
@@ -156,11 +179,18 @@ class AlertsApi:
         Args:
             run: only messages of this run.
         """
-        return self._source.deliveries(run, limit)
+        if server := self._source.server:
+            query = {"run": run, "limit": limit}
+            return server.ask(tuple[Delivery, ...], "/deliveries", query, part="deliveries")
+        return self._source.store.alerts(None if run is None else self._source.run(run).id, limit)
 
     def dead_letters(self, limit: int = 100) -> tuple[DeadLetter, ...]:
         """Messages that a channel never accepted, newest first."""
-        return self._source.dead_letters(limit)
+        if server := self._source.server:
+            return server.ask(tuple[DeadLetter, ...], "/deliveries/dead", {"limit": limit})
+        names = {str(channel["key"]): str(channel["name"]) for channel in self.channels()}
+        rows = self._source.store.dead_letters(limit)
+        return tuple(replace(row, name=names.get(row.channel, "")) for row in rows)
 
     def retry(self, message: str | None = None, channel: str | None = None) -> int:
         """Send undelivered messages again, and return how many.
@@ -169,15 +199,21 @@ class AlertsApi:
             message: the id of one message; None: all.
             channel: the name of one channel; None: all.
         """
-        return self._source.retry(message, channel)
+        if server := self._source.server:
+            body = {"message": message, "channel": channel}
+            return server.ask(int, "/deliveries/retry", part="retried", method="POST", body=body)
+        key = None if channel is None else self._book().key_of(channel)
+        return self._source.store.retry_deliveries(message, key, **self._source.stamp())
 
     def channels(self) -> tuple[Mapping[str, object], ...]:
         """The channels: name, settings without secrets, and what is wrong with an unusable one."""
-        return self._source.channels()
+        if server := self._source.server:
+            return server.ask(tuple[dict[str, object], ...], "/channels", part="channels")
+        return tuple(entry.to_dict() for entry in self._book().all())
 
     def alert_channels(self) -> int:
         """The number of channels. Without any, alerts wait in the outbox."""
-        return len(self._source.channels())
+        return len(self.channels())
 
     def add_channel(self, name: str, **table: object) -> Mapping[str, object]:
         """Add a channel, or change one that was added this way.
@@ -187,17 +223,33 @@ class AlertsApi:
             **table: settings as in `monitor.toml`: `url`, `secret`, `projects`, `level`, ...; see `docs/alerts.md`.
         """
         check_channel_name(name)
-        return self._source.add_channel(name, table)
+        if server := self._source.server:
+            return server.ask(dict[str, object], f"/channels/{segment(name)}", method="PUT", body=table)
+        return self._book(made=True).add(name, table, **self._source.stamp()).to_dict()
 
     def remove_channel(self, name: str) -> None:
         """Remove a channel that `add_channel` added."""
-        self._source.remove_channel(_ref(name, "channel"))
+        ref = _ref(name, "channel")
+        if server := self._source.server:
+            server.raw(f"/channels/{segment(ref)}", method="DELETE")
+        else:
+            self._book().remove(ref, **self._source.stamp())
 
     def test_channel(self, name: str) -> None:
         """Send a test message to a channel."""
         if not name.strip():
             raise AlertNotFound(name, what="channel")
-        self._source.test_channel(name)
+        if server := self._source.server:
+            server.raw(f"/channels/{segment(name)}/test", method="POST")
+        else:
+            known = any(entry.name == name for entry in self._book().all())
+            self._book(made=known).test(name, **self._source.stamp())  # an unknown name must not create a store
+
+    def _book(self, *, made: bool = False) -> Book:
+        """The channels of the embedded store, which is created first if that is asked for."""
+        from monitor.alerts import Book
+
+        return Book(self._source.made if made else self._source.store, self._source.settings)
 
 
 def _ref(given: str, what: str = "alert") -> str:

@@ -6,14 +6,12 @@ It reads from the given server, else from `MONITOR_SERVER_URL`, else from the em
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from monitor import __version__
 from monitor.domain import (
-    Access,
-    AuditEntry,
-    Caller,
     Curve,
     CurveOf,
     Points,
@@ -24,26 +22,22 @@ from monitor.domain import (
     RunSnapshot,
     SavedView,
     SeriesInfo,
-    TokenInfo,
 )
 from monitor.http.address import server_of, shown
+from monitor.reader.access import AccessApi
 from monitor.reader.alerting import AlertsApi
-from monitor.reader.embedded import EmbeddedSource
 from monitor.reader.questions import Questions
-from monitor.reader.remote import HttpSource
 from monitor.reader.run_view import RunView, XAxis
+from monitor.reader.server import Projects, Server, segment
+from monitor.reader.source import Source, now_ms
 from monitor.reader.tables import RunList
 from monitor.settings import Settings, load
 
 if TYPE_CHECKING:
     import httpx
 
-    from monitor.domain.rules_version import RulesVersion, SavedRule
-    from monitor.reader.source import Source
-    from monitor.rules import RulesConfig
 
-
-class Api(Questions, AlertsApi):
+class Api(Questions, AlertsApi, AccessApi):
     """Reads runs. Cheap to create; connects on the first call.
 
     What does not exist raises `RunNotFound`, `SeriesNotFound`, `AlertNotFound` or `TokenNotFound`, and so does a short
@@ -73,11 +67,8 @@ class Api(Questions, AlertsApi):
     ) -> None:
         chosen = settings or load()
         self.server = server_of(server or chosen.server_url)
-        self._source: Source
-        if self.server is not None:
-            self._source = HttpSource(self.server, token or chosen.token, transport=transport)
-        else:
-            self._source = EmbeddedSource(chosen)
+        reached = self.server and Server(self.server, token or chosen.token, transport=transport)
+        self._source = Source(chosen, reached or None)
 
     def runs_page(self, wanted: RunQuery | None = None, **filters: Unpack[RunFilters]) -> RunPage:
         """One page of runs.
@@ -89,7 +80,10 @@ class Api(Questions, AlertsApi):
         Raises:
             WireError: the query is invalid; the message points at the character.
         """
-        return self._source.runs(replace(wanted or RunQuery(), **filters))
+        wanted = replace(wanted or RunQuery(), **filters)
+        if server := self._source.server:
+            return server.ask(RunPage, "/runs", asdict(wanted), items="runs")
+        return self._source.store.runs(wanted)
 
     def runs(self, query: str | None = None, /, **filters: Unpack[RunFilters]) -> RunList:
         """Runs as a list of views, with `to_pandas()` and `to_arrow()`.
@@ -110,7 +104,11 @@ class Api(Questions, AlertsApi):
 
     def snapshot(self, ref: str) -> RunSnapshot:
         """A run with its series, findings and checkpoints, consistent at one moment."""
-        return self._source.snapshot(ref)
+        if server := self._source.server:
+            return server.ask(RunSnapshot, f"/runs/{segment(ref)}/snapshot", info="run")
+        from monitor import insight
+
+        return insight.snapshot(self._source.store, self._source.settings, ref)
 
     def outlines(self, run_ids: Sequence[str]) -> Mapping[str, RunSnapshot]:
         """Runs with their series, findings and checkpoints, without what else a snapshot has; in one request.
@@ -121,7 +119,9 @@ class Api(Questions, AlertsApi):
         Returns:
             By id; a run that is not here is left out.
         """
-        return self._source.outlines(run_ids)
+        if server := self._source.server:
+            return server.outlines(run_ids)
+        return self._source.store.outlines(run_ids)
 
     def curves(
         self,
@@ -137,7 +137,9 @@ class Api(Questions, AlertsApi):
         Args:
             x: the axis, as in `RunView.curve`.
         """
-        return self._source.curves(wanted, {"x": x, "lo": lo, "hi": hi, "width": width})
+        if server := self._source.server:
+            return server.curves(wanted, {"x": x, "lo": lo, "hi": hi, "width": width})
+        return self._source.store.curves(wanted, x=x, lo=lo, hi=hi, width=width)
 
     def run(self, ref: str) -> RunView:
         """One run.
@@ -149,7 +151,9 @@ class Api(Questions, AlertsApi):
 
     def projects(self) -> tuple[tuple[str, int], ...]:
         """Project names, each with its number of runs."""
-        return self._source.projects()
+        if server := self._source.server:
+            return tuple((row.name, row.runs) for row in server.ask(Projects, "/projects").projects)
+        return self._source.store.projects()
 
     def keeping(self) -> Mapping[str, tuple[float | None, float | None]]:
         """How long ended runs are kept, according to the server's settings.
@@ -158,21 +162,36 @@ class Api(Questions, AlertsApi):
             For each project, the days after a run's end when it is deleted, and when its curves are downsampled; None:
             never.
         """
-        return self._source.keeping()
+        if server := self._source.server:
+            rows = server.ask(Projects, "/projects").projects
+            return {row.name: (row.keep_days, row.thin_days) for row in rows}
+        from monitor.store.retention import Policy
+
+        policy = Policy.of(self._source.settings)
+        return {name: (policy.kept_for(name), policy.thinned_after(name)) for name, _ in self.projects()}
 
     def costs(self) -> tuple[str, Mapping[str, Mapping[str, float]]]:
         """What an hour costs: the currency, and by project the prices by words of a card's name; "*" of a machine."""
-        return self._source.costs()
+        if server := self._source.server:
+            found = server.ask(Projects, "/projects")
+            return found.cost_currency, {row.name: row.cost_per_hour for row in found.projects}
+        settings = self._source.settings
+        return settings.cost_currency, {name: settings.prices_of(name) for name, _ in self.projects()}
 
     def delete(self, ref: str) -> RunInfo:
         """Delete a run: it disappears from all lists, and can be restored for `purge_days`."""
         found = self._source.run(ref)
-        self._source.delete(found.id)
+        if server := self._source.server:
+            server.raw(f"/runs/{found.id}", method="DELETE")
+        else:
+            self._source.store.delete(found.id, **self._source.stamp())
         return found
 
     def deleted(self) -> tuple[tuple[RunInfo, int], ...]:
         """Deleted runs that can be restored, with the time of deletion in ms since the Unix epoch; latest first."""
-        return self._source.deleted()
+        if server := self._source.server:
+            return server.deleted()
+        return self._source.store.deleted()
 
     def restore(self, ref: str) -> RunInfo:
         """Restore a deleted run.
@@ -180,11 +199,15 @@ class Api(Questions, AlertsApi):
         Args:
             ref: its id, a prefix that is unique among deleted runs, or a unique name.
         """
-        return self._source.restore(ref)
+        if server := self._source.server:
+            return server.restore(ref)
+        return self._source.store.restore(ref, **self._source.stamp())
 
     def views(self, page: str) -> tuple[SavedView, ...]:
         """The saved views of a dashboard page, by name."""
-        return self._source.views(page)
+        if server := self._source.server:
+            return server.ask(tuple[SavedView, ...], f"/views/{segment(page)}", part="views")
+        return self._source.store.views(page)
 
     def save_view(self, page: str, name: str, query: str) -> SavedView:
         """Save a view of the dashboard, replacing one of the same page and name.
@@ -196,19 +219,30 @@ class Api(Questions, AlertsApi):
         Raises:
             WireError: the name is empty, a text is too long, or there are too many views.
         """
-        return self._source.save_view(page, name, query)
+        if server := self._source.server:
+            path = f"/views/{segment(page)}/{segment(name)}"
+            return server.ask(SavedView, path, method="PUT", body={"query": query})
+        view = SavedView(page=page, name=name, query=query, saved_ms=now_ms())
+        return self._source.store.save_view(view, by=self._source.me())
 
     def forget_view(self, page: str, name: str) -> None:
         """Delete a saved view, if it exists."""
-        self._source.forget_view(page, name)
+        if server := self._source.server:
+            server.raw(f"/views/{segment(page)}/{segment(name)}", method="DELETE")
+        else:
+            self._source.store.forget_view(page, name, **self._source.stamp())
 
     def change_mark(self) -> str:
         """A string that changes whenever anything in the store changes, so that a viewer knows when to reload."""
-        return self._source.change_mark()
+        if server := self._source.server:
+            return server.ask(str, "/change-mark", part="mark")
+        return self._source.store.change_mark()
 
     def purge_days(self) -> float:
         """Days for which a deleted run can be restored."""
-        return self._source.purge_days()
+        if server := self._source.server:
+            return server.ask(float, "/deleted", part="keep_days")
+        return self._source.settings.purge_days
 
     def export(
         self,
@@ -237,103 +271,18 @@ class Api(Questions, AlertsApi):
 
         return export_points(_Exported(self), refs, to, keys=keys, progress=progress)
 
-    def me(self) -> Caller:
-        """The identity and role of this reader, according to the server.
-
-        Raises:
-            Unauthorized: the server requires a token and does not know this one.
-        """
-        return self._source.me()
-
-    def tokens(self) -> tuple[TokenInfo, ...]:
-        """All tokens without their secrets, newest first. Needs the admin role, as do the other calls on tokens."""
-        return self._source.tokens()
-
-    def create_token(
-        self, name: str, role: Access | str, *, project: str | None = None, expires_ms: int | None = None
-    ) -> tuple[TokenInfo, str]:
-        """Create a token.
-
-        Args:
-            role: "viewer", "logger", "editor" or "admin".
-            project: the only project it can access; None: all.
-            expires_ms: when it expires, in ms since the Unix epoch; None: never.
-
-        Returns:
-            Its description, and the token itself, which cannot be read again.
-        """
-        return self._source.create_token(name, Access(role), project, expires_ms)
-
-    def revoke_token(self, ref: str) -> TokenInfo:
-        """Revoke a token.
-
-        Args:
-            ref: its id, or its name if no other valid token has it.
-        """
-        return self._source.revoke_token(ref)
-
-    def audit(self, limit: int = 100, offset: int = 0) -> tuple[int, tuple[AuditEntry, ...]]:
-        """The audit log: who changed what, newest first.
-
-        Returns:
-            The number of entries in the log, and the requested ones.
-        """
-        return self._source.audit(limit, offset)
-
-    def rules(self, project: str | None = None) -> RulesConfig:
-        """The rules in effect: the settings of the server or of this machine, under what is saved in the store.
-
-        Args:
-            project: the project; None: the rules of projects without rules of their own.
-
-        Raises:
-            RulesError: a rule is not installed here, or a setting is invalid.
-        """
-        from monitor.rules import RulesConfig
-
-        return RulesConfig.from_mapping(self._source.rules(project))
-
-    def saved_rules(self, project: str | None = None) -> tuple[SavedRule, ...]:
-        """The settings of rules that are saved in the store, for a project and for all.
-
-        Args:
-            project: the project; None: only what is saved for all.
-        """
-        return self._source.saved_rules(project)
-
-    def save_rule(
-        self, rule: str, settings: Mapping[str, object], project: str | None = None, *, basis: str | None = None
-    ) -> None:
-        """Save settings of a rule, in place of those saved before. They go before those of the settings file.
-
-        Args:
-            rule: its name.
-            settings: as in the rule's table in `monitor.toml`; empty to forget what is saved.
-            project: where they apply; None: in every project.
-            basis: `RulesConfig.hash` of the rules that you saw; if they are others by now, nothing is saved.
-
-        Raises:
-            RulesError: the rule or a setting is not known, or not valid.
-            RulesChanged: the rules are no longer those of `basis`.
-            Forbidden: a project's rules need the role editor, those of all projects the role admin.
-        """
-        self._source.save_rule(rule, settings, project, basis)
-
-    def rules_history(self, project: str | None = None) -> tuple[RulesVersion, ...]:
-        """Versions of the rules, newest first: each start of a server with others, each saved change.
-
-        Args:
-            project: versions that apply to this project; None: those of every project.
-        """
-        return self._source.rules_history(project)
-
     def info(self) -> Mapping[str, object]:
         """The server's version, kind of store and background jobs."""
-        return self._source.info()
+        if server := self._source.server:
+            return server.ask(dict[str, object], "/info")
+        return {"version": __version__, "store": self._source.store_kind, "jobs": {}}
 
     def health(self) -> Mapping[str, object]:
         """The health of the server or of the embedded store."""
-        return self._source.health()
+        if server := self._source.server:
+            return server.ask(dict[str, object], "/healthz", root="")
+        self._source.store.runs(RunQuery(limit=1))
+        return {"status": "ok", "store": self._source.store_kind, "embedded": True}
 
     def close(self) -> None:
         """Close all connections."""

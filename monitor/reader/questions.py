@@ -6,13 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from math import inf
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from monitor.domain import Attention, Happenings, Ledger, Outcome
 from monitor.errors import RunNotFound
-
-if TYPE_CHECKING:
-    from monitor.reader.source import Source
+from monitor.reader.server import segment
+from monitor.reader.source import Source, now_ms
 
 _START_S: Final = 0.5
 """Seconds between checks for a run that has not started yet."""
@@ -35,7 +34,15 @@ class Questions:
         Args:
             sparkline: points per sparkline; 0: none.
         """
-        return self._source.attention(limit, project, sparkline)
+        source = self._source
+        if source.server:
+            query = {"limit": limit, "project": project, "sparkline": sparkline}
+            return source.server.ask(Attention, "/attention", query)
+        from monitor import insight
+
+        return insight.attention(
+            source.store, source.settings, now_ms=now_ms(), limit=limit, project=project, sparkline=sparkline
+        )
 
     def ledger(self, project: str | None = None, *, since_ms: int = 0, until_ms: int = 2**62) -> Ledger:
         """What stops have saved and lost: by project, by month, and for each stop.
@@ -44,7 +51,12 @@ class Questions:
             since_ms: start of the period, in ms since the Unix epoch.
             until_ms: end of the period, exclusive.
         """
-        return self._source.ledger(project, since_ms, until_ms)
+        source = self._source
+        if source.server:
+            return source.server.ask(Ledger, "/ledger", {"project": project, "since": since_ms, "until": until_ms})
+        from monitor import insight
+
+        return insight.ledger(source.store, source.settings, project=project, since_ms=since_ms, until_ms=until_ms)
 
     def events(self, ref: str, since: str = "", *, wait_s: float = 0.0) -> Happenings:
         """What happened in a run since a cursor, each event once: points, findings, advice, stops, alerts, status.
@@ -56,7 +68,12 @@ class Questions:
         Raises:
             WireError: the cursor does not belong to this run.
         """
-        return self._source.happened(ref, since, wait_s)
+        if server := self._source.server:
+            query = {"since": since, "wait": wait_s}
+            return server.ask(Happenings, f"/runs/{segment(ref)}/events", query)
+        from monitor import insight
+
+        return insight.wait_for_events(self._source.store, ref, since, wait_s)
 
     def wait(
         self, *refs: str, until: str | Sequence[str] = "finish", timeout_s: float | None = None, every: bool = False
@@ -82,7 +99,7 @@ class Questions:
             begun, coming = self._begun(coming)
             left += [run_id for run_id in begun if run_id not in left]
             wait_s = max(0.0, min(_START_S if coming else WAIT_S, deadline - monotonic()))
-            some = self._source.outcomes(left, words, wait_s) if left else ()
+            some = self._outcomes(left, words, wait_s) if left else ()
             found |= {each.run_id: each for each in some}
             left = [run_id for run_id in left if run_id not in found]
             if (some and not every) or monotonic() >= deadline:
@@ -90,6 +107,22 @@ class Questions:
             if coming and not left:
                 sleep(wait_s)
         return tuple(found.values())
+
+    def _outcomes(self, run_ids: Sequence[str], until: Sequence[str], wait_s: float) -> tuple[Outcome, ...]:
+        """The runs for which one wait, of at most `WAIT_S`, is over."""
+        source = self._source
+        if source.server:
+            query = {"run": list(run_ids), "for": list(until), "wait": wait_s}
+            return source.server.ask(tuple[Outcome, ...], "/wait", query, part="outcomes")
+        from monitor import insight
+
+        if source.settings.database_url is None:  # without a server, nobody else reports killed runs
+            from monitor.ingest import liveness
+
+            liveness.check(source.store, source.settings, now_ms(), quiet=True)
+            wait_s = min(wait_s, source.settings.liveness_interval_s)
+        found = [source.store.run(run_id).id for run_id in run_ids]  # one may be deleted meanwhile
+        return insight.wait_for_outcomes(source.store, found, insight.until_of(until), wait_s)
 
     def _begun(self, refs: Sequence[str]) -> tuple[list[str], list[str]]:
         """The ids of stored runs, and the full ids of others, which may not have started yet.
@@ -109,4 +142,8 @@ class Questions:
 
     def explain(self, ref: str) -> Mapping[str, Any]:
         """Explain a run from stored data; `text` is a summary in under 500 tokens."""
-        return self._source.explain(ref)
+        if server := self._source.server:
+            return server.ask(dict[str, Any], f"/runs/{segment(ref)}/explain")
+        from monitor import insight
+
+        return insight.explain(self._source.store, self._source.settings, ref, now_ms=now_ms())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from monitor.domain import (
@@ -18,12 +19,12 @@ from monitor.domain import (
     SeriesInfo,
     Stop,
 )
+from monitor.domain.media import Media
 from monitor.reader.tables import figure_of, view_html
+from monitor.wire import Event
 
 if TYPE_CHECKING:
-    from monitor.domain.media import Media
     from monitor.reader.source import Source
-    from monitor.wire import Event
 
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
 
@@ -56,7 +57,9 @@ class RunView:
 
     def series(self) -> tuple[SeriesInfo, ...]:
         """The run's series with their number of points, last values and extremes."""
-        return self._source.series(self.id)
+        if server := self._source.server:
+            return server.ask(tuple[SeriesInfo, ...], f"/runs/{self.id}/series")
+        return self._source.store.series(self.id)
 
     def history(self, key: str, *, lo: int | None = None, hi: int | None = None, attempt: int | None = None) -> Points:
         """Every point of a series, ordered by step.
@@ -65,7 +68,9 @@ class RunView:
             hi: last step, inclusive.
             attempt: only this attempt's points; None: the newest attempt where several overlap.
         """
-        return self._source.history(self.id, key, lo, hi, attempt)
+        if self._source.server:
+            return Points.join(list(self.batches(key, lo=lo, hi=hi, attempt=attempt)))
+        return self._source.store.history(self.id, key, lo=lo, hi=hi, attempt=attempt)
 
     def batches(
         self, key: str, *, lo: int | None = None, hi: int | None = None, attempt: int | None = None
@@ -82,7 +87,9 @@ class RunView:
         Raises:
             SeriesNotFound: the run has no such series; raised with the first batch.
         """
-        return self._source.batches(self.id, key, lo, hi, attempt)
+        if server := self._source.server:
+            return server.batches(self.id, {"key": key, "lo": lo, "hi": hi, "attempt": attempt})
+        return self._source.store.history_batches(self.id, key, lo=lo, hi=hi, attempt=attempt)
 
     def curve(
         self,
@@ -101,7 +108,10 @@ class RunView:
             lo: left end of the window, on the x axis.
             smoothing: weight of the moving average, in [0, 1).
         """
-        return self._source.curve(self.id, key, {"x": x, "lo": lo, "hi": hi, "width": width, "smoothing": smoothing})
+        if server := self._source.server:
+            query = {"key": key, "x": x, "lo": lo, "hi": hi, "width": width, "smoothing": smoothing}
+            return server.curve(self.id, query)
+        return self._source.store.curve(self.id, key, x=x, lo=lo, hi=hi, width=width, smoothing=smoothing)
 
     def positions(self, keys: Sequence[str], steps: Sequence[int], *, x: XAxis) -> tuple[float | None, ...]:
         """The positions of steps on an axis.
@@ -118,24 +128,36 @@ class RunView:
         known = [step for step in dict.fromkeys(steps) if -(2**63) <= step < 2**63]
         if not keys or not known:
             return (None,) * len(steps)
-        found = dict(zip(known, self._source.positions(self.id, keys, known, x), strict=True))
+        if server := self._source.server:
+            places = server.positions(self.id, keys, known, x)
+        else:
+            places = self._source.store.positions(self.id, keys, known, x=x)
+        found = dict(zip(known, places, strict=True))
         return tuple(found.get(step) for step in steps)
 
     def findings(self) -> tuple[Finding, ...]:
         """The findings of the rules, firing and resolved."""
-        return self._source.findings(self.id)
+        if server := self._source.server:
+            return server.ask(tuple[Finding, ...], f"/runs/{self.id}/findings")
+        return self._source.store.findings(self.id)
 
     def diagnosis(self) -> Diagnosis:
         """The diagnosis: verdict, findings and recommendation."""
-        return self._source.diagnosis(self.id)
+        if server := self._source.server:
+            return server.ask(Diagnosis, f"/runs/{self.id}/diagnosis")
+        return self._source.store.diagnosis(self.id)
 
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """The checkpoints that the loop saved."""
-        return self._source.checkpoints(self.id)
+        if server := self._source.server:
+            return server.ask(tuple[Checkpoint, ...], f"/runs/{self.id}/checkpoints")
+        return self._source.store.checkpoints(self.id)
 
     def events(self) -> tuple[Event, ...]:
         """The run's events, in order; points are not events."""
-        return self._source.events(self.id)
+        if server := self._source.server:
+            return server.ask(tuple[Event, ...], f"/runs/{self.id}/events")
+        return self._source.store.events(self.id)
 
     def output(self, search: str | None = None, *, after: int = -1, limit: int = 1000) -> tuple[Output, ...]:
         """The captured standard output and error, and logged texts.
@@ -143,7 +165,10 @@ class RunView:
         Args:
             after: only pieces after the one with this id; negative: the last ones.
         """
-        return self._source.output(self.id, search, after, limit)
+        if server := self._source.server:
+            query = {"search": search, "after": after, "limit": limit}
+            return server.ask(tuple[Output, ...], f"/runs/{self.id}/output", query)
+        return self._source.store.output(self.id, search, after, limit)
 
     def media(self, key: str | None = None) -> tuple[Media, ...]:
         """Logged images, tables and histograms by name and step, without their contents.
@@ -151,7 +176,9 @@ class RunView:
         Args:
             key: only those with this name.
         """
-        return self._source.media(self.id, key)
+        if server := self._source.server:
+            return server.ask(tuple[Media, ...], f"/runs/{self.id}/media", {"key": key})
+        return self._source.store.media(self.id, key)
 
     def media_content(self, media: Media | int) -> bytes:
         """The content of an image (PNG or WebP), or of a table or histogram (JSON).
@@ -165,7 +192,10 @@ class RunView:
         Raises:
             MediaNotFound: the run has none with this id, or no longer.
         """
-        return self._source.media_content(self.id, media if isinstance(media, int) else media.id)
+        media_id = media if isinstance(media, int) else media.id
+        if server := self._source.server:
+            return server.content(f"/runs/{self.id}/media/{media_id}")
+        return self._source.store.media_content(self.id, media_id)[1]
 
     def edit(
         self, *, name: str | None = None, note: str | None = None, tags: Mapping[str, str | None] | None = None
@@ -182,8 +212,12 @@ class RunView:
         Raises:
             WireError: the name is empty, a text is too long, or the run would have too many tags.
         """
-        self.info = self._source.edit(self.id, RunEdit(name=name, note=note, tags=dict(tags or {})))
-        return self.info
+        edit = RunEdit(name=name, note=note, tags=dict(tags or {}))
+        if server := self._source.server:
+            self.info = server.ask(RunInfo, f"/runs/{self.id}", method="PATCH", body=asdict(edit))
+            return self.info
+        self._source.store.edit(self.id, edit, **self._source.stamp())
+        return self.refresh()
 
     def request_stop(self, who: str, reason: str = "") -> Stop:
         """Ask the loop to stop. The request travels with the reply to its next batch or heartbeat.
@@ -194,7 +228,10 @@ class RunView:
         Returns:
             The stop request; the existing one if the loop was already asked. `stops` shows its state.
         """
-        return self._source.request_stop(self.id, who, reason)
+        if server := self._source.server:
+            body = {"who": who, "reason": reason}
+            return server.ask(Stop, f"/runs/{self.id}/stop", part="stop", method="POST", body=body)
+        return self._source.store.request_stop(self.id, who, reason=reason, **self._source.stamp())
 
     def withdraw_stop(self, who: str) -> Stop:
         """Withdraw a stop request that the loop has not received yet.
@@ -202,15 +239,23 @@ class RunView:
         Raises:
             StopRefused: there is none, or the loop has received it.
         """
-        return self._source.withdraw_stop(self.id, who)
+        if server := self._source.server:
+            return server.ask(Stop, f"/runs/{self.id}/stop", {"who": who}, part="stop", method="DELETE")
+        return self._source.store.withdraw_stop(self.id, who, **self._source.stamp())
 
     def saving(self) -> Saving:
         """What stopping the run now would save, with all numbers used to compute it."""
-        return self._source.saving(self.id)
+        if server := self._source.server:
+            return server.ask(Saving, f"/runs/{self.id}/saving")
+        from monitor import insight
+
+        return insight.saving_of(self._source.store, self._source.settings, self.id)
 
     def stops(self) -> tuple[Stop, ...]:
         """The run's stops, requested or advised and obeyed, each with its state."""
-        return self._source.stops(self.id)
+        if server := self._source.server:
+            return server.ask(tuple[Stop, ...], f"/runs/{self.id}/stops")
+        return self._source.store.stops(self.id)
 
     def plot(self, keys: Sequence[str] | None = None, *, smoothing: float = 0.0) -> Any:
         """Curves as a Plotly figure.

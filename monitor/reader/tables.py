@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.domain.formats import plain
 from monitor.domain.notebook import run_html
+from monitor.domain.plain import leaves
 from monitor.roles import Role
 
 if TYPE_CHECKING:
@@ -54,18 +55,12 @@ def row_of(run: RunInfo) -> dict[str, object]:
         "best_step": rec.best_step, "best_goal": run.goal_best, "best_goal_step": run.goal_best_step,
         "created_ms": run.created_ms, "finished_ms": run.finished_ms,
     }  # fmt: skip
-    row |= {f"config.{name}": value for name, value in _flat(run.config).items()}
+    row |= {f"config.{name}": _cell(value) for name, value in leaves(run.config)}
     return row | {f"tags.{name}": value for name, value in run.tags.items()}
 
 
-def _flat(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value if isinstance(value, str | int | float | bool | None) else plain(value)
-    return found
+def _cell(value: object) -> object:
+    return value if isinstance(value, str | int | float | bool | None) else plain(value)
 
 
 def _column(arrow: Any, values: Sequence[object]) -> Any:

@@ -271,12 +271,11 @@ def test_a_critical_alert_that_nobody_answers_is_sent_again(api: Api, feed: Feed
 def test_a_silence_of_an_hour_takes_an_hour_whatever_the_clock_of_who_asks_says(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from monitor.reader import alerting, remote
+    from monitor.reader import alerting
 
-    source = api._source
-    if not isinstance(source, remote.HttpSource):
+    if api.server is None:
         return  # the clock is the same
-    monkeypatch.setattr(alerting, "time_ns", lambda: time.time_ns() - 7200 * 10**9)
+    monkeypatch.setattr(alerting, "now_ms", lambda: time.time_ns() // 1_000_000 - 7_200_000)
     made = api.silence({"rule": "nan"}, reason="r", by="ada", for_s=3600)
     assert 3590 < made.until_ms / 1000 - time.time() < 3610
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -295,14 +295,6 @@ def test_the_embedded_store_needs_no_server_and_no_setting(tmp_path: Path) -> No
         capture = [e for e in api.run(run.id).events() if e.kind == "capture"]
     assert capture
     assert "packages" in capture[0].data
-
-
-def test_both_sources_answer_every_question(served: Served, settings: Settings) -> None:
-    from monitor.reader.embedded import EmbeddedSource
-    from monitor.reader.remote import HttpSource
-
-    questions: Callable[[type], set[str]] = lambda kind: {n for n in dir(kind) if not n.startswith("_")}  # noqa: E731
-    assert questions(EmbeddedSource) == questions(HttpSource)
 
 
 def test_a_run_whose_process_was_killed_is_lost_when_the_next_run_begins_without_a_server(

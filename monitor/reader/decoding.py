@@ -1,0 +1,87 @@
+"""Makes domain objects of a server's responses, by their types."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import EnumType
+from types import NoneType
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from monitor.wire import number_from_json
+
+_T = TypeVar("_T")
+_Reader = Callable[[Any], Any]
+
+
+def decode(kind: type[_T], value: object) -> _T:
+    """An object from JSON data. Members that its type does not know, as of a newer server, are ignored.
+
+    Args:
+        kind: a dataclass, an enum, a number, a tuple of one of them, or a dictionary with text for keys.
+
+    Raises:
+        TypeError, LookupError, ValueError: the data is something else.
+
+    >>> from monitor.domain import Extremes
+    >>> decode(tuple[Extremes, ...], [{"last": "NaN", "min": 0.5, "since": "a newer version"}])
+    (Extremes(last=nan, min=0.5, min_step=None, max=None, max_step=None),)
+    """
+    read = _reader(cast("Any", kind))
+    return cast("_T", value if read is None else read(value))
+
+
+@functools.cache
+def _reader(kind: Any) -> _Reader | None:
+    """What makes a value of JSON data; None if the data is the value."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if isinstance(kind, EnumType):
+        return kind
+    if is_dataclass(kind):
+        return _row_reader(kind)
+    if origin is tuple:
+        return functools.partial(_tuple, _reader(parts[0]))
+    if origin in (dict, Mapping):
+        return functools.partial(_mapping, _reader(parts[1]))
+    if len(parts) == 2 and NoneType in parts:
+        read = _reader(next(part for part in parts if part is not NoneType))
+        return functools.partial(_optional, read) if read is not None else None
+    return _number if kind is float else None
+
+
+def _row_reader(kind: Any) -> _Reader:
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]
+    readers = {name: read for name in names if (read := _reader(hints[name])) is not None}
+
+    def read_row(value: object) -> Any:
+        data = _mapping(None, value)
+        known = {name: data[name] for name in names if name in data}
+        for name, read in readers.items():
+            if name in known:
+                known[name] = read(known[name])
+        return kind(**known)
+
+    return read_row
+
+
+def _number(value: object) -> object:
+    return number_from_json(value, "number") if isinstance(value, str) else value
+
+
+def _tuple(read: _Reader | None, value: object) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise TypeError(type(value).__name__)
+    return tuple(value if read is None else map(read, value))
+
+
+def _mapping(read: _Reader | None, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(type(value).__name__)
+    return value if read is None else {name: read(each) for name, each in value.items()}
+
+
+def _optional(read: _Reader, value: object) -> Any:
+    """None also for {}, which stands for a forecast that there is none of."""
+    return None if value is None or value == {} else read(value)
