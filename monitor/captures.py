@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Final
+
+from monitor.errors import suggestion
 
 CAPTURES: Final = ("git", "command", "packages", "host", "gpus", "system")
 """In this order: commit and branch; command line and folder; Python and packages; machine and user; graphics cards; the
@@ -54,10 +55,6 @@ def _chosen(names: Iterable[str]) -> tuple[str, ...]:
     for name in names:
         kind = name.removeprefix("no-")
         if kind not in CAPTURES:
-            near = difflib.get_close_matches(kind, CAPTURES, n=1)
-            raise ValueError(f"{kind!r} is not a capture; " + (f"did you mean {near[0]!r}?" if near else _KNOWN))
+            raise ValueError(f"{kind!r} is not a capture; {suggestion(kind, CAPTURES)}")
         (on.discard if name != kind else on.add)(kind)
     return tuple(name for name in CAPTURES if name in on)
-
-
-_KNOWN: Final = f"known: {', '.join(CAPTURES)}"

@@ -36,6 +36,9 @@ Each error builds its own message from typed arguments. The message says where t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Self
+
 
 class MonitorError(Exception):
     """Base of all errors raised on purpose by this package.
@@ -45,6 +48,18 @@ class MonitorError(Exception):
     """
 
     retry_after_s: float | None = None
+
+    @classmethod
+    def remade(cls, text: str, **members: object) -> Self:
+        """The error that another process described by its text and attributes, without the constructor's arguments.
+
+        >>> RunNotFound.remade("no run 'abc'", run_id="abc")
+        RunNotFound("no run 'abc'")
+        """
+        error = cls.__new__(cls)
+        Exception.__init__(error, text)
+        vars(error).update(members)
+        return error
 
 
 class SettingsError(MonitorError, ValueError):
@@ -109,8 +124,7 @@ class WireError(MonitorError, ValueError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
-        self.field = field
-        self.problem = problem
+        self.field, self.problem = field, problem
 
 
 class QueryError(WireError):
@@ -125,8 +139,7 @@ class QueryError(WireError):
         first = max(0, position - 60) if len(text) > 120 else 0
         seen = text[first : first + 120]
         super().__init__("query", f"character {position + 1}: {problem}\n  {seen}\n  {' ' * (position - first)}^")
-        self.text = text
-        self.position = position
+        self.text, self.position = text, position
 
 
 class BatchTooLarge(WireError):
@@ -144,10 +157,7 @@ class OffsetGap(MonitorError, ValueError):
             f"run {run_id}, writer {writer}: batch starts at record {got}, expected {expected}; "
             f"send again from record {expected}"
         )
-        self.run_id = run_id
-        self.writer = writer
-        self.expected = expected
-        self.got = got
+        self.run_id, self.writer, self.expected, self.got = run_id, writer, expected, got
 
 
 class FileUnreadable(MonitorError, ValueError):
@@ -210,9 +220,6 @@ class StopRefused(MonitorError, ValueError):
 class StopTraining(MonitorError):
     """Raised by `should_stop(raise_=True)` to end the loop. A run that ends by it counts as stopped, not failed."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-
 
 class RunNotFound(MonitorError, LookupError):
     """No run has this id, unique prefix or name.
@@ -255,8 +262,7 @@ class SeriesNotFound(MonitorError, LookupError):
     def __init__(self, run_id: str, key: str, known: tuple[str, ...] = ()) -> None:
         has = f"; it has {', '.join(known[:12])}" if known else "; it has none yet"
         super().__init__(f"run {run_id} has no series {key!r}{has}")
-        self.run_id = run_id
-        self.key = key
+        self.run_id, self.key = run_id, key
 
 
 class MediaNotFound(MonitorError, LookupError):
@@ -264,8 +270,7 @@ class MediaNotFound(MonitorError, LookupError):
 
     def __init__(self, run_id: str, media_id: int) -> None:
         super().__init__(f"run {run_id} has no media {media_id}, or no longer keeps it; `media()` lists what it has")
-        self.run_id = run_id
-        self.media_id = media_id
+        self.run_id, self.media_id = run_id, media_id
 
 
 class TokenNotFound(MonitorError, LookupError):
@@ -323,8 +328,7 @@ class ServerUnreachable(MonitorError, ConnectionError):
         cut: str = "",
     ) -> None:
         super().__init__(f"no {kind} server answers at {server} ({problem}); {fix}")
-        self.server = server
-        self.cut = cut
+        self.server, self.cut = server, cut
 
 
 class ServerFailed(ServerUnreachable):
@@ -341,8 +345,7 @@ class DeliveryFailed(MonitorError, ConnectionError):
 
     def __init__(self, channel: str, problem: str) -> None:
         super().__init__(f"alert channel {channel}: {problem}")
-        self.channel = channel
-        self.problem = problem
+        self.channel, self.problem = channel, problem
 
 
 class StoreError(MonitorError, RuntimeError):
@@ -357,8 +360,7 @@ class SchemaMismatch(StoreError):
         if missing:
             problem = f"does not exist; name another, or create it with `{command}`"
         super().__init__(f"database {url} {problem}")
-        self.found = found
-        self.wanted = wanted
+        self.found, self.wanted = found, wanted
 
 
 class StoreBusy(StoreError):
@@ -366,6 +368,22 @@ class StoreBusy(StoreError):
 
     def __init__(self, url: str, waited_s: float, problem: str = "was locked by another writer") -> None:
         super().__init__(f"database {url} {problem} for {waited_s:g} s; try again")
+
+
+def suggestion(word: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """How to mend an unknown word: the nearest of those known, else all of them.
+
+    Args:
+        otherwise: what to say instead if none is near.
+
+    >>> suggestion("advize", ("off", "advise")), suggestion("x", ("off", "advise"))
+    ("did you mean 'advise'?", 'known: off, advise')
+    """
+    import difflib  # here, because a training process never needs it
+
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else otherwise or f"known: {', '.join(known)}"
 
 
 def _short(text: str, most: int = 400) -> str:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import ipaddress
 import json
 import os
@@ -22,7 +21,7 @@ from pydantic_settings.exceptions import SettingsError as Unparsable
 
 from monitor.captures import CAPTURES, captures
 from monitor.documents import line_of, read_data, tables
-from monitor.errors import FileUnreadable, SettingsError
+from monitor.errors import FileUnreadable, SettingsError, suggestion
 from monitor.roles import said_of
 from monitor.stop_modes import is_off, merged, stop_modes
 
@@ -183,10 +182,7 @@ class Settings(BaseSettings):
     @classmethod
     def _stop(cls, value: object) -> dict[str, str]:
         if isinstance(value, str) and value.lstrip().startswith("{"):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"is not a JSON object ({error}); write a mode, or a JSON object") from None
+            value = _json(value, "object", "write a mode, or a JSON object")
         return stop_modes(value)
 
     @field_validator("projects", mode="after")
@@ -218,11 +214,7 @@ class Settings(BaseSettings):
             return value
         if not value.lstrip().startswith("["):
             return value.split()
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError) as error:
-            fix = 'write ["…", "…"], or words with blanks between them'
-            raise ValueError(f"is not a JSON list ({error}); {fix}") from None
+        return _json(value, "list", 'write ["…", "…"], or words with blanks between them')
 
     @field_validator("token", mode="after")
     @classmethod
@@ -328,6 +320,13 @@ class Settings(BaseSettings):
             return False
 
 
+def _json(value: str, what: str, fix: str) -> object:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not a JSON {what} ({error}); {fix}") from None
+
+
 def load(**overrides: object) -> Settings:
     """Read the settings. An override that is None counts as not given.
 
@@ -394,7 +393,6 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(str(path), "holds no table of settings", "write name: value, a line each")
     for key in data:
         if key not in Settings.model_fields:
-            near = difflib.get_close_matches(key, Settings.model_fields, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(Settings.model_fields))}"
+            fix = suggestion(key, sorted(Settings.model_fields))
             raise SettingsError(f"{path}, line {line_of(path, [key])}: {key}", "is not known", fix)
     return dict(data)

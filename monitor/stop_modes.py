@@ -5,9 +5,10 @@ A choice is one mode, or a table with a mode for each rule and `*` for all other
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Final
+
+from monitor.errors import suggestion
 
 MODES: Final = ("off", "advise", "alert", "stop")
 """`off`: nothing ends the loop, not even a person. `advise`: `should_stop()` returns True. `alert`: only people are
@@ -69,7 +70,6 @@ def _mode(value: object) -> str:
     word = "off" if value is False else str(value).strip().lower()
     if word in MODES:
         return word
-    near = difflib.get_close_matches(word, MODES, n=1)
-    known = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(MODES)}"
+    known = suggestion(word, MODES, f"use one of {', '.join(MODES)}")
     shown = repr(word) if word.isalpha() and len(word) <= _WORD else "this"  # never quote what may be a secret
     raise ValueError(f"{shown} is not a mode of stopping; {known}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from types import UnionType
 from typing import Final
 
 from monitor.errors import (
@@ -38,6 +39,28 @@ _TOO_LARGE: Final = re.compile(
     re.IGNORECASE,
 )
 _OTHER_PART: Final = re.compile(rb"header|cookie|ur[il]", re.IGNORECASE)
+_Remade = tuple[type[MonitorError], Mapping[str, type | UnionType]]
+_STORE: Final[_Remade] = (StoreError, {})
+_KNOWN: Final[Mapping[str, _Remade]] = {
+    "alert-not-found": (AlertNotFound, {"ref": str, "what": str, "several": bool}),
+    "delivery-failed": (DeliveryFailed, {"channel": str, "problem": str}),
+    "forbidden": (Forbidden, {}),
+    "media-not-found": (MediaNotFound, {"run_id": str, "media_id": int}),
+    "offset-gap": (OffsetGap, {"run_id": str, "expected": int, "got": int}),
+    "overloaded": _STORE,
+    "rules-changed": (RulesChanged, {"project": str | None, "found": str}),
+    "rules-error": (RulesError, {"place": str, "problem": str, "fix": str}),
+    "run-exists": (RunExists, {"run_id": str}),
+    "run-not-found": (RunNotFound, {"run_id": str, "several": str | None, "nearest": str | None}),
+    "schema-mismatch": _STORE,
+    "series-not-found": (SeriesNotFound, {"run_id": str, "key": str}),
+    "settings-error": (SettingsError, {"name": str, "problem": str, "fix": str}),
+    "stop-refused": (StopRefused, {"run_id": str}),
+    "store-busy": _STORE,
+    "store-error": _STORE,
+    "token-not-found": (TokenNotFound, {"ref": str, "several": bool | None}),
+}
+"""Problem types -> the error that they are raised as, and the attributes that it gets from the problem's members."""
 _OF_THE_MOMENT: Final = (401, 408, 425, 429, 502, 503, 504)
 """Status codes that describe the receiver's current state, whatever the body says."""
 
@@ -63,38 +86,13 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         problem = {}
     detail = str(problem.get("detail") or f"HTTP {status}")
     kind = str(problem.get("type", "")).rpartition(":")[2]
-    run_id = str(problem.get("run_id", ""))
     field = str(problem.get("field") or kind or "request")
-    known: dict[str, Callable[[], MonitorError]] = {
-        "offset-gap": lambda: OffsetGap(
-            run_id, "", expected=int(str(problem["expected"])), got=int(str(problem["got"]))
-        ),
-        "run-exists": lambda: RunExists(run_id),
-        "rules-error": lambda: RulesError(str(problem["place"]), str(problem["problem"]), str(problem["fix"])),
-        "rules-changed": lambda: RulesChanged(_text(problem.get("project")), str(problem["found"])),
-        "stop-refused": lambda: StopRefused(run_id, *_stop_refused(detail)),
-        "run-not-found": lambda: RunNotFound(
-            run_id, several=str(problem.get("several") or ""), nearest=str(problem.get("nearest") or "")
-        ),
-        "series-not-found": lambda: SeriesNotFound(run_id, str(problem.get("key", ""))),
-        "media-not-found": lambda: MediaNotFound(run_id, int(str(problem["media_id"]))),
-        "alert-not-found": lambda: AlertNotFound(
-            str(problem["ref"]), what=str(problem["what"]), several=problem["several"] is True
-        ),
-        "delivery-failed": lambda: DeliveryFailed(str(problem["channel"]), str(problem["problem"])),
-        "settings-error": lambda: SettingsError(str(problem["name"]), str(problem["problem"]), str(problem["fix"])),
-        "token-not-found": lambda: TokenNotFound(str(problem.get("ref", "")), several=problem.get("several") is True),
-        "forbidden": lambda: Forbidden(detail),
-        "store-busy": lambda: StoreError(detail),
-        "overloaded": lambda: StoreError(detail),
-        "store-error": lambda: StoreError(detail),
-        "schema-mismatch": lambda: StoreError(detail),
-    }
-    if kind in known:
-        try:
-            return known[kind]()
-        except (ValueError, LookupError):
-            return ServerUnreachable(server, _NOT_OURS)
+    if kind in _KNOWN:
+        error, members = _KNOWN[kind]
+        found = {name: problem.get(name) for name in members}
+        if all(isinstance(found[name], wanted) for name, wanted in members.items()):
+            return error.remade(detail, **found)
+        return ServerUnreachable(server, _NOT_OURS)
     if status == 413 or (not kind and _says_too_large(status, body)):
         return BatchTooLarge(server, detail)
     if kind and status in (401, 403):
@@ -102,16 +100,6 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
     if kind and status < 500 and status not in _OF_THE_MOMENT:
         return WireError(field, detail.removeprefix(f"{field}: "))
     return _unreachable(server, status, detail)
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _stop_refused(detail: str) -> tuple[str, str]:
-    """Split the sentence of `StopRefused` into its arguments."""
-    problem, _, fix = detail.partition(": ")[2].rpartition("; ")
-    return problem, fix
 
 
 def _unreachable(server: str, status: int, detail: str) -> ServerUnreachable:

@@ -75,8 +75,7 @@ def claim(folder: Path, note: Mapping[str, object] | None = None) -> Claim | Non
 
     Args:
         folder: the writer's folder. With a note it is created if missing. Without one, a folder that another process
-            has
-            just removed cannot be claimed.
+            has just removed cannot be claimed.
         note: what the writer says about itself.
 
     Raises:

@@ -18,11 +18,7 @@ class SegmentFile(NamedTuple):
     number: int
     path: Path
     head: SegmentHead | None
-
-    @property
-    def begun(self) -> bool:
-        """True if its header is intact."""
-        return self.head is not None
+    """None if it is not intact, as in a segment that has not begun."""
 
 
 class SegmentFiles:

@@ -17,6 +17,9 @@ from monitor.limits import text
 if TYPE_CHECKING:
     from monitor.domain import Counter
 
+    _Counts = dict[tuple[Counter, str], tuple[int, str]]
+    """(Name, key) -> how often, and an example."""
+
 LOGGER: Final = logging.getLogger("monitor")
 _MOST_KEYS: Final = 1000
 """Keys counted separately per run. A loop that invents a key per step must not fill the memory."""
@@ -41,7 +44,7 @@ class Notices:
         self._run = run_name
         self._lock = threading.RLock()  # reentrant: a signal handler may log while this thread counts
         self._said: set[tuple[str, str]] = set()
-        self._counts: dict[tuple[Counter, str], tuple[int, str]] = {}
+        self._counts: _Counts = {}
 
     def count(self, name: Counter, key: str, example: str = "", n: int = 1) -> None:
         """Count a notice, and log it if it is the first for its key.
@@ -57,38 +60,31 @@ class Notices:
                 key = "(others)"
             first = (name, key) not in self._said
             self._said.add((name, key))
-            before, shown = self._counts.get((name, key), (0, example))
-            self._counts[name, key] = (before + n, shown)
+            _add(self._counts, (name, key), n, example)
         if first:
             with contextlib.suppress(Exception):  # the user's logging filters and handlers may raise anything
                 LOGGER.warning(f"run %s: {_TEXTS.get(name, '%s: %s')}", self._run, repr(key), example[:80] or key)
 
-    def drain(self, write: Callable[[str, dict[str, object]], bool]) -> None:
+    def drain(self, write: Callable[[str, dict[str, object]], bool], *, summed: bool = False) -> None:
         """Write the counts since the last call as `warning` events.
 
         Args:
             write: takes an event's kind and data. False if it could not be written; the count is then kept.
+            summed: one event per name, for when there is no room for more.
         """
-        self._write(write, self._taken())
-
-    def drain_summed(self, write: Callable[[str, dict[str, object]], bool]) -> None:
-        """Like `drain`, but with one event per name, for when there is no room for more."""
-        summed: dict[tuple[Counter, str], tuple[int, str]] = {}
-        for (name, _), (n, example) in self._taken().items():
-            before, shown = summed.get((name, "(all)"), (0, example))
-            summed[name, "(all)"] = (before + n, shown[:40])
-        self._write(write, summed)
-
-    def _taken(self) -> dict[tuple[Counter, str], tuple[int, str]]:
         with self._lock:
             counts, self._counts = self._counts, {}
-        return counts
-
-    def _write(
-        self, write: Callable[[str, dict[str, object]], bool], counts: dict[tuple[Counter, str], tuple[int, str]]
-    ) -> None:
+        if summed:
+            each, counts = counts, {}
+            for (name, _), (n, example) in each.items():
+                _add(counts, (name, "(all)"), n, example[:40])
         for (name, key), (n, example) in counts.items():
             if not write("warning", {"name": name, "key": key, "count": n, "example": example[:200]}):
                 with self._lock:
-                    now, shown = self._counts.get((name, key), (0, example))
-                    self._counts[name, key] = (now + n, shown)
+                    _add(self._counts, (name, key), n, example)
+
+
+def _add(counts: _Counts, place: tuple[Counter, str], n: int, example: str) -> None:
+    """Add to a count. The first example stays."""
+    before, shown = counts.get(place, (0, example))
+    counts[place] = before + n, shown

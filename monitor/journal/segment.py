@@ -79,17 +79,6 @@ class Segment:
     limit: int
 
     @classmethod
-    def create(cls, folder: Path, number: int, size: int) -> Segment:
-        """Allocate, map and name a segment. Its header is written by `begin`.
-
-        Raises:
-            OSError: the disk is full, or the folder cannot be written to.
-        """
-        segment = cls.spare(folder, size)
-        segment.take(number)
-        return segment
-
-    @classmethod
     def spare(cls, folder: Path, size: int) -> Segment:
         """Allocate and map a segment without a number. No other process opens or deletes its file.
 
@@ -136,12 +125,18 @@ class Segment:
         self.limit = max(self.limit, size - FRAME.size - _kept_free(size) // 2 // 8 * 8 * (2 - halves))
 
     def populate(self, start: int = 0) -> None:
-        """Fault in pages ahead of time, so that later writes take no page fault. Thread-safe.
+        """Fault in pages ahead of time, so that later writes take no page fault, if the kernel can do it. Thread-safe.
 
         Args:
             start: offset from which to fault in `AHEAD_BYTES`; 0: the whole segment.
         """
-        populate(self.buffer, start, start + AHEAD_BYTES if start else len(self.buffer))
+        if sys.platform != "linux":
+            return
+        madvise, address = _call("madvise"), _address(self.buffer)
+        stop = min(start + AHEAD_BYTES, len(self.buffer)) if start else len(self.buffer)
+        for at in range(start // mmap.PAGESIZE * mmap.PAGESIZE, stop, _STEP):
+            if madvise(address + at, min(_STEP, stop - at), _POPULATE_WRITE):
+                return  # an older kernel: pages are faulted in on the first write
 
     def begin(self, run_id: str, first: int, now_ns: int) -> None:
         """Write the header. From then on the segment counts.
@@ -168,7 +163,14 @@ class Segment:
         A page that is written out becomes write-protected until the next store to it, and that store waits for the file
         system's journal if it is busy. So the page that the loop is still filling is better left alone.
         """
-        sync_pages(self.buffer, end)
+        length = end // mmap.PAGESIZE * mmap.PAGESIZE
+        if not length:
+            return
+        if sys.platform != "linux":
+            self.buffer.flush(0, length)
+        elif _call("msync")(_address(self.buffer), length, _MS_SYNC):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
 
     def close(self) -> None:
         """Close the file. The mapping is released with its last user."""
@@ -250,33 +252,6 @@ _MS_SYNC: Final = 4  # as in Linux's <sys/mman.h>
 _STEP: Final = 512 * 1024
 """Bytes per call. The kernel locks the process's memory map during a call, so calls are short; each takes the GIL once.
 """
-
-
-def populate(buffer: mmap.mmap, start: int, stop: int) -> None:
-    """Fault in the pages of a writable mapping before they are written to. Does nothing if the kernel cannot.
-
-    Args:
-        stop: end of the range; may be past the end of the mapping.
-    """
-    if sys.platform != "linux":
-        return
-    madvise = _call("madvise")
-    stop, address = min(stop, len(buffer)), _address(buffer)
-    for at in range(start // mmap.PAGESIZE * mmap.PAGESIZE, stop, _STEP):
-        if madvise(address + at, min(_STEP, stop - at), _POPULATE_WRITE):
-            return  # an older kernel: pages are faulted in on the first write
-
-
-def sync_pages(buffer: mmap.mmap, end: int) -> None:
-    """Write all full pages before `end` to the disk. The page that contains `end` is left alone."""
-    length = end // mmap.PAGESIZE * mmap.PAGESIZE
-    if not length:
-        return
-    if sys.platform != "linux":
-        buffer.flush(0, length)
-    elif _call("msync")(_address(buffer), length, _MS_SYNC):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
 
 
 def _call(name: str) -> Callable[[int, int, int], int]:

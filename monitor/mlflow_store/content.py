@@ -1,4 +1,4 @@
-"""What a run looks like in MLflow: status, params, tags, metrics. Pure functions, shared by the mirror and the store.
+"""What a run looks like in MLflow: status, params, tags, metrics. Shared by the mirror and the store.
 
 The verdict is in tags and metrics, so that MLflow's filters can query it. A tag without content is left out, never
 empty.
@@ -7,6 +7,8 @@ empty.
 from __future__ import annotations
 
 import json
+import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -15,9 +17,17 @@ from typing import Final
 from monitor.domain import Checkpoint, Finding, FindingState, RunInfo, RunStatus, Severity, best_checkpoint, whole
 from monitor.domain.mlflow_tags import OWN, is_ours
 from monitor.importers.mlflow_runs import BEST, IMPORTED, SEVERITY, SKILL
+from monitor.limits import cut
 from monitor.losses import skill
-from monitor.mlflow_store.names import MAX_PARAM, MAX_TAG, cut, free, safe_key
 from monitor.run.endings import INTERRUPTED
+from monitor.store import Store
+
+# Limits of MLflow 3.17, from `mlflow/utils/validation.py`.
+MAX_KEY: Final = 250
+MAX_PARAM: Final = 6000
+MAX_TAG: Final = 8000
+MAX_EXPERIMENT: Final = 500
+_BAD: Final = re.compile(r"[^/\w.\- :]")
 
 RUN_ID: Final = f"{OWN}run_id"
 """The tag that identifies the MLflow run of one of our runs. Runs with it are skipped by an import."""
@@ -53,6 +63,17 @@ class Subject:
     checkpoints: Sequence[Checkpoint] = ()
     capture: Mapping[str, object] = field(default_factory=dict)
     page: str | None = None
+
+    @classmethod
+    def of(cls, store: Store, run: RunInfo, page: str | None) -> Subject:
+        """What the store knows about a run."""
+        return cls(
+            run=run,
+            findings=store.findings(run.id),
+            checkpoints=store.checkpoints(run.id),
+            capture=store.capture(run.id),
+            page=page,
+        )
 
 
 def status_of(run: RunInfo) -> str:
@@ -229,3 +250,34 @@ def _leaves(prefix: str, value: object) -> Iterator[tuple[str, object]]:
 
 def _text(value: object) -> str:
     return json.dumps(value) if isinstance(value, list | tuple | Mapping) else str(value)
+
+
+def safe_key(key: str) -> str:
+    """A valid MLflow name: allowed characters, a normalised path, at most 250 characters.
+
+    >>> [safe_key(k) for k in ("val/loss", "acc@5", "/a//b/", "..")]
+    ['val/loss', 'acc_5', 'a.b', '_']
+    """
+    name = _BAD.sub("_", key)
+    if name != posixpath.normpath(name) or name.startswith(("/", "..")) or name in ("", "."):
+        name = re.sub(r"[/.]*/[/.]*", ".", name).strip("./") or "_"
+    return name[:MAX_KEY].rstrip("/") or "_"
+
+
+def free(key: str, taken: Mapping[str, object]) -> str:
+    """The key, or the first of `key_2`, `key_3`, … that is not taken."""
+    if key not in taken:
+        return key
+    n = 2
+    while f"{key[: MAX_KEY - 16]}_{n}" in taken:
+        n += 1
+    return f"{key[: MAX_KEY - 16]}_{n}"
+
+
+def plain(text: str) -> str:
+    r"""The text without what JSON and databases cannot carry: NUL and halves of surrogate pairs.
+
+    >>> plain("a\0b"), plain("half \ud800")
+    ('a�b', 'half ?')
+    """
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from monitor.domain import Checkpoint, Finding, RunInfo
+from monitor.domain import RunInfo
 from monitor.errors import MlflowRefused, ServerUnreachable, StoreError
+from monitor.limits import cut
 from monitor.mlflow_store import content, history
+from monitor.mlflow_store.content import MAX_EXPERIMENT, MAX_TAG, plain, safe_key
 from monitor.mlflow_store.history import TARGET
-from monitor.mlflow_store.names import MAX_EXPERIMENT, MAX_TAG, cut, plain, safe_key
 from monitor.mlflow_store.note import NOTE, note_of
 from monitor.mlflow_store.rest import Metric, MlflowServer
+from monitor.store import Store
 
 REFUSED: Final = "monitor.not_mirrored"
 """The tag that lists what MLflow refused."""
@@ -44,54 +45,6 @@ MOST: Final = 1000
 """Most runs that wait for a retry. If more fail, the problem is MLflow itself."""
 
 _log = logging.getLogger(__name__)
-
-
-class Changes(history.Arrivals, Protocol):
-    """What the mirror needs from the store."""
-
-    def changed_runs(
-        self, target: str, limit: int = 100, *, without: Collection[str] = ()
-    ) -> tuple[tuple[RunInfo, str | None], ...]:
-        """Runs that changed since their export, live ones first, each with its id in MLflow."""
-
-    def exported(self, run_id: str, target: str, version: int, external_id: str | None) -> None:
-        """Record that the run was exported up to a version."""
-
-    def mirrored_as(self, run_id: str, target: str, external_id: str, *, instead_of: str | None) -> str:
-        """Record the run's id in MLflow, unless another server was first. Returns the id that is recorded."""
-
-    def mirrored_ids(self, target: str, limit: int) -> tuple[str, ...]:
-        """The ids in MLflow of the newest runs."""
-
-    def mirror_again(self, target: str) -> None:
-        """Treat every run as changed."""
-
-    def findings(self, run_id: str) -> tuple[Finding, ...]:
-        """The findings of a run."""
-
-    def checkpoints(self, run_id: str) -> tuple[Checkpoint, ...]:
-        """The checkpoints of a run."""
-
-    def capture(self, run_id: str) -> Mapping[str, object]:
-        """What was recorded about the run's environment."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Turn:
-    """The context for copying one run.
-
-    Attributes:
-        known: its id in MLflow; None if it was never there.
-        page: address of its page on the dashboard.
-        more: returns whether there is time for another batch of points.
-    """
-
-    store: Changes
-    run: RunInfo
-    known: str | None
-    now_ms: int
-    page: str | None
-    more: Callable[[], bool]
 
 
 class Exporter:
@@ -118,7 +71,7 @@ class Exporter:
         """Close the connections."""
         self._server.close()
 
-    def sync(self, store: Changes, now_ms: int, link: Callable[[str], str | None] = lambda _: None) -> int:
+    def sync(self, store: Store, now_ms: int, link: Callable[[str], str | None] = lambda _: None) -> int:
         """Copy what changed in every live run, and in as many ended ones as there is time for, but at least one.
 
         Args:
@@ -139,20 +92,20 @@ class Exporter:
         def more() -> bool:
             return time.monotonic() < end
 
-        def turn(run: RunInfo, known: str | None) -> _Turn:
-            return _Turn(store=store, run=run, known=known, now_ms=now_ms, page=link(run.id), more=more)
+        def copy(row: tuple[RunInfo, str | None]) -> bool:
+            return self._try(store, *row, now_ms=now_ms, page=link(row[0].id), more=more)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            copied = sum(pool.map(self._try, [turn(run, known) for run, known in changed if not run.status.over]))
+            copied = sum(pool.map(copy, [row for row in changed if not row[0].status.over]))
         # Sorted by visits, so that a long ended run does not hold up the others.
         over = [row for row in changed if row[0].status.over]
-        for run, known in sorted(over, key=lambda row: self._visits.get(row[0].id, 0)):
+        for row in sorted(over, key=lambda row: self._visits.get(row[0].id, 0)):
             if copied and not more():
                 break
-            copied += self._try(turn(run, known))
+            copied += copy(row)
         return copied
 
-    def _look_at_server(self, store: Changes) -> None:
+    def _look_at_server(self, store: Store) -> None:
         """Start over if this is another MLflow than before, or its database is new."""
         ids = store.mirrored_ids(TARGET, SAMPLE)
         if ids and not any(self._server.run(known) for known in ids):
@@ -162,31 +115,36 @@ class Exporter:
             store.mirror_again(TARGET)
         self._known_server = True
 
-    def _try(self, turn: _Turn) -> bool:
-        """Copy a run. False if that failed."""
-        run = turn.run
+    def _try(
+        self, store: Store, run: RunInfo, known: str | None, *, now_ms: int, page: str | None, more: Callable[[], bool]
+    ) -> bool:
+        """Copy a run. False if that failed.
+
+        Args:
+            known: its id in MLflow; None if it was never there.
+            page: address of its page on the dashboard.
+            more: returns whether there is time for another batch of points.
+        """
+        done = True
         try:
-            external, whole = self._copy(turn)
+            external, whole = self._copy(store, run, known, now_ms, page, more)
         except MlflowRefused as error:
             # One run that MLflow refuses must not hold up the others. It is retried at its next change.
             _log.warning("run %s (%s) is not mirrored: %s", run.id, run.name, error)
-            external, whole = turn.known, True
+            external, whole, done = known, True, False
             self._experiments.clear()
-            done = False
         except StoreError:
             raise
         except Exception as error:
             down = isinstance(error, ServerUnreachable) and not self._server.answers()
             if down or len(self._again_ms) >= MOST:
                 raise
-            self._put_off(run, error, turn.now_ms)
+            self._put_off(run, error, now_ms)
             return False
-        else:
-            done = True
         self.failing.pop(run.id, None)
         self._again_ms.pop(run.id, None)
         if whole:
-            turn.store.exported(run.id, TARGET, run.version, external)
+            store.exported(run.id, TARGET, run.version, external)
             self._visits.pop(run.id, None)
         else:
             self._visits[run.id] = self._visits.get(run.id, 0) + 1
@@ -204,19 +162,14 @@ class Exporter:
         )
         self._experiments.clear()
 
-    def _copy(self, turn: _Turn) -> tuple[str | None, bool]:
+    def _copy(
+        self, store: Store, run: RunInfo, known: str | None, now_ms: int, page: str | None, more: Callable[[], bool]
+    ) -> tuple[str | None, bool]:
         """Update the MLflow run. Returns its id, and whether it is complete.
 
         The id is None if somebody deleted the MLflow run or its experiment.
         """
-        store, run, known, now_ms = turn.store, turn.run, turn.known, turn.now_ms
-        subject = content.Subject(
-            run=run,
-            findings=store.findings(run.id),
-            checkpoints=store.checkpoints(run.id),
-            capture=store.capture(run.id),
-            page=turn.page,
-        )
+        subject = content.Subject.of(store, run, page)
         original = self._original(subject.capture)
         if original is not None:
             marks = content.marks_of(subject)
@@ -237,12 +190,12 @@ class Exporter:
         if REFUSED in _tags(found):
             tags[REFUSED] = _tags(found)[REFUSED]
         metrics, changed = _changes(found, tags | ({} if note is None else {NOTE: note}), subject, now_ms)
-        sent = history.send(store, self._server, run.id, external, metrics=metrics, tags=changed, more=turn.more)
-        if sent.refused:
-            self._name_refused(run, external, tags, sent.refused)
+        whole, refused = history.send(store, self._server, run.id, external, metrics=metrics, tags=changed, more=more)
+        if refused:
+            self._name_refused(run, external, tags, refused)
         self._clear(found, tags)
         self._set_status(run, found["info"], external)
-        return external, sent.whole
+        return external, whole
 
     def _name_refused(self, run: RunInfo, external: str, tags: Mapping[str, str], refused: Sequence[str]) -> None:
         names = dict.fromkeys([*filter(None, tags.get(REFUSED, "").split(", ")), *refused])
@@ -275,7 +228,7 @@ class Exporter:
         tags = {safe_key(f"monitor.param.{key}"): cut(wanted[key], MAX_TAG) or '""' for key in changed}
         return {"monitor.params_changed": cut(", ".join(changed), MAX_TAG), **tags}
 
-    def _find_or_create(self, store: Changes, run: RunInfo, known: str | None) -> Mapping[str, Any] | None:
+    def _find_or_create(self, store: Store, run: RunInfo, known: str | None) -> Mapping[str, Any] | None:
         """The MLflow run, created if missing. If two servers create it at once, the second deletes its own."""
         experiment = self._experiment(run.project)
         if experiment is None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from monitor.domain import SeriesInfo
 from monitor.mlflow_store.content import metric_names
 from monitor.mlflow_store.rest import ENTITIES, Metric, MlflowServer
+from monitor.store import Store
 from monitor.store.mirrors import Arrived
 
 TARGET: Final = "mlflow"
@@ -17,34 +16,8 @@ SLICE: Final = 10 * ENTITIES
 """Points that are read of one run before it is the others' turn."""
 
 
-class Arrivals(Protocol):
-    """What is needed from the store."""
-
-    def arrived(self, run_id: str, target: str, most: int) -> Sequence[Arrived]:
-        """Points that the mirror still lacks, about `most` over all series."""
-
-    def series(self, run_id: str) -> tuple[SeriesInfo, ...]:
-        """The run's series."""
-
-    def mirrored(self, run_id: str, target: str, far: Sequence[tuple[Arrived, int]]) -> None:
-        """Record how many points the mirror now has of each result of `arrived`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """The result of sending points.
-
-    Attributes:
-        whole: True if MLflow now has all points of the run.
-        refused: what MLflow refused, such as "metric loss".
-    """
-
-    whole: bool
-    refused: tuple[str, ...]
-
-
 def send(
-    store: Arrivals,
+    store: Store,
     server: MlflowServer,
     run_id: str,
     external: str,
@@ -52,7 +25,7 @@ def send(
     metrics: Sequence[Metric] = (),
     tags: Mapping[str, str] | None = None,
     more: Callable[[], bool] = lambda: True,
-) -> Sent:
+) -> tuple[bool, list[str]]:
     """Send the next points of a run, and record the progress after each batch.
 
     Args:
@@ -60,6 +33,9 @@ def send(
         metrics: additional ones, sent with the first batch.
         tags: sent with the first batch.
         more: called after each batch; returns whether there is time for another.
+
+    Returns:
+        Whether MLflow now has all points of the run, and what it refused, such as "metric loss".
     """
     parts = store.arrived(run_id, TARGET, SLICE)
     # read after the points, so that no series is missing
@@ -73,10 +49,10 @@ def send(
         store.mirrored(run_id, TARGET, far)
         left -= len(batch)
         if left > 0 and not more():
-            return Sent(whole=False, refused=tuple(refused))
+            return False, refused
     if metrics or tags:
         refused += server.log(external, metrics=metrics, tags=tags)
-    return Sent(whole=whole, refused=tuple(refused))
+    return whole, refused
 
 
 def _batches(

@@ -12,8 +12,8 @@ from typing import Final
 
 from monitor.domain import Action, FindingState, formats, whole
 from monitor.importers.mlflow_runs import SKILL
-from monitor.mlflow_store.content import Subject, metrics_of
-from monitor.mlflow_store.names import MAX_TAG, cut, plain
+from monitor.limits import cut
+from monitor.mlflow_store.content import MAX_TAG, Subject, metrics_of, plain
 
 NOTE: Final = "mlflow.note.content"
 _MARK: Final = re.compile(r"(?P<text>.*)\n\n\[//\]: # \(monitor (?P<checksum>[0-9a-f]{16})\)\s*", re.DOTALL)

@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 
 from monitor.errors import MlflowRefused, ServerUnreachable, SettingsError
-from monitor.mlflow_store.names import cut, plain
+from monitor.limits import cut
+from monitor.mlflow_store.content import plain
 
 TIMEOUT_S: Final = 10.0
 """Most seconds for one call."""
@@ -28,6 +29,7 @@ _NAMED: Final = 100
 """Most params, and most tags, in one `log-batch`."""
 _BYTES: Final = 900_000
 """Most bytes of one `log-batch`; MLflow's limit is 1 MB."""
+_MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 _SHORTER: Final = (5000, 500, 250)
 """Shorter limits for texts, which older or compatible servers may have."""
 
@@ -63,12 +65,15 @@ class MlflowServer:
     def _unreachable(self, problem: str) -> ServerUnreachable:
         return ServerUnreachable(self.name, problem, kind="MLflow", fix="runs are copied when it is back")
 
-    def call(self, method: str, path: str, data: Mapping[str, object]) -> dict[str, Any]:
+    def call(
+        self, method: str, path: str, data: Mapping[str, object], *, unless: Collection[str] = ()
+    ) -> dict[str, Any]:
         """Make one call.
 
         Args:
             method: "GET" (data become the query) or "POST" (data become the body).
             path: such as `runs/create`.
+            unless: codes of refusals that count as an empty answer.
 
         Raises:
             MlflowRefused: MLflow says that the call itself is wrong.
@@ -88,6 +93,8 @@ class MlflowServer:
         code, message = _error(response)
         if response.status_code >= 500 or response.status_code in (401, 403, 408, 429):
             raise self._unreachable(f"it answered {response.status_code} {code}: {message}")
+        if code in unless:
+            return {}
         raise MlflowRefused(self.name, path, code, message)
 
     def answers(self) -> bool:
@@ -100,31 +107,22 @@ class MlflowServer:
 
     def experiment(self, name: str) -> str | None:
         """Id of the experiment of this name, created if missing; None if it was deleted."""
-        try:
-            found = self.call("GET", "experiments/get-by-name", {"experiment_name": name})["experiment"]
-            return str(found["experiment_id"]) if found["lifecycle_stage"] == "active" else None
-        except MlflowRefused as error:
-            if error.code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-        try:
-            return str(self.call("POST", "experiments/create", {"name": name})["experiment_id"])
-        except MlflowRefused as error:
-            if error.code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        # Another mirror was faster.
-        return str(
-            self.call("GET", "experiments/get-by-name", {"experiment_name": name})["experiment"]["experiment_id"]
+        found = self._experiment(name)
+        if found is None:
+            made = self.call("POST", "experiments/create", {"name": name}, unless=("RESOURCE_ALREADY_EXISTS",))
+            if made:
+                return str(made["experiment_id"])
+            found = self._experiment(name) or {}  # another mirror was faster
+        return str(found["experiment_id"]) if found.get("lifecycle_stage") == "active" else None
+
+    def _experiment(self, name: str) -> dict[str, Any] | None:
+        return self.call("GET", "experiments/get-by-name", {"experiment_name": name}, unless=(_MISSING,)).get(
+            "experiment"
         )
 
     def run(self, run_id: str) -> dict[str, Any] | None:
         """A run by its id in MLflow; None if there is none."""
-        try:
-            run: dict[str, Any] = self.call("GET", "runs/get", {"run_id": run_id})["run"]
-        except MlflowRefused as error:
-            if error.code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
-        return run
+        return self.call("GET", "runs/get", {"run_id": run_id}, unless=(_MISSING, "INVALID_PARAMETER_VALUE")).get("run")
 
     def find_run(self, experiment_id: str, tag: str, value: str) -> dict[str, Any] | None:
         """The run, deleted or not, with this value of the tag."""
@@ -192,11 +190,7 @@ class MlflowServer:
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Delete a tag. It is not an error if it does not exist."""
-        try:
-            self.call("POST", "runs/delete-tag", {"run_id": run_id, "key": key})
-        except MlflowRefused as error:
-            if error.code != "RESOURCE_DOES_NOT_EXIST":
-                raise
+        self.call("POST", "runs/delete-tag", {"run_id": run_id, "key": key}, unless=(_MISSING,))
 
 
 @dataclass(frozen=True, slots=True)

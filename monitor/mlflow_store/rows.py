@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monitor.domain import RunInfo, SeriesInfo
 from monitor.domain.mlflow_tags import OWN
+from monitor.limits import cut
 from monitor.mlflow_store import content
-from monitor.mlflow_store.names import MAX_EXPERIMENT, MAX_TAG, cut
+from monitor.mlflow_store.content import MAX_EXPERIMENT, MAX_TAG
 from monitor.mlflow_store.note import NOTE, note_of
 from monitor.store import Store as OurStore
 from monitor.store.mlflow import RUN_NAME, MlflowStore
@@ -70,15 +71,9 @@ class Rows:
         return done
 
     def _bring(self, store: MlflowStore, run: RunInfo, now_ms: int, page: str | None) -> None:
-        from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
+        from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlRun, SqlTag
 
-        subject = content.Subject(
-            run=run,
-            findings=store.findings(run.id),
-            checkpoints=store.checkpoints(run.id),
-            capture=store.capture(run.id),
-            page=page,
-        )
+        subject = content.Subject.of(store, run, page)
         with self._mlflow.ManagedSessionMaker() as session:
             row = session.get(SqlRun, run.id)
             own = row is None or session.get(SqlTag, (content.RUN_ID, run.id)) is not None
@@ -92,7 +87,8 @@ class Rows:
             else:  # MLflow's own run: leave it as it is, and add the verdict
                 tags = {key: value for key, value in content.verdict_tags(subject).items() if key != content.RUN_ID}
             _write_tags(session, subject, tags)
-            _write_latest(session, run.id, latest)
+            for point in latest:
+                session.merge(SqlLatestMetric(run_uuid=run.id, **point))
             _write_verdict(session, run.id, content.metrics_of(subject), {each.key for each in series}, now_ms)
         if own:
             store.tie(run.id)
@@ -170,13 +166,6 @@ def _write_tags(session: Any, subject: content.Subject, tags: Mapping[str, str])
             session.add(SqlTag(run_uuid=run_id, key=key, value=value))
         elif there[key].value != value:
             there[key].value = value
-
-
-def _write_latest(session: Any, run_id: str, latest: list[dict[str, Any]]) -> None:
-    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric
-
-    for row in latest:
-        session.merge(SqlLatestMetric(run_uuid=run_id, **row))
 
 
 def _write_verdict(

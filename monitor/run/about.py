@@ -38,7 +38,10 @@ class About:
 
     def _quietly(self, what: str, call: Callable[[], None]) -> None:
         """Call a function; count what it raises."""
-        raise NotImplementedError
+        try:
+            call()
+        except Exception as error:  # what a run records besides metrics must not break the loop either
+            self._notices.count("dropped", what, f"{type(error).__name__}: {limits.text(error)}")
 
     def checkpoint(self, step: int, path: str | os.PathLike[str]) -> None:
         """Record that the loop saved a checkpoint, so that the best step can be restored.

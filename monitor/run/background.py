@@ -117,4 +117,4 @@ class Keeper:
 
     def finish_summed(self) -> None:
         """Write a summary of the notices that did not fit, once the end of the run is written."""
-        self._notices.drain_summed(self._journal.event)
+        self._notices.drain(self._journal.event, summed=True)

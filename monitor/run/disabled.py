@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from monitor.domain import Reply
 from monitor.journal.notices import Notices
 from monitor.run import lifetime
 from monitor.run.run import Run
@@ -14,16 +13,10 @@ class DisabledRun(Run):
     """A run that records nothing, for `mode="disabled"` and the silent ranks of a distributed job."""
 
     def __init__(self, project: str, name: str) -> None:
-        self.id, self.project, self.name, self.url = "0" * 32, project, name, None
-        self._reply: Reply | None = None
-        self._stop, self._finished, self._writer = False, False, None
-        self._modes: Mapping[str, str] = {}
-        self._told_at: int | None = None
-        self._unanswered: object = None
+        self.id, self.project, self.name = "0" * 32, project, name
         self._start: Mapping[str, object] = {}
         self._loss_known = True
         self._notices = Notices(name)
-        self._tees = ()
 
     def log(self, *_: object, **__: object) -> None:
         """Do nothing."""

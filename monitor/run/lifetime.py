@@ -8,10 +8,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import functools
 import os
 import sys
-import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from monitor.shipping import courier
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _R = TypeVar("_R", bound="Run")
 _open: list[Run] = []
 _current: list[Run] = []
-_hooked: set[str] = set()
 _hooked_pid = 0
 
 
@@ -30,11 +28,7 @@ def begin(run: Run) -> None:
     """Register an open run."""
     if run not in _open:
         _open.append(run)
-    if "process" not in _hooked:
-        _hooked.add("process")
-        atexit.register(_at_exit)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
+    _hook_process()
     _hook_multiprocessing()
 
 
@@ -59,13 +53,6 @@ def make_current(run: _R) -> _R:
 def current_run() -> Run | None:
     """The last run made current that is not finished."""
     return _current[-1] if _current else None
-
-
-def in_background(call: Callable[[], None]) -> threading.Thread:
-    """Call a function in a background thread."""
-    thread = threading.Thread(target=call, name="monitor-capture", daemon=True)
-    thread.start()
-    return thread
 
 
 def leak(thing: object) -> None:
@@ -94,6 +81,14 @@ def _after_fork() -> None:
     for run in _open:
         run._forked()
     _open.clear()  # the runs that the child logs to are added again
+
+
+@functools.cache
+def _hook_process() -> None:
+    """Finish runs at exit; a forked child leaves them to its parent."""
+    atexit.register(_at_exit)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork)
 
 
 def _hook_multiprocessing() -> None:

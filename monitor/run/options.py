@@ -7,12 +7,11 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import islice
 from typing import Final, Literal, Protocol, runtime_checkable
 
 from monitor.captures import captures
-from monitor.errors import LossError, SettingsError
+from monitor.errors import LossError, SettingsError, suggestion
 from monitor.journal.notices import LOGGER
 from monitor.limits import MAX_ITEMS, MAX_NAME, label, members, shown, text
 from monitor.roles import said_of
@@ -76,10 +75,7 @@ def stop_of(value: object, settings: Mapping[str, str]) -> dict[str, str]:
         from monitor.rules.registry import spec_of
 
         if wrong := next((rule for rule in given if rule != EVERY and spec_of(rule) is None), None):
-            near = get_close_matches(wrong, RULE_NAMES, n=1)
-            raise SettingsError(
-                "stop", f"{wrong!r} is not a rule", f"did you mean {near[0]!r}?" if near else "name one"
-            )
+            raise SettingsError("stop", f"{wrong!r} is not a rule", suggestion(wrong, RULE_NAMES, "name one"))
     return dict(settings) if is_off(settings) else merged(settings, given)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final
 
 from monitor import limits
@@ -49,6 +49,19 @@ class Run(About):
         url: the run's page on the dashboard, once the server has sent the address; None with the embedded store.
     """
 
+    url: str | None = None
+    _reply: Reply | None = None
+    _stop = _finished = False
+    _modes: Mapping[str, str] = MappingProxyType({})
+    _weights: Mapping[str, float] = MappingProxyType({})
+    _told_at: int | None = None
+    _unanswered: object = _NOTHING
+    _writer: Writer | None = None
+    _capture: threading.Thread | None = None
+    _ending: tuple[str, str | None] | None = None
+    _exit_code: int | None = None
+    _tees: tuple[Tee, ...] = ()
+
     def __init__(
         self,
         *,
@@ -63,30 +76,19 @@ class Run(About):
         self.id = run_id
         self.project = str(start["project"])
         self.name = name
-        self.url: str | None = None
         self._settings = settings
         self._notices = Notices(self.name)
         self._start: Mapping[str, object] = self._valid("run", start) or {}
         self._open_sink = open_sink
         self._server = server
         self._rng = rng or random.Random()  # a name is not a secret, so a fast generator will do
-        self._reply: Reply | None = None
-        self._stop = False
-        modes = start.get("stop")
-        self._modes: Mapping[str, str] = modes if isinstance(modes, dict) else {}
-        self._told_at: int | None = None
-        self._unanswered: object = _NOTHING
-        self._weights: Mapping[str, float] = {}
+        if isinstance(modes := start.get("stop"), dict):
+            self._modes = modes
         self._loss_known = start.get("loss") is not None
         self._example_losses = {}
-        self._finished = False
         self._lock = threading.RLock()
         self._series = SeriesTaken()
-        self._capture: threading.Thread | None = None
-        self._ending: tuple[str, str | None] | None = None
-        self._tees: tuple[Tee, ...] = ()
-        self._exit_code: int | None = None
-        self._writer: Writer | None = self._write(self._start)
+        self._writer = self._write(self._start)
         self._journal = self._writer.journal
         lifetime.begin(self)
 
@@ -131,7 +133,7 @@ class Run(About):
     ) -> None:
         """Log whole series at once, such as an array of losses."""
         try:
-            from monitor.run.many import log_many
+            from monitor.journal.write.block import log_many
 
             writer = None if self._finished else self._own_writer()
             log_many(self.log, None if writer is None else writer.journal, steps, values, epochs, self._series.admit)
@@ -153,7 +155,8 @@ class Run(About):
         """
         waits = not (type(wait_s) in (int, float) and wait_s <= 0)
         if waits and self._unanswered is not self._reply:
-            self._unanswered = _NOTHING if self._answered(wait_s) else self._reply
+            answered = self._flushed("should_stop()", wait_s, patient=False)
+            self._unanswered = _NOTHING if answered else self._reply
         if not self._stop:
             self._told_at = None
         elif self._told_at is None and self._writer is not None:
@@ -175,11 +178,7 @@ class Run(About):
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Wait until everything logged so far is stored and diagnosed; False on a timeout."""
-        try:
-            return self._writer is not None and self._writer.flush(timeout_s)
-        except Exception as error:  # as in log()
-            self._notices.count("dropped", "flush()", text(error))
-            return False
+        return self._flushed("flush()", timeout_s)
 
     def finish(self, status: str = "finished", error: object = None) -> None:
         """End the run.
@@ -352,17 +351,11 @@ class Run(About):
             found["config"] = hidden(config)
         return found
 
-    def _quietly(self, what: str, call: Callable[[], None]) -> None:
+    def _flushed(self, what: str, timeout_s: float, *, patient: bool = True) -> bool:
         try:
-            call()
+            return self._writer is not None and self._writer.flush(timeout_s, patient=patient)
         except Exception as error:  # as in log()
-            self._notices.count("dropped", what, f"{type(error).__name__}: {text(error)}")
-
-    def _answered(self, wait_s: float) -> bool:
-        try:
-            return self._writer is not None and self._writer.flush(wait_s, patient=False)
-        except Exception as error:  # as in log()
-            self._notices.count("dropped", "should_stop()", text(error))
+            self._notices.count("dropped", what, text(error))
             return False
 
     def _rejoin(self) -> None:

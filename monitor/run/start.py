@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal
@@ -147,7 +148,8 @@ def init(
     if capture_output if capture_output is not None else chosen.capture_output and outer_run is None:
         run._keep_output(True)
     if set(chosen.capture) - {"system"}:  # the writer samples the machine itself
-        run._capture = lifetime.in_background(lambda: _capture(run))
+        run._capture = threading.Thread(target=_capture, args=(run,), name="monitor-capture", daemon=True)
+        run._capture.start()
     lines.begun(shown, remote, offline=mode == "offline")
     lines.also_open([each.name for each in lifetime.opened() if each is not run])
     return lifetime.make_current(run)

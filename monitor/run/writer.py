@@ -20,7 +20,6 @@ from monitor.run.device import DeviceQueue
 from monitor.run.naming import writer_name
 from monitor.settings import Settings
 from monitor.shipping import courier
-from monitor.shipping.shipment import Shipment
 from monitor.shipping.shipper import Shipper
 from monitor.shipping.sinks import Destination
 
@@ -76,7 +75,7 @@ class Writer:
         system = "system" in settings.capture and not start.get("join")  # one writer per run samples the machine
         self.keeper = Keeper(self.journal, self.devices, notices, settings.fsync_interval_s, system=system)
         joins = bool(start.get("join"))
-        self.shipper: Shipment | None = None
+        self.shipper: Shipper | None = None
         if isinstance(open_sink, Destination) and settings.shipper == "process" and courier.possible():
             self.shipper = courier.CourierShipment(
                 self.folder, run_id, self.name, open_sink, on_reply=on_reply, on_links=on_links, joins=joins

@@ -1,17 +1,22 @@
-"""Child processes of the server: started, awaited, restarted when they die, and never left behind."""
+"""Child processes of the server: started, awaited, restarted when they die, and never left behind.
+
+The main thread looks after them until SIGINT or SIGTERM.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import httpx
@@ -147,6 +152,33 @@ class Child:
             return ""
         lines = self.spec.log.read_text(errors="replace").splitlines()
         return " / ".join(line.strip() for line in lines[-3:] if line.strip())[-600:]
+
+
+@contextlib.contextmanager
+def until_told_to_stop(stop: threading.Event | None = None) -> Iterator[threading.Event]:
+    """An event that the first SIGINT or SIGTERM sets. A second one has its usual effect.
+
+    Args:
+        stop: an existing event to use, which the caller may set too. In any thread but the main one, signals are left
+            alone and only the event counts.
+    """
+    event = stop or threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle(number: int, _: FrameType | None) -> None:
+        event.set()
+        signal.signal(number, before[signal.Signals(number)] or signal.SIG_DFL)
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def keep_running(children: Sequence[Child], stop: threading.Event, *, ready: Callable[[], None] = lambda: None) -> None:

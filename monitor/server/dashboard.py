@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable, Mapping
 
 from monitor._resources import DASHBOARD_APP
-from monitor.server.children import Child, Spec, keep_running, need
+from monitor.server.children import Child, Spec, keep_running, need, until_told_to_stop
 from monitor.server.ports import check_dashboard_exposure, free_port, url_of
-from monitor.server.signals import until_told_to_stop
 from monitor.settings import Settings
 
 

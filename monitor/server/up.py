@@ -8,18 +8,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final
 
-from fastapi import FastAPI
-
 from monitor.api.services import Services, store_id
 from monitor.errors import SettingsError
 from monitor.server.app import create_app, open_native, with_own_token
-from monitor.server.children import Child, Spec, keep_running
+from monitor.server.children import Child, Spec, keep_running, until_told_to_stop
 from monitor.server.dashboard import dashboard_spec
 from monitor.server.leftovers import ship_in_background
 from monitor.server.logs import logging_as
 from monitor.server.ports import bind, check_exposure, free_port, running_there, url_of
 from monitor.server.serving import Serving
-from monitor.server.signals import until_told_to_stop
 from monitor.server.workers import bind_all, check_workers, worker_specs
 from monitor.settings import Settings
 
@@ -72,9 +69,10 @@ def up(
         specs = _specs(settings, url, dashboard=dashboard)
         app = create_app(settings, native=open_native() if mlflow else None)
         links = {spec.name.lower(): spec.url for spec in specs} | ({"mlflow": url} if mlflow else {})
-        _services(app).links.update(links)
+        services: Services = app.state.services
+        services.links.update(links)
         if log is not None:
-            _services(app).lines_lost = log.lines_lost
+            services.lines_lost = log.lines_lost
         sockets = [sock]
         if settings.workers > 1:
             sockets.append(stack.enter_context(bind(LOOPBACK, 0, "port")))
@@ -96,9 +94,3 @@ def _specs(settings: Settings, url: str, *, dashboard: bool) -> list[Spec]:
         return []
     port = free_port(LOOPBACK, settings.dashboard_port, "dashboard_port")
     return [dashboard_spec(settings, host=LOOPBACK, port=port, server_url=url, log=True)]
-
-
-def _services(app: FastAPI) -> Services:
-    found = app.state.services
-    assert isinstance(found, Services)
-    return found

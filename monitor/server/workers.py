@@ -22,11 +22,10 @@ from monitor.api.services import Services
 from monitor.domain import JobHealth
 from monitor.errors import SettingsError
 from monitor.server.app import create_app, open_native
-from monitor.server.children import Spec
+from monitor.server.children import Spec, until_told_to_stop
 from monitor.server.logs import logging_as
 from monitor.server.ports import bind, free_port, url_of
 from monitor.server.serving import Serving
-from monitor.server.signals import until_told_to_stop
 from monitor.settings import Settings
 
 _LOOPBACK = "127.0.0.1"
@@ -101,8 +100,7 @@ def main(order: str) -> None:
     with until_told_to_stop() as stop, logging_as(settings), ExitStack() as stack:
         jobs = _ask(told_to["main"], settings.token)
         app = create_app(settings, jobs_elsewhere=jobs, native=open_native() if told_to["mlflow"] else None)
-        services = app.state.services
-        assert isinstance(services, Services)
+        services: Services = app.state.services
         services.links.update(told_to["links"])
         sockets = [  # last, since the kernel sends connections here from now on
             stack.enter_context(bind(settings.host, settings.port, "port", shared=True)),

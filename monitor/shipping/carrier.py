@@ -118,7 +118,7 @@ class Carrier:
         """
         part = self._part
         try:
-            reply = sink.send(batch_of(self.run_id, self.writer, part, acked))
+            reply = sink.send(self._batch(part, acked))
         except OffsetGap as gap:
             self._go_to(gap)
             return None
@@ -131,6 +131,20 @@ class Carrier:
             self._ramp = min(MAX_RECORDS, 2 * self._ramp)
         self._stored(part, reply)
         return reply
+
+    def _batch(self, part: Range | None, acked: int = 0) -> Batch:
+        """A range as a batch; a heartbeat with the acknowledged offset if there is none."""
+        if part is None:
+            return Batch(run_id=self.run_id, writer=self.writer, first=acked, count=0)
+        return Batch(
+            run_id=self.run_id,
+            writer=self.writer,
+            first=part.first,
+            count=part.count,
+            keys=part.keys,
+            points=part.points,
+            events=part.events,
+        )
 
     def _learn(self, part: Range) -> None:
         """Raise a known limit of the receiver a little from time to time."""
@@ -218,7 +232,7 @@ class Carrier:
         """
         self._beat(sink, part)
         try:
-            reply = sink.send(batch_of(self.run_id, self.writer, part, part.first))
+            reply = sink.send(self._batch(part))
         except Exception as again:
             if type(again) is not type(error):
                 raise
@@ -229,7 +243,7 @@ class Carrier:
 
     def _beat(self, sink: Sink, part: Range) -> None:
         with suppress(OffsetGap):  # a gap is an answer too: the run is not stored yet
-            sink.send(batch_of(self.run_id, self.writer, None, part.first))
+            sink.send(self._batch(None, part.first))
 
     def _set_aside(self, sink: Sink, part: Range, error: Exception) -> Reply:
         """Send a notice in place of a record. Events that begin or end a run are kept, without the refused part.
@@ -275,21 +289,6 @@ class Carrier:
         data = {"project": project, "name": name, "resume": "allow", **known}
         time_ms = part.events[0].time_ms if part.events else int(part.points.time_ms[0])
         return replace(part, events=(Event(kind="run", record=0, time_ms=max(0, time_ms), data=data), *part.events))
-
-
-def batch_of(run_id: str, writer: str, part: Range | None, acked: int) -> Batch:
-    """A range of a journal as a batch; a heartbeat if `part` is None."""
-    if part is None:
-        return Batch(run_id=run_id, writer=writer, first=acked, count=0)
-    return Batch(
-        run_id=run_id,
-        writer=writer,
-        first=part.first,
-        count=part.count,
-        keys=part.keys,
-        points=part.points,
-        events=part.events,
-    )
 
 
 def failed(error: Exception) -> bool:

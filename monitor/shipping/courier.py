@@ -23,7 +23,6 @@ from typing import IO, Any, Final
 
 from monitor import errors
 from monitor.domain import Reply
-from monitor.shipping.shipment import Shipment
 from monitor.shipping.shipper import Shipper
 from monitor.shipping.sinks import Destination
 
@@ -156,11 +155,11 @@ class Courier:
             shipment.fall_back()
 
 
-class CourierShipment(Shipment):
-    """One writer's journal, shipped by the courier.
+class CourierShipment(Shipper):
+    """One writer's journal, shipped by the courier, or by its own thread if no courier can be started.
 
     Args:
-        destination: where to send it.
+        destination: where to send it; also says the intervals.
         joins: True for an additional writer, which waits for the run to appear.
         on_reply: called with each reply, in the courier's thread.
         on_links: called once, after the first reply, with the addresses of the server's other parts.
@@ -177,20 +176,23 @@ class CourierShipment(Shipment):
         on_links: Callable[[Mapping[str, str]], None] | None = None,
         joins: bool = False,
     ) -> None:
-        super().__init__(folder, run_id, writer, on_reply=on_reply, on_links=on_links)
-        self._destination, self._joins = destination, joins
+        settings = destination.settings
+        super().__init__(
+            folder, run_id, writer, destination, interval_s=settings.ship_interval_s, heartbeat_s=settings.heartbeat_s,
+            on_reply=on_reply, on_links=on_links, joins=joins,
+        )  # fmt: skip
+        self._destination = destination
         self._courier = courier()
         self._number = 0
-        self._draining = False
         self._ended = False
-        self._local: Shipper | None = None
+        self._alone = False
+        """True once its own thread ships."""
 
     def order(self) -> dict[str, object]:
         """What the courier needs to know to ship it."""
-        settings = self._destination.settings
         return {
             "folder": str(self.folder), "run_id": self.run_id, "writer": self.writer, "joins": self._joins,
-            "server": self._destination.server, "settings": settings.model_dump(mode="json"),
+            "server": self._destination.server, "settings": self._destination.settings.model_dump(mode="json"),
             "draining": self._draining,
         }  # fmt: skip
 
@@ -200,25 +202,22 @@ class CourierShipment(Shipment):
 
     def alive(self) -> bool:
         """True until it has stopped."""
-        return not self._ended if self._local is None else self._local.alive()
+        return super().alive() if self._alone else not self._ended
 
     def hurry(self, *, draining: bool) -> None:
-        """Send what is there; see `Shipment.hurry`."""
-        self._draining = draining
-        if self._local is not None:
-            self._local.hurry(draining=draining)
-        else:
+        """Send what is there; see `Shipper.hurry`."""
+        super().hurry(draining=draining)
+        if not self._alone:
             self._courier.tell({"do": "hurry", "id": self._number, "draining": draining})
 
     def stop(self, timeout_s: float = 2.0) -> bool:
         """Stop. False if the courier is still in a call that does not return."""
-        if self._local is not None:
-            return self._local.stop(timeout_s)
-        self._courier.tell({"do": "stop", "id": self._number})
-        with self._changed:
-            ended = self._changed.wait_for(lambda: self._ended or self._local is not None, timeout_s)
-        self._courier.drop(self._number)
-        return ended if self._local is None else self._local.stop(timeout_s)
+        if not self._alone:
+            self._courier.tell({"do": "stop", "id": self._number})
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended or self._alone, timeout_s)
+            self._courier.drop(self._number)
+        return super().stop(timeout_s) if self._alone else self._ended
 
     def heard(self, message: Mapping[str, Any]) -> None:
         """Handle a message of the courier."""
@@ -242,33 +241,10 @@ class CourierShipment(Shipment):
     def fall_back(self) -> None:
         """Ship from a thread of this process, because no courier can be started."""
         self.say("the process that ships the journal cannot be started; a thread of this process ships it")
-        settings = self._destination.settings
-        local = _Local(self, self._destination, settings.ship_interval_s, settings.heartbeat_s, joins=self._joins)
-        local.start()
+        super().start()
         with self._changed:
-            self._local = local
+            self._alone = True
             self._changed.notify_all()
-        local.hurry(draining=self._draining)
-
-
-class _Local(Shipper):
-    """A shipper thread that passes its notes on to the shipment it replaces."""
-
-    def __init__(
-        self, outer: CourierShipment, destination: Destination, interval_s: float, heartbeat_s: float, *, joins: bool
-    ) -> None:
-        super().__init__(
-            outer.folder, outer.run_id, outer.writer, destination, interval_s=interval_s, heartbeat_s=heartbeat_s,
-            on_reply=outer._on_reply, on_links=outer._on_links, joins=joins,
-        )  # fmt: skip
-        self._outer = outer
-
-    def note(
-        self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None
-    ) -> None:
-        """Record progress here and in the shipment it replaces."""
-        super().note(acked=acked, refused=refused, trouble=trouble)
-        self._outer.note(acked=acked, refused=refused, trouble=trouble)
 
 
 def error_to(error: Exception | None) -> dict[str, str] | None:
@@ -287,10 +263,7 @@ def error_from(data: Mapping[str, str] | None) -> Exception | None:
     kind = getattr(errors, data["kind"], None)
     if not isinstance(kind, type) or not issubclass(kind, errors.MonitorError):
         return errors.MonitorError(f"{data['kind']}: {data['text']}")
-    # Our errors build their message from arguments, but only the finished text was sent: skip the constructor.
-    error = kind.__new__(kind)
-    Exception.__init__(error, data["text"])
-    return error
+    return kind.remade(data["text"])
 
 
 def possible() -> bool:

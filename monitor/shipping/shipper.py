@@ -7,6 +7,7 @@ the records stay in the journal.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ from monitor.errors import (
     WireError,
 )
 from monitor.journal.ack import AckFile
-from monitor.shipping.shipment import Shipment
+from monitor.journal.notices import LOGGER
 
 if TYPE_CHECKING:
     from monitor.shipping.carrier import Carrier
@@ -44,16 +45,21 @@ _WORTH_RECORDS: Final = 5000
 """A batch of at least this many records is followed by the next one at once."""
 
 
-class Shipper(Shipment):
+class Shipper:
     """Ships one writer's journal from a thread.
 
     Args:
         open_sink: creates the sink, in the shipper's thread; may raise what `Sink.send` may.
         heartbeat_s: seconds between heartbeats when there is nothing to send.
-        on_reply: called with each reply, in the shipper's thread.
+        on_reply: called with each reply, in another thread.
         on_links: called once, after the first reply, with the addresses of the server's other parts.
         joins: True for an additional writer, which waits for the run to appear.
         rng: spreads the retries of many clients.
+
+    Attributes:
+        acked: number of records that are stored.
+        refused: the receiver's permanent refusal, or None.
+        trouble: the last error, while it is being retried; None if all is well.
     """
 
     def __init__(
@@ -70,18 +76,21 @@ class Shipper(Shipment):
         joins: bool = False,
         rng: random.Random | None = None,
     ) -> None:
-        super().__init__(folder, run_id, writer, on_reply=on_reply, on_links=on_links)
+        self.folder, self.run_id, self.writer = folder, run_id, writer
+        self.acked = 0
+        self.refused: Exception | None = None
+        self.trouble: Exception | None = None
         self._open_sink = open_sink
         self._interval_s, self._heartbeat_s = interval_s, heartbeat_s
+        self._on_reply, self._on_links = on_reply, on_links
         self._joins = joins
         self._rng = rng or random.Random()  # jitter needs no secrecy
         self._sink: Sink | None = None
         self._carrier: Carrier | None = None
         self._failures = 0
         self._said: set[str] = set()
-        self._awake = False
-        self._draining = False
-        self._stopped = False
+        self._awake = self._draining = self._stopped = False
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"monitor-shipper-{run_id[:8]}", daemon=True)
 
     def start(self) -> None:
@@ -89,24 +98,76 @@ class Shipper(Shipment):
         self._thread.start()
 
     def alive(self) -> bool:
-        """True while the thread runs."""
+        """True while something ships."""
         return self._thread.is_alive()
 
     def hurry(self, *, draining: bool) -> None:
-        """Send what is there; see `Shipment.hurry`."""
+        """Send what is there now.
+
+        Args:
+            draining: True while a caller waits for it: failures are then retried sooner.
+        """
         with self._changed:
             self._awake = self._awake or draining or not self._draining
             self._draining = draining
             self._changed.notify_all()
 
     def stop(self, timeout_s: float = 2.0) -> bool:
-        """Stop the thread. False if it is still in a call that does not return."""
+        """Stop. False if it is still in a call that does not return."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def drain(self, target: int, timeout_s: float, *, patient: bool = True) -> bool:
+        """Send at once, and wait until `target` records are acknowledged.
+
+        Args:
+            timeout_s: most seconds to wait.
+            patient: False to give up on the first failure of the receiver.
+
+        Returns:
+            False if time ran out or the receiver refused.
+        """
+
+        def over() -> bool:
+            failed = self.refused is not None or (self.trouble is not None and not patient)
+            return self.acked >= target or failed or not self.alive()
+
+        deadline = monotonic() + timeout_s
+        self.hurry(draining=True)
+        with self._changed:
+            self._changed.wait_for(over, max(0.0, deadline - monotonic()))
+        self.hurry(draining=False)
+        return self.acked >= target
+
+    def first_answer(self, timeout_s: float) -> None:
+        """Wait for the receiver's first answer, or for a failure to reach it."""
+        self.hurry(draining=False)
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self.acked > 0 or self.refused is not None or self.trouble is not None, timeout_s
+            )
+
+    def say(self, text: str, unexpected: Exception | None = None) -> None:
+        """Log a warning."""
+        with contextlib.suppress(Exception):  # the user's logging filters and handlers may raise anything
+            LOGGER.warning("run %s: %s", self.run_id[:8], text, exc_info=unexpected)
+
+    def note(
+        self, *, acked: int | None = None, refused: Exception | None = None, trouble: Exception | None = None
+    ) -> None:
+        """Record progress and wake up those who wait for it.
+
+        Omitting `trouble` clears it. An acknowledgement clears `refused`.
+        """
+        with self._changed:
+            self.refused = refused if refused is not None or acked is not None else self.refused
+            self.acked = self.acked if acked is None else acked
+            self.trouble = trouble
+            self._changed.notify_all()
 
     def _run(self) -> None:
         beat = monotonic()

@@ -169,64 +169,56 @@ def ship_run(
     return _ship_all(_writers(run_folder), lambda _: open_sink(), progress, until)
 
 
-class _Sinks:
-    """One sink per destination."""
-
-    def __init__(self, open_sink: Callable[[Leftover], Sink | None]) -> None:
-        self._open = open_sink
-        self._made: dict[tuple[str | None, bool], Sink | None] = {}
-
-    def of(self, item: Leftover) -> Sink | None:
-        place = item.server, item.embedded
-        if place not in self._made:
-            self._made[place] = self._open(item)
-        return self._made[place]
-
-    def close(self) -> None:
-        for sink in self._made.values():
-            if sink is not None:
-                sink.close()
-
-
 def _ship_all(
     folders: list[Path], open_sink: Callable[[Leftover], Sink | None], progress: Progress | None, until: float | None
 ) -> SyncReport:
-    sinks = _Sinks(open_sink)
-    sent: list[Leftover] = []
-    left: list[Leftover] = []
-    lost = 0
+    sinks: dict[tuple[str | None, bool], Sink | None] = {}
+
+    def sink_of(item: Leftover) -> Sink | None:
+        """One sink per destination."""
+        place = item.server, item.embedded
+        if place not in sinks:
+            sinks[place] = open_sink(item)
+        return sinks[place]
+
+    found: list[SyncReport] = []
     try:
         for folder in folders:
             if until is not None and monotonic() > until:
                 break
-            try:
-                held = claim(folder)
-            except OSError as error:
-                left.append(_unreadable(folder, error))
-                continue
-            if held is None:
-                continue
-            try:
-                item = _look_or_say(folder, live=False)
-                if item is not None and item.unreadable:
-                    left.append(item)
-                elif item is not None and (found := _ship_claimed(item, held, sinks, progress)) is not None:
-                    lost += found.lost
-                    sent += found.sent
-                    left += found.left
-            finally:
-                held.release()
+            found.append(_ship_folder(folder, sink_of, progress))
     finally:
-        sinks.close()
-    return SyncReport(sent=tuple(sent), left=tuple(left), lost=lost)
+        for sink in filter(None, sinks.values()):
+            sink.close()
+    sent, left = (item for each in found for item in each.sent), (item for each in found for item in each.left)
+    return SyncReport(sent=tuple(sent), left=tuple(left), lost=sum(each.lost for each in found))
 
 
-def _ship_claimed(item: Leftover, held: Claim, sinks: _Sinks, progress: Progress | None) -> SyncReport | None:
-    """Send one journal and delete it. None if it is not to be sent from here."""
+def _ship_folder(folder: Path, sink_of: Callable[[Leftover], Sink | None], progress: Progress | None) -> SyncReport:
+    """Send the journal in a folder, unless its writer is alive."""
     try:
-        sink = sinks.of(item) if item.records else None
+        held = claim(folder)
+    except OSError as error:
+        return SyncReport(left=(_unreadable(folder, error),))
+    if held is None:
+        return SyncReport()
+    try:
+        item = _look_or_say(folder, live=False)
+        if item is None:
+            return SyncReport()
+        return SyncReport(left=(item,)) if item.unreadable else _ship_claimed(item, held, sink_of, progress)
+    finally:
+        held.release()
+
+
+def _ship_claimed(
+    item: Leftover, held: Claim, sink_of: Callable[[Leftover], Sink | None], progress: Progress | None
+) -> SyncReport:
+    """Send one journal and delete it, unless it is not to be sent from here."""
+    try:
+        sink = sink_of(item) if item.records else None
         if item.records and sink is None:
-            return None
+            return SyncReport()
         lost = _ship(item, sink, progress)
         sent = (_told(item),)
         if item.foreign:

@@ -11,6 +11,7 @@ from monitor import errors
 from monitor.api import problems
 from monitor.domain import JobHealth
 from monitor.errors import MonitorError
+from monitor.http.answers import error_of
 
 from .conftest import served
 
@@ -57,6 +58,22 @@ def test_every_error_of_the_package_becomes_a_problem_with_its_message() -> None
         assert body["detail"] == str(error)
         assert body["status"] == response.status_code
         assert 400 <= response.status_code < 600
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        errors.OffsetGap, errors.RunExists, errors.RulesChanged, errors.RulesError, errors.StopRefused,
+        errors.RunNotFound, errors.SeriesNotFound, errors.MediaNotFound, errors.AlertNotFound, errors.SettingsError,
+        errors.DeliveryFailed, errors.TokenNotFound, errors.Forbidden, errors.StoreError,
+    ],
+)  # fmt: skip
+def test_a_client_raises_the_same_error_in_the_same_words(kind: type[MonitorError]) -> None:
+    response = problems.of_error(_EXAMPLES[kind])
+
+    found = error_of("http://x", response.status_code, bytes(response.body))
+
+    assert (type(found), str(found)) == (kind, str(_EXAMPLES[kind]))
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,8 @@ from hypothesis.extra import numpy as npst
 from monitor.journal.checksum import crc32, whole
 from monitor.journal.read.records import JournalReader
 from monitor.journal.read.scan import Range
-from monitor.journal.write.block import Block
+from monitor.journal.write.block import Block, log_many
 from monitor.journal.write.journal import Journal
-from monitor.run.many import log_many
 
 RUN = "0123456789abcdef" * 2
 

@@ -547,7 +547,8 @@ class TestTheAcknowledgedPosition:
 
 
 def test_a_segment_without_its_header_is_no_segment(tmp_path: Path) -> None:
-    made = segment.Segment.create(tmp_path, 0, 16 * 1024)
+    made = segment.Segment.spare(tmp_path, 16 * 1024)
+    made.take(0)
     assert segment.read_head(made.buffer) is None
     made.begin(RUN, 7, 123)
     head = segment.read_head(made.buffer)

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from monitor.domain import Checkpoint, Finding, RunInfo, SeriesInfo
+from monitor.store import Store
 from monitor.store.mirrors import Arrived
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def mlflow_client(mlflow_uri: str) -> MlflowClient:
         return MlflowClient(mlflow_uri)
 
 
-class DictStore:
+class DictStore(Store):
     """Runs by id, with the version that was exported; without points."""
 
     def __init__(self) -> None:

@@ -195,14 +195,14 @@ def test_points_that_mlflow_refuses_keep_no_others_from_it_and_are_named(
     with closing(Exporter(mlflow_uri)) as exporter:
         call = exporter._server.call
 
-        def pickier(method: str, path: str, data: dict[str, Any]) -> dict[str, Any]:
+        def pickier(method: str, path: str, data: dict[str, Any], **more: Any) -> dict[str, Any]:
             """An MLflow that takes no metric at step 7, and params as an old one does."""
             if path == "runs/log-batch":
                 from monitor.errors import MlflowRefused
 
                 if any(m["step"] == 7 for m in data["metrics"]) or any(len(p["value"]) > 500 for p in data["params"]):
                     raise MlflowRefused("it", path, "INVALID_PARAMETER_VALUE", "no")
-            return call(method, path, data)
+            return call(method, path, data, **more)
 
         exporter._server.call = pickier  # type: ignore[method-assign,assignment]  # as an old server would answer
         exporter.sync(store, NOW_MS)

@@ -21,9 +21,8 @@ class JournalReader:
     Args:
         at: where to begin: a position from `Range.after`; None for the start.
         recover: True for the journal of a dead process: pending records count as lost. False for a journal that is
-            still
-            being written: reading stops at a pending or incomplete record. If an incomplete record has not changed by
-            the next read, and others follow it, it counts as damaged.
+            still being written: reading stops at a pending or incomplete record. If an incomplete record has not
+            changed by the next read, and others follow it, it counts as damaged.
         run_id: the run to read; segments of other runs are skipped. None reads all.
     """
 
@@ -128,7 +127,7 @@ class JournalReader:
 
     def behind(self) -> bool:
         """True if a segment after the current one has begun."""
-        return any(file.begun and file.number > self.position.segment for file in self._files.found())
+        return any(file.head and file.number > self.position.segment for file in self._files.found())
 
     def oddities(self) -> tuple[str, ...]:
         """What is wrong with the segments' files, one line each."""
@@ -151,7 +150,7 @@ class JournalReader:
         for file in files:
             if file.number < self.position.segment:
                 continue
-            over = self._recover or any(other.begun and other.number > file.number for other in files)
+            over = self._recover or any(other.head and other.number > file.number for other in files)
             self._open = OpenSegment.of(file.path, file.number, self.position.record if over else None)
             if self._open is None:
                 if self._recover:

@@ -170,8 +170,7 @@ class Journal:
         """Fill in the values of a pending record.
 
         The values go first; the pending record's checksum does not cover them. Then one aligned 8-byte store makes the
-        record
-        complete. If the process is killed in between, the record is still pending.
+        record complete. If the process is killed in between, the record is still pending.
         """
         layout = slot.layout
         extra = () if slot.epoch is None else (slot.epoch,)
