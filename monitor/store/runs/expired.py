@@ -31,7 +31,7 @@ def thinnable(connection: Connection, project: str | None, before_ms: int, point
 
 
 def _ended(before_ms: int) -> tuple[ColumnElement[bool], ...]:
-    """The end is told by the client's clock, which may be years behind; when it was heard of, by the server's."""
+    """The end is by the client's clock, which may be years behind; when it was heard of, by the server's."""
     heard = or_(RUNS.c.heartbeat_ms.is_(None), RUNS.c.heartbeat_ms < before_ms)
     return RUNS.c.deleted_ms.is_(None), RUNS.c.status.not_in(LIVE), RUNS.c.finished_ms < before_ms, heard
 
