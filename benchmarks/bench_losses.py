@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from textwrap import wrap
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -25,10 +26,10 @@ INTRODUCTION = """# torch's losses, measured
 Written by `python benchmarks/bench_losses.py --write` with torch {version} on the CPU; nothing here is looked up. What
 each property means is in [the guide](../losses.md). The error is the prediction minus the target for regressions; for
 scores it is how far the score lies on the wrong side, so the left of a picture is right and confident, the right is
-wrong and confident. The dashed line is the slope, dots are kinks. Growth is that of the fastest side. Influence is what
-one far outlier among 41 examples does to the best prediction (0 nothing, 1 all). Stability is for errors up to 1000 on
-the CPU, where some losses sum a batch in float16 itself. Cost is the time of forward and backward on 2048 examples on
-one thread against plain MSE; it was measured on one machine and varies by some tens of percent.
+wrong and confident. The dashed line is the slope, dots are kinks. Growth is that of the fastest side. Influence is
+what one far outlier among 41 examples does to the best prediction (0 nothing, 1 all, - not defined). Stability is for
+errors up to 1000 on the CPU, where some losses sum a batch in float16 itself. Cost is the time of forward and backward
+on 2048 examples on one thread against plain MSE; it was measured on one machine and varies by some tens of percent.
 
 | loss | symmetric | growth | convex | smooth | Lipschitz | influence | stable in | cost |
 |---|---|---|---|---|---|---|---|---|
@@ -45,12 +46,21 @@ def measured() -> dict[str, tuple[LossProfile, float]]:
 
 def row(found: LossProfile) -> str:
     cells = dict(found.rows())
+    influence = cells["outlier influence"].replace("not defined", "-")
     smooth = "yes" if found.differentiable else f"kink at {cells['kinks']}"
     return (
-        f"| [{found.name}](#{found.name.lower()}) | {cells['symmetric']} | {cells['growth at the border']} | "
-        f"{cells['convex']} | {smooth} | {cells['Lipschitz constant']} | {cells['outlier influence']} | "
+        f"| [{found.name}] | {cells['symmetric']} | {cells['growth at the border']} | "
+        f"{cells['convex']} | {smooth} | {cells['Lipschitz constant']} | {influence} | "
         f"{cells['stable in']} | {cells['cost against MSE']} |"
     )
+
+
+def wrapped(text: str) -> list[str]:
+    """The lines of a section, its list items wrapped at 119 columns."""
+    found: list[str] = []
+    for line in text.split("\n"):
+        found += wrap(line, 119, subsequent_indent="  ") if line.startswith("- ") else [line]
+    return found
 
 
 def write(found: dict[str, tuple[LossProfile, float]], folder: Path) -> None:
@@ -61,7 +71,8 @@ def write(found: dict[str, tuple[LossProfile, float]], folder: Path) -> None:
     page += [row(item) for item, _ in found.values()]
     for item, _ in found.values():
         (folder / f"{item.name}.svg").write_text(svg(item), encoding="utf-8")
-        page += ["", item.to_markdown(picture=f"{item.name}.svg").rstrip("\n")]
+        page += ["", *wrapped(item.to_markdown(picture=f"{item.name}.svg").rstrip("\n"))]
+    page += ["", *[f"[{name}]: #{name.lower()}" for name in found]]
     (folder / "torch.md").write_text("\n".join(page) + "\n", encoding="utf-8")
 
 

@@ -94,7 +94,7 @@ def in_view(key: str, sections: Sequence[Section], closed: Sequence[str], pins: 
 
 
 def kept(key: str, name: str, otherwise: Sequence[str]) -> list[str]:
-    """A list that the reader changed in the browser ("pins", "closed"); `otherwise` before it was told."""
+    """A list that the reader changed in the browser ("pins", "closed"); `otherwise` before it was set."""
     value = _state(key, name)
     return [str(each) for each in value] if isinstance(value, list) else list(otherwise)
 

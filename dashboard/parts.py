@@ -1,7 +1,7 @@
 """The parts of a composite loss on common steps: weighted, with their shares, and what cannot be said of them.
 
 A part is a series `loss/<name>`. What it adds to the total is its value times its weight: the weight of the newest
-`weights` event at or before the step; before the first one that of the loss' specification, and 1 where none was told.
+`weights` event at or before the step; before the first one that of the loss' specification, and 1 where none was given.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def weighting(events: Sequence[Event], spec: Json | None) -> Weighting:
 
 
 def _numbers(given: object) -> dict[str, float]:
-    """Part to weight, under the part's short name; what is no finite number is left out."""
+    """Part to weight, under the part's short name; what is not a finite number is left out."""
     if not isinstance(given, Mapping):
         return {}
     return {

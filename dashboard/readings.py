@@ -109,7 +109,7 @@ def _reader(token: str | None) -> Api:
 
 
 def reader(token: str | None) -> Api:
-    """A reader with a token, for what is no page; None: nobody is signed in."""
+    """A reader with a token, for what is not a page; None: nobody is signed in."""
     return _reader(token)
 
 
@@ -249,7 +249,7 @@ def once(name: str, made_of: tuple[object, ...], make: Callable[[], T]) -> T:
 
     Args:
         name: under which it is kept.
-        made_of: all that it depends on; what is no plain value has to be the very same object.
+        made_of: all that it depends on; what is not a plain value has to be the very same object.
     """
     kept: dict[str, tuple[tuple[object, ...], T]] = st.session_state.setdefault("_made", {})
     known = kept.get(name)

@@ -21,7 +21,7 @@ from monitor.domain.formats import count
 
 FORMULA: Final = "1 - (loss - floor) / (chance - floor)"
 MEANING: Final = f"{FORMULA}: 0 is a model that does not look at its input, 1 a perfect one, below 0 worse than chance"
-"""What a reader is told of the score."""
+"""What a reader learns about the score."""
 LOWEST: Final = -1.0
 """The axis ends here, so that a loss far above chance does not flatten what is learned."""
 REFERENCES: Final = {"chance level": 0.0, "floor": 1.0}

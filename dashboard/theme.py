@@ -1,7 +1,7 @@
 """Colours of the charts and the style sheet.
 
 Train and validation differ in hue (blue, orange) and in form (line; line with dots), severities in hue and in the shape
-of their mark, so that nothing is told by colour alone. The categorical colours follow Okabe and Ito's set for colour
+of their mark, so that nothing is shown by colour alone. The categorical colours follow Okabe and Ito's set for colour
 vision deficiencies, with lightness adapted to each background.
 
 Source:

@@ -8,7 +8,7 @@ from monitor.domain import Action, RunInfo, RunStatus, Severity
 from monitor.rules import spec_of
 
 MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○", "pending": "◌"}
-"""A mark for each kind of chip and notice, so that none is told by colour alone."""
+"""A mark for each kind of chip and notice, so that none relies on colour alone."""
 ACTION_WORDS: Final = {Action.CONTINUE: "Continue", Action.STOP: "Stop", Action.INVESTIGATE: "Investigate"}
 PAST_WORDS: Final = {
     Action.CONTINUE: "No stop was advised",
@@ -22,7 +22,7 @@ STATUS_MEANING: Final[dict[RunStatus, str]] = {
     RunStatus.STALLED: "The heartbeat continues, but no new step has come for a long while.",
     RunStatus.LOST: "The heartbeat stopped without a finish: killed, crashed, or cut off.",
     RunStatus.FINISHED: "The loop said that it is done.",
-    RunStatus.STOPPED: "The loop ended early because it was told to.",
+    RunStatus.STOPPED: "The loop ended early because it was asked to stop.",
     RunStatus.FAILED: "The loop ended with an exception.",
 }
 

@@ -78,17 +78,23 @@ def test_links_between_pages_lead_somewhere(page: Path):
     assert not missing
 
 
-def test_every_integration_is_in_the_table():
-    table = (DOCS / "integrations.md").read_text(encoding="utf-8")
+def test_every_integration_is_in_the_list():
+    page = (DOCS / "integrations.md").read_text(encoding="utf-8")
+    listed = page.split("## By framework\n")[1].split("\n## ")[0]
     files = (ROOT / "monitor" / "integrations").glob("[a-z]*.py")
-    assert [path.stem for path in files if f"| `{path.stem}." not in table and f"={path.stem}." not in table] == []
+    assert [path.stem for path in files if not re.search(rf"^- \*\*.*?\*\*:\s.*[`=]{path.stem}\.", listed, re.M)] == []
 
 
 def _threats() -> dict[str, list[tuple[str, str]]]:
-    """The rows of the threat model, and the tests that each names."""
+    """The threats of the model, each a list item, and the tests that it names, file by file."""
     page = (DOCS / "security.md").read_text(encoding="utf-8").split("## What could go wrong")[1].split("\n## ")[0]
-    rows = [row for row in page.splitlines() if row.startswith("| ")][1:]
-    return {row.split("|")[1].strip(): re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row) for row in rows}
+    named: dict[str, list[tuple[str, str]]] = {}
+    for item in re.split(r"^- ", page, flags=re.M)[1:]:
+        files = re.split(r"`(tests/[\w/]+\.py)`", item)
+        pairs = zip(files[1::2], files[2::2], strict=True)
+        threat = item.split("**")[1]
+        named[threat] = [(file, name) for file, names in pairs for name in re.findall(r"`(test_\w+)`", names) or [""]]
+    return named
 
 
 def test_every_threat_names_a_test_that_is_there_and_checks_something():

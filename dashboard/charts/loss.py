@@ -202,7 +202,7 @@ def _open_panels(figure: Figure, rules: Sequence[str], goal: str, colours: Palet
 
 
 _TITLE: Final = 18
-"""Characters of the goal's name that fit beside its axis."""
+"""Characters of the goal's name that fit next to its axis."""
 
 
 def _open_lanes(figure: Figure, rules: Sequence[str], foot: float, colours: Palette) -> None:

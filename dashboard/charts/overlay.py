@@ -36,7 +36,7 @@ def overlay_figure(
     add_non_finite(figure, all_curves, look)
     if len(curves) > FEW:
         _thin(figure)
-        # The legend stands beside the chart, where Plotly lets it scroll; no box names all at once.
+        # The legend stands next to the chart, where Plotly lets it scroll; no box names all at once.
         figure.update(
             height=HEIGHT + 80,
             hovermode="closest",

@@ -57,7 +57,7 @@ def captions(profile: LossProfile) -> tuple[str, ...]:
     highest = max(max(curve["loss"], default=0.0) for curve in profile.curve.values())
     said = ["loss above, slope below; a dot is a kink" if profile.kinks else "loss above, slope below"]
     if highest > high:
-        said.append(f"it goes on to {highest:.4g} within an error of 5; the picture ends at {high:.4g}")
+        said.append(f"it continues to {highest:.4g} within an error of 5; the picture ends at {high:.4g}")
     return tuple(said)
 
 

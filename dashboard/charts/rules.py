@@ -16,7 +16,7 @@ HEIGHT: Final = 300
 ROW: Final = 26
 """Pixels of a run in the picture of a trial."""
 NAME: Final = 28
-"""Letters of a run's name that stand beside its row."""
+"""Letters of a run's name that stand next to its row."""
 Curves = Sequence[tuple[str, NDArray[np.float64]]]
 
 
@@ -64,7 +64,7 @@ def example_figure(
             xref="x",
             yref="y domain",  # within it, `labels.js` keeps labels apart
             y=1 - 0.1 * k,
-            x=finding.onset_step if side == "right" else finding.fired_step,  # beside both lines
+            x=finding.onset_step if side == "right" else finding.fired_step,  # next to both lines
             text=said,
             yanchor="top",
             xanchor=side,

@@ -24,7 +24,7 @@ LOSSES: Final = frozenset({TRAIN_LOSS, VAL_LOSS})
 DIFFERENCES: Final = 200
 """Rows of the table of differences, at most."""
 MANY: Final = 12
-"""Runs that stand beside each other; more stand below each other."""
+"""Runs that stand side by side; more stand below each other."""
 _PAGE: Final = "comparison"
 COLUMNS: Final = 20
 """Keys of the configuration that are shown where runs stand below each other, at most."""
@@ -127,13 +127,13 @@ def differences(runs: Sequence[RunInfo]) -> Markup:
 
 
 def _by_key(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], kept: Sequence[str]) -> Markup:
-    """A row for each key, with the runs beside each other."""
+    """A row for each key, with the runs side by side."""
     rows = [(pieces.code(key), *(_value(c, key) for c in flat)) for key in kept]
     return pieces.table(("", *labels(runs)), rows, css="lm-wrap", matrix=True)
 
 
 def _by_run(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], kept: Sequence[str]) -> Markup:
-    """A row for each run, where there are more runs than a screen has room for beside each other."""
+    """A row for each run, where there are more runs than a screen has room for side by side."""
     rows = [(label, *(_value(c, key, 40) for key in kept)) for label, c in zip(labels(runs), flat, strict=True)]
     return pieces.table(("", *kept), rows, css="lm-wrap", matrix=True)
 

@@ -137,10 +137,10 @@ def sparkline(train: Sequence[float], val: Sequence[float], *, width: int = 132,
 
 
 def banner(rec: Recommendation, *, live: bool, tone: str = "", unit: str = "step") -> Markup:
-    """The recommendation with its reason and what it rests on; of a run that is over it is told in the past.
+    """The recommendation with its reason and what it rests on; for a run that is over, in the past tense.
 
     Args:
-        live: whether the run may go on.
+        live: whether the run may continue.
         tone: "none" where "no reason to stop" is not good news, since the run failed or is too young to be judged.
         unit: what the run's steps count, "step" or "epoch".
     """

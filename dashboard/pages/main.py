@@ -1,6 +1,6 @@
 """The script that Streamlit runs for every reader: the frame of the pages and the way between them.
 
-It stands among the pages, since a folder `pages` beside the main script has a meaning of its own for Streamlit.
+It stands among the pages, since a folder `pages` next to the main script has a meaning of its own for Streamlit.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def offer(rule: str, changes: Mapping[str, object], config: RulesConfig, project
     if data.may(needed):
         live.html(
             pieces.quiet(
-                f"It applies to {_named(project)} within two seconds, over monitor.toml: also to runs that go on, with "
+                f"It applies to {_named(project)} within two seconds, over monitor.toml, and to running runs with "
                 "their next batch."
             ),
             key="what",

@@ -1,6 +1,6 @@
 """The role that a route of MLflow's needs.
 
-Parts of a path that clients choose, such as the name of an artifact, decide nothing: what reads is told by the method,
+Parts of a path that clients choose, such as the name of an artifact, decide nothing: the method says what reads,
 or by the name of one of MLflow's searches at its own place. Routes that make the server itself act (assistants,
 webhooks, gateways, jobs), and those that are not known here, need an admin.
 """

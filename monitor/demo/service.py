@@ -108,7 +108,7 @@ class Service:
             child = self._child
             if child is None or child.wait() is None or self._closing.is_set():
                 return
-            self._tell("the server is gone; the runs go on, their points wait in the journals")
+            self._tell("the server is gone; the runs continue, their points wait in the journals")
             if self._answers_within(GRACE_S):
                 self._tell("the server is back")
                 while self._answers_within(GRACE_S) and not self._closing.wait(1.0):

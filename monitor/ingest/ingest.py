@@ -155,7 +155,7 @@ def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside:
     if event.name:
         tx.set(name=event.name)
     _describe(tx, event, aside)
-    if tx.recommendation.action is Action.STOP:  # otherwise every later attempt would be told to stop at once
+    if tx.recommendation.action is Action.STOP:  # otherwise every later attempt would get a stop at once
         judge_anew(tx, engine.of(str(tx.get("project"))), writer, attempt + 1, last)
     return attempt + 1
 

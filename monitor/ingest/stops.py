@@ -1,4 +1,4 @@
-"""Decides whether the loop is told to stop: by the mode of the rule, the server's settings, and people's requests.
+"""Decides whether the loop gets a stop: by the mode of the rule, the server's settings, and people's requests.
 
 Advice to stop reaches the loop if its rule's mode is `advise`. In mode `alert` it reaches only people. In mode `stop`
 the step at which the run would have been stopped is noted first; if the advice stands for another `SHADOW` of the steps
@@ -69,7 +69,7 @@ def consider(tx: Transaction, engine: Judges) -> None:
 
 
 def answer(tx: Transaction, engine: Judges) -> Answer:
-    """What the loop is told: whether to stop, why, and for which request. A request then counts as delivered."""
+    """What the loop receives: whether to stop, why, and for which request. A request then counts as delivered."""
     if tx.get("stop_request") is not None:
         return _asked(tx, engine)
     if tx.get("action") != Action.STOP:

@@ -134,7 +134,7 @@ def _steps(value: object, note: Note) -> int | None:
 
 
 def _stop(data: Data, note: Note) -> dict[str, object]:
-    """The loop reports that it was told to stop."""
+    """The loop reports that it received a stop."""
     request = data.get("request")
     number = request if isinstance(request, int) and not isinstance(request, bool) and 0 < request < 2**31 else None
     return {"request": number, "step": _step(data, "stop", note)}

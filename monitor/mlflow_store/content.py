@@ -40,7 +40,7 @@ _STATUS: Final[Mapping[RunStatus, str]] = {
     # Not "RUNNING", which would stay forever. A run that comes back is set to running again.
     RunStatus.LOST: "KILLED",
     RunStatus.FINISHED: "FINISHED",
-    # Not a failure: it did what it was told, and has a best step.
+    # Not a failure: it did as asked, and has a best step.
     RunStatus.STOPPED: "FINISHED",
     RunStatus.FAILED: "FAILED",
 }

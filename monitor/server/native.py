@@ -43,7 +43,7 @@ class Native:
         return Beside(front, self.app, front.refusal_by_mlflow if self.guarded else None)
 
     def lifespan(self) -> AbstractAsyncContextManager[Any]:
-        """What MLflow's application does when a server starts and ends. A mounted application would not be told."""
+        """What MLflow's application does when a server starts and ends. A mounted application would not hear of it."""
         context = getattr(getattr(self.app, "router", None), "lifespan_context", None)
         return contextlib.nullcontext() if context is None else context(self.app)
 

@@ -138,7 +138,7 @@ class Removal(Database):
 def _ended(before_ms: int, project: str | None) -> Select[Any]:
     """Runs that ended, and were last heard of, before a time and are not deleted yet, oldest first.
 
-    The end is told by the client's clock, which may be years behind; when it was heard of, by the server's.
+    The end is by the client's clock, which may be years behind; when it was heard of, by the server's.
     """
     heard = or_(RUNS.c.heartbeat_ms.is_(None), RUNS.c.heartbeat_ms < before_ms)
     query = select(RUNS.c.run_id).where(RUNS.c.deleted_ms.is_(None), RUNS.c.status.not_in(LIVE), heard)

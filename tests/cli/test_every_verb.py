@@ -160,8 +160,8 @@ BY_WORDS = {"up", "dashboard", "demo", "rules test", "runs show", "runs output",
 def documented_members() -> dict[str, set[str]]:
     """By verb the members of its JSON, as `docs/cli.md` lists them."""
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8").partition("## JSON")[2].partition("## Commands")[0]
-    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| `")]
-    return {verb: set(re.findall(r"`([^`]+)`", members)) for verbs_, members in rows
+    items = [item.partition(": ") for item in re.findall(r"^- (`.*(?:\n  .*)*)", text, re.M)]
+    return {verb: set(re.findall(r"`([^`]+)`", members)) for verbs_, _, members in items
             for verb in re.findall(r"`([^`]+)`", verbs_)}  # fmt: skip
 
 

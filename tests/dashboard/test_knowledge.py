@@ -38,7 +38,7 @@ def test_a_steep_loss_is_cut_and_the_caption_says_how_far_it_goes() -> None:
     squared = measuring.named("mse")[0]
     figure = checked(profile.profile_figure(squared, LOOK))
     assert figure.layout.yaxis.range[1] < 25
-    assert any("it goes on to 25" in said for said in profile.captions(squared))
+    assert any("it continues to 25" in said for said in profile.captions(squared))
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=5), max_size=3))

@@ -153,7 +153,7 @@ def test_balanced_tasks_both_learn(train: Callable[[str], Runs]) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_is_short_and_in_the_table(name: str) -> None:
+def test_an_example_is_short_and_in_the_list(name: str) -> None:
     text = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")
     assert len(text.splitlines()) < 80
     assert f"]({name}.py)" in (ROOT / "examples" / "README.md").read_text(encoding="utf-8")

@@ -85,7 +85,7 @@ def curvature(lines: Sequence[Line], kinks: Sequence[float]) -> Evidence:
 
 
 def gradients(lines: Sequence[Line]) -> Evidence:
-    """The slope just beside error 0 and at errors of 1000, and how it continues from there.
+    """The slope next to error 0 and at errors of 1000, and how it continues from there.
 
     "vanishing": less than a thousandth of the steepest slope within 10; "growing": at least half as large again at 1e6
     as at 1e3; "overflows": not finite; "steady" otherwise.

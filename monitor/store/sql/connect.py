@@ -241,7 +241,7 @@ def _sqlite_engine(url: URL, statement_s: float | None) -> Engine:
 def _begin_sqlite(connection: Connection) -> None:
     """A write takes the lock at once, so that two writers never both start as readers and then deadlock."""
     # Through the driver: SQLAlchemy takes as long to say BEGIN as for several of the statements that follow. Like other
-    # statements that go to the driver, it starts no clock; the time of the connection's last read must not go on.
+    # statements that go to the driver, it starts no clock; the time of the connection's last read must not persist.
     start_clock(connection)
     raw = cast(sqlite3.Connection, connection.connection.driver_connection)
     if not connection.get_execution_options().get("write", False):
