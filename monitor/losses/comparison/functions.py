@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from monitor.errors import LossError
@@ -57,13 +57,19 @@ def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
     return function
 
 
-def _composite(spec: Composite) -> Function:
-    """The weighted sum of parts that are called the same way."""
-    parts = [(spec.weight(name), torch_function(part)) for name, part in spec.parts.items()]
+def weighted(parts: Sequence[tuple[float, Function]]) -> Function:
+    """The sum of functions that are called the same way, each with its factor."""
 
     def composite(*arguments: Tensor) -> Tensor:
         return cast("Tensor", sum(weight * part(*arguments) for weight, part in parts))
 
+    return composite
+
+
+def _composite(spec: Composite) -> Function:
+    """The weighted sum of parts that are called the same way."""
+    parts = [(spec.weight(name), torch_function(part)) for name, part in spec.parts.items()]
+    composite = weighted(parts)
     kinds = {_kind(part) for _, part in parts}
     if len(kinds) > 1:
         raise LossError(spec.kind, f"its parts are called as {' and '.join(sorted(kinds))}", "measure each on its own")

@@ -8,12 +8,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from monitor.losses.profiles.layout import Array, Slice
-from monitor.losses.profiles.lines import Line
-from monitor.losses.profiles.subject import Subject
+from monitor.losses.profiles.layout import Array, Evidence, Slice
+from monitor.losses.profiles.subject import Line, Subject
 from monitor.losses.specs.search import golden
-
-Evidence = dict[str, object]
 
 EXAMPLES = 41  # odd, so that one target is the median
 DISTANCES: tuple[float, ...] = (10.0, 100.0, 1000.0, 10000.0)

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.losses.profiles.layout import Array, Fixed
-from monitor.losses.profiles.lines import Line
-from monitor.losses.profiles.subject import Subject
-
-Evidence = dict[str, object]
+from monitor.losses.profiles.layout import Array, Evidence, Fixed
+from monitor.losses.profiles.subject import Line, Subject
 
 LARGE = 1000.0
 _FINITE = ("bounded", "logarithmic", "sublinear", "linear")
