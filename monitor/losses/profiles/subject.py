@@ -143,6 +143,10 @@ class Line:
         """The loss at each error; shape (k,) to (k,)."""
         return self.subject.along(self.slice, errors)
 
+    def slope(self, error: float, step: float) -> float:
+        """The central difference at an error."""
+        return (self(error + step) - self(error - step)) / (2 * step)
+
     @property
     def domain(self) -> dict[str, float | bool]:
         """The range of errors in which the loss is not NaN, and whether that is the whole grid."""
