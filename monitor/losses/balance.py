@@ -39,11 +39,9 @@ class Balancer:
 
     - `uncertainty`: 1 / level of the part, which is where the learned variances of Kendall et al. converge.
     - `average`: dynamic weight average: parts whose loss falls more slowly get more weight. Each part is measured
-    relative
-      to its first value; the original does not do so, and cannot balance scales.
+      relative to its first value; the original does not do so, and cannot balance scales.
     - `gradients`: as in GradNorm, the parts get gradients of equal size at the shared parameters, larger ones if they
-    lag
-      behind. Solved directly, without a second optimizer.
+      lag behind. Solved directly, without a second optimizer.
 
     A part that has fallen by the factor `bound` counts as learned: its weight stops growing. A part that is not finite
     updates no weights.

@@ -125,6 +125,19 @@ def test_skill_of_a_summed_loss_needs_the_number_of_elements() -> None:
     assert any("summed" in sentence for sentence in spec.traps)
 
 
+def test_a_loss_of_a_game_has_no_skill_in_either_form() -> None:
+    spec = losses.Custom("value", chance_level=1.0, floor=0.0, game=True)
+    assert spec.skill(0.5) is losses.skill(spec, 0.5) is losses.skill(spec.to_dict(), 0.5) is None
+
+
+def test_a_subclass_without_a_kind_of_its_own_leaves_the_registry_alone() -> None:
+    class Mine(losses.MSE):
+        """A user's own."""
+
+    assert Mine(2.0).chance_level == 2.0
+    assert losses.REGISTRY["mse"] is losses.MSE
+
+
 def test_known_levels() -> None:
     assert losses.CrossEntropy(classes=10).chance_level == pytest.approx(2.302585)
     assert losses.CrossEntropy(classes=10).chance_formula == "ln 10"

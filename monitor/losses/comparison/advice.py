@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,16 +163,13 @@ def _judge(choice: Choice, item: LossProfile | None, wants: _Wants, asked: tuple
     # Losses that weight the rare class were trained on imbalanced data only: on other data nobody would use them.
     fitting = tuple(name for name in asked if name == "imbalance") if choice.weighted else asked
     scored = [results(wants.task, condition)[trained] for condition in fitting or asked]
-    pros: list[str] = []
-    cons: list[str] = []
+    reasons: list[tuple[bool, str]] = []
     if item is not None:
-        for for_it, against in (_training(item), _robust(item, wants), _balance(choice, wants), _half(item, wants)):
-            pros += for_it
-            cons += against
+        reasons += [*_training(item), *_robust(item, wants), *_balance(choice, wants), *_half(item, wants)]
     if not choice.probabilities:
-        cons.append("its scores are not probabilities")
+        reasons.append((False, "its scores are not probabilities"))
     if choice.note:
-        cons.append(choice.note)
+        reasons.append((False, choice.note))
     ratio = wants.costs[1] / wants.costs[0] if wants.costs else 10.0
     deficit = sum(one.deficit for one in scored) / len(scored)
     found = Candidate(
@@ -180,37 +177,36 @@ def _judge(choice: Choice, item: LossProfile | None, wants: _Wants, asked: tuple
         deficit=round(deficit, 4),
         figures=tuple(one.said for one in scored),
         torch=choice.torch,
-        pros=tuple(pros),
-        cons=tuple(cons),
+        pros=tuple(said for good, said in reasons if good),
+        cons=tuple(said for good, said in reasons if not good),
     )
     return found, sum(one.gap for one in scored) / len(scored)
 
 
-_Part = tuple[list[str], list[str]]
+_Reasons = Iterator[tuple[bool, str]]
+"""Sentences, each with whether it speaks for the loss."""
 
 
-def _training(item: LossProfile) -> _Part:
+def _training(item: LossProfile) -> _Reasons:
     """Convexity, smoothness, and the gradient of large errors."""
-    pros, cons = [], []
     if item.convex:
-        pros.append(f"convex in the prediction: no violation in {item.evidence['convex']['chords']} chords")
+        yield True, f"convex in the prediction: no violation in {item.evidence['convex']['chords']} chords"
     else:
-        cons.append("not convex in the prediction")
+        yield False, "not convex in the prediction"
     if not item.differentiable:
-        cons.append(f"a kink at error {', '.join(f'{place:g}' for place in item.kinks)}")
+        yield False, f"a kink at error {', '.join(f'{place:g}' for place in item.kinks)}"
     near = _slope_at(item, 1.0)
     far = _slope_at(item, 5.0)
     if near > 0 and far / near < 0.3:
-        cons.append(f"the gradient at error 5 is {far / near:.2g} of that at error 1: a bad start learns slowly")
-    return pros, cons
+        yield False, f"the gradient at error 5 is {far / near:.2g} of that at error 1: a bad start learns slowly"
 
 
-def _robust(item: LossProfile, wants: _Wants) -> _Part:
+def _robust(item: LossProfile, wants: _Wants) -> _Reasons:
     """Outliers and wrong labels."""
     if not wants.outliers and not wants.noise:
         if wants.task == "regression" and item.outlier_influence is not None and item.outlier_influence > 0.9:
-            return ["uses every error fully: the best there is for targets with normal noise"], []
-        return [], []
+            yield True, "uses every error fully: the best there is for targets with normal noise"
+        return
     influence = item.outlier_influence
     if influence is None:
         share = item.evidence["outlier_influence"]["gradient_share"]
@@ -220,19 +216,19 @@ def _robust(item: LossProfile, wants: _Wants) -> _Part:
         said = f"one far outlier among 41 moves the best constant by {percent(influence)} of the mean's shift"
     else:
         said = f"one wrong example among 41 costs {percent(influence)} of a linear score's slope"
-    return ([said] if influence < 0.5 else []), ([said] if influence >= 0.5 else [])
+    yield influence < 0.5, said
 
 
-def _balance(choice: Choice, wants: _Wants) -> _Part:
+def _balance(choice: Choice, wants: _Wants) -> _Reasons:
     """The rare class's share of the gradient once the frequent class is mostly right."""
     if wants.imbalance < SKEWED or choice.kind not in ("classification", "binary"):
-        return [], []
+        return
     share = rare_share(choice, wants.imbalance)
-    said = (
+    yield (
+        share >= 0.3,
         f"at {wants.imbalance:g}:1, with the frequent class right by {-EASY:g}, "
-        f"a rare example that is wrong by {HARD:g} holds {percent(share)} of the gradient"
+        f"a rare example that is wrong by {HARD:g} holds {percent(share)} of the gradient",
     )
-    return ([said] if share >= 0.3 else []), ([said] if share < 0.3 else [])
 
 
 def rare_share(choice: Choice, imbalance: float) -> float:
@@ -263,12 +259,11 @@ def rare_share(choice: Choice, imbalance: float) -> float:
     return own / (own + others) if own + others > 0 else 0.0
 
 
-def _half(item: LossProfile, wants: _Wants) -> _Part:
-    if not wants.half:
-        return [], []
-    if "float16" in item.stable_in:
-        return ["right in float16 for errors up to 1000"], []
-    return [], ["overflows or loses precision in float16 for errors up to 1000; compute it in float32"]
+def _half(item: LossProfile, wants: _Wants) -> _Reasons:
+    if wants.half and "float16" in item.stable_in:
+        yield True, "right in float16 for errors up to 1000"
+    elif wants.half:
+        yield False, "overflows or loses precision in float16 for errors up to 1000; compute it in float32"
 
 
 def _slope_at(item: LossProfile, error: float) -> float:

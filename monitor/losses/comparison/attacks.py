@@ -141,8 +141,7 @@ def defence(loss: object, attack: Attack | None, task: str) -> Defence | None:
     """The defence of this name, or None if it is a loss.
 
     Source: Zhang et al., Theoretically Principled Trade-off between Robustness and Accuracy (ICML 2019),
-    arXiv:1901.08573,
-    equation 5; here with three steps towards the attacked inputs.
+    arXiv:1901.08573, equation 5; here with three steps towards the attacked inputs.
 
     Raises:
         LossError: there is no attack, or the task has no such training.

@@ -25,12 +25,12 @@ def decoded(xp: ModuleType, out: Array) -> Array:
     arXiv:1311.2524, appendix C.
     """
     half = xp.exp(xp.clip(out[:, 2:], -SPAN, SPAN)) / 2
-    return _joined(xp, out[:, :2] - half, out[:, :2] + half)
+    return xp.hstack((out[:, :2] - half, out[:, :2] + half))
 
 
 def encoded(xp: ModuleType, boxes: Array) -> Array:
     """The outputs that `decoded` turns into these boxes."""
-    return _joined(xp, (boxes[:, :2] + boxes[:, 2:]) / 2, xp.log(_size(boxes)))
+    return xp.hstack(((boxes[:, :2] + boxes[:, 2:]) / 2, xp.log(_size(boxes))))
 
 
 def overlap(xp: ModuleType, boxes: Array, targets: Array) -> Array:
@@ -72,10 +72,6 @@ def numpy_loss(spec: LossSpec) -> Callable[[Array, Array], object]:
 def deltas_loss(loss: Callable[[Array, Array], object]) -> Callable[[Array, Array], object]:
     """A regression loss of the encoded boxes and targets."""
     return lambda boxes, targets: loss(encoded(np, boxes), encoded(np, targets))
-
-
-def _joined(xp: ModuleType, first: Array, second: Array) -> Array:
-    return xp.hstack((first, second))
 
 
 def _areas(xp: ModuleType, boxes: Array, targets: Array) -> tuple[Array, Array]:

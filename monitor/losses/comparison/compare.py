@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,11 +165,11 @@ def compare(
     whole("compare", "epochs", epochs, at_least=1)
     whole("compare", "hidden", hidden, at_least=1)
     data = collected(data)
-    given = _given(losses)
+    given: Given = list(losses.items()) if isinstance(losses, Mapping) else [(None, item) for item in losses]
     plain = [(label, item) for label, item in given if not is_defence(item)]
     kind = "binary" if costs is not None and task is None else task or _task(plain, data)
     against = attack_of(attack, eps, kind)
-    named = {label or name: function for label, (name, function, _) in _resolved(given, kind, against)}
+    named = dict(_function(label, item, kind, against) for label, item in given)
     targets = lambda: arrays(data, np.random.default_rng(0))[1]  # noqa: E731  # read only if the metric depends on them
     judge = fitting(metric, kind, plain, targets, costs, higher=higher)
     untested: Counter[float] = Counter()
@@ -203,17 +203,13 @@ def compare(
     )
 
 
-def _given(losses: Sequence[object] | Mapping[str, object]) -> Given:
-    """Labels and losses."""
-    return list(losses.items()) if isinstance(losses, Mapping) else [(None, item) for item in losses]
-
-
-def _resolved(
-    given: Given, task: str, attack: Attack | None
-) -> Iterator[tuple[str | None, tuple[str, TorchLoss | Defence, tuple[str, ...]]]]:
-    for label, item in given:
-        against = defence(item, attack, task)
-        yield label, (resolve(item, task) if against is None else (against.name, against, (task,)))
+def _function(label: str | None, loss: object, task: str, attack: Attack | None) -> tuple[str, TorchLoss | Defence]:
+    """A loss's name and what trains with it."""
+    against = defence(loss, attack, task)
+    if against is not None:
+        return label or against.name, against
+    name, function, _ = resolve(loss, task)
+    return label or name, function
 
 
 def _task(given: Given, data: Data) -> str:

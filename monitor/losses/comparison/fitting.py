@@ -39,7 +39,7 @@ def fitting(  # noqa: PLR0911  # one case a line
     """
     if callable(metric):
         name = getattr(metric, "__name__", "metric")
-        return Judge(name=str(name), tasks=(task,), measure=metric, higher=higher)
+        return Judge(str(name), (task,), metric, higher=higher)
     if metric is not None:
         return judge_named(metric, task)
     if costs is not None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from monitor.errors import LossError
 from monitor.losses.comparison.boxes import distance
 from monitor.losses.profiles.kinds import TORCH_KINDS
 from monitor.losses.specs.boxes import BOX_KINDS
-from monitor.losses.specs.classification import BinaryCrossEntropy
+from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy
 from monitor.losses.specs.composite import Composite
+from monitor.losses.specs.likelihood import KLDivergence
 from monitor.losses.specs.margin import Hinge
 from monitor.losses.specs.metric import Contrastive, InfoNCE
 from monitor.losses.specs.overlap import Dice, Focal, Tversky
@@ -42,13 +43,13 @@ def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
         1.4142135381698608
     """
     if binary and spec.kind == "cross_entropy":
-        return _modules(BinaryCrossEntropy())
+        return _module(BinaryCrossEntropy())
     if isinstance(spec, Focal):
         return _focal(spec, binary=binary)
     if isinstance(spec, Composite):
         return _composite(spec)
     if spec.kind not in _OWN:
-        return _modules(spec)
+        return _module(spec)
     kind, own = _OWN[spec.kind]
     function = own(spec)
     function.__name__ = spec.kind
@@ -57,13 +58,19 @@ def torch_function(spec: LossSpec, *, binary: bool = False) -> Function:
     return function
 
 
-def _composite(spec: Composite) -> Function:
-    """The weighted sum of parts that are called the same way."""
-    parts = [(spec.weight(name), torch_function(part)) for name, part in spec.parts.items()]
+def weighted(parts: Sequence[tuple[float, Function]]) -> Function:
+    """The sum of functions that are called the same way, each with its factor."""
 
     def composite(*arguments: Tensor) -> Tensor:
         return cast("Tensor", sum(weight * part(*arguments) for weight, part in parts))
 
+    return composite
+
+
+def _composite(spec: Composite) -> Function:
+    """The weighted sum of parts that are called the same way."""
+    parts = [(spec.weight(name), torch_function(part)) for name, part in spec.parts.items()]
+    composite = weighted(parts)
     kinds = {_kind(part) for _, part in parts}
     if len(kinds) > 1:
         raise LossError(spec.kind, f"its parts are called as {' and '.join(sorted(kinds))}", "measure each on its own")
@@ -76,53 +83,56 @@ def _kind(function: Function) -> str:
     return str(getattr(function, "loss_kind", None) or TORCH_KINDS.get(torch_name(function) or "", "regression"))
 
 
-def _modules(spec: LossSpec) -> Function:
-    """Torch's own module of this kind."""
+_MODULES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "cross_entropy": ("CrossEntropyLoss", ("label_smoothing",)),
+    "language_model": ("CrossEntropyLoss", ()),
+    "binary_cross_entropy": ("BCEWithLogitsLoss", ()),
+    "multi_margin": ("MultiMarginLoss", ("p", "margin")),
+    "huber": ("HuberLoss", ("delta",)),
+    "mae": ("L1Loss", ()),
+    "mse": ("MSELoss", ()),
+    "smooth_l1": ("SmoothL1Loss", ("beta",)),
+    "poisson_nll": ("PoissonNLLLoss", ("log_input", "full")),
+    "gaussian_nll": ("GaussianNLLLoss", ("full", "eps")),
+    "kl_divergence": ("KLDivLoss", ()),
+    "triplet": ("TripletMarginLoss", ("margin",)),
+    "cosine_embedding": ("CosineEmbeddingLoss", ("margin",)),
+    "margin_ranking": ("MarginRankingLoss", ("margin",)),
+    "multilabel_margin": ("MultiLabelMarginLoss", ()),
+    "ctc": ("CTCLoss", ()),
+}
+"""torch's own module of each kind, and the parameters that both call by the same name."""
+
+
+def _module(spec: LossSpec) -> Function:
+    """Torch's own module with the specification's settings."""
     import torch
-    from torch import nn
 
-    s = dict(spec.params())
-    reduction = str(s["reduction"])
-    weights = s.get("class_weights")
-    pos = s.get("pos_weight", 1.0)
-    made: Mapping[str, Callable[[], Function]] = {
-        "cross_entropy": lambda: nn.CrossEntropyLoss(
-            weight=None if weights is None else torch.tensor(weights),
-            label_smoothing=s["label_smoothing"],
-            reduction=reduction,
-        ),
-        "language_model": lambda: nn.CrossEntropyLoss(reduction=reduction),
-        "binary_cross_entropy": lambda: nn.BCEWithLogitsLoss(pos_weight=torch.tensor(pos), reduction=reduction),
-        "multi_margin": lambda: nn.MultiMarginLoss(p=s["p"], margin=s["margin"], reduction=reduction),
-        "huber": lambda: nn.HuberLoss(delta=s["delta"], reduction=reduction),
-        "mae": lambda: nn.L1Loss(reduction=reduction),
-        "mse": lambda: nn.MSELoss(reduction=reduction),
-        "smooth_l1": lambda: nn.SmoothL1Loss(beta=s["beta"], reduction=reduction),
-        "poisson_nll": lambda: nn.PoissonNLLLoss(log_input=s["log_input"], full=s["full"], reduction=reduction),
-        "gaussian_nll": lambda: nn.GaussianNLLLoss(full=s["full"], eps=s["eps"], reduction=reduction),
-        "kl_divergence": lambda: nn.KLDivLoss(reduction="mean" if s["per_element"] else "batchmean"),
-        "triplet": lambda: nn.TripletMarginLoss(margin=s["margin"], reduction=reduction),
-        "cosine_embedding": lambda: nn.CosineEmbeddingLoss(margin=s["margin"], reduction=reduction),
-        "margin_ranking": lambda: nn.MarginRankingLoss(margin=s["margin"], reduction=reduction),
-        "multilabel_margin": lambda: nn.MultiLabelMarginLoss(reduction=reduction),
-        "ctc": lambda: nn.CTCLoss(reduction=reduction),
-    }
-    if spec.kind == "cross_entropy" and s.get("balanced"):
-        return _balanced(s)
-    if spec.kind not in made:
-        fix = f"take one of {', '.join([*made, *sorted(_OWN)])}"
+    if spec.kind not in _MODULES:
+        fix = f"take one of {', '.join([*_MODULES, *sorted(_OWN)])}"
         raise LossError(spec.kind, "it is not a single function of torch", fix)
-    return made[spec.kind]()
+    name, shared = _MODULES[spec.kind]
+    settings = {key: getattr(spec, key) for key in ("reduction", *shared)}
+    if isinstance(spec, CrossEntropy):
+        if spec.balanced:
+            return _balanced(spec)
+        settings["weight"] = None if spec.class_weights is None else torch.tensor(spec.class_weights)
+    elif isinstance(spec, BinaryCrossEntropy):
+        settings["pos_weight"] = torch.tensor(spec.pos_weight)
+    elif isinstance(spec, KLDivergence):
+        settings["reduction"] = "mean" if spec.per_element else "batchmean"
+    module: Function = getattr(torch.nn, name)(**settings)
+    return module
 
 
-def _balanced(settings: Mapping[str, object]) -> Function:
+def _balanced(spec: CrossEntropy) -> Function:
     """Cross-entropy with each class weighted by one over its share of the batch."""
 
     def balanced(logits: Tensor, labels: Tensor) -> Tensor:
         import torch
 
         counts = torch.bincount(labels, minlength=logits.shape[1]).clamp(min=1).to(logits.dtype)
-        smoothing = float(str(settings["label_smoothing"]))
+        smoothing = spec.label_smoothing
         return torch.nn.functional.cross_entropy(logits, labels, weight=1 / counts, label_smoothing=smoothing)
 
     balanced.loss_kind = "classification"  # type: ignore[attr-defined]  # read by profile and check

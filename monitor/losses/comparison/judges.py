@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ LIST = 20
 """Rows per list of a ranking, unless the lists are given."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Judge:
     """A metric.
 
@@ -35,6 +35,7 @@ class Judge:
     name: str
     tasks: tuple[str, ...]
     measure: Callable[[Array, Array], float]
+    _: KW_ONLY
     higher: bool
     in_units: bool = False
 
@@ -117,24 +118,20 @@ def _retrieval(out: Array, y: Array) -> float:
     return float((y[near.argmax(axis=1)] == y).mean())
 
 
-def _judge(name: str, tasks: str, measure: Callable[[Array, Array], float], *, higher: bool, units: bool) -> Judge:
-    return Judge(name=name, tasks=tuple(tasks.split()), measure=measure, higher=higher, in_units=units)
-
-
 METRICS: Mapping[str, Judge] = {
     item.name: item
     for item in (
-        _judge("accuracy", "classification binary", _accuracy, higher=True, units=False),
-        _judge("balanced_accuracy", "classification binary", _balanced, higher=True, units=False),
-        _judge("iou", "binary", _iou, higher=True, units=False),
-        _judge("mean_iou", "boxes", _mean_iou, higher=True, units=False),
-        _judge("mae", "regression counts", _mae, higher=False, units=True),
-        _judge("rmse", "regression counts", _rmse, higher=False, units=True),
-        _judge("median_error", "regression counts", _median, higher=False, units=True),
-        _judge("deviance", "counts", _deviance, higher=False, units=False),
-        _judge("ndcg", "ranking", _by_list(ndcg), higher=True, units=False),
-        _judge("recall", "ranking", _by_list(recall), higher=True, units=False),
-        _judge("retrieval", "metric", _retrieval, higher=True, units=False),
+        Judge("accuracy", ("classification", "binary"), _accuracy, higher=True),
+        Judge("balanced_accuracy", ("classification", "binary"), _balanced, higher=True),
+        Judge("iou", ("binary",), _iou, higher=True),
+        Judge("mean_iou", ("boxes",), _mean_iou, higher=True),
+        Judge("mae", ("regression", "counts"), _mae, higher=False, in_units=True),
+        Judge("rmse", ("regression", "counts"), _rmse, higher=False, in_units=True),
+        Judge("median_error", ("regression", "counts"), _median, higher=False, in_units=True),
+        Judge("deviance", ("counts",), _deviance, higher=False),
+        Judge("ndcg", ("ranking",), _by_list(ndcg), higher=True),
+        Judge("recall", ("ranking",), _by_list(recall), higher=True),
+        Judge("retrieval", ("metric",), _retrieval, higher=True),
     )
 }
 USUAL: Mapping[str, str] = {
@@ -155,7 +152,7 @@ def pinball(q: float) -> Judge:
     def measure(out: Array, y: Array) -> float:
         return float(np.maximum(q * (y - out), (q - 1) * (y - out)).mean())
 
-    return _judge(f"pinball({q:g})", "regression", measure, higher=False, units=True)
+    return Judge(f"pinball({q:g})", ("regression",), measure, higher=False, in_units=True)
 
 
 def cost(false_alarm: float, miss: float) -> Judge:
@@ -164,7 +161,7 @@ def cost(false_alarm: float, miss: float) -> Judge:
     def measure(out: Array, y: Array) -> float:
         return expected_cost(out, y, false_alarm, miss, threshold=0.0)
 
-    return _judge(f"cost({false_alarm:g}:{miss:g})", "binary", measure, higher=False, units=False)
+    return Judge(f"cost({false_alarm:g}:{miss:g})", ("binary",), measure, higher=False)
 
 
 def judge_named(name: str, task: str) -> Judge:

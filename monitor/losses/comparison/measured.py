@@ -22,15 +22,12 @@ class Measured:
     """One candidate's result under one condition.
 
     Attributes:
-        value, half: mean over seeds, and half of its 95% interval.
         gap: distance to the best candidate, as a share of the best.
         deficit: how far it is behind the best candidate for certain (the low end of the paired interval), as a share of
             the best; 0 for the best and for what cannot be distinguished from it.
         said: a sentence with the figures.
     """
 
-    value: float
-    half: float
     gap: float
     deficit: float
     said: str
@@ -71,5 +68,5 @@ def results(task: str, condition: str) -> Mapping[str, Measured]:
         said = f"{metric} {value:.3g} ± {half:.2g} ({where}); {behind}"
         size = max(abs(best[0]), 1e-9)
         away = sign * (best[0] - value) / size
-        found[name] = Measured(value=value, half=half, gap=away, deficit=gap / size, said=said)
+        found[name] = Measured(gap=away, deficit=gap / size, said=said)
     return found

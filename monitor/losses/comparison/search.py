@@ -110,10 +110,9 @@ def search(
     """Find a loss for data: train many losses briefly, drop the worse half, train the rest longer, and so on.
 
     The last challenger is then compared with the task's usual loss on fresh splits. It wins only if it is clearly
-    better:
-    if the 95% interval of the paired difference excludes 0. The interval is wider than the plain one over seeds because
-    splits of the same data overlap (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366). For a regression, Barron's
-    general loss is fitted to validation residuals and joins the search.
+    better: if the 95% interval of the paired difference excludes 0. The interval is wider than the plain one over
+    seeds because splits of the same data overlap (Nadeau and Bengio 2003, doi:10.1023/A:1024068626366). For a
+    regression, Barron's general loss is fitted to validation residuals and joins the search.
 
     Args:
         task: one of `FAMILIES`; inferred from the data by default.

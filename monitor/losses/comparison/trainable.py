@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from monitor.errors import LossError
 from monitor.losses.comparison.boxes import decoded, encoded
-from monitor.losses.comparison.functions import torch_function
+from monitor.losses.comparison.functions import torch_function, weighted
 from monitor.losses.comparison.pairs import METRIC, RANKING
 from monitor.losses.specs.boxes import BOX_KINDS
 from monitor.losses.specs.composite import Composite
@@ -100,12 +100,7 @@ def trainer(spec: LossSpec, task: str) -> TorchLoss:
             outputs that `decoded` turns into boxes, and boxes (n, 4).
     """
     if isinstance(spec, Composite):
-        parts = [(spec.weight(name), trainer(part, task)) for name, part in spec.parts.items()]
-
-        def composite(out: Tensor, y: Tensor) -> Tensor:
-            return cast("Tensor", sum(weight * part(out, y) for weight, part in parts))
-
-        return composite
+        return weighted([(spec.weight(name), trainer(part, task)) for name, part in spec.parts.items()])
     if spec.kind in METRIC:
         return METRIC[spec.kind](spec)
     if spec.kind in RANKING:

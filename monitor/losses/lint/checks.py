@@ -13,7 +13,7 @@ from monitor.errors import LossError
 from monitor.losses.lint.batches import AROUND_TARGETS, BATCH, POINTWISE, SCORES, batch, no_gradient
 from monitor.losses.lint.free import FREE
 from monitor.losses.lint.numbers import EXTREME, gradients, overflow, target_logged
-from monitor.losses.lint.pieces import along, kink
+from monitor.losses.lint.pieces import kink
 from monitor.losses.lint.report import Problem
 from monitor.losses.lint.structure import ignores_target, mask, wrong_axis
 from monitor.losses.profiles.layout import Fixed
@@ -89,10 +89,10 @@ def reversed_sign(subject: Subject) -> Problem | None:
     worse, better = [], []
     for line in subject.kind.slices:
         if subject.kind.name in SCORES or subject.kind.name in ("triplet", "ranking", "sequence"):
-            values = along(subject, line, (-8, -3, -1, 0, 1, 3, 8))
+            values = subject.along(line, (-8, -3, -1, 0, 1, 3, 8))
         elif subject.kind.name in AROUND_TARGETS | {"boxes", "paired"}:
-            values = along(subject, line, (0, 0.3, 1, 3) if subject.kind.name == "boxes" else (0, 0.5, 1, 3, 8))
-            other = along(subject, line, (0, -0.5, -1, -3, -8)) if subject.kind.name in AROUND_TARGETS else values
+            values = subject.along(line, (0, 0.3, 1, 3) if subject.kind.name == "boxes" else (0, 0.5, 1, 3, 8))
+            other = subject.along(line, (0, -0.5, -1, -3, -8)) if subject.kind.name in AROUND_TARGETS else values
             if (np.diff(other) > 1e-12).any():
                 return None  # falling on one side alone is not a wrong sign
         else:
@@ -119,7 +119,7 @@ def unbounded(subject: Subject) -> Problem | None:
         for sign in (1.0, -1.0):
             if subject.kind.name == "distance" and float(line.z(sign * reach)[0]) < 0:
                 continue  # there are no negative distances
-            values = along(subject, line, [sign * reach * share for share in (0.01, 0.1, 1.0)])
+            values = subject.along(line, [sign * reach * share for share in (0.01, 0.1, 1.0)])
             if np.isfinite(values).all() and values[2] < min(-1.0, 5 * values[1]) and values[1] < values[0]:
                 return Problem(
                     check="unbounded",
@@ -170,7 +170,7 @@ def direction(subject: Subject) -> Problem | None:
         return None
     for line in subject.kind.slices:
         errors = [0.0, 0.5, 1.0, 2.0, 4.0]
-        values = along(subject, line, errors)
+        values = subject.along(line, errors)
         if np.isfinite(values).all() and (np.diff(values) < -1e-9 * np.abs(values[:-1])).any():
             k = int(np.argmin(np.diff(values)))
             return Problem(
@@ -209,7 +209,7 @@ def squashed(subject: Subject) -> Problem | None:
     if subject.kind.name not in ("classification", "binary", "multilabel"):
         return None
     line = subject.kind.slices[0]
-    best, start, worst = along(subject, line, (-EXTREME, 0.0, EXTREME))
+    best, start, worst = subject.along(line, (-EXTREME, 0.0, EXTREME))
     if not all(map(math.isfinite, (best, start, worst))):
         return None
     for kind, what, levels, mend in _SQUASHED:

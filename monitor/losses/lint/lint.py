@@ -16,7 +16,6 @@ from monitor.losses.lint.batches import batch
 from monitor.losses.lint.checks import problems
 from monitor.losses.lint.free import FREE, free_kinds
 from monitor.losses.lint.kind import probable_kinds, usual_backend
-from monitor.losses.lint.pieces import along
 from monitor.losses.lint.report import LintReport, Problem
 from monitor.losses.profiles.kinds import CLASSES, kind_named
 from monitor.losses.profiles.layout import Kind, first_column
@@ -119,7 +118,7 @@ class _Linter:
         except LossError:
             return self._at(kind_named(kind, target=POSITIVE))
         line = subject.kind.slices[0]
-        finite = np.isfinite(along(subject, line, (-1.0, 0.0, 1.0))).all()
+        finite = np.isfinite(subject.along(line, (-1.0, 0.0, 1.0))).all()
         return subject if finite else self._at(kind_named(kind, target=POSITIVE))
 
     def _at(self, kind: Kind) -> Subject:
@@ -203,7 +202,7 @@ def _over_classes(subject: Subject) -> bool:
 def _rises(subject: Subject) -> bool:
     """Whether the loss never falls from a right answer to a wrong one, and a right answer costs almost nothing."""
     for line in subject.kind.slices:
-        values = along(subject, line, np.linspace(-10, 10, 21).tolist())
+        values = subject.along(line, np.linspace(-10, 10, 21))
         if not np.isfinite(values).all() or (np.diff(values) < -1e-9).any() or values[0] > 0.05 * values[10]:
             return False
     return True

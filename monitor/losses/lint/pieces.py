@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from monitor.losses.lint.batches import AROUND_TARGETS
 from monitor.losses.lint.report import Problem
-from monitor.losses.profiles.layout import Array, Slice
+from monitor.losses.profiles.layout import Slice
 from monitor.losses.profiles.subject import Subject
-
-
-def along(subject: Subject, line: Slice, errors: Sequence[float]) -> Array:
-    """The loss at each error along a slice."""
-    return np.array([subject.at(line, float(error)) for error in errors], float)
 
 
 def kink(subject: Subject) -> Problem | None:
@@ -23,7 +16,7 @@ def kink(subject: Subject) -> Problem | None:
         return None
     line = subject.kind.slices[0]
     grid = np.concatenate([np.linspace(-6, -0.04, 300), np.linspace(0.04, 6, 300)])
-    values = along(subject, line, grid.tolist())
+    values = subject.along(line, grid)
     if not np.isfinite(values).all():
         return None
     for k in range(1, len(grid) - 2):

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.losses.profiles.lines import Line
-from monitor.losses.profiles.subject import Subject
-
-Evidence = dict[str, object]
+from monitor.losses.profiles.layout import Evidence
+from monitor.losses.profiles.subject import Line, Subject
 
 SCALES: tuple[float, ...] = (0.3, 3.0, 30.0)  # a violation may show only near zero, or only far out
 TOLERANCE = 1e-9

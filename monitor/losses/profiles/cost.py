@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from monitor.losses.profiles.layout import Fixed
+from monitor.losses.profiles.layout import Evidence, Fixed
 from monitor.losses.profiles.subject import LossFunction, Subject, differentiable
 
-Evidence = dict[str, object]
 Clock = Callable[[], float]
 
 BATCH = 2048

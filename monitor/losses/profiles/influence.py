@@ -8,12 +8,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from monitor.losses.profiles.layout import Array, Slice
-from monitor.losses.profiles.lines import Line
-from monitor.losses.profiles.subject import Subject
+from monitor.losses.profiles.layout import Array, Evidence, Slice
+from monitor.losses.profiles.subject import Line, Subject
 from monitor.losses.specs.search import golden
-
-Evidence = dict[str, object]
 
 EXAMPLES = 41  # odd, so that one target is the median
 DISTANCES: tuple[float, ...] = (10.0, 100.0, 1000.0, 10000.0)
@@ -48,8 +45,8 @@ def influence(subject: Subject, lines: Sequence[Line]) -> tuple[float | None, Ev
 
 def gradient_share(line: Line, error: float = 100.0) -> float | None:
     """The share of the total gradient that one error of this size has among errors from -3 to 3."""
-    usual = [abs((line(x + 1e-4) - line(x - 1e-4)) / 2e-4) for x in np.linspace(-3, 3, EXAMPLES - 1)]
-    one = abs((line(error + 1e-2) - line(error - 1e-2)) / 2e-2)
+    usual = [abs(line.slope(x, 1e-4)) for x in np.linspace(-3, 3, EXAMPLES - 1)]
+    one = abs(line.slope(error, 1e-2))
     total = one + math.fsum(usual)
     return one / total if math.isfinite(total) and total > 0 else None
 

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.losses.profiles.layout import Array
-from monitor.losses.profiles.lines import Line
-
-Evidence = dict[str, object]
+from monitor.losses.profiles.layout import Array, Evidence
+from monitor.losses.profiles.subject import Line
 
 CANDIDATES = 10
 WIDTH = 1e-6

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Fixed = tuple[NDArray[np.generic], ...]
+Evidence = dict[str, object]
+"""The numbers behind a measured property, as plain data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,11 +21,10 @@ import numpy as np
 from monitor.errors import LossError
 from monitor.losses.comparison.functions import torch_function
 from monitor.losses.lint.checks import problems
-from monitor.losses.profiles import border, convexity, cost, equivariance, influence, kinks, precision, steepness
+from monitor.losses.profiles import border, convexity, cost, influence, kinks, precision, steepness
 from monitor.losses.profiles.kinds import CLASSES, TORCH_KINDS, kind_named
-from monitor.losses.profiles.lines import Line, trace
 from monitor.losses.profiles.report import LossProfile
-from monitor.losses.profiles.subject import LossFunction, Subject, examine, one_torch_thread
+from monitor.losses.profiles.subject import Line, LossFunction, Subject, examine, one_torch_thread, trace
 from monitor.losses.specs.parsing import parse
 from monitor.losses.specs.torch_modules import torch_name
 
@@ -93,7 +92,7 @@ def _measure(
     )
     outliers, outlier_evidence = influence.influence(subject, lines)
     stable, stable_evidence = precision.precision(subject, lines)
-    moved = equivariance.equivariance(subject, rng)
+    moved = border.equivariance(subject, rng)
     relative, cost_evidence = cost.cost(subject, rng, clock)
     degree = moved["scale_degree"]
     return LossProfile(

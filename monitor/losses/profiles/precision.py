@@ -7,11 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.losses.profiles.layout import Slice
-from monitor.losses.profiles.lines import Line
-from monitor.losses.profiles.subject import Subject
-
-Evidence = dict[str, object]
+from monitor.losses.profiles.layout import Evidence, Slice
+from monitor.losses.profiles.subject import Line, Subject
 
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 LARGEST = {"float32": 3.4028235e38, "float16": 65504.0, "bfloat16": 3.3895314e38}

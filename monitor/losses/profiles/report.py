@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from monitor.losses.lint.report import Problem
-from monitor.losses.specs.parameters import plain
+from monitor.losses.specs.parameters import plain_fields
 
 Evidence = Mapping[str, object]
 
@@ -32,9 +32,9 @@ class LossProfile:
         shift_invariant: adding a constant changes nothing.
         scale_degree: scaling by c multiplies the loss by c to this power; None if there is no such power.
         reduction: "mean", "sum" or "other", as measured.
+        problems: what the linter finds wrong; see `losses.check`.
         evidence: per attribute, the numbers behind it.
         curve: slice name to {"error", "loss"} lists, for plots.
-        problems: what the linter finds wrong; see `losses.check`.
     """
 
     name: str
@@ -51,19 +51,13 @@ class LossProfile:
     shift_invariant: bool
     scale_degree: float | None
     reduction: str
+    problems: tuple[Problem, ...] = ()
     evidence: Mapping[str, Evidence]
     curve: Mapping[str, Mapping[str, tuple[float, ...]]]
-    problems: tuple[Problem, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """The profile as strict JSON data; `evidence` has an entry for every measured attribute."""
-        names = [name for name in self.__slots__ if name not in ("evidence", "curve", "problems")]
-        return {
-            **{name: plain(getattr(self, name)) for name in names},
-            "problems": [asdict(item) for item in self.problems],
-            "evidence": plain(self.evidence),
-            "curve": plain(self.curve),
-        }
+        return plain_fields(self)
 
     @property
     def findings(self) -> tuple[str, ...]:

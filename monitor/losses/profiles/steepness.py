@@ -7,19 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monitor.losses.profiles.layout import Array, Fixed
-from monitor.losses.profiles.lines import Line
-from monitor.losses.profiles.subject import Subject
-
-Evidence = dict[str, object]
+from monitor.losses.profiles.layout import Array, Evidence, Fixed
+from monitor.losses.profiles.subject import Line, Subject
 
 LARGE = 1000.0
 _FINITE = ("bounded", "logarithmic", "sublinear", "linear")
-
-
-def slope(line: Line, error: float, step: float) -> float:
-    """The central difference at an error."""
-    return (line(error + step) - line(error - step)) / (2 * step)
 
 
 def numeric_gradient(subject: Subject, z: Array, fixed: Fixed, step: float = 1e-5) -> Array:
@@ -42,7 +34,7 @@ def lipschitz(
     """
     steepest, where = 0.0, ""
     for line in lines:
-        ends = [slope(line, sign * 1e6, 1e4) for sign in (1.0, -1.0)]
+        ends = [line.slope(sign * 1e6, 1e4) for sign in (1.0, -1.0)]
         norm = float(np.linalg.norm(line.slice.z(1.0) - line.slice.z(0.0))) or 1.0
         finite = np.abs(np.concatenate([line.slopes, ends]))
         best = float(np.nanmax(np.where(np.isfinite(finite), finite, 0.0))) / norm
@@ -100,7 +92,7 @@ def gradients(lines: Sequence[Line]) -> Evidence:
         near = np.abs(line.slopes[np.abs(line.errors[1:]) <= 10])
         steepest = float(np.nanmax(np.where(np.isfinite(near), near, 0.0)))
         for sign, word in ((1.0, "plus"), (-1.0, "minus")):
-            at, further = slope(line, sign * LARGE, 1.0), slope(line, sign * 1e6, 1e3)
+            at, further = line.slope(sign * LARGE, 1.0), line.slope(sign * 1e6, 1e3)
             entry[f"large_{word}"] = finite(at)
             entry[f"large_{word}_is"] = _fate(at, further, steepest)
         entry["autograd_at_zero"] = _autograd(line)

@@ -1,4 +1,7 @@
-"""Calls the loss under test, with numpy arrays or torch tensors, and checks that what comes back is one number."""
+"""Calls the loss under test, with numpy arrays or torch tensors, and checks that what comes back is one number.
+
+A `Line` is the loss along one slice, evaluated on a grid once and shared by the measurements.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import copy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 
@@ -15,10 +18,6 @@ from monitor.errors import LossError
 from monitor.losses.profiles.layout import Array, Fixed, Kind, Slice
 
 LossFunction = Callable[..., object]
-
-
-class _Sized(Protocol):
-    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +97,10 @@ class Subject:
         """The loss of one example at this error."""
         return self.value(line.z(error)[None], line.fixed, dtype)
 
+    def along(self, line: Slice, errors: Sequence[float] | Array) -> Array:
+        """The loss of one example at each error; shape (k,)."""
+        return np.array([self.at(line, float(error)) for error in errors], float)
+
     def gradient(self, line: Slice, error: float, dtype: str = "float64") -> Array | None:
         """Torch's gradient for the first argument of one example, flat; None for numpy callables."""
         if self.backend != "torch":
@@ -109,6 +112,67 @@ class Subject:
             return None
         result.backward()  # type: ignore[attr-defined]  # a torch tensor
         return cast(Array, first.grad.double().reshape(-1).numpy())
+
+
+POINTS = 601
+"""Grid points from -reach to reach, denser near zero (sinh spacing)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """The loss along one slice.
+
+    Attributes:
+        subject, slice: what was called.
+        errors: float64 (m,), ascending, none exactly 0.
+        values: float64 (m,), the loss at each error; may hold NaN.
+        slopes: float64 (m - 1,), between neighbours.
+    """
+
+    subject: Subject
+    slice: Slice
+    errors: Array
+    values: Array
+    slopes: Array
+
+    def __call__(self, error: float) -> float:
+        """The loss at one error."""
+        return self.subject.at(self.slice, error)
+
+    def many(self, errors: Array) -> Array:
+        """The loss at each error; shape (k,) to (k,)."""
+        return self.subject.along(self.slice, errors)
+
+    def slope(self, error: float, step: float) -> float:
+        """The central difference at an error."""
+        return (self(error + step) - self(error - step)) / (2 * step)
+
+    @property
+    def domain(self) -> dict[str, float | bool]:
+        """The range of errors in which the loss is not NaN, and whether that is the whole grid."""
+        known = self.errors[~np.isnan(self.values)]
+        ends = (float(known[0]), float(known[-1])) if known.size else (0.0, 0.0)
+        return {"from": ends[0], "to": ends[1], "everywhere": known.size == self.errors.size}
+
+    @property
+    def slope_scale(self) -> float:
+        """A typical slope for errors within 10, above zero."""
+        near = np.abs(self.errors[1:]) <= 10
+        finite = np.abs(self.slopes[near & np.isfinite(self.slopes)])
+        return max(float(np.quantile(finite, 0.75)) if finite.size else 0.0, 1e-12)
+
+
+def trace(subject: Subject) -> tuple[Line, ...]:
+    """Evaluate the loss along every slice of its kind."""
+    top = float(np.arcsinh(subject.kind.reach))
+    shift = 0.37 * 2 * top / (POINTS - 1)  # keeps the grid off 0 and off round numbers, where kinks sit
+    errors = np.sinh(np.linspace(-top, top, POINTS) + shift)
+    found = []
+    for line in subject.kind.slices:
+        values = subject.along(line, errors)
+        slopes = np.diff(values) / np.diff(errors)
+        found.append(Line(subject=subject, slice=line, errors=errors, values=values, slopes=slopes))
+    return tuple(found)
 
 
 @contextlib.contextmanager
@@ -150,9 +214,7 @@ def number(name: str, result: object) -> float:
     shape = getattr(result, "shape", None)
     if shape is not None and int(np.prod(tuple(shape))) != 1:
         raise LossError(
-            name,
-            f"it returns shape {tuple(cast(_Sized, result).shape)}, not one number",
-            'average it: reduction="mean", or .mean()',
+            name, f"it returns shape {tuple(shape)}, not one number", 'average it: reduction="mean", or .mean()'
         )
     if isinstance(result, (tuple, list, dict)) or result is None:
         raise LossError(name, f"it returns a {type(result).__name__}, not one number", "return the loss alone")

@@ -18,8 +18,7 @@ Stored = Mapping[str, object]
 
 NEAR: tuple[float, float] = (0.6, 1.6)
 """Ratios of the first loss to the expected loss that count as normal. Torch's default initialisation is within 0.9 to
-1.2
-(tests/losses/test_real_models.py); batch noise and learning in the first steps account for the rest.
+1.2 (tests/losses/test_real_models.py); batch noise and learning in the first steps account for the rest.
 """
 MULTIPLE_TOLERANCE = 0.2
 """A ratio within a factor of 1.2 of a known multiple is reported as that multiple."""

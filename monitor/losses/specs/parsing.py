@@ -7,6 +7,7 @@ import difflib
 import re
 import warnings
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Final
 
 from monitor.errors import LossError
@@ -14,40 +15,27 @@ from monitor.losses.specs.composite import Composite
 from monitor.losses.specs.spec import REGISTRY, LossSpec, make
 from monitor.losses.specs.torch_modules import FUNCTIONS, READERS, from_torch
 
-_ALIASES: dict[str, str] = {
-    "bce": "binary_cross_entropy",
-    "bayesian_personalised_ranking": "bpr",
-    "bayesian_personalized_ranking": "bpr",
-    "ce": "cross_entropy",
-    "charbonnier": "barron",
-    "gce": "generalised_cross_entropy",
-    "generalized_cross_entropy": "generalised_cross_entropy",
-    "huber_loss": "huber",
-    "complete_box_iou": "ciou",
-    "distance_box_iou": "diou",
-    "generalized_box_iou": "giou",
-    "jaccard": "iou",
-    "kl": "kl_divergence",
-    "kld": "kl_divergence",
-    "l1": "mae",
-    "l2": "mse",
-    "lm": "language_model",
-    "logistic": "binary_cross_entropy",
-    "lorentzian": "cauchy",
-    "log_loss": "binary_cross_entropy",
-    "logloss": "binary_cross_entropy",
-    "mean_absolute_error": "mae",
-    "mean_squared_error": "mse",
-    "root_mean_squared_error": "rmse",
-    "nll": "cross_entropy",
-    "ntxent": "info_nce",
-    "pinball": "quantile",
-    "softmax_cross_entropy": "cross_entropy",
-    "svm": "hinge",
-    "xent": "cross_entropy",
+_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "barron": ("charbonnier",),
+    "binary_cross_entropy": ("bce", "logistic", "log_loss"),
+    "bpr": ("bayesian_personalised_ranking", "bayesian_personalized_ranking"),
+    "cauchy": ("lorentzian",),
+    "ciou": ("complete_box_iou",),
+    "cross_entropy": ("ce", "nll", "softmax_cross_entropy", "xent"),
+    "diou": ("distance_box_iou",),
+    "generalised_cross_entropy": ("gce", "generalized_cross_entropy"),
+    "giou": ("generalized_box_iou",),
+    "hinge": ("svm",),
+    "info_nce": ("ntxent",),
+    "iou": ("jaccard",),
+    "kl_divergence": ("kl", "kld"),
+    "language_model": ("lm",),
+    "mae": ("l1", "mean_absolute_error"),
+    "mse": ("l2", "mean_squared_error"),
+    "quantile": ("pinball",),
+    "rmse": ("root_mean_squared_error",),
 }
-
-
+"""Other names of each kind, besides torch's."""
 MOST: Final = 10_000
 """Characters of a specification, at most: Python's own parser has no limit."""
 SHOWN: Final = 100
@@ -63,7 +51,7 @@ def _names() -> dict[str, str]:
     """The kind of every spelling, normalised by `_plain`."""
     names = {_plain(torch): kind for torch, (kind, _) in READERS.items()}
     names |= {_plain(function): READERS[cls][0] for function, cls in FUNCTIONS.items()}
-    names |= {_plain(alias): kind for alias, kind in _ALIASES.items()}
+    names |= {_plain(alias): kind for kind, aliases in _ALIASES.items() for alias in aliases}
     return names | {_plain(kind): kind for kind in REGISTRY}
 
 
@@ -144,8 +132,6 @@ def _read(node: ast.expr, text: str) -> LossSpec:
 
 def _arguments(call: ast.Call, kind: str, text: str) -> dict[str, object]:
     """Positional arguments in the order of the specification's fields, then named ones."""
-    from dataclasses import fields
-
     names = [item.name for item in fields(REGISTRY[kind]) if not item.kw_only]
     if len(call.args) > len(names):
         raise LossError(_short(text), f"{kind} takes {len(names)} unnamed parameters", "name the others")

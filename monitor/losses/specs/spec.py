@@ -4,11 +4,9 @@ There are three levels, all for the mean over elements, in the loss's own unit:
 
 - `floor`: a lower bound for any prediction, whatever the data. A perfect predictor reaches it.
 - `chance_level`: the score of the best prediction that ignores its input and knows only the distribution of the
-targets.
-  A training that does not learn stays here.
+  targets. A training that does not learn stays here.
 - `initial_level`: the score of a fresh network with zero outputs (equal logits). It equals the chance level for
-balanced
-  classes, and is higher otherwise.
+  balanced classes, and is higher otherwise.
 
 A level is None if the parameters do not determine it; it is never guessed.
 """
@@ -50,7 +48,7 @@ class LossSpec:
     _own_traps: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        if cls.kind:
+        if "kind" in vars(cls):
             REGISTRY[cls.kind] = cls  # with slots, `dataclass` makes the class again: the second one stays
 
     def __post_init__(self) -> None:
