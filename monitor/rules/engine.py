@@ -358,7 +358,8 @@ class Engine:
         state.said = None
         before = len(changes)
         self._ask(self._asked[role, whole], run, state, changes)
-        if len(changes) != before or whole:
+        # Without a new finding, parts change nothing that a stop depends on.
+        if len(changes) != before or (whole and role != ROLE_CODES[Role.PART]):
             settle(state, run)
 
     def _ask(self, asked: tuple[Asked, ...], run: Features, state: State, changes: list[Finding]) -> None:

@@ -42,7 +42,7 @@ class Divergence:
 
     spec = Spec(
         name="divergence",
-        version=9,
+        version=8,
         severity=Severity.CRITICAL,
         rank=8,
         action=Action.STOP,
@@ -79,7 +79,7 @@ class Divergence:
         """Holds while the rise since the low persists, and is not just what the weights of the parts added."""
         at, low = _low(view)
         least = low  # base of the rise; its shape is read from the curve itself, whatever the weights added
-        if run.state.parts is not None:
+        if at >= 0 and run.state.parts is not None:
             least = view.log(view.loss(low) + max(run.parts.reweighted(view.step[at]), 0.0))
         rise, ease = view.now - least, 0.6 if firing else 1.0
         if rise < ease * math.log1p(limits["rise"]):
@@ -88,13 +88,14 @@ class Divergence:
         soon = 1.0 if firing else 1 + few / (view.closed - at)
         if rise < ease * soon * math.log1p(limits["rise"]) or rise < ease * limits["z"] * view.error(3):
             return None
-        if view.share(view.loss(least), view.level) < ease * limits["share"]:
+        if at >= 0 and view.share(view.loss(least), view.level) < ease * limits["share"]:
             return None
-        smooth, peak = view.smooth, max(*view.smooth[at:], view.now)
-        if view.now < low + 0.6 * (peak - low):
+        smooth, peak = view.smooth, max(*view.smooth[max(at, 0) :], view.now)
+        if at >= 0 and view.now < low + 0.6 * (peak - low):
             return None
         if not firing and (_falls(view, view.now - low) or view.seen_before(view.now - low, _WAVE)):
             return None
+        at = max(at, 0)
         onset = next((i for i in range(at, view.closed) if smooth[i] > low + 0.5 * (view.now - low)), view.closed - 1)
         last = view.xs[-3:]
         flat = view.log(min(last)) >= low + 0.8 * (peak - low) and last[-1] >= 0.98 * last[0]
@@ -130,10 +131,10 @@ class Divergence:
 
 
 def _low(view: View) -> tuple[int, float]:
-    """Index and level of the low: the first value, if the loss has never come back to it."""
+    """Index and level of the low; -1 and the first value if the loss has never come back to it."""
     first, lowest = view.curve.first - view.zero, view.lowest - view.zero
     if lowest > _NEVER * first and lowest - first > 2 * view.roughness:
-        return 0, view.log(view.curve.first)
+        return -1, view.log(view.curve.first)
     return view.low_at, view.low
 
 

@@ -60,7 +60,7 @@ class RisingPart:
             low, rise = float(level[low_at]), seen.level(i) - float(level[low_at])
             reach = max(seen.start(i) - low, abs(low))
             need = max(limits["rise"] * reach * (0.7 if firing else 1.0), limits["z"] * noise(x))
-            if rise <= need or not _fell(total[low_at:], noise(total)):
+            if seen.k - low_at < 5 or rise <= need or not _fell(total[low_at:], noise(total)):
                 continue
             tau, z = mann_kendall(level[low_at:])
             if tau >= limits["tau"] and z >= 2 and (worst is None or rise / need > worst[0]):
@@ -87,4 +87,4 @@ def _fell(total: Floats, spread: float) -> bool:
     Where the total was not logged at some steps, it is NaN, and so are its trend and the answer.
     """
     drop = middle(total[:3].tolist()) - middle(total[-3:].tolist())
-    return len(total) >= 5 and drop > 2 * spread and mann_kendall(smooth(total))[0] <= -0.5
+    return drop > 2 * spread and mann_kendall(smooth(total))[0] <= -0.5
