@@ -138,8 +138,7 @@ class Follower:
                     return 0
             sent = self._begin_anew(run, sent, now_ms)
         self.sent, self.run, self._odd = sent, run, 0
-        new = reading.beyond(self.sent.counts)
-        points = self._send_all(run, reading, new, now_ms, over=over)
+        points = self._send_all(reading, now_ms, over=over)
         if over and not self.sent.over:
             self._finish(run, now_ms)
         return points
@@ -196,21 +195,17 @@ class Follower:
         """The possible writers of a run, one for each time its file started over."""
         return (Sent(origin=run.origin, run_id=ident, writer=f"watch-{turn}") for turn in count())
 
-    def _send_all(
-        self, run: ImportedRun, reading: Beginning, new: NDArray[np.int64], now_ms: int, *, over: bool
-    ) -> int:
-        sent = self.sent
+    def _send_all(self, reading: Beginning, now_ms: int, *, over: bool) -> int:
+        sent, at = self.sent, 0
         assert sent is not None
-        at = 0
+        new = reading.beyond(sent.counts)
         while at < len(new) or (sent.record == 0 and at == 0):
-            attempt = reading.attempt_of(int(new[at])) if at < len(new) else 0
+            attempt = max(sent.attempt, reading.attempt_of(int(new[at])) if at < len(new) else 0)
             end = at
-            while (
-                end < len(new) and end - at < BATCH and reading.attempt_of(int(new[end])) <= max(attempt, sent.attempt)
-            ):
+            while end < len(new) and end - at < BATCH and reading.attempt_of(int(new[end])) <= attempt:
                 end += 1
-            events = self._events(run, sent, max(attempt, sent.attempt), now_ms, over=over)
-            sent = self._commit(sent, run, reading, new[at:end], events, max(attempt, sent.attempt))
+            events = self._events(reading.run, sent, attempt, now_ms, over=over)
+            sent = self._commit(sent, reading, new[at:end], events, attempt)
             at = end
             if not len(new):
                 break
@@ -234,19 +229,14 @@ class Follower:
         return found
 
     def _commit(
-        self,
-        sent: Sent,
-        run: ImportedRun,
-        reading: Beginning,
-        index: NDArray[np.int64],
-        events: list[Event],
-        attempt: int,
+        self, sent: Sent, reading: Beginning, index: NDArray[np.int64], events: list[Event], attempt: int
     ) -> Sent:
         """Send records, and write the note before."""
         after = replace(
             sent, record=sent.record + len(events) + len(index), attempt=attempt, counts=dict(sent.counts),
             sums=dict(sent.sums), heads=reading.heads(sent.heads), over=False,
         )  # fmt: skip
+        run = reading.run
         keys, points = points_at(run, index)
         for key, name in enumerate(keys):
             after.counts[name] = after.counts.get(name, 0) + int(np.count_nonzero(points.key == key))
