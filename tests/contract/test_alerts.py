@@ -464,3 +464,8 @@ def test_without_a_key_no_secret_is_stored(store: Store, store_url: str, tmp_pat
         api.add_channel("team", url="json://localhost/hook")
     assert "secret_key: is not set" in str(caught.value)
     assert store.channel_settings() == ()
+
+
+def test_messages_of_a_run_that_is_not_there_are_refused_by_its_name(api: Api) -> None:
+    with pytest.raises(RunNotFound, match="nobody"):
+        api.deliveries("nobody")
