@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from monitor.domain.formats import number, step
-from monitor.domain.plain import Row, make
+from monitor.domain.plain import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +63,6 @@ class Saving(Row):
     def to_dict(self) -> dict[str, object]:
         """The saving as strict JSON data, including its sentence."""
         return {**Row.to_dict(self), "sentence": self.sentence}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Saving:
-        """The inverse of `to_dict`."""
-        return make(cls, _known(cls, data))
 
 
 def amount(hours: float | None, gpu_hours: float | None, cost: float | None, currency: str) -> str:
@@ -169,15 +162,3 @@ class Ledger:
         """The ledger as strict JSON data."""
         months, entries = [m.to_dict() for m in self.months], [e.to_dict() for e in self.entries]
         return {"currency": self.currency, "months": months, "entries": entries}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
-        """The inverse of `to_dict`."""
-        months = tuple(LedgerMonth.from_dict(_known(LedgerMonth, row)) for row in data["months"])
-        entries = tuple(LedgerEntry.from_dict(_known(LedgerEntry, row)) for row in data["entries"])
-        return cls(currency=str(data["currency"]), months=months, entries=entries)
-
-
-def _known(cls: type[Any], data: Mapping[str, object]) -> dict[str, object]:
-    """The fields of a class; a newer server may send more."""
-    return {field.name: data[field.name] for field in fields(cls) if field.name in data}

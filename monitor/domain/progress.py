@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 
 from monitor.domain.formats import number, step
-from monitor.domain.plain import Row, make, whole
+from monitor.domain.plain import Row, whole
 
 SHARES: Final = (0.5, 0.9, 0.99)
 """Shares of the total improvement for which steps are given."""
@@ -164,19 +164,3 @@ class Progress:
             "rate": None if rate is None else asdict(rate),
             "unit": self.unit,
         }
-
-    @classmethod
-    def from_dict(cls, data: object) -> Progress:
-        """The inverse of `to_dict`; empty for a server that does not send it."""
-        found = data if isinstance(data, Mapping) else {}
-        gap, rate = found.get("gap"), found.get("rate")
-        return cls(
-            gap=make(Gap, gap) if isinstance(gap, Mapping) else None,
-            rate=make(Rate, rate, milestones=_milestones(rate)) if isinstance(rate, Mapping) else None,
-            unit=str(found.get("unit", "step")),
-        )
-
-
-def _milestones(rate: Mapping[str, object]) -> tuple[Milestone, ...]:
-    rows = rate.get("milestones")
-    return tuple(make(Milestone, row) for row in rows) if isinstance(rows, Sequence) else ()

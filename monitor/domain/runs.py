@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from monitor.domain.plain import Json, Row, make
+from monitor.domain.plain import Json, Row
 from monitor.domain.verdicts import Recommendation
 
 
@@ -127,17 +127,6 @@ class RunInfo:
             "stop_modes": dict(self.stop_modes) if self.stop_modes is not None else None,
             "recommendation": self.recommendation.to_dict(),
         }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> RunInfo:
-        """The inverse of `to_dict`."""
-        rec = data["recommendation"]
-        return make(
-            cls,
-            data,
-            status=RunStatus(str(data["status"])),
-            recommendation=Recommendation.from_dict(rec) if isinstance(rec, Mapping) else Recommendation(),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from monitor.domain.economics import Saving
 from monitor.domain.progress import Progress, Regime
@@ -27,9 +27,6 @@ class RunSnapshot:
 
     `note` is Markdown. `examples` comes from `insight.examples`, `remedies` from `insight.remedies`.
     """
-
-    ALONE: ClassVar[tuple[str, ...]] = ("run", "saving", "note", "examples", "progress")
-    """Members of `to_dict` that are not lists of rows."""
 
     info: RunInfo
     series: tuple[SeriesInfo, ...]
@@ -87,27 +84,6 @@ class RunSnapshot:
             "progress": self.progress.to_dict(),
             "remedies": [dict(remedy) for remedy in self.remedies],
         }
-
-    @classmethod
-    def from_dict(
-        cls, data: Mapping[str, Sequence[Mapping[str, object]]], run: Mapping[str, object], note: str = ""
-    ) -> RunSnapshot:
-        """The inverse of `to_dict`, without the members that are not lists of rows.
-
-        Args:
-            run: its "run".
-            note: its "note".
-        """
-        return cls(
-            RunInfo.from_dict(run),
-            tuple(SeriesInfo.from_dict(row) for row in data["series"]),
-            tuple(Finding.from_dict(row) for row in data["findings"]),
-            tuple(Checkpoint.from_dict(row) for row in data["checkpoints"]),
-            tuple(Regime.from_dict(row) for row in data.get("regimes", ())),
-            tuple(Stop.from_dict(row) for row in data.get("stops", ())),
-            note=note,
-            remedies=tuple(data.get("remedies", ())),
-        )
 
 
 @dataclass(frozen=True, slots=True)

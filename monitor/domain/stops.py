@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from monitor.domain.plain import Row, make
+from monitor.domain.plain import Row
 
 MONITOR = "monitor"
 """The requester of a stop when a rule's mode is `stop`."""
@@ -85,11 +84,6 @@ class Stop(Row):
     def to_dict(self) -> dict[str, object]:
         """The stop as strict JSON data, including its state."""
         return {"state": str(self.state), **Row.to_dict(self)}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, object]) -> Stop:
-        """The inverse of `to_dict`."""
-        return make(cls, {name: value for name, value in data.items() if name != "state"})
 
     def __str__(self) -> str:
         """As in "delivered, asked by ada: out of budget"."""

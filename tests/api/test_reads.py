@@ -13,6 +13,7 @@ from monitor import wire
 from monitor.api import curves
 from monitor.domain import Delivery, Diagnosis, Finding, RunInfo, SeriesInfo
 from monitor.ingest import ingest
+from monitor.reader.decoding import decode
 from monitor.rules import Engine
 from monitor.wire import Batch
 
@@ -38,7 +39,7 @@ def test_the_list_of_runs_is_the_stores(api: Api, run: Batch) -> None:
 
     assert isinstance(page, dict)
     assert page["total"] == 1
-    assert [RunInfo.from_dict(r) for r in page["runs"]] == list(api.store.runs(project="reads").items)
+    assert [decode(RunInfo, r) for r in page["runs"]] == list(api.store.runs(project="reads").items)
     assert list(page["sparklines"][run.run_id]) == ["train"]
 
 
@@ -47,7 +48,7 @@ def test_a_run_is_found_by_id_prefix_and_name_and_shows_its_series(api: Api, run
 
     assert by_id == by_prefix == by_name
     assert isinstance(by_id, dict)
-    assert [SeriesInfo.from_dict(s) for s in by_id["series"]] == list(api.store.series(run.run_id))
+    assert [decode(SeriesInfo, s) for s in by_id["series"]] == list(api.store.series(run.run_id))
     assert by_id["checkpoints"] == []
     assert get(api, "/runs/reader/series") == by_id["series"]
 
@@ -66,7 +67,7 @@ def test_findings_and_diagnosis_are_the_stores(api: Api, run: Batch) -> None:
     findings = get(api, "/runs/reader/findings")
 
     assert isinstance(findings, list)
-    assert [Finding.from_dict(f) for f in findings] == list(api.store.findings(run.run_id))
+    assert [decode(Finding, f) for f in findings] == list(api.store.findings(run.run_id))
     assert findings
     diagnosis: Diagnosis = api.store.diagnosis(run.run_id)
     assert get(api, "/runs/reader/diagnosis") == diagnosis.to_dict()

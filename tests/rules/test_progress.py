@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.domain import Progress
 from monitor.domain.progress import Rate
+from monitor.reader.decoding import decode
 from monitor.rules import diagnose
 from monitor.rules.describe.progress import _Part
 
@@ -103,7 +104,7 @@ def test_a_game_has_neither() -> None:
 @given(st.lists(st.floats(-1e12, 1e12), max_size=120), st.lists(st.floats(-1e12, 1e12), max_size=60))
 def test_any_two_curves_give_strict_json_that_reads_back(train: list[float], val: list[float]) -> None:
     said = diagnose(np.array(train, float), np.array(val, float)).progress
-    assert Progress.from_dict(json.loads(json.dumps(said.to_dict(), allow_nan=False))) == said
+    assert decode(Progress, json.loads(json.dumps(said.to_dict(), allow_nan=False))) == said
     assert all(sentence.endswith(".") for sentence in said.sentences())
 
 
@@ -112,7 +113,7 @@ def test_sentences_count_what_the_run_counts() -> None:
     found = diagnose(np.c_[at, np.exp(-at / 10)], np.c_[at, np.exp(-at / 10) + 0.01 * at], unit="epoch").progress
     said = " ".join(found.sentences())
     assert "epoch" in said and "step" not in said
-    assert Progress.from_dict(found.to_dict()) == found
+    assert decode(Progress, json.loads(json.dumps(found.to_dict()))) == found
 
 
 def test_a_gap_below_zero_that_shrinks_is_narrowing() -> None:
