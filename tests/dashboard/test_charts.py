@@ -271,9 +271,7 @@ def test_a_reference_beyond_the_curve_gets_no_line_since_it_would_stretch_the_ax
 
 
 def test_a_reduced_curve_says_how_many_of_how_many_points_it_shows() -> None:
-    said = curves.captions(
-        [("train", curve([1, 2, math.nan], total=1_000_000)), ("validation", curve([1]))], "linear"
-    )
+    said = curves.captions([("train", curve([1, 2, math.nan], total=1_000_000)), ("validation", curve([1]))], "linear")
     assert said == (
         "train: 3 of 1,000,000 points, every extreme kept",
         "train: NaN at 1 place (marked ×)",
