@@ -97,7 +97,7 @@ def zoom(page: Page, url: str, rounds: int) -> tuple[float, float]:
 
 def pages(bench: Bench) -> None:
     """The time until each page is there, and what an open one costs."""
-    page, rest = bench.page(), 3.0 if bench.small else 10.0
+    page, rest = bench.page(), 3.0 if bench.small else 60.0  # an open page is redrawn every 15 s
     for name, url, shows, asked in (
         ("front page, until its cards are shown", bench.here, [CARDS], 1.0),
         ("list of runs, until its rows are shown", f"{bench.here}/runs", [ROWS], 1.0),

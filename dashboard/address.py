@@ -66,13 +66,18 @@ def keep(key: str, chosen: Sequence[str], usual: Sequence[str]) -> None:
     """Write the widget's value to the URL, unless it is the default."""
     wanted = () if list(chosen) == list(usual) else tuple(chosen)
     said = tuple(st.query_params.get_all(key))
-    if wanted != said:
-        if wanted:
-            st.query_params[key] = list(wanted)
-        else:
-            del st.query_params[key]
+    write(key, wanted)
     known = st.session_state.get(_of(key), Written(said))
     st.session_state[_of(key)] = known.write(wanted, said=said)
+
+
+def write(parameter: str, values: str | Sequence[str]) -> None:
+    """Write a parameter of the URL, unless it says so already; "" or no values take it away."""
+    wanted = [values] if values and isinstance(values, str) else list(values)
+    if wanted and wanted != st.query_params.get_all(parameter):
+        st.query_params[parameter] = wanted
+    elif not wanted and parameter in st.query_params:
+        del st.query_params[parameter]
 
 
 def _of(key: str) -> str:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import plotly
-import streamlit as st
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
+
+from dashboard import sessions
 
 _FOLDER: Final = Path(__file__).parent / "assets"
 STYLE_SHEET: Final = _FOLDER / "style.css"
@@ -30,7 +31,7 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 
 def routes() -> Sequence[Route]:
     """The route of all files."""
-    return [Route(f"{_base()}/{{digest}}/{{name:path}}", _answer, methods=["GET"])]
+    return [Route(sessions.path("assets/{digest}/{name:path}"), _answer, methods=["GET"])]
 
 
 def url(name: str) -> str:
@@ -38,7 +39,7 @@ def url(name: str) -> str:
 
     Our scripts import each other by relative URLs, so they share one digest.
     """
-    return f"{_base()}/{_digest(name == PLOTLY)}/{name}"
+    return sessions.path(f"assets/{_digest(name == PLOTLY)}/{name}")
 
 
 def early(*, charts: bool) -> tuple[tuple[str, ...], str]:
@@ -62,11 +63,6 @@ def module(name: str) -> str:
     because a script that came this way has no URL of its own.
     """
     return f'const file = await import(new URL("{url(name)}", location.origin));\nexport default file.default;'
-
-
-def _base() -> str:
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}/assets" if base else "/assets"
 
 
 @cache

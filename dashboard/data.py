@@ -16,32 +16,10 @@ import streamlit as st
 
 from dashboard import sessions
 from dashboard.charts.axes import XAxis
-from dashboard.readings import Kept, api, reader
+from dashboard.readings import BY_ID, BY_VERSION, Kept, api, keep, reader
 from monitor import Api
-from monitor.domain import (
-    Access,
-    Caller,
-    Curve,
-    CurveOf,
-    Delivery,
-    Output,
-    RunInfo,
-    RunPage,
-    RunQuery,
-    RunSnapshot,
-    SeriesInfo,
-)
-from monitor.errors import (
-    Forbidden,
-    MonitorError,
-    RulesChanged,
-    RulesError,
-    ServerUnreachable,
-    StoreBusy,
-    StoreError,
-    Unauthorized,
-    WireError,
-)
+from monitor.domain import Access, Caller, Curve, CurveOf, RunInfo, RunPage, RunQuery, RunSnapshot, SeriesInfo
+from monitor.errors import MonitorError, Unauthorized, WireError
 from monitor.roles import Role
 
 if TYPE_CHECKING:
@@ -54,8 +32,6 @@ _NOBODY: Final = Caller(name="", access=Access.VIEWER)
 NEEDY_S: Final = 4.0
 """Seconds for which the number of runs that need attention is cached."""
 SPARK_POINTS: Final = 40
-AWAY: Final = "The server does not answer."
-TRIES: Final = "This page tries again and continues when it is back."
 _ASKS: Final = re.compile(r"[=<>~]|\bin\s*\(|\border\s+by\b", re.IGNORECASE)
 """Matches text that is a query rather than part of a name."""
 _SORTS: Final = re.compile(r"\border\s+by\b", re.IGNORECASE)
@@ -116,31 +92,6 @@ def lacks(needed: Access, what: str) -> str:
     return f"To {what}, you need a token with the role {needed}; yours has the role {found.access}."
 
 
-def explain(error: MonitorError) -> tuple[str, str]:
-    """A title and an explanation for a read error.
-
-    >>> explain(ServerUnreachable("http://localhost:8470", "connection refused"))[0]
-    'The server does not answer.'
-    """
-    for kind, title, body in _EXPLAINED:
-        if isinstance(error, kind):
-            return title, body or str(error)
-    return "The run cannot be read.", str(error)
-
-
-_EXPLAINED: Final[tuple[tuple[type[MonitorError], str, str], ...]] = (
-    (ServerUnreachable, AWAY, TRIES),
-    (Forbidden, "Your token may not do this.", ""),
-    (Unauthorized, "You are not signed in.", "Reload the page to sign in with a token that the server knows."),
-    (RulesChanged, "The rules have changed since this page was read.", ""),
-    (RulesError, "The setting cannot be used.", ""),
-    (StoreBusy, "The database is busy.", "This page tries again by itself."),
-    (StoreError, "The database cannot be read.", ""),
-    (WireError, "The query cannot be read.", ""),
-)
-"""By kind of error: a title, and a sentence if the error's own does not help. The first match counts."""
-
-
 def runs_page(wanted: RunQuery, reader: Api | None = None) -> RunPage:
     """The runs that match a query or part of a name.
 
@@ -172,15 +123,16 @@ def is_query(typed: str) -> bool:
     return _ASKS.search(typed) is not None
 
 
+def projects() -> tuple[str, ...]:
+    """The names of the projects; none while they cannot be read."""
+    return keep("projects", lambda: tuple(name for name, _ in api().projects())).value or ()
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, ttl=60.0, hash_funcs=BY_ID)
 def series_keys(run: RunInfo) -> tuple[str, ...]:
     """The names of a run's series; empty if they cannot be read."""
-    return _series_keys(run.id, run)
-
-
-@st.cache_resource(show_spinner=False, max_entries=64, ttl=60.0)
-def _series_keys(run_id: str, _run: RunInfo) -> tuple[str, ...]:  # noqa: ARG001  # what the cache goes by
     try:
-        return tuple(series.key for series in api().view(_run).series()[:300])
+        return tuple(series.key for series in api().view(run).series()[:300])
     except MonitorError:
         return ()
 
@@ -207,20 +159,6 @@ def mlflow() -> str | None:
         return None
     found = str(links.get("mlflow", "")) if isinstance(links, Mapping) else ""
     return found.rstrip("/") if found.startswith(("http://", "https://")) else None
-
-
-def snapshot(ref: str) -> RunSnapshot:
-    """A run with its series, findings and checkpoints, in one request."""
-    return api().snapshot(ref)
-
-
-def id_of(ref: str) -> str:
-    """The id of a run that is named by its id, by the start of it, or by its name.
-
-    Raises:
-        RunNotFound: it names no run, or several.
-    """
-    return api().run(ref).info.id
 
 
 def outlines(run_ids: Sequence[str]) -> Mapping[str, RunSnapshot]:
@@ -322,27 +260,17 @@ def attempts(run: RunInfo, main: Mapping[Role, SeriesInfo]) -> tuple[tuple[int, 
     if key is None:
         return ()
     numbers = range(max(2, run.attempt - ATTEMPTS + 1), run.attempt + 1)
-    found = ((n, _first_step(run.id, n, key, run.last_step if n == run.attempt else None, run)) for n in numbers)
+    found = ((n, _first_step(run, n, key, run.last_step if n == run.attempt else None)) for n in numbers)
     return tuple((n, at) for n, at in found if at is not None)
 
 
-@st.cache_resource(show_spinner=False, max_entries=512)
-def _first_step(run_id: str, attempt: int, key: str, last: int | None, _run: RunInfo) -> int | None:  # noqa: ARG001  # what the cache goes by
-    batches = api().view(_run).batches(key, attempt=attempt)
+@st.cache_resource(show_spinner=False, max_entries=512, hash_funcs=BY_ID)
+def _first_step(run: RunInfo, attempt: int, key: str, last: int | None) -> int | None:  # noqa: ARG001  # what the cache goes by
+    batches = api().view(run).batches(key, attempt=attempt)
     first = next(batches, None)
     if isinstance(batches, Generator):
         batches.close()  # so that the server stops sending
     return None if first is None or not len(first.steps) else int(first.steps[0])
-
-
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _events(run_id: str, version: int, _run: RunInfo) -> tuple[Event, ...]:  # noqa: ARG001  # what the cache goes by
-    return tuple(api().view(_run).events())
-
-
-def alerts(run: RunInfo) -> tuple[Delivery, ...]:
-    """The newest alert messages of a run."""
-    return api().deliveries(run.id)
 
 
 def deleted(ref: str) -> RunInfo | None:
@@ -350,11 +278,7 @@ def deleted(ref: str) -> RunInfo | None:
     return next((run for run, _ in api().deleted() if run.id == ref), None)
 
 
-def output(run: RunInfo, search: str, limit: int) -> tuple[Output, ...]:
-    """The last pieces of a run's captured output, oldest first; optionally only those that contain a text."""
-    return api().view(run).output(search or None, limit=limit)
-
-
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=BY_VERSION)
 def events(run: RunInfo) -> tuple[Event, ...]:
     """The events of a run, oldest first."""
-    return _events(run.id, run.version, run)
+    return tuple(api().view(run).events())

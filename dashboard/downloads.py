@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import streamlit as st
 from starlette.background import BackgroundTask
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -42,12 +41,10 @@ _ODD: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 def routes() -> Sequence[Route]:
     """The route of all files."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    start = f"/{base}/download" if base else "/download"
     return [
-        Route(f"{start}/runs.csv", _runs, methods=["GET"]),
-        Route(f"{start}/{{run}}/media/{{media:int}}", _media, methods=["GET"]),
-        Route(f"{start}/{{run}}.{{kind}}", _answer, methods=["GET"]),
+        Route(sessions.path("download/runs.csv"), _runs, methods=["GET"]),
+        Route(sessions.path("download/{run}/media/{media:int}"), _media, methods=["GET"]),
+        Route(sessions.path("download/{run}.{kind}"), _answer, methods=["GET"]),
     ]
 
 
@@ -57,21 +54,15 @@ def _reader(request: Request) -> Api:
     Raises:
         Unauthorized: they are not signed in, or this dashboard shows other machines nothing that needs no token.
     """
-    api = readings.reader(sessions.SESSIONS.token(request.cookies.get(sessions.COOKIE)))
+    api = readings.reader(sessions.token_of(request.cookies))
     if sessions.exposed() and not api.me().asked:
         raise Unauthorized(str(api.server or "the store of this machine"))
     return api
 
 
 def _refused(error: MonitorError) -> Response:
-    status = (
-        404
-        if isinstance(error, RunNotFound | MediaNotFound)
-        else 401
-        if isinstance(error, Unauthorized | Forbidden)
-        else 503
-    )
-    return PlainTextResponse(f"{error}\n", status)
+    kinds = ((RunNotFound | MediaNotFound, 404), (Unauthorized | Forbidden, 401), (MonitorError, 503))
+    return PlainTextResponse(f"{error}\n", next(status for kind, status in kinds if isinstance(error, kind)))
 
 
 def _runs(request: Request) -> Response:

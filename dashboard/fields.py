@@ -11,7 +11,7 @@ import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 from monitor.domain import Extremes, RunInfo, repeats
 from monitor.domain.formats import plain
@@ -40,6 +40,11 @@ _OF_RUN: Final[Mapping[str, Callable[[RunInfo], Value]]] = {
     "gap": lambda run: run.gap,
     "half_life": lambda run: run.half_life,
 }
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """True for a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def parts(field: str) -> tuple[str, ...]:
@@ -157,7 +162,7 @@ def spread(values: Iterable[Value]) -> Spread | None:
     >>> spread([1.0, 3.0, None, float("nan")])
     Spread(count=2, mean=2.0, sd=1.4142135623730951)
     """
-    numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
+    numbers = [float(v) for v in values if is_number(v)]
     if not numbers:
         return None
     return Spread(len(numbers), statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else None)

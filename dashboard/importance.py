@@ -15,12 +15,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeGuard
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.fields import Value
+from dashboard.fields import Value, is_number
 
 LEAST: Final = 6
 """Runs below which nothing is said."""
@@ -60,11 +60,11 @@ def ranked(columns: Mapping[str, Sequence[Value]], result: Sequence[Value]) -> t
 
 
 def _of(field: str, values: Sequence[Value], result: Sequence[Value]) -> Importance | None:
-    pairs = [(v, float(r)) for v, r in zip(values, result, strict=True) if v is not None and _finite(r)]
+    pairs = [(v, float(r)) for v, r in zip(values, result, strict=True) if v is not None and is_number(r)]
     if len(pairs) < LEAST or len({v for v, _ in pairs}) < 2:
         return None
     ranks = _ranks(np.array([r for _, r in pairs]))
-    numbers = np.array([float(v) for v, _ in pairs if _finite(v)])
+    numbers = np.array([float(v) for v, _ in pairs if is_number(v)])
     ordered = len(numbers) == len(pairs)
     groups = _grouped(numbers) if ordered else [str(v) for v, _ in pairs]
     kinds = len(set(groups))
@@ -85,10 +85,6 @@ def _grouped(numbers: NDArray[np.float64]) -> list[str]:
         return [repr(each) for each in numbers.tolist()]
     most = max(2, min(_GROUPS, len(numbers) // 3))
     return [str(int(place)) for place in _ranks(numbers) * most // len(numbers)]
-
-
-def _finite(value: Value) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,20 +7,14 @@ within the session. The browser keeps what the reader did, and reports it as sta
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import assets, readings
-
-_PLAIN: Final = re.compile(r"[a-z]+(?:[ _-][a-z0-9]+)*")
+from dashboard import component, readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +41,7 @@ def html(body: Markup, *, key: str, ticks: Sequence[str] = (), push: str = "") -
         raise TypeError("only what a template has made is shown as HTML")
     heard = st.session_state.get("_heard", {}).get(key, "")
     sent = {"html": body, "heard": heard, "session": _session(), "key": key, "ticks": list(ticks), "push": push}
-    _component()(key=safe_key(key), data=sent, on_act_change=_noticed, on_ticks_change=_noticed)
-
-
-@functools.cache
-def _component() -> Callable[..., object]:
-    """Streamlit's component, which is registered once."""
-    return st.components.v2.component("monitor_live_html", js=assets.module("live.js"), isolate_styles=False)
+    component.show("live", sent, key=key, tells=("act", "ticks"))
 
 
 def heard(key: str) -> Act | None:
@@ -62,7 +50,7 @@ def heard(key: str) -> Act | None:
     The browser keeps a request until it is acknowledged, so no page run that was in progress at the click, or was
     dropped for a later one, can lose it.
     """
-    value = _state(key, "act")
+    value = component.told(key, "act")
     if not isinstance(value, dict) or value.get("session") != _session():  # requested of an earlier process
         return None
     known: dict[str, str] = st.session_state.setdefault("_heard", {})
@@ -80,7 +68,7 @@ def ticked(key: str, otherwise: Sequence[str], push: str = "") -> list[str]:
         otherwise: what is ticked where the browser has not told, or not yet taken over what was pushed last.
         push: as `html` was last given it.
     """
-    value = _state(key, "ticks")
+    value = component.told(key, "ticks")
     if not isinstance(value, dict) or value["push"] != push:
         return list(otherwise)
     return [str(each) for each in value["picked"]]
@@ -94,29 +82,7 @@ def ranked(key: str) -> str:
     return st.query_params.get("rank", "")
 
 
-def safe_key(key: str) -> str:
-    """A key that any text may be part of, as a component's identity: Streamlit refuses some.
-
-    >>> safe_key("runs"), safe_key("missing __x__")
-    ('runs', 'missing-55974421903317f1')
-    """
-    if _PLAIN.fullmatch(key):
-        return key
-    head = _PLAIN.match(key)
-    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{head[0] if head else ''}-{digest}"
-
-
-def _state(key: str, name: str) -> object:
-    state = st.session_state.get(safe_key(key))
-    return None if state is None else state.get(name)
-
-
 def _session() -> str:
     """Identifies this session; a page of an earlier one may still be open in the browser."""
     found: str = st.session_state.setdefault("_session", secrets.token_hex(8))
     return found
-
-
-def _noticed() -> None:
-    """Streamlit keeps a state value only where it has a callback; the page reads the value itself."""

@@ -17,8 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from dashboard import assets, readings, sessions
-from dashboard.live import safe_key
+from dashboard import component, readings, sessions
 
 P = ParamSpec("P")
 
@@ -44,7 +43,7 @@ def refreshed(body: Callable[P, str | None], *, every_s: float, run: str = "") -
         drawn_of = body(*args, **kwargs)
         mark = "" if readings.late() else drawn_of or before  # "" differs from any mark, so the browser asks again
         data = {"url": sessions.path("news"), "run": run, "mark": mark, "every": every_s, "fresh": readings.FRESH_S}
-        _component()(key=safe_key(f"news {body.__name__.strip('_')}"), data=data, on_mark_change=_noticed)
+        component.show("news", data, key=f"news {body.__name__.strip('_')}", tells=("mark",))
 
     return drawn
 
@@ -59,21 +58,11 @@ def _again() -> None:
         st.rerun()
 
 
-@functools.cache
-def _component() -> Callable[..., object]:
-    """Streamlit's component, registered once."""
-    return st.components.v2.component("monitor_news", js=assets.module("news.js"), isolate_styles=False)
-
-
 async def _answer(request: Request) -> Response:
     """The current mark for the caller's token."""
-    token = sessions.SESSIONS.token(request.cookies.get(sessions.COOKIE))
+    token = sessions.token_of(request.cookies)
     run = request.query_params.get("run", "")[:250]
     found = readings.known_mark(token, run)
     if found is None:
         found = await run_in_threadpool(readings.mark, token, run)
     return PlainTextResponse(found, headers={"Cache-Control": "no-store"})
-
-
-def _noticed() -> None:
-    """A report of the browser makes Streamlit run the fragment; nothing else is needed."""

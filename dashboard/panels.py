@@ -6,26 +6,38 @@ The browser tells which panels came into view, and only those are read, in one r
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import streamlit as st
 
-from dashboard import assets, readings
+from dashboard import component, readings
 from dashboard.charts.grid import Line, Section
-from dashboard.live import safe_key
 
 FIRST: Final = 12
 """Panels that are read before the browser has told which are in view."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """How the panels are looked at.
+def show(
+    sections: Sequence[Section],
+    curves: Mapping[str, Sequence[Line]],
+    *,
+    key: str,
+    x_axis: str,
+    window: tuple[float, float] | None = None,
+    ignoring: bool = False,
+    pins: Sequence[str] = (),
+    closed: Sequence[str] = (),
+    search: str = "",
+    finding: bool = False,
+    pinning: bool = False,
+) -> None:
+    """Show panels; those of the same key are changed in place.
 
-    Attributes:
+    Args:
+        sections: all panels by their sections, whether their curves were read or not.
+        curves: what was read, by the panel's key.
+        key: the element's identity.
         x_axis: "step", "epoch", "wall_time" or "relative"; or another name of what stands on it.
         window: left and right end of the x axis in its own unit; None for all.
         ignoring: leave outliers off the y axes.
@@ -35,45 +47,11 @@ class View:
         finding: whether there is a search box.
         pinning: whether panels can be pinned.
     """
-
-    x_axis: str
-    window: tuple[float, float] | None = None
-    ignoring: bool = False
-    pins: Sequence[str] = ()
-    closed: Sequence[str] = ()
-    search: str = ""
-    finding: bool = True
-    pinning: bool = True
-
-
-def show(sections: Sequence[Section], curves: Mapping[str, Sequence[Line]], view: View, *, key: str) -> None:
-    """Show panels; those of the same key are changed in place.
-
-    Args:
-        sections: all panels by their sections, whether their curves were read or not.
-        curves: what was read, by the panel's key.
-        key: the element's identity.
-    """
     data = readings.once(f"{key} written", (sections, curves), lambda: _written(sections, curves)) | {
-        "x": {"kind": view.x_axis},
-        "window": list(view.window) if view.window else None,
-        "ignoring": view.ignoring,
-        "pins": list(view.pins),
-        "closed": list(view.closed),
-        "search": view.search,
-        "finding": view.finding,
-        "pinning": view.pinning,
-    }
-    _component()(
-        key=safe_key(key), data=data, on_seen_change=_noticed, on_pins_change=_noticed, on_closed_change=_noticed,
-        on_search_change=_noticed, on_window_change=_noticed,
-    )  # fmt: skip
-
-
-@functools.cache
-def _component() -> Callable[..., object]:
-    """Streamlit's component, which is registered once."""
-    return st.components.v2.component("monitor_panels", js=assets.module("panels.js"), isolate_styles=False)
+        "x": {"kind": x_axis}, "window": list(window) if window else None, "ignoring": ignoring, "pins": list(pins),
+        "closed": list(closed), "search": search, "finding": finding, "pinning": pinning,
+    }  # fmt: skip
+    component.show("panels", data, key=key, tells=("seen", "pins", "closed", "search", "window"))
 
 
 def _written(sections: Sequence[Section], curves: Mapping[str, Sequence[Line]]) -> dict[str, object]:
@@ -86,7 +64,7 @@ def _written(sections: Sequence[Section], curves: Mapping[str, Sequence[Line]]) 
 def in_view(key: str, sections: Sequence[Section], closed: Sequence[str], pins: Sequence[str]) -> list[str]:
     """The keys of the panels whose curves are needed: what the browser has in view, the first ones before it tells."""
     known = {panel.key for section in sections for panel in section.panels}
-    seen = _state(key, "seen")
+    seen = component.told(key, "seen")
     if isinstance(seen, list):
         return [str(each) for each in seen if each in known]
     first = [panel.key for section in sections if section.name not in closed for panel in section.panels]
@@ -95,31 +73,22 @@ def in_view(key: str, sections: Sequence[Section], closed: Sequence[str], pins: 
 
 def kept(key: str, name: str, otherwise: Sequence[str]) -> list[str]:
     """A list that the reader changed in the browser ("pins", "closed"); `otherwise` before it was set."""
-    value = _state(key, name)
+    value = component.told(key, name)
     return [str(each) for each in value] if isinstance(value, list) else list(otherwise)
 
 
 def searched(key: str, otherwise: str) -> str:
     """The words that the reader looks for."""
-    value = _state(key, "search")
+    value = component.told(key, "search")
     return value if isinstance(value, str) else otherwise
 
 
 def zoomed(key: str) -> tuple[bool, tuple[float, float] | None]:
     """Whether the reader has zoomed since the last call, and to what; None is all."""
-    value = _state(key, "window")
+    value = component.told(key, "window")
     known: dict[str, str] = st.session_state.setdefault("_panel_zooms", {})
     if not isinstance(value, dict) or known.get(key) == value.get("n"):
         return False, None
     known[key] = str(value.get("n"))
     found = value.get("range")
     return True, (float(found[0]), float(found[1])) if isinstance(found, list) and len(found) == 2 else None
-
-
-def _state(key: str, name: str) -> Any:
-    state = st.session_state.get(safe_key(key))
-    return None if state is None else state.get(name)
-
-
-def _noticed() -> None:
-    """Streamlit keeps a state value only where it has a callback; the page reads the value itself."""

@@ -6,7 +6,6 @@ A part is a series `loss/<name>`. What it adds to the total is its value times i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.fields import is_number
 from monitor.domain import Curve, Json, formats
 from monitor.roles import JUDGED_PARTS
 from monitor.wire import Event
@@ -111,11 +111,7 @@ def _numbers(given: object) -> dict[str, float]:
     """Part to weight, under the part's short name; what is not a finite number is left out."""
     if not isinstance(given, Mapping):
         return {}
-    return {
-        str(name).removeprefix(PREFIX): float(value)
-        for name, value in given.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    }
+    return {str(name).removeprefix(PREFIX): float(value) for name, value in given.items() if is_number(value)}
 
 
 def average_weight(points: int) -> float:

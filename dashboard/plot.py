@@ -7,18 +7,14 @@ zoomed to, so that the page can read that part of the curve in full.
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import streamlit as st
 
-from dashboard import assets, readings
+from dashboard import assets, component, readings
 from dashboard.address import Written
 from dashboard.charts.figure import Figure
-from dashboard.live import safe_key
 
 
 def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
@@ -34,13 +30,7 @@ def plot(figure: Figure, *, key: str, alt: str, bar: bool = True) -> None:
     data = {
         "figure": written, "height": figure.height, "alt": alt, "bar": bar, "plotly": assets.url(assets.PLOTLY),
     }  # fmt: skip
-    _component()(key=safe_key(key), data=data, height=figure.height, on_window_change=_noticed)
-
-
-@functools.cache
-def _component() -> Callable[..., object]:
-    """Streamlit's component, which is registered once."""
-    return st.components.v2.component("monitor_plot", js=assets.module("plot.js"), isolate_styles=False)
+    component.show("plot", data, key=key, tells=("window",), height=figure.height)
 
 
 def zoom(key: str, revision: str, written: str) -> Zoom:
@@ -54,22 +44,22 @@ def zoom(key: str, revision: str, written: str) -> Zoom:
         revision: a zoom under another one no longer holds; the figure's `uirevision` has to be that of the answer.
         written: what the address says now, "" for nothing.
     """
-    known: dict[str, _Known] = st.session_state.setdefault("_zooms", {})
+    known: dict[str, Zoom] = st.session_state.setdefault("_zooms", {})
     last = known.get(key)
-    told = _told(key)
+    told = component.told(key, "window")  # `revision`, `range` or None for all, and `n`, which differs each time
     heard = last.address.read(written) if last is not None else None
-    if last is None or last.revision != revision:
+    if last is None or last.axes != revision:
         found = Written(written) if heard is None else heard.write("", said=written)  # other axes have other numbers
-        last = _Known(revision, 0, parsed(found.value), found, None, parsed(found.value))
+        last = Zoom.begun(revision, found)
     elif heard is None:
-        last = _Known(revision, last.turn + 1, parsed(written), Written(written), last.told, parsed(written))
+        last = replace(Zoom.begun(revision, Written(written)), turn=last.turn + 1, told=last.told)
     else:
         last = replace(last, address=heard)
-    if told is not None and told["revision"] == last.name and told["n"] != last.told:
+    if isinstance(told, dict) and told["revision"] == last.revision and told["n"] != last.told:
         span = parsed(",".join(map(str, told["range"]))) if told["range"] else None
-        last = replace(last, told=told["n"], span=span, address=last.address.write(_written(span), said=written))
+        last = replace(last, told=told["n"], span=span, address=last.address.write(as_written(span), said=written))
     known[key] = last
-    return Zoom(last.span, last.name, last.address.value, last.asked)
+    return last
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,37 +68,34 @@ class Zoom:
 
     Attributes:
         span: left and right end in the axis' own unit; None where all is shown.
-        revision: the figure's `uirevision`.
-        written: what the address is to say, "" for nothing.
         asked: the span that the chart begins with under this revision.
-    """
-
-    span: tuple[float, float] | None
-    revision: str
-    written: str
-    asked: tuple[float, float] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of a chart's zoom.
-
-    Attributes:
-        turn: how often the address has said something new.
+        axes: those under which it holds.
         address: the zoom as it was written there.
+        turn: how often the address has said something new.
+        told: names what the browser told last.
     """
 
-    revision: str
-    turn: int
     span: tuple[float, float] | None
-    address: Written[str]
-    told: object
     asked: tuple[float, float] | None
+    axes: str
+    address: Written[str]
+    turn: int = 0
+    told: object = None
+
+    @classmethod
+    def begun(cls, axes: str, address: Written[str]) -> Zoom:
+        """What the address asks for."""
+        return cls(parsed(address.value), parsed(address.value), axes, address)
 
     @property
-    def name(self) -> str:
+    def revision(self) -> str:
         """The figure's `uirevision`."""
-        return f"{self.revision} {self.turn}"
+        return f"{self.axes} {self.turn}"
+
+    @property
+    def written(self) -> str:
+        """What the address is to say, "" for nothing."""
+        return self.address.value
 
 
 def parsed(written: str) -> tuple[float, float] | None:
@@ -124,16 +111,6 @@ def parsed(written: str) -> tuple[float, float] | None:
     return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
 
 
-def _written(span: tuple[float, float] | None) -> str:
+def as_written(span: tuple[float, float] | None) -> str:
+    """A zoom as the address has it; "" for none."""
     return "" if span is None else ",".join(f"{end:.10g}" for end in span)
-
-
-def _told(key: str) -> dict[str, Any] | None:
-    """What the browser said last: `revision`, `range` or None for all, and `n`, which differs each time."""
-    state = st.session_state.get(safe_key(key))
-    value = state.get("window") if state is not None else None
-    return value if isinstance(value, dict) else None
-
-
-def _noticed() -> None:
-    """Streamlit keeps a state value only where it has a callback; pages read it with `zoom`."""

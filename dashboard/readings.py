@@ -7,12 +7,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 import streamlit as st
 
 from dashboard import sessions
 from monitor import Api
+from monitor.domain import RunInfo
 from monitor.errors import MonitorError, RunNotFound, ServerUnreachable, WireError
 
 T = TypeVar("T")
@@ -28,6 +30,11 @@ REST: Final = 5.0
 """Such a value is kept for this many times as long as reading it took, which bounds the cost of a busy store."""
 FRESH_S: Final = 15.0
 """Seconds after which a value is read anew where nothing has changed: some depend on the time."""
+
+BY_ID: Final[dict[str | type, Callable[[Any], object]]] = {RunInfo: attrgetter("id")}
+"""For `st.cache_resource(hash_funcs=)`: what was read of a run holds while it is there."""
+BY_VERSION: Final[dict[str | type, Callable[[Any], object]]] = {RunInfo: attrgetter("id", "version")}
+"""The same, but only until anything more is stored for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +87,11 @@ class Kept(Generic[K, T]):
         """Values by their keys."""
         with self._lock:
             found = {key: self._values[key] for key in wanted if key in self._values}
-            for key in found:
-                self._values.move_to_end(key)
         missing = [key for key in dict.fromkeys(wanted) if key not in found]
         if missing:
-            fresh = dict(zip(missing, read(missing), strict=True))
-            with self._lock:
-                self._values |= fresh
-                while len(self._values) > self._most:
-                    self._values.popitem(last=False)
-            found |= fresh
+            found |= zip(missing, read(missing), strict=True)
+        for key, value in found.items():
+            self.keep(key, value)
         return tuple(found[key] for key in wanted)
 
 

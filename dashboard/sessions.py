@@ -12,8 +12,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Generic, TypeVar
 from urllib.parse import parse_qs, quote
 
 import streamlit as st
@@ -26,57 +26,66 @@ from monitor import Api
 from monitor.errors import MonitorError, Unauthorized
 from monitor.settings import load
 
+T = TypeVar("T")
+
 COOKIE: Final = "monitor_session"
 LASTS_S: Final = 12 * 3600
 """Seconds that a session lasts: a working day."""
 MOST: Final = 10_000
-"""Sessions at once; the oldest one ends for a new one."""
+"""Sessions at once, and sign-ins that are under way."""
 _FORM: Final = 4096
 """Bytes of a form, at most."""
 _PLACE: Final = re.compile(r"[a-z_]{0,40}(\?[\w=&%.~+-]{0,2000})?")
 """A page of the dashboard, and nothing that leads away from it."""
 
 
-class Sessions:
-    """The sessions of this process."""
+class Lasting(Generic[T]):
+    """Values under names that nobody can guess; beyond `MOST` of them the oldest one goes for a new one.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._tokens: dict[str, tuple[str, float]] = {}
+    Args:
+        lasts_s: seconds that each is kept.
+    """
+
+    def __init__(self, lasts_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lasts_s, self._clock = lasts_s, clock
+        self._values: dict[str, tuple[T, float]] = {}
         self._lock = threading.Lock()
 
-    def begin(self, token: str) -> str:
-        """Begin a session; its name, which nobody can guess."""
+    def begin(self, value: T) -> str:
+        """Keep a value; its name."""
         name = secrets.token_urlsafe(32)
         with self._lock:
-            self._tokens[name] = (token, self._clock() + LASTS_S)
-            while len(self._tokens) > MOST:
-                del self._tokens[next(iter(self._tokens))]
+            self._values[name] = (value, self._clock() + self._lasts_s)
+            while len(self._values) > MOST:
+                del self._values[next(iter(self._values))]
         return name
 
-    def token(self, name: str | None) -> str | None:
-        """The token of a session that lasts; None for no such session."""
+    def get(self, name: str | None) -> T | None:
+        """The value of a name; None for no name, and for one that is over."""
         with self._lock:
-            found = self._tokens.get(name or "")
-            if found is None:
-                return None
-            if self._clock() >= found[1]:
-                del self._tokens[name or ""]
-                return None
-            return found[0]
+            value, until_s = self._values.get(name or "", (None, 0.0))
+        return value if self._clock() < until_s else None
 
-    def end(self, name: str | None) -> None:
-        """End a session."""
+    def end(self, name: str | None) -> T | None:
+        """Forget a value; what it was, as `get` says it."""
+        found = self.get(name)
         with self._lock:
-            self._tokens.pop(name or "", None)
+            there = self._values.pop(name or "", None) is not None
+        return found if there else None  # of two that end it at once, one gets it
 
 
-SESSIONS: Final = Sessions()
+SESSIONS: Final[Lasting[str]] = Lasting(LASTS_S)
+"""The token of each session by its name."""
 
 
 def token() -> str | None:
     """The token of whoever looks at the page; None where nobody is signed in."""
-    return SESSIONS.token(st.context.cookies.get(COOKIE))
+    return token_of(st.context.cookies)
+
+
+def token_of(cookies: Mapping[str, str]) -> str | None:
+    """The token of whoever sent these cookies; None where nobody is signed in."""
+    return SESSIONS.get(cookies.get(COOKIE))
 
 
 def reader(given: str | None) -> Api:

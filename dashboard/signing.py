@@ -12,9 +12,7 @@ import hashlib
 import hmac
 import logging
 import secrets
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -24,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard.sessions import begun, inside, over_tls, path, refused
+from dashboard.sessions import Lasting, begun, inside, over_tls, path, refused
 from monitor.errors import Forbidden, MonitorError, Unauthorized
 from monitor.reader.signing import provider, sign_in
 from monitor.settings import load
@@ -32,8 +30,6 @@ from monitor.settings import load
 COOKIE: Final = "monitor_signin"
 LASTS_S: Final = 600
 """Seconds that somebody may take to sign in at the provider."""
-MOST: Final = 10_000
-"""Sign-ins under way; the oldest one is forgotten for a new one."""
 _log = logging.getLogger("dashboard")
 
 
@@ -52,32 +48,8 @@ class Begun:
     place: str
 
 
-class UnderWay:
-    """The sign-ins that browsers have begun, by their state; each can be ended once."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._found: dict[str, tuple[Begun, float]] = {}
-        self._lock = threading.Lock()
-
-    def begin(self, place: str) -> tuple[str, Begun]:
-        """A new one, and its state."""
-        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        made = Begun(nonce=nonce, verifier=verifier, place=place)
-        with self._lock:
-            self._found[state] = (made, self._clock() + LASTS_S)
-            while len(self._found) > MOST:
-                del self._found[next(iter(self._found))]
-        return state, made
-
-    def end(self, state: str) -> Begun | None:
-        """The one of this state, which is over now; None where there is none, or it took too long."""
-        with self._lock:
-            found, until_s = self._found.pop(state, (None, 0.0))
-        return found if self._clock() < until_s else None
-
-
-UNDER_WAY: Final = UnderWay()
+UNDER_WAY: Final[Lasting[Begun]] = Lasting(LASTS_S)
+"""The sign-ins that browsers have begun, by their state; each can be ended once."""
 
 
 def routes() -> Sequence[Route]:
@@ -104,7 +76,8 @@ def _there(request: Request) -> Response:
         return refused("server", place)
     if found is None:
         return refused("provider", place)
-    state, made = UNDER_WAY.begin(place)
+    made = Begun(nonce=secrets.token_urlsafe(32), verifier=secrets.token_urlsafe(32), place=place)
+    state = UNDER_WAY.begin(made)
     digest = hashlib.sha256(made.verifier.encode()).digest()
     asked = {
         "response_type": "code",

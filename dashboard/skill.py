@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.charts.axes import finite
 from dashboard.charts.figure import Figure
 from dashboard.charts.loss import Story
 from monitor import losses
@@ -83,7 +84,7 @@ def limit(figure: Figure, curves: Sequence[Curve]) -> tuple[str, ...]:
     Returns:
         What a caption has to say of it.
     """
-    values = np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
+    values = finite(curves)
     below = int((values < LOWEST).sum())
     said = f"skill is {FORMULA}, on a linear axis"
     if not below:

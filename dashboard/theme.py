@@ -41,6 +41,10 @@ class Palette:
     good: str
     lines: tuple[str, ...]
 
+    def line(self, place: int) -> str:
+        """The colour of a run, or a part, among others."""
+        return self.lines[place % len(self.lines)]
+
 
 LIGHT_PALETTE: Final = Palette(
     background=LIGHT["backgroundColor"],

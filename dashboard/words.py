@@ -1,10 +1,21 @@
-"""Verdicts, statuses and actions as people read them; numbers and times are `monitor.domain.formats`'."""
+"""Verdicts, statuses, actions and errors as people read them; numbers and times are `monitor.domain.formats`'."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from monitor.domain import Action, RunInfo, RunStatus, Severity
+from monitor.errors import (
+    Forbidden,
+    MonitorError,
+    RulesChanged,
+    RulesError,
+    ServerUnreachable,
+    StoreBusy,
+    StoreError,
+    Unauthorized,
+    WireError,
+)
 from monitor.rules import spec_of
 
 MARKS: Final = {"critical": "▲", "warning": "◆", "info": "●", "good": "✓", "none": "…", "resolved": "○", "pending": "◌"}
@@ -54,3 +65,31 @@ def kind_of(run: RunInfo) -> str:
     """Class of a run's verdict chip: what `severity_of` says, but nothing that failed is good."""
     kind = severity_of(run.verdict)
     return "resolved" if kind == "good" and run.status is RunStatus.FAILED else kind
+
+
+AWAY: Final = ("The server does not answer.", "This page tries again and continues when it is back.")
+
+
+def explain(error: MonitorError) -> tuple[str, str]:
+    """A title and an explanation for a read error.
+
+    >>> explain(ServerUnreachable("http://localhost:8470", "connection refused"))[0]
+    'The server does not answer.'
+    """
+    for kind, title, body in _EXPLAINED:
+        if isinstance(error, kind):
+            return title, body or str(error)
+    return "The run cannot be read.", str(error)
+
+
+_EXPLAINED: Final[tuple[tuple[type[MonitorError], str, str], ...]] = (
+    (ServerUnreachable, *AWAY),
+    (Forbidden, "Your token may not do this.", ""),
+    (Unauthorized, "You are not signed in.", "Reload the page to sign in with a token that the server knows."),
+    (RulesChanged, "The rules have changed since this page was read.", ""),
+    (RulesError, "The setting cannot be used.", ""),
+    (StoreBusy, "The database is busy.", "This page tries again by itself."),
+    (StoreError, "The database cannot be read.", ""),
+    (WireError, "The query cannot be read.", ""),
+)
+"""By kind of error: a title, and a sentence if the error's own does not help. The first match counts."""

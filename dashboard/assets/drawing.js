@@ -1,11 +1,11 @@
 // The picture of one panel: an SVG, drawn from the points that Python sends.
 
-import { unpacked as numbers } from "./arrays.js";
+import { ends, unpacked as numbers } from "./arrays.js";
 
 export const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 52, right: 10, top: 8, bottom: 22 };
 const DOT = "m-1.2 0a1.2 1.2 0 1 0 2.4 0a1.2 1.2 0 1 0-2.4 0";  // a point without neighbours, which is no line
-const HEIGHT = 150, LARGE = 380, ROOM = 0.06, OUTLYING = 0.02;
+const HEIGHT = 150, LARGE = 380, ROOM = 0.06;
 
 export function element(name, attributes = {}, text = null) {
   const made = document.createElementNS(SVG, name);
@@ -81,10 +81,7 @@ function fitted(lines, [left, right], log, ignoring) {
   }
   if (!found.length) return { low: 0, high: 1, outside: 0 };
   found.sort((a, b) => a - b);
-  const skipped = ignoring ? Math.floor(OUTLYING * found.length) : 0;
-  let low = found[skipped], high = found[found.length - 1 - skipped];
-  const room = ROOM * (high - low) || Math.abs(high) * 0.1 || 1;
-  [low, high] = [low < 0 || log ? low - room : Math.max(0, low - room), high + room];  // below zero only if values are
+  const [low, high] = ends(found, log, ignoring, ROOM);
   return { low, high, outside: found.filter((y) => y < low || y > high).length };
 }
 

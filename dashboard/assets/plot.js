@@ -1,7 +1,7 @@
 // A Plotly chart that is changed in place, so that zoom, hover and legend outlive every refresh; `dashboard/plot.py` is
 // its other half and says why `st.plotly_chart` does not do.
 
-import { unpacked } from "./arrays.js";
+import { ends, unpacked } from "./arrays.js";
 import { picture, place } from "./labels.js";
 
 // The page's head has asked for the script already, unless the reader came from a page without charts.
@@ -19,7 +19,6 @@ const load = (url) => (window.__monitorPlotly ??= new Promise((done, failed) => 
 }));
 
 const NARROW = 560;  // pixels
-const OUTLYING = 0.02;  // the share of values at each end that may be left outside where outliers are ignored
 const ROOM = 0.05;  // of the axis, above and below what is fitted
 
 const number = (value) => (typeof value === "number" ? value : Date.parse(value.replace(" ", "T") + "Z"));
@@ -52,10 +51,7 @@ function within(traces, [left, right], log) {
 function fitted(traces, window_, log, ignoring) {
   const found = within(traces, window_, log);
   if (!found.length) return null;
-  const skipped = ignoring ? Math.floor(OUTLYING * found.length) : 0;
-  const low = found[skipped].y, high = found[found.length - 1 - skipped].y;
-  const room = ROOM * (high - low || Math.abs(high) || 1);
-  const range = [low < 0 || log ? low - room : Math.max(0, low - room), high + room];  // below zero only if values are
+  const range = ends(found.map(({ y }) => y), log, ignoring, ROOM);
   const outside = found.filter(({ y }) => y < range[0] || y > range[1]).map(({ point }) => point);
   return { range, outside: new Set(outside).size };  // a smoothed point is no second one
 }

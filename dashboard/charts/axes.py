@@ -47,13 +47,18 @@ class Look:
 
 def resolve_scale(curves: Sequence[Curve], scale: str) -> str:
     """The scale in use. A log axis needs a positive value; "auto" uses one if losses span a wide range."""
-    values = np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
+    values = finite(curves)
     if scale == "linear" or not (values > 0).any():
         return "linear"
     if scale == "log":
         return "log"
     low, high = float(values.min()), float(values.max())
     return "log" if low > 0 and high / low > AUTO_LOG_RATIO else "linear"
+
+
+def finite(curves: Sequence[Curve]) -> NDArray[np.float64]:
+    """The finite values of all curves, (n,)."""
+    return np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
 
 
 def curve_x(x: float, look: Look, curves: Sequence[Curve]) -> float:
@@ -95,8 +100,6 @@ def canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Cu
     x_title = X_TITLES.get(look.x_axis, look.unit)
     if look.x_axis == "relative":
         x_title += f" ({relative_unit(curves)[0]})"
-    axis = {"gridcolor": colours.grid, "linecolor": colours.grid, "zeroline": False, "tickfont": {"size": 12}}
-    title_font = {"size": 12, "color": colours.muted}
     return Figure(
         layout={
             "height": HEIGHT,
@@ -111,22 +114,31 @@ def canvas(title: str, look: Look, scale: str, y_title: str, curves: Sequence[Cu
             "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)", "color": colours.muted}
             | {"activecolor": colours.text},
             "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
-            "xaxis": axis
-            | {"title": {"text": x_title, "font": title_font}}
+            "xaxis": panel_axis(x_title, colours)
             | ({"type": "date"} if look.x_axis == "wall_time" else {"tickformat": ",.12~r", "hoverformat": ",.12~r"}),
-            "yaxis": axis
-            | {"type": scale, "title": {"text": y_title, "font": title_font}, "tickformat": "~g"}
+            "yaxis": panel_axis(y_title, colours)
+            | {"type": scale, "tickformat": "~g"}
             | (log_ticks(np.concatenate([c.y for c in curves])) if scale == "log" else _bounds(curves)),
             "yaxis2": {"overlaying": "y", "range": [0, 1], "fixedrange": True, "visible": False},
         }
     )
 
 
+def panel_axis(title: str, colours: Palette) -> Spec:
+    """An axis of any panel of a chart."""
+    return {
+        "gridcolor": colours.grid,
+        "linecolor": colours.grid,
+        "zeroline": False,
+        "tickfont": {"size": 12},
+        "title": {"text": title, "font": {"size": 12, "color": colours.muted}},
+    }
+
+
 def _bounds(curves: Sequence[Curve]) -> Spec:
     """No part of a linear axis below zero for values that never are."""
-    values = np.concatenate([c.y for c in curves]) if curves else np.empty(0)
-    known = values[np.isfinite(values)]
-    return {"rangemode": "nonnegative"} if len(known) and known.min() >= 0 else {}
+    values = finite(curves)
+    return {"rangemode": "nonnegative"} if len(values) and values.min() >= 0 else {}
 
 
 def log_ticks(values: NDArray[np.float64]) -> Spec:

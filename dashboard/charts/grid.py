@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.charts.axes import Look, axis_values, resolve_scale
-from dashboard.charts.packing import packed
+from dashboard.charts.figure import packed
 from monitor.domain import Curve, SeriesInfo, inert
 from monitor.domain.formats import number, step
 from monitor.roles import Role

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from dashboard import words
 from dashboard.charts import milestones
-from dashboard.charts.axes import HEIGHT, Look, canvas, place_x, resolve_scale
+from dashboard.charts.axes import HEIGHT, Look, canvas, finite, panel_axis, place_x, resolve_scale
 from dashboard.charts.curves import add_curve, add_non_finite
 from dashboard.charts.figure import Figure
 from dashboard.charts.marks import (
+    Place,
     Span,
     add_best,
     add_checkpoints,
@@ -136,7 +137,7 @@ def _goal(
     goal: tuple[str, Curve],
     curves: Sequence[Curve],
     story: Story,
-    place: _Placer,
+    place: Place,
     span: Span,
     look: Look,
     yaxis: str,
@@ -159,7 +160,7 @@ def _ends(xs: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
 
 def within(references: Mapping[str, float], curves: Sequence[Curve]) -> dict[str, float]:
     """The reference values within the range of the curves; others would stretch the axis."""
-    values = np.concatenate([c.y[np.isfinite(c.y)] for c in curves]) if curves else np.empty(0)
+    values = finite(curves)
     if not len(values):
         return {}
     return {name: value for name, value in references.items() if values.min() <= value <= values.max()}
@@ -193,10 +194,8 @@ def _open_panels(figure: Figure, rules: Sequence[str], goal: str, colours: Palet
         xaxis={"anchor": "free", "position": 0},
     )
     if goal:
-        font = {"size": 12, "color": colours.muted}
-        axis = {"gridcolor": colours.grid, "linecolor": colours.grid, "zeroline": False, "tickfont": {"size": 12}}
-        title = {"text": goal if len(goal) <= _TITLE else goal[: _TITLE - 1] + "…", "font": font}
-        figure.update(yaxis4=axis | {"domain": [foot, top], "nticks": 5, "tickformat": "~g", "title": title})
+        axis = panel_axis(goal if len(goal) <= _TITLE else goal[: _TITLE - 1] + "…", colours)
+        figure.update(yaxis4=axis | {"domain": [foot, top], "nticks": 5, "tickformat": "~g"})
     if rules:
         _open_lanes(figure, rules, lanes_ / inner, colours)
 
@@ -221,18 +220,11 @@ def _open_lanes(figure: Figure, rules: Sequence[str], foot: float, colours: Pale
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Placer:
-    positions: Mapping[float, float] | None
-    look: Look
-    curves: Sequence[Curve]
-
-    def __call__(self, step: float | None) -> float | None:
+def _placer(story: Story, look: Look, curves: Sequence[Curve]) -> Place:
+    def place(step: float | None) -> float | None:
         if step is None or not math.isfinite(step):
             return None
-        x = step if self.positions is None else self.positions.get(step)
-        return None if x is None or not math.isfinite(x) else place_x(x, self.look, self.curves)
+        x = step if story.positions is None else story.positions.get(step)
+        return None if x is None or not math.isfinite(x) else place_x(x, look, curves)
 
-
-def _placer(story: Story, look: Look, curves: Sequence[Curve]) -> _Placer:
-    return _Placer(story.positions, look, curves)
+    return place

@@ -71,8 +71,8 @@ def add_findings(figure: Figure, drawn: Sequence[Finding], place: Place, span: S
         colour = colour_of(finding.severity, colours)
         if finding.severity is Severity.CRITICAL:
             _band(figure, onset, max(onset, span.last), finding, colour)
-        _line(figure, onset, colour, dash="dash", width=1.6)
-        _line(figure, fired, colour, dash="solid", width=1.0)
+        figure.across(x=onset, color=colour, dash="dash", width=1.6)
+        figure.across(x=fired, color=colour, dash="solid")
         _label(figure, onset, span, _text(finding), colour, colours)
 
 
@@ -177,7 +177,7 @@ def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, colo
     if x is None:
         return
     withdrawn = ", withdrawn" if rec.stop_step is None else ""
-    _line(figure, x, colours.text, dash="dot", width=1.4)
+    figure.across(x=x, color=colours.text, dash="dot", width=1.4)
     text = f"■ stop advised · {step(rec.first_stop_step)}{withdrawn}"
     _label(figure, x, span, text, colours.text, colours)
 
@@ -185,18 +185,11 @@ def add_stop(figure: Figure, rec: Recommendation, place: Place, span: Span, colo
 def add_checkpoints(figure: Figure, checkpoints: Sequence[Checkpoint], place: Place, look: Look) -> None:
     """A tick at the bottom of the frame for every checkpoint, with its path as hover text."""
     placed = [(x, c) for c in checkpoints if (x := place(float(c.step))) is not None]
-    if placed:
-        figure.scatter(
-            x=[x for x, _ in placed],
-            y=[0.0] * len(placed),
-            yaxis="y2",
-            mode="markers",
-            name="checkpoint",
-            marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": look.palette.muted}},
-            customdata=[f"{position(look.unit, c.step)} · {c.path}" for _, c in placed],
-            hovertemplate="checkpoint, %{customdata}<extra></extra>",
-            cliponaxis=False,
-        )
+    marker = {"symbol": "line-ns", "size": 12, "line": {"width": 1.6, "color": look.palette.muted}}
+    said = [f"{position(look.unit, c.step)} · {c.path}" for _, c in placed]
+    hover = "checkpoint, %{customdata}<extra></extra>"
+    xs = [x for x, _ in placed]
+    figure.edge(xs, 0.0, "checkpoint", marker, customdata=said, hovertemplate=hover, cliponaxis=False)
 
 
 def add_references(figure: Figure, references: Mapping[str, float], scale: str, colours: Palette) -> None:
@@ -207,10 +200,7 @@ def add_references(figure: Figure, references: Mapping[str, float], scale: str, 
         scale: "linear" or "log".
     """
     for name, value in references.items():
-        line = {"color": colours.muted, "width": 1, "dash": "dot"}
-        figure.shape(
-            type="line", x0=0, x1=1, y0=value, y1=value, xref="x domain", yref="y", line=line, name=f"reference {name}"
-        )
+        figure.across(y=value, color=colours.muted, dash="dot", name=f"reference {name}")
         figure.note(
             x=1,
             y=math.log10(value) if scale == "log" else value,
@@ -244,19 +234,6 @@ def _band(figure: Figure, left: float, right: float, finding: Finding, colour: s
         fillcolor=rgba(colour, 0.08),
         layer="below",
         name=f"band {finding.number}",
-    )
-
-
-def _line(figure: Figure, x: float, colour: str, *, dash: str, width: float) -> None:
-    figure.shape(
-        type="line",
-        x0=x,
-        x1=x,
-        y0=0,
-        y1=1,
-        xref="x",
-        yref="y domain",
-        line={"color": colour, "dash": dash, "width": width},
     )
 
 

@@ -47,9 +47,8 @@ def add_drops(figure: Figure, drops: Sequence[tuple[float, float, float]], colou
     Args:
         drops: as `rate_drops` gives them, placed on the axis.
     """
-    if drops:
-        _head(figure, [x for x, _, _ in drops], "rate drop", "triangle-down-open", colours.info,
-              [f"learning rate {number(old)} → {number(new)}" for _, old, new in drops])  # fmt: skip
+    said = [f"learning rate {number(old)} → {number(new)}" for _, old, new in drops]
+    _head(figure, [x for x, _, _ in drops], "rate drop", "triangle-down-open", colours.info, said)
 
 
 def add_attempts(figure: Figure, starts: Sequence[tuple[int, int]], place: Place, look: Look) -> None:
@@ -62,19 +61,15 @@ def add_attempts(figure: Figure, starts: Sequence[tuple[int, int]], place: Place
     muted = look.palette.muted
     placed = [(x, n, at) for n, at in starts[:MOST] if (x := place(float(at))) is not None]
     for x, _, _ in placed:
-        line = {"color": muted, "dash": "dashdot", "width": 1}
-        figure.shape(type="line", x0=x, x1=x, y0=0, y1=1, xref="x", yref="y domain", line=line, name="attempt")
-    if placed:
-        _head(figure, [x for x, _, _ in placed], "resumed", "triangle-right-open", muted,
-              [f"attempt {n} began at {position(look.unit, at)}" for _, n, at in placed])  # fmt: skip
+        figure.across(x=x, color=muted, dash="dashdot", name="attempt")
+    said = [f"attempt {n} began at {position(look.unit, at)}" for _, n, at in placed]
+    _head(figure, [x for x, _, _ in placed], "resumed", "triangle-right-open", muted, said)
 
 
 def _head(figure: Figure, xs: Sequence[float], name: str, symbol: str, colour: str, said: Sequence[str]) -> None:
-    figure.scatter(
-        x=list(xs), y=[0.985] * len(xs), yaxis="y2", mode="markers", name=name, customdata=list(said),
-        marker={"symbol": symbol, "size": 10, "color": colour, "line": {"width": 1.6, "color": colour}},
-        hovertemplate="%{customdata}<extra></extra>", cliponaxis=False,
-    )  # fmt: skip
+    marker = {"symbol": symbol, "size": 10, "color": colour, "line": {"width": 1.6, "color": colour}}
+    hover = "%{customdata}<extra></extra>"
+    figure.edge(list(xs), 0.985, name, marker, customdata=list(said), hovertemplate=hover, cliponaxis=False)
 
 
 def told(regimes: Sequence[Regime]) -> tuple[Regime, ...]:

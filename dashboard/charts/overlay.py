@@ -56,7 +56,7 @@ def _thin(figure: Figure) -> None:
 
 def line_of(place: int, palette: Palette) -> tuple[str, str]:
     """Colour and dash of a run among others: after eight runs the colours repeat with other dashes."""
-    return palette.lines[place % len(palette.lines)], DASHES[place // len(palette.lines) % len(DASHES)]
+    return palette.line(place), DASHES[place // len(palette.lines) % len(DASHES)]
 
 
 def middle_cut(name: str, most: int = 36) -> str:

@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.charts.axes import Look, canvas
+from dashboard.charts.axes import Look, canvas, panel_axis
 from dashboard.charts.figure import Figure
+from dashboard.charts.overlay import line_of
 from dashboard.parts import Parts
 from dashboard.theme import rgba
 
@@ -38,8 +39,7 @@ def shares_figure(parts: Parts, look: Look) -> Figure:
         figure.update(
             yaxis={"domain": [0.36, 1]},
             xaxis={"anchor": "free", "position": 0},
-            yaxis3={"domain": [0, 0.28], "gridcolor": look.palette.grid, "zeroline": False, "tickformat": "~g"}
-            | {"nticks": 4, "title": {"text": "total", "font": {"size": 12, "color": look.palette.muted}}},
+            yaxis3=panel_axis("total", look.palette) | {"domain": [0, 0.28], "tickformat": "~g", "nticks": 4},
         )
     return figure
 
@@ -54,7 +54,7 @@ def values_figure(parts: Parts, look: Look) -> Figure:
     figure.update(height=HEIGHT)
     if parts.negative:
         for i, (name, values) in enumerate(few(parts.values).items()):
-            colour = look.palette.lines[i % len(look.palette.lines)]
+            colour = look.palette.line(i)
             figure.scatter(x=parts.x, y=values, name=name, mode="lines", line={"color": colour, "width": 1.7},
                            connectgaps=False, hovertemplate="%{y:.5g}")  # fmt: skip
         figure.update(yaxis={"zeroline": True, "zerolinecolor": look.palette.muted})
@@ -73,8 +73,8 @@ def weights_figure(parts: Parts, look: Look) -> Figure:
     wide = len(told) and told.min() > 0 and told.max() / told.min() > WIDE
     figure.update(height=230, yaxis={"type": "log", "dtick": 1} if wide else {"rangemode": "tozero"})
     for i, (name, weights) in enumerate(parts.weights.items()):
-        colours, dash = look.palette.lines, ("solid", "dash", "dot", "dashdot")
-        line = {"color": colours[i % len(colours)], "dash": dash[i // len(colours) % 4], "width": 1.8, "shape": "hv"}
+        colour, dash = line_of(i, look.palette)
+        line = {"color": colour, "dash": dash, "width": 1.8, "shape": "hv"}
         figure.scatter(x=parts.x, y=weights, name=name, mode="lines", line=line, hovertemplate="%{y:.5g}")
     return figure
 
@@ -92,7 +92,7 @@ def few(values: Mapping[str, Array]) -> dict[str, Array]:
 def _stack(figure: Figure, x: Array, values: Mapping[str, Array], look: Look, hover: str) -> None:
     """Stacked areas; Plotly draws a NaN in a stack as zero, which reads as a gap."""
     for i, (name, heights) in enumerate(few(values).items()):
-        colour = look.palette.lines[i % len(look.palette.lines)]
+        colour = look.palette.line(i)
         figure.scatter(
             x=x,
             y=np.nan_to_num(heights, nan=0.0),

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.charts.axes import Look, canvas
+from dashboard.charts.axes import Look, canvas, panel_axis
 from dashboard.charts.figure import Figure
 from monitor.losses.profiles.report import LossProfile
 
@@ -28,7 +28,7 @@ def profile_figure(profile: LossProfile, look: Look) -> Figure:
     figure = canvas(f"{profile.name} over the error", look, "linear", "loss", ())
     for i, (name, curve) in enumerate(profile.curve.items()):
         errors, values = np.asarray(curve["error"], float), np.asarray(curve["loss"], float)
-        colour = look.palette.lines[i % len(look.palette.lines)]
+        colour = look.palette.line(i)
         line = {"color": colour, "width": 2, "dash": ("solid", "dash", "dot", "dashdot")[i % 4]}
         common = {"mode": "lines", "line": line, "legendgroup": name, "hovertemplate": "%{y:.4g}"}
         figure.scatter(x=errors, y=values, name=name, **common)
@@ -72,13 +72,12 @@ def limits(values: Sequence[Sequence[float]]) -> tuple[float, float]:
 def _frame(figure: Figure, profile: LossProfile, look: Look) -> None:
     """Two panels on one axis of errors."""
     low, high = limits([curve["loss"] for curve in profile.curve.values()])
-    title = {"size": 12, "color": look.palette.muted}
     figure.update(
         height=HEIGHT,
-        xaxis={"anchor": "free", "position": 0, "title": {"text": "error", "font": title}, "range": [-5, 5]},
+        xaxis={"anchor": "free", "position": 0, "range": [-5, 5]} | panel_axis("error", look.palette),
         yaxis={"domain": [0.38, 1], "range": [low, high], "zeroline": True, "zerolinecolor": look.palette.grid},
-        yaxis3={"domain": [0, 0.3], "gridcolor": look.palette.grid, "zeroline": True, "nticks": 4, "tickformat": "~g"}
-        | {"zerolinecolor": look.palette.muted, "title": {"text": "slope", "font": title}},
+        yaxis3=panel_axis("slope", look.palette)
+        | {"domain": [0, 0.3], "zeroline": True, "zerolinecolor": look.palette.muted, "nticks": 4, "tickformat": "~g"},
     )
 
 

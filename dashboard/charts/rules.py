@@ -36,36 +36,26 @@ def example_figure(
     figure.update(height=HEIGHT, hovermode="closest", yaxis={"type": scale}, xaxis={"range": ends})
     colours = {"train": look.palette.train, "validation": look.palette.val}
     for k, (name, rows) in enumerate(curves):
-        colour = colours.get(name, look.palette.lines[k % len(look.palette.lines)])
+        colour = colours.get(name, look.palette.line(k))
         line = {"color": colour, "width": 1.6, "dash": ("solid", "dash", "dot")[k % 3]}
         figure.scatter(
             x=rows[:, 0], y=np.where(np.isfinite(rows[:, 1]), rows[:, 1], np.nan), name=name, mode="lines", line=line
         )
     for name, value in levels.items():
-        line = {"color": look.palette.muted, "width": 1, "dash": "dot"}
-        figure.shape(type="line", xref="paper", x0=0, x1=1, y0=value, y1=value, line=line)
-        figure.note(
-            xref="paper",
-            x=1,
-            y=np.log10(value) if scale == "log" else value,
-            text=name,
-            xanchor="right",
-            yanchor="bottom",
-            font={"size": 11},
-        )
+        figure.across(y=value, color=look.palette.muted, dash="dot")
+        at = np.log10(value) if scale == "log" else value
+        figure.note(xref="paper", x=1, y=at, text=name, xanchor="right", yanchor="bottom", font={"size": 11})
     for k, (called, finding) in enumerate(found):
         colour = look.palette.critical if k == 0 else look.palette.good
         for at, dash in ((finding.onset_step, "dot"), (finding.fired_step, "dash" if k else "solid")):
-            line = {"color": colour, "width": 1.6, "dash": dash}
-            figure.shape(type="line", yref="paper", y0=0, y1=1, x0=at, x1=at, line=line)
-        said = f"{called}: {formats.step(finding.onset_step)} → {formats.step(finding.fired_step)}"
+            figure.across(x=at, color=colour, dash=dash, width=1.6)
         side = _side(finding, curves)
         figure.note(
             xref="x",
             yref="y domain",  # within it, `labels.js` keeps labels apart
             y=1 - 0.1 * k,
             x=finding.onset_step if side == "right" else finding.fired_step,  # next to both lines
-            text=said,
+            text=f"{called}: {formats.step(finding.onset_step)} → {formats.step(finding.fired_step)}",
             yanchor="top",
             xanchor=side,
             bgcolor=look.palette.background,

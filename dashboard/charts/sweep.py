@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeGuard
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.charts.axes import HEIGHT, Look, canvas, log_ticks
+from dashboard.charts.axes import HEIGHT, Look, canvas, log_ticks, panel_axis
 from dashboard.charts.figure import Figure, Spec
 from dashboard.charts.grid import Line
-from dashboard.fields import Value
+from dashboard.fields import Value, is_number
 from monitor.domain import inert
 from monitor.domain.formats import number, plain
 
@@ -50,20 +50,19 @@ def scatter_figure(
     Args:
         points: name, x, y and group of each run; one without an x or a finite y is left out.
     """
-    kept = [(name, x, float(y), group) for name, x, y, group in points if x is not None and _number(y)]
+    kept = [(name, x, float(y), group) for name, x, y, group in points if x is not None and is_number(y)]
     figure = canvas("", look, "linear", y_title, [])
     figure.update(height=HEIGHT, hovermode="closest", margin={"t": 20}, showlegend=len({g for *_, g in kept}) > 1)
-    numeric = all(_number(x) for _, x, _, _ in kept)
-    xs = _values_axis([float(x) for _, x, _, _ in kept if _number(x)]) if numeric else {"type": "category"}
-    title = {"text": x_title, "font": {"size": 12, "color": look.palette.muted}}
-    figure.update(xaxis={"title": title, "tickformat": None, "hoverformat": None, **xs})
+    numeric = all(is_number(x) for _, x, _, _ in kept)
+    xs = _values_axis([float(x) for _, x, _, _ in kept if is_number(x)]) if numeric else {"type": "category"}
+    figure.update(xaxis={**panel_axis(x_title, look.palette), "tickformat": None, "hoverformat": None, **xs})
     figure.update(yaxis=_values_axis([y for _, _, y, _ in kept]))
     for i, group in enumerate(dict.fromkeys(g for *_, g in kept)):
         some = [each for each in kept if each[3] == group]
         figure.scatter(
             x=[x if numeric else plain(x) for _, x, _, _ in some], y=[y for _, _, y, _ in some], mode="markers",
             name=group, customdata=[f"{name}: {plain(x)}, {number(y)}" for name, x, y, _ in some],
-            marker={"size": 10, "color": look.palette.lines[i % len(look.palette.lines)], "opacity": 0.85,
+            marker={"size": 10, "color": look.palette.line(i), "opacity": 0.85,
                     "symbol": _SYMBOLS[i % len(_SYMBOLS)], "line": {"width": 1, "color": look.palette.background}},
             hovertemplate="%{customdata}<extra></extra>",
         )  # fmt: skip
@@ -88,8 +87,8 @@ def parallel_figure(
     Args:
         result: of each run; runs without one are left out.
     """
-    which = [i for i, value in enumerate(result) if _number(value)]
-    results = np.array([float(v) for v in result if _number(v)])
+    which = [i for i, value in enumerate(result) if is_number(value)]
+    results = np.array([float(v) for v in result if is_number(v)])
     axes = [_axis(name, [values[i] for i in which]) for name, values in columns.items()]
     axes.append({"label": inert(title)[:40], "values": results})
     figure = canvas("", look, "linear", "", [])
@@ -110,8 +109,8 @@ def parallel_figure(
 
 def _axis(name: str, values: Sequence[Value]) -> Spec:
     label = inert(name)[:40]
-    if all(_number(v) for v in values):
-        numbers = np.array([float(v) for v in values if _number(v)])
+    if all(is_number(v) for v in values):
+        numbers = np.array([float(v) for v in values if is_number(v)])
         if _wide(numbers.tolist()):
             low, high = math.log10(numbers.min()), math.log10(numbers.max())
             powers = list(range(math.ceil(low), math.floor(high) + 1))  # ticks beyond would extend the axis
@@ -126,10 +125,6 @@ def _axis(name: str, values: Sequence[Value]) -> Spec:
 
 def _said(value: Value) -> str:
     return "not set" if value is None else plain(value)
-
-
-def _number(value: Value) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _wide(values: Sequence[float]) -> bool:

@@ -10,33 +10,11 @@ from markupsafe import Markup
 
 from dashboard.markup import pieces
 from dashboard.markup.templates import fill
-from monitor.domain import AuditEntry, Caller, TokenInfo
+from monitor.domain import AuditEntry, TokenInfo
 from monitor.domain.formats import NOTHING, ago, clock, number
 from monitor.domain.rules_version import RULES_SET
 
 _PAGE: Final = "access"
-
-
-def sign_in(action: str, place: str, refused: str, *, provider: str | None = None, leads: str = "") -> Markup:
-    """The form that takes a token, and the link to the provider.
-
-    Args:
-        place: the page to show then.
-        refused: why the last try failed: "token", "server", "open", "provider", "role" or "".
-        provider: the name of the OpenID provider; None where there is none.
-        leads: the path that begins a sign-in there.
-    """
-    return fill(_PAGE, "sign_in", action=action, place=place, refused=refused, provider=provider, leads=leads)
-
-
-def who(me: Caller, action: str, *, signed_in: bool) -> Markup:
-    """Who looks at the page, and the button that ends the session."""
-    return fill(_PAGE, "who", me=me, action=action, signed_in=signed_in)
-
-
-def new_token(token: str) -> Markup:
-    """A token that was just created."""
-    return fill(_PAGE, "new_token", token=token)
 
 
 def tokens(found: Sequence[TokenInfo], now_ms: int, zone: tzinfo) -> Markup:

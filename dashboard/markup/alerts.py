@@ -91,16 +91,6 @@ def _said(info: AlertInfo) -> str:
     )
 
 
-def asked(info: AlertInfo, what: str, lacks: str = "") -> Markup:
-    """The form that a link in a message leads to, filled in; nothing happens until it is sent.
-
-    Args:
-        what: "ack" or "silence".
-        lacks: which role the reader lacks, in place of the form.
-    """
-    return fill(_PAGE, "asked", alert=info, what=what, lacks=lacks)
-
-
 def pages(cursor: str | None, *, first: bool) -> Markup:
     """The ways to older alerts and, away from the first page, back to it."""
     return fill(_PAGE, "pages", cursor=cursor, first=first) if cursor or first else Markup("")

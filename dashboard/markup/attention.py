@@ -17,11 +17,6 @@ _PAGE: Final = "attention"
 _URGENT: Final = 0.8
 
 
-def head(seen: Attention | None, problem: Markup) -> Markup:
-    """The title, and what is wrong with the connection."""
-    return fill(_PAGE, "head", seen=seen, problem=problem)
-
-
 def cards(seen: Attention, failed: str = "", why: str = "", *, may_act: bool = True, firing: int = 0) -> Markup:
     """The runs that need a person, the most urgent first.
 

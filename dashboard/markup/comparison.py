@@ -81,10 +81,10 @@ def results(seen: Sequence[RunSnapshot], now_ms: int, lines: Mapping[str, tuple[
         )  # fmt: skip
     heads = ("Run", "Status", "Verdict", "Last step", "Train", "Validation", "Best loss",
              "at step", *(["Skill"] if scored else []), "Took")  # fmt: skip
-    said = fill(_PAGE, "standing", said=_named(found.why, seen)) if found.why else Markup("")
+    said = pieces.quiet(_named(found.why, seen), testid="standing") if found.why else Markup("")
     runs = [s.info for s in seen]
     noise = repeats.sentences(runs, dict(zip([run.id for run in runs], labels(runs), strict=True)))
-    said += fill(_PAGE, "seeds", said=noise) if noise else Markup("")
+    said += pieces.listed(noise, testid="seeds")
     table = pieces.table(heads, rows, numeric=range(3, len(heads)), values=values, order=order)
     return pieces.heading("Results") + table + said
 
@@ -114,42 +114,23 @@ PATTERNS: Final[Mapping[str, str]] = {
 def differences(runs: Sequence[RunInfo]) -> Markup:
     """A row for each configuration key whose value is not the same in all runs."""
     flat = [pieces.flat(run.config) for run in runs]
-    keys = sorted({key for config in flat for key in config})
-    odd = [key for key in keys if len({repr(config.get(key, _Absent)) for config in flat}) > 1]
+    odd, all_keys = pieces.odd_keys(flat)
     if not odd:
-        same = f"All {len(keys)} keys are the same." if keys else "No configuration was logged."
+        same = f"All {all_keys} keys are the same." if all_keys else "No configuration was logged."
         return fill(_PAGE, "differences", said=same, table="")
     many = len(runs) > MANY
     kept = odd[: COLUMNS if many else DIFFERENCES]
-    table = _by_run(runs, flat, kept) if many else _by_key(runs, flat, kept)
+    table = _by_run(runs, flat, kept) if many else pieces.by_key(labels(runs), flat, kept)
     first = f"; the first {len(kept)} are shown" if len(odd) > len(kept) else ""
-    return fill(_PAGE, "differences", said=f"{len(odd)} of {len(keys)} keys differ{first}.", table=table)
-
-
-def _by_key(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], kept: Sequence[str]) -> Markup:
-    """A row for each key, with the runs side by side."""
-    rows = [(pieces.code(key), *(_value(c, key) for c in flat)) for key in kept]
-    return pieces.table(("", *labels(runs)), rows, css="lm-wrap", matrix=True)
+    return fill(_PAGE, "differences", said=f"{len(odd)} of {all_keys} keys differ{first}.", table=table)
 
 
 def _by_run(runs: Sequence[RunInfo], flat: Sequence[Mapping[str, object]], kept: Sequence[str]) -> Markup:
     """A row for each run, where there are more runs than a screen has room for side by side."""
-    rows = [(label, *(_value(c, key, 40) for key in kept)) for label, c in zip(labels(runs), flat, strict=True)]
+    rows = [
+        (label, *(pieces.value_of(c, key, 40) for key in kept)) for label, c in zip(labels(runs), flat, strict=True)
+    ]
     return pieces.table(("", *kept), rows, css="lm-wrap", matrix=True)
-
-
-def _value(config: Mapping[str, object], key: str, limit: int = 120) -> pieces.Cell:
-    return pieces.shown(config[key], limit=limit) if key in config else pieces.dim("not set")
-
-
-def queried(runs: int, query: str) -> Markup:
-    """How many runs a query leads to, above what is drawn of them."""
-    return fill(_PAGE, "queried", runs=runs, query=query)
-
-
-def found(said: str) -> Markup:
-    """How many of the runs that a search finds are offered."""
-    return fill(_PAGE, "found", said=said)
 
 
 def title_of(field: str) -> str:
@@ -184,7 +165,7 @@ def importance(found: Sequence[Importance], result: str, runs: int) -> Markup:
         "This does not prove a cause."
     )
     heads = ("", f"strength for {result}", "direction", "", "n")
-    return fill(_PAGE, "importance", said=said) + pieces.table(heads, rows, numeric=(4,))
+    return pieces.quiet(said) + pieces.table(heads, rows, numeric=(4,))
 
 
 def _direction(found: Importance) -> str:
@@ -198,12 +179,7 @@ def _direction(found: Importance) -> str:
 
 def environments(runs: Sequence[RunInfo], captured: Sequence[Mapping[str, object]], said: str) -> Markup:
     """A row for each thing that was captured and is not the same in all runs."""
-    keys = sorted({key for each in captured for key in each})
-    odd = [key for key in keys if len({repr(each.get(key, _Absent)) for each in captured}) > 1]
-    told = f"{len(odd)} of {len(keys)} entries differ." if odd or not keys else f"All {len(keys)} entries are the same."
+    odd, keys = pieces.odd_keys(captured)
+    told = f"{len(odd)} of {keys} entries differ." if odd or not keys else f"All {keys} entries are the same."
     head = pieces.quiet(f"{said}{told}")
-    return head + (_by_key(runs, captured, odd[:DIFFERENCES]) if odd else Markup(""))
-
-
-class _Absent:
-    """Stands for a key that a run does not have, which is not the same as None."""
+    return head + (pieces.by_key(labels(runs), captured, odd[:DIFFERENCES]) if odd else Markup(""))

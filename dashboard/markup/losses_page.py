@@ -65,8 +65,3 @@ def advice(found: Advice) -> Markup:
     """The candidates for a task, best first, with the reasons for and against each, and the remarks."""
     remarks = [[(said, i % 2 == 1) for i, said in enumerate(remark.split("`"))] for remark in found.remarks]
     return fill(_PAGE, "advice", found=found, remarks=remarks)
-
-
-def measured_as(said: str) -> Markup:
-    """A sentence on what was measured."""
-    return fill(_PAGE, "measured_as", said=said)

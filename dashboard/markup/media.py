@@ -20,11 +20,6 @@ _BROAD: Final = 4
 """Columns from which on a table takes a whole row."""
 
 
-def nothing() -> Markup:
-    """How to log something."""
-    return fill(_PAGE, "nothing")
-
-
 def gallery(run_id: str, found: Sequence[Media], bodies: Mapping[int, dict[str, Any]], more: int) -> Markup:
     """A card each.
 

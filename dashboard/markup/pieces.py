@@ -22,6 +22,7 @@ from monitor.domain import (
     Severity,
 )
 from monitor.domain.formats import NOTHING, number, plain, position, step
+from monitor.errors import MonitorError
 
 Cell = str | Markup
 """Text, which is escaped, or HTML."""
@@ -104,6 +105,11 @@ def head(title: str) -> Markup:
 def caption(parts: Sequence[str], *, testid: str = "") -> Markup:
     """The caption under a chart."""
     return fill(_PIECES, "caption", parts=parts, testid=testid)
+
+
+def listed(said: Sequence[str], *, testid: str) -> Markup:
+    """Sentences as a list; nothing where there are none."""
+    return fill(_PIECES, "listed", said=said, testid=testid) if said else Markup("")
 
 
 def sparkline(train: Sequence[float], val: Sequence[float], *, width: int = 132, height: int = 30) -> Markup:
@@ -277,6 +283,11 @@ def notice(kind: str, title: str, body: str, *, testid: str = "notice") -> Marku
     return fill(_PIECES, "notice", kind=kind, title=title, head=first, lines=rest, testid=testid)
 
 
+def problem(error: MonitorError | None, *, testid: str = "notice") -> Markup:
+    """A note on what could not be read; nothing where all could."""
+    return notice("warning", *words.explain(error), testid=testid) if error is not None else Markup("")
+
+
 def flat(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     """A nested mapping with dotted keys.
 
@@ -290,6 +301,27 @@ def flat(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
         else:
             found[f"{prefix}{key}"] = value
     return found
+
+
+def odd_keys(values: Sequence[Mapping[str, object]]) -> tuple[list[str], int]:
+    """The keys whose value is not the same in all mappings, or that one lacks; and how many keys there are in all.
+
+    >>> odd_keys([{"lr": 0.1, "seed": 1}, {"lr": 0.1, "seed": 2, "new": None}])
+    (['new', 'seed'], 3)
+    """
+    keys = sorted({key for each in values for key in each})
+    return [key for key in keys if len({repr(each[key]) if key in each else "" for each in values}) > 1], len(keys)
+
+
+def by_key(names: Sequence[str], values: Sequence[Mapping[str, object]], keys: Sequence[str]) -> Markup:
+    """A table with a row for each key, and a column for each mapping."""
+    rows = [(code(key), *(value_of(each, key) for each in values)) for key in keys]
+    return table(("", *names), rows, css="lm-wrap", matrix=True)
+
+
+def value_of(values: Mapping[str, object], key: str, limit: int = 120) -> Cell:
+    """A value as `shown`, or that there is none."""
+    return shown(values[key], limit=limit) if key in values else dim("not set")
 
 
 def shown(value: object, *, limit: int = 120) -> Cell:

@@ -153,7 +153,7 @@ def runs_table(
         stale: True where the server did not answer and this is what was read last.
     """
     if not page.items:
-        return fill(_LIST, "no_match")
+        return pieces.quiet("No run matches these filters.", testid="no-match")
     by = page.order.removeprefix("-")
     usual = tuple(chosen) == USUAL
     shown = [name for name in chosen if not usual or _has(page, name)]
@@ -281,10 +281,10 @@ def groups_table(
         means = [each and each.mean for each in spreads]
         values.append((group.value, len(group.runs), *means, best and best.name, None))
         rows.append((
-            fill(_LIST, "group_link", value=plain(group.value) if group.value is not None else "no value", query=asked),
+            pieces.link("runs", [("q", asked)], plain(group.value) if group.value is not None else "no value"),
             f"{len(group.runs):,}", *(_spread(each, len(group.runs)) for each in spreads),
             pieces.run_link(best.id, best.name) if best else pieces.dim(NOTHING),
-            fill(_LIST, "group_compare", query=asked),
+            pieces.link("compare", [("query", asked)], "Compare"),
         ))  # fmt: skip
     heads = (inert(fields.label(field)), "runs", *(name for name, _ in shown), "best run", "")
     return pieces.table(heads, rows, numeric=range(1, 2 + len(shown)), values=values, order=order)
@@ -327,21 +327,6 @@ def deleted_table(found: Sequence[tuple[RunInfo, int]], days: float, now_ms: int
     return every + pieces.table(("run", "project", "deleted", "restorable for", ""), rows)
 
 
-def export_link(query: str) -> Markup:
-    """A link to the list as CSV."""
-    return fill(_LIST, "export_link", query=query)
-
-
 def views(saved: Sequence[SavedView], problem: str, lacks: str = "") -> Markup:
     """The saved views, and a field to save what is shown now."""
     return fill(_LIST, "views", saved=saved, problem=problem, lacks=lacks)
-
-
-def matches(total: int) -> Markup:
-    """How many runs the filters leave."""
-    return fill(_LIST, "matches", total=total)
-
-
-def welcome() -> Markup:
-    """The empty state for newcomers, above a complete example."""
-    return fill(_LIST, "welcome")

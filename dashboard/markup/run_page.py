@@ -102,14 +102,12 @@ def facts(seen: RunSnapshot, now_ms: int, zone: tzinfo) -> Markup:
 
 def examples(seen: RunSnapshot) -> Markup:
     """Which examples and slices make the loss, in plain words; nothing where that was not logged."""
-    said = seen.of_examples()
-    return fill(_PAGE, "listed", said=said, testid="examples") if said else _NOTHING
+    return pieces.listed(seen.of_examples(), testid="examples")
 
 
 def remedies(seen: RunSnapshot) -> Markup:
     """What to try where the run overfits."""
-    said = seen.of_remedies()
-    return fill(_PAGE, "listed", said=said, testid="remedies") if said else _NOTHING
+    return pieces.listed(seen.of_remedies(), testid="remedies")
 
 
 def _judged(seen: RunSnapshot) -> bool:
@@ -265,7 +263,7 @@ def findings(seen: RunSnapshot) -> Markup:
     """A card for each finding that fires, those that matter most first; then what is pending, and what is over."""
     pending = to_come(seen.info)
     if not seen.findings and not pending:
-        return fill(_PAGE, "no_findings")
+        return quiet("The rules have found nothing so far.", testid="no-findings")
     shown, hidden = folded(seen.findings)
     cards = joined(pieces.finding_card(f) for f in shown if f.state is not FindingState.RESOLVED)
     waiting = pieces.pending_table(pending) if pending else _NOTHING

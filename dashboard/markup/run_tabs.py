@@ -43,12 +43,10 @@ def differing(run: RunInfo, other: RunInfo, mine: Sequence[Event], theirs: Seque
         ("Configuration", flat(run.config), flat(other.config)),
         ("Environment", about(mine), about(theirs)),
     ):
-        odd = [key for key in sorted({*left, *right}) if left.get(key, _Absent) != right.get(key, _Absent)]
-        rows = [(code(key), _side(left, key), _side(right, key)) for key in odd]
-        same = len({*left, *right}) - len(odd)
-        parts.append(heading(f"{title}: {len(odd)} differ, {same} are the same"))
-        if rows:
-            parts.append(table(("", run.name, other.name), rows, css="lm-wrap", matrix=True))
+        odd, keys = pieces.odd_keys((left, right))
+        parts.append(heading(f"{title}: {len(odd)} differ, {keys - len(odd)} are the same"))
+        if odd:
+            parts.append(pieces.by_key((run.name, other.name), (left, right), odd))
     return joined(parts)
 
 
@@ -56,14 +54,6 @@ def about(happened: Sequence[Event]) -> dict[str, object]:
     """What the newest attempt captured of what it ran in, flat; packages as `packages.NAME`."""
     captured = [event.data for event in happened if event.kind == CAPTURED]
     return {k: _listed(v) for k, v in flat(captured[-1]).items()} if captured else {}
-
-
-def _side(values: Mapping[str, object], key: str) -> pieces.Cell:
-    return shown(values[key]) if key in values else pieces.dim("not set")
-
-
-class _Absent:
-    """Stands for a key that a run does not have."""
 
 
 def notes(run: RunInfo, note: str, problem: str = "", lacks: str = "") -> Markup:
@@ -99,23 +89,14 @@ def alerts(sent: Sequence[Delivery], now_ms: int, zone: tzinfo) -> Markup:
     return table(("when", "alert", "state", "step", "what", "delivery"), rows, css="lm-wrap", numeric=(3,))
 
 
-def downloads(run: RunInfo, query: str) -> Markup:
-    """Links to the run's points as files.
-
-    Args:
-        query: behind the address of each link.
-    """
-    return fill(_TABS, "downloads", run=run, query=query)
-
-
 def environment(happened: Sequence[Event]) -> Markup:
     """What the run ran in, as its newest attempt captured it: command, commit, machine; then the packages."""
     captured = [event.data for event in happened if event.kind == CAPTURED]
     if not captured:
         return quiet("Nothing of the environment was captured.")
     packages = captured[-1].get("packages")
-    about = {k: v for k, v in captured[-1].items() if k != "packages"}
-    rows = [(code(k), shown(_listed(v), limit=400)) for k, v in flat(about).items() if v not in (None, "", [])]
+    rest = flat({k: v for k, v in captured[-1].items() if k != "packages"})
+    rows = [(code(k), shown(_listed(v), limit=400)) for k, v in rest.items() if v not in (None, "", [])]
     body = [table(("", "captured"), rows, css="lm-wrap lm-keys")]
     if isinstance(packages, Mapping) and packages:
         versions = [(code(name), str(version)) for name, version in packages.items()]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import answers, data, live, news, readings, viewer, words
+from dashboard import address, answers, data, live, news, readings, viewer, words
 from dashboard.markup import alerts, pieces
-from dashboard.markup.templates import joined
-from monitor.domain import Access, AlertPage, Severity
+from dashboard.markup.templates import fill, joined
+from dashboard.pages import widgets
+from monitor.domain import Access, AlertPage, Mark, Severity
 from monitor.domain.formats import count
 from monitor.errors import MonitorError, WireError
 from monitor.rules import RULE_NAMES
@@ -28,9 +30,7 @@ def page() -> None:
     """Draw the page; everything that refreshes is in one fragment."""
     viewer.title("Alerts")
     head = st.container()
-    tab = st.segmented_control(
-        "Show", TABS, default="firing", required=True, key="tab", bind="query-params", label_visibility="collapsed"
-    )
+    tab = widgets.one_of("Show", TABS, "tab", titled=False)
     filters = _filters() if tab in TABS[:4] else {}
     with head:
         news.refreshed(_head, every_s=REFRESH_S)()
@@ -40,34 +40,25 @@ def page() -> None:
 def _head() -> None:
     reading = readings.keep("alert counts", lambda: readings.api().alerts(limit=1))
     body = [alerts.head(reading.value.counts if reading.value is not None else {})]
-    if reading.error is not None:
-        body.append(pieces.notice("warning", *data.explain(reading.error), testid="unreachable"))
-    sent = readings.keep("channels", readings.api().alert_channels).value != 0
-    if reading.value is not None and any(reading.value.counts.values()) and not sent:
+    body.append(pieces.problem(reading.error, testid="unreachable"))
+    if reading.value is not None and any(reading.value.counts.values()) and not _sent():
         body.append(pieces.notice("info", "These are sent to nobody.", alerts.HOW, testid="no-channel"))
     live.html(joined(body), key="head")
 
 
 def _filters() -> dict[str, str]:
     """The filters of the list, each kept in the URL under its key."""
-    projects = readings.keep("projects", lambda: tuple(name for name, _ in readings.api().projects())).value or ()
     rules = sorted({*RULE_NAMES, "lost", "stalled", "failed", "alert", "threshold"})
     choices = (
-        ("project", projects, "Any project", str),
+        ("project", data.projects(), "Any project", str),
         ("rule", rules, "Any rule", words.label),
         ("severity", tuple(map(str, Severity)), "Any severity", str),
     )
     found = {}
     with st.container(key="alert_filters", horizontal=True):
         for key, options, nothing, shown in choices:
-            found[key] = st.selectbox(
-                key.capitalize(), options, index=None, placeholder=nothing, format_func=shown, key=key,
-                bind="query-params", label_visibility="collapsed", width=168,
-            )  # fmt: skip
-        found["search"] = st.text_input(
-            "Search", key="text", placeholder="Text or run", bind="query-params", label_visibility="collapsed",
-            width=168, max_chars=250,
-        )  # fmt: skip
+            found[key] = widgets.some_or_all(key.capitalize(), options, key, nothing, shown=shown, width=168)
+        found["search"] = widgets.search("Search", "text", placeholder="Text or run", width=168, most=250)
     return {key: value for key, value in found.items() if value}
 
 
@@ -102,7 +93,7 @@ def _list(state: str, filters: dict[str, str], *, may: bool) -> None:
     found: AlertPage | None = reading.value
     if found is None:
         if isinstance(reading.error, WireError):
-            live.html(pieces.notice("warning", *data.explain(reading.error), testid="query-error"), key="alerts")
+            live.html(pieces.problem(reading.error, testid="query-error"), key="alerts")
         return
     if state == "silenced" and not found.items:
         return
@@ -121,8 +112,12 @@ def _list(state: str, filters: dict[str, str], *, may: bool) -> None:
 def _deliveries(*, may: bool) -> None:
     dead = readings.keep("dead letters", lambda: readings.api().dead_letters()).value or ()
     found = readings.keep("deliveries", lambda: readings.api().deliveries(limit=MESSAGES)).value or ()
-    sent = readings.keep("channels", readings.api().alert_channels).value != 0
-    _show(alerts.deliveries(found, dead, readings.now_ms(), viewer.zone(), sent=sent, may=may))
+    _show(alerts.deliveries(found, dead, readings.now_ms(), viewer.zone(), sent=_sent(), may=may))
+
+
+def _sent() -> bool:
+    """Whether alerts are sent to anybody, as far as is known."""
+    return readings.keep("channels", readings.api().alert_channels).value != 0
 
 
 def _show(body: Markup) -> None:
@@ -139,7 +134,7 @@ def _asked(lacks: str) -> None:
     except MonitorError as error:
         live.html(pieces.notice("warning", "The link leads to no alert.", str(error), testid="no-alert"), key="asked")
         return
-    live.html(alerts.asked(info, what, lacks), key="asked")
+    live.html(fill("alerts", "asked", alert=info, what=what, lacks=lacks), key="asked")
 
 
 def _answered() -> str:
@@ -149,14 +144,15 @@ def _answered() -> str:
         if wanted is None:
             continue
         if wanted.act == "page":
-            _go_to(wanted.arg)
+            address.write("after", wanted.arg)
+            st.rerun()
         try:
             _say("info", "Done.", _ACTS[wanted.act](wanted.arg))
         except MonitorError as error:
             return str(error)
-        for name in ("ack", "silence"):
-            if key == "asked" and name in st.query_params:
-                del st.query_params[name]
+        if key == "asked":
+            address.write("ack", "")
+            address.write("silence", "")
         st.rerun()
     return ""
 
@@ -164,14 +160,6 @@ def _answered() -> str:
 def _say(kind: str, title: str, text: str) -> None:
     """Show the result of an action through the next refreshes of the page."""
     st.session_state["_said"] = (kind, title, text, readings.now_ms() + SHOWN_MS)
-
-
-def _go_to(cursor: str) -> None:
-    if cursor:
-        st.query_params["after"] = cursor
-    elif "after" in st.query_params:
-        del st.query_params["after"]
-    st.rerun()
 
 
 def _unsilence(arg: str) -> str:
@@ -188,18 +176,10 @@ def _test(arg: str) -> str:
     return f"{arg} took the message."
 
 
-def _helpful(arg: str) -> str:
-    return _mark(arg, "helpful")
-
-
-def _false(arg: str) -> str:
-    return _mark(arg, "false alarm")
-
-
-def _mark(arg: str, mark: str) -> str:
+def _mark(arg: str, mark: Mark) -> str:
     """Mark an alert; the same mark again takes it back."""
     before = readings.api().alert(arg).mark
-    readings.api().mark(arg, None if before == mark else mark, "dashboard")  # type: ignore[arg-type]  # one of the two
+    readings.api().mark(arg, None if before == mark else mark, answers.NOBODY)
     return "The mark is taken back." if before == mark else f"Marked as {mark}."
 
 
@@ -209,8 +189,8 @@ _ACTS: Final[dict[str, Callable[[str], str]]] = {
     "unsilence": _unsilence,
     "retry": _retry,
     "test": _test,
-    "helpful": _helpful,
-    "false": _false,
+    "helpful": partial(_mark, mark="helpful"),
+    "false": partial(_mark, mark="false alarm"),
 }
 
 

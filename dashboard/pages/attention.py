@@ -6,11 +6,10 @@ import json
 from typing import Final
 
 import streamlit as st
-from markupsafe import Markup
 
-from dashboard import answers, data, live, news, readings, viewer
+from dashboard import answers, data, live, news, readings, viewer, words
 from dashboard.markup import attention, pieces
-from dashboard.markup.templates import joined
+from dashboard.markup.templates import fill, joined
 from dashboard.pages import run_list
 from monitor.domain import Access, Attention, RunQuery
 from monitor.errors import MonitorError
@@ -34,10 +33,8 @@ def _attention() -> None:
     failed, why = _answered()
     reading = readings.keep("attention", lambda: readings.api().attention(CARDS, sparkline=data.SPARK_POINTS))
     seen: Attention | None = reading.value
-    problem = Markup("")
-    if reading.error is not None:
-        problem = pieces.notice("warning", *data.explain(reading.error), testid="unreachable")
-    live.html(attention.head(seen, problem), key="attention head")
+    problem = pieces.problem(reading.error, testid="unreachable")
+    live.html(fill("attention", "head", seen=seen, problem=problem), key="attention head")
     if seen is not None and seen.total and (lacks := data.lacks(Access.EDITOR, "stop runs or answer alerts")):
         live.html(pieces.quiet(lacks, testid="no-right"), key="no-right")
     if seen is None:
@@ -82,7 +79,7 @@ def _answered() -> tuple[str, str]:
         elif wanted.act.startswith(_STOP):
             readings.api().run(of).request_stop(wanted.arg.strip()[:100] or answers.NOBODY)
     except MonitorError as error:
-        return of, " ".join(data.explain(error))
+        return of, " ".join(words.explain(error))
     return "", ""
 
 

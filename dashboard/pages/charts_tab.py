@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, panels, readings, viewer
+from dashboard import address, data, live, panels, plot, readings, viewer
 from dashboard.charts import grid
 from dashboard.charts.axes import Look, curve_x
 from dashboard.charts.curves import weight_of
@@ -25,11 +25,7 @@ def zoomed() -> None:
     asked = [span for changed, span in map(panels.zoomed, (KEY, "system")) if changed]
     if not asked:
         return
-    span = asked[-1]
-    if span is not None:
-        st.query_params["zoom"] = ",".join(f"{end:.10g}" for end in span)
-    elif "zoom" in st.query_params:
-        del st.query_params["zoom"]
+    address.write("zoom", plot.as_written(asked[-1]))
 
 
 def show(seen: RunSnapshot, series: Sequence[SeriesInfo], looking: Looking, *, key: str = KEY) -> None:
@@ -48,7 +44,7 @@ def show(seen: RunSnapshot, series: Sequence[SeriesInfo], looking: Looking, *, k
     sections = readings.once(f"{key} sections", (seen,), lambda: grid.sections(series))
     closed, pins = _kept(key, "closed", "closed"), _kept(key, "pins", "pin")
     search = panels.searched(key, st.query_params.get("series", ""))
-    _write("series", [search] if search else [])
+    address.write("series", search)
     keys = panels.in_view(key, sections, closed, pins)
     look = viewer.look(looking.x_axis, "auto", revision="")
     how = (looking.x_axis, looking.smoothing, looking.span, looking.curves, look.palette, look.offset_ms)
@@ -57,13 +53,12 @@ def show(seen: RunSnapshot, series: Sequence[SeriesInfo], looking: Looking, *, k
             f"{key} lines", (seen, tuple(keys), how), lambda: _lines(seen, series, keys, looking, look)
         )
     except MonitorError as error:
-        live.html(pieces.notice("warning", *data.explain(error)), key="no-panels")
+        live.html(pieces.problem(error), key="no-panels")
         return
-    view = panels.View(
-        x_axis=looking.x_axis, window=looking.span, ignoring=looking.ignoring, pins=pins, closed=closed, search=search,
-        finding=len(series) > 3,
+    panels.show(
+        sections, lines, key=key, x_axis=looking.x_axis, window=looking.span, ignoring=looking.ignoring, pins=pins,
+        closed=closed, search=search, finding=len(series) > 3, pinning=True,
     )  # fmt: skip
-    panels.show(sections, lines, view, key=key)
 
 
 def _lines(
@@ -92,13 +87,5 @@ def _weight(series: SeriesInfo, smoothing: float) -> float:
 def _kept(key: str, state: str, parameter: str) -> list[str]:
     """A list that the reader changes in the browser, kept in the address."""
     found = panels.kept(key, state, st.query_params.get_all(parameter))
-    _write(parameter, found)
+    address.write(parameter, found)
     return found
-
-
-def _write(parameter: str, values: list[str]) -> None:
-    if values != st.query_params.get_all(parameter):
-        if values:
-            st.query_params[parameter] = values
-        else:
-            del st.query_params[parameter]

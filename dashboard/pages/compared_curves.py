@@ -13,11 +13,11 @@ import streamlit as st
 from dashboard import address, data, fields, live, panels, readings, skill, viewer
 from dashboard.charts import axes, grid, overlay, sweep
 from dashboard.charts.axes import XAxis
-from dashboard.charts.captions import captions
-from dashboard.charts.curves import weight_of
+from dashboard.charts.curves import captions, weight_of
 from dashboard.charts.figure import Figure
 from dashboard.charts.grid import Line
 from dashboard.markup import comparison, pieces
+from dashboard.pages import widgets
 from dashboard.plot import plot
 from dashboard.theme import Palette
 from monitor.domain import Curve, RunSnapshot, inert
@@ -46,14 +46,8 @@ def show(seen: list[RunSnapshot], group: str | None) -> None:
             chosen = st.multiselect("Metrics", metrics, format_func=inert, key="metric", width=360) or [metrics[0]]
             address.keep("metric", chosen, metrics[:1])
             smoothing = st.slider("Smoothing", 0.0, 0.99, 0.6, 0.01, key="smooth", bind="query-params", width=200)
-            scale = st.segmented_control(
-                "Axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
-            )
-            counters = _counters(seen)
-            across = st.segmented_control(
-                "Across", (*_ACROSS, *counters), default="step", required=True, key="x", bind="query-params",
-                format_func=lambda a: _SHOWN.get(a, a),
-            )  # fmt: skip
+            scale = widgets.one_of("Axis", ("auto", "linear", "log"), "scale")
+            across = widgets.one_of("Across", (*_ACROSS, *_counters(seen)), "x", shown=lambda a: _SHOWN.get(a, a))
             y_axis, no_skill = _y_axis(seen, chosen[0])
         try:
             if len(chosen) == 1 and group is None and across in _ACROSS:
@@ -62,7 +56,7 @@ def show(seen: list[RunSnapshot], group: str | None) -> None:
             else:
                 _panels(seen, chosen, across, float(smoothing), scale, group, as_skill=y_axis == "skill")
         except MonitorError as error:
-            live.html(pieces.notice("warning", *data.explain(error)), key="no-curve")
+            live.html(pieces.problem(error), key="no-curve")
 
 
 def _counters(seen: Sequence[RunSnapshot]) -> tuple[str, ...]:
@@ -118,8 +112,7 @@ def _panels(
         made.append(grid.Panel(metric, inert(metric), "", f"{metric} of {len(curves)} runs", log))
     live.html(comparison.legend(names, [overlay.line_of(i, look.palette) for i in range(len(names))]), key="legend")
     section = grid.Section("Metrics", tuple(made), large=len(made) == 1)
-    view = panels.View(x_axis=x_axis if across == x_axis else across, finding=False, pinning=False)
-    panels.show([section], lines, view, key=PANELS)
+    panels.show([section], lines, key=PANELS, x_axis=across)
     said = "mean ± standard deviation of the runs of each group" if group is not None else "a line a run"
     left = (f"{count(without, 'run')} without {inert(across)} left out",) if without else ()
     live.html(pieces.caption((said, count(len(seen), "run"), *left)), key="caption")
@@ -194,10 +187,7 @@ def _y_axis(seen: list[RunSnapshot], metric: str) -> tuple[str, tuple[str, ...]]
         return "loss", ()
     named = dict(zip(comparison.labels([s.info for s in drawn]), [s.info for s in drawn], strict=True))
     missing = skill.without(named)
-    chosen = st.segmented_control(
-        "Show as", ("loss", "skill"), default="loss", required=True, key="y", bind="query-params",
-        help=skill.MEANING, disabled=bool(missing),
-    )  # fmt: skip
+    chosen = widgets.one_of("Show as", ("loss", "skill"), "y", help=skill.MEANING, disabled=bool(missing))
     if missing:
         return "loss", (f"no skill axis, since no chance level and floor are known for: {', '.join(missing)}",)
     return chosen, ()

@@ -84,7 +84,7 @@ def environment(seen: list[RunSnapshot]) -> None:
     try:
         captured = [run_tabs.about(data.events(run)) for run in some]
     except MonitorError as error:
-        live.html(pieces.notice("warning", *data.explain(error)), key="no-environment")
+        live.html(pieces.problem(error), key="no-environment")
         return
     said = f"Of the first {len(some)} runs. " if len(seen) > len(some) else ""
     live.html(comparison.environments(some, captured, said), key="environments")

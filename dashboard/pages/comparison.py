@@ -8,10 +8,11 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import address, data, fields, live, news, readings, viewer
+from dashboard import data, live, news, readings, viewer
 from dashboard.charts import overlay
 from dashboard.markup import comparison, pieces
-from dashboard.pages import compared_curves, compared_values, run_actions
+from dashboard.markup.templates import fill
+from dashboard.pages import compared_curves, compared_values, widgets
 from monitor.domain import RunInfo, RunQuery, RunSnapshot, inert
 from monitor.domain.formats import count
 from monitor.errors import RunNotFound
@@ -37,12 +38,9 @@ def page() -> None:
         live.html(pieces.notice("info", "Pick runs to compare.", said), key="nothing")
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        view = st.segmented_control(
-            "View", _VIEWS, default=_VIEWS[0], required=True, key="view", bind="query-params",
-            label_visibility="collapsed",
-        )  # fmt: skip
+        view = widgets.one_of("View", _VIEWS, "view", titled=False)
     many = len(refs) > comparison.MANY
-    news.refreshed(_comparison, every_s=SLOW_REFRESH_S if many else REFRESH_S)(refs, view or _VIEWS[0])
+    news.refreshed(_comparison, every_s=SLOW_REFRESH_S if many else REFRESH_S)(refs, view)
 
 
 def _pick() -> tuple[str, ...]:
@@ -51,19 +49,13 @@ def _pick() -> tuple[str, ...]:
     query = st.query_params.get("query", "").strip()
     by_query = _found(query, "query") if query else ()
     if by_query:
-        live.html(comparison.queried(len(by_query), query), key="queried")
+        live.html(fill("comparison", "queried", runs=len(by_query), query=query), key="queried")
     many = len(wanted) + len(by_query) > comparison.MANY or bool(query)
     with st.expander("Choose runs") if many else st.container():
-        st.text_input(
-            "Compare all that a query finds", key="query", bind="query-params",
-            placeholder='Compare all that a query finds, such as project = "vision" and val.best < 0.3',
-            label_visibility="collapsed",
-        )  # fmt: skip
-        search = st.text_input(
-            "Find runs", key="find", bind="query-params",
-            placeholder="Find runs by name, id or a query such as val.best < 0.3", label_visibility="collapsed",
-        )  # fmt: skip
-        chosen = _chosen(wanted, search.strip())
+        every = 'Compare all that a query finds, such as project = "vision" and val.best < 0.3'
+        widgets.search("Compare all that a query finds", "query", placeholder=every, width=None)
+        some = "Find runs by name, id or a query such as val.best < 0.3"
+        chosen = _chosen(wanted, widgets.search("Find runs", "find", placeholder=some, width=None))
     if chosen != wanted:
         st.query_params["run"] = chosen
     st.session_state["_from_url"] = list(chosen)
@@ -99,13 +91,11 @@ def _found(search: str, field: str) -> tuple[RunInfo, ...]:
         f"candidates {search}", lambda: data.runs_page(RunQuery(search=search or None, limit=FOUND))
     )
     if reading.error is not None:
-        live.html(
-            pieces.notice("warning", *data.explain(reading.error), testid="unreachable"), key=f"unreachable {field}"
-        )
+        live.html(pieces.problem(reading.error, testid="unreachable"), key=f"unreachable {field}")
     page = reading.value
     if page is not None and search and page.total > len(page.items):
         said = f"The first {len(page.items)} of {count(page.total, 'run')} that are found."
-        live.html(comparison.found(said), key=f"found {field}")
+        live.html(pieces.quiet(said, testid="found"), key=f"found {field}")
     return page.items if page is not None else ()
 
 
@@ -121,7 +111,10 @@ def _comparison(refs: tuple[str, ...], view: str) -> None:
     seen = [found[run_id] for run_id in wanted if run_id in found]
     if not seen:
         return
-    group = _group([s.info for s in seen]) if view in ("Curves", "Scatter") else None
+    group = None
+    if view in ("Curves", "Scatter"):
+        said = "Group by, such as all but the seed"
+        group = widgets.group_by([s.info for s in seen], comparison.title_of, placeholder=said, width=260)
     bodies: dict[str, Callable[[], None]] = {
         "Curves": lambda: _curves(seen, group),
         "Scatter": lambda: compared_values.scatter(seen, group),
@@ -136,24 +129,10 @@ def _comparison(refs: tuple[str, ...], view: str) -> None:
 def _id(ref: str) -> str | None:
     """The id of the run that somebody named; None, and why, where it is not here."""
     try:
-        return readings.keep(f"id of {ref}", lambda: data.id_of(ref)).value
+        return readings.keep(f"id of {ref}", lambda: readings.api().run(ref).info.id).value
     except RunNotFound as error:
         live.html(pieces.notice("warning", "This run is not here.", str(error)), key=f"missing {ref}")
         return None
-
-
-def _group(runs: list[RunInfo]) -> str | None:
-    """The field by whose value runs are put together; kept in the URL."""
-    asked = st.query_params.get("by")
-    known = [*run_actions.GROUPS, *fields.config_fields(runs), *fields.tag_fields(runs)]
-    options = list(dict.fromkeys([*known, *([asked] if asked and fields.usable(asked) else [])]))
-    address.begin("by", (), options, single=True)
-    group = st.selectbox(
-        "Group by", options, index=None, key="by", format_func=comparison.title_of, width=260,
-        placeholder="Group by, such as all but the seed", label_visibility="collapsed",
-    )  # fmt: skip
-    address.keep("by", [group] if group else [], ())
-    return group
 
 
 def _curves(seen: list[RunSnapshot], group: str | None) -> None:

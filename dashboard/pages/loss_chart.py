@@ -9,16 +9,15 @@ from typing import Final
 import streamlit as st
 from markupsafe import Markup
 
-from dashboard import data, live, plot, readings, skill, viewer
+from dashboard import address, data, live, plot, readings, skill, viewer
 from dashboard.charts import axes, loss, milestones
 from dashboard.charts.axes import AXES, Look, XAxis
-from dashboard.charts.captions import captions, forecast_caption
-from dashboard.charts.curves import spliced, weight_of
+from dashboard.charts.curves import captions, forecast_caption, spliced, weight_of
 from dashboard.charts.figure import Figure
 from dashboard.charts.loss import Story
-from dashboard.markup import run_page
-from dashboard.markup.pieces import notice
+from dashboard.markup import pieces, run_page
 from dashboard.markup.templates import joined
+from dashboard.pages import widgets
 from dashboard.plot import Zoom
 from monitor.domain import Curve, RunInfo, RunSnapshot, SeriesInfo
 from monitor.errors import MonitorError
@@ -54,7 +53,7 @@ def show(seen: RunSnapshot, *, key: str = "chart") -> Looking:
             smoothing, scale, x_axis, y_axis, ahead, ignoring = _controls(seen)
         scale = "linear" if y_axis == "skill" else scale
         zoom = plot.zoom(CHART, f"{seen.info.id} {x_axis} {scale} {y_axis}", st.query_params.get("zoom", ""))
-        _write(zoom)
+        address.write("zoom", zoom.written)
         looking = Looking(x_axis=x_axis, smoothing=smoothing, span=zoom.span, ignoring=ignoring)
         if not seen.main():
             live.html(run_page.no_curves(seen), key="no-curves")
@@ -79,7 +78,7 @@ def _draw(
             CHART, made_of, lambda: _drawn(seen, looking, scale, look, zoom, ahead=ahead)
         )
     except MonitorError as error:
-        live.html(notice("warning", *data.explain(error), testid="unreachable"), key="no-curve")
+        live.html(pieces.problem(error, testid="unreachable"), key="no-curve")
         return ()
     plot.plot(figure, key=CHART, alt=run_page.describe(seen))
     live.html(said, key="caption")
@@ -151,15 +150,6 @@ def _in_detail(
     return drawn, tuple(notes)
 
 
-def _write(zoom: Zoom) -> None:
-    """Keep the reader's zoom in the address."""
-    if zoom.written:
-        if st.query_params.get("zoom") != zoom.written:
-            st.query_params["zoom"] = zoom.written
-    elif "zoom" in st.query_params:
-        del st.query_params["zoom"]
-
-
 def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool, bool]:
     """Smoothing, scale, both axes and whether outliers are ignored, each kept in the URL, and the forecast.
 
@@ -171,19 +161,12 @@ def _controls(seen: RunSnapshot) -> tuple[float, str, XAxis, str, bool, bool]:
         smoothing = st.slider(
             "Smoothing", 0.0, 0.99, DEFAULT_SMOOTHING, 0.01, key="smooth", bind="query-params", width=220
         )
-        scale = st.segmented_control(
-            "Loss axis", ("auto", "linear", "log"), default="auto", required=True, key="scale", bind="query-params"
-        )
+        scale = widgets.one_of("Loss axis", ("auto", "linear", "log"), "scale")
         y_axis = "loss"
         if scored:
-            y_axis = st.segmented_control(
-                "Show as", ("loss", "skill"), default="loss", required=True, key="y", bind="query-params",
-                help=skill.MEANING,
-            )  # fmt: skip
-        x_axis = st.segmented_control(
-            "Across", [axis for axis in AXES if axis != unit or axis == "step"], default="step", required=True, key="x",
-            bind="query-params", format_func=(_ACROSS | {"step": unit}).__getitem__,
-        )  # fmt: skip
+            y_axis = widgets.one_of("Show as", ("loss", "skill"), "y", help=skill.MEANING)
+        known = [axis for axis in AXES if axis != unit or axis == "step"]
+        x_axis = widgets.one_of("Across", known, "x", shown=(_ACROSS | {"step": unit}).__getitem__)
         if seen.info.recommendation.forecast and x_axis == "step" and y_axis == "loss":
             ahead = st.toggle("Forecast", value=live_run, key="forecast", bind="query-params", help=_FORECAST)
         ignoring = st.toggle("Ignore outliers", key="outliers", bind="query-params", help=_OUTLIERS)

@@ -10,12 +10,12 @@ from markupsafe import Markup
 from dashboard import live, measuring, viewer
 from dashboard.charts import profile
 from dashboard.markup import losses_page, pieces
+from dashboard.pages import widgets
 from dashboard.plot import plot
 from monitor import losses
 from monitor.errors import LossError
 from monitor.losses import LossProfile
 
-_VIEWS: Final = ("Profile", "Specification", "Advice")
 EXAMPLE: Final = "cross_entropy(classes=10, label_smoothing=0.1)"
 
 
@@ -23,11 +23,10 @@ def page() -> None:
     """Draw the page; what cannot be read or measured is one line."""
     viewer.title("Losses")
     live.html(pieces.head("Losses"), key="head")
-    chosen = st.segmented_control(
-        "View", _VIEWS, default=_VIEWS[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
-    )
+    views = {"Profile": _profile, "Specification": _specification, "Advice": _advice}
+    chosen = widgets.one_of("View", tuple(views), "view", titled=False)
     try:
-        {"Profile": _profile, "Specification": _specification, "Advice": _advice}[chosen or _VIEWS[0]]()
+        views[chosen]()
     except LossError as error:
         live.html(pieces.notice("warning", "This loss cannot be shown.", str(error), testid="loss-error"), key="error")
 
@@ -56,7 +55,7 @@ def _specification() -> None:
     body = losses_page.judged(spec, float(value)) if value is not None else Markup("")
     live.html(body + losses_page.levels(spec), key="levels")
     found, said = measuring.specified(written)
-    live.html(losses_page.measured_as(said), key="measured-as")
+    live.html(pieces.quiet(said, testid="measured-as"), key="measured-as")
     if found is not None:
         _measured(found)
 

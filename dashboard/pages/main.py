@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from dashboard import data, live, news, readings, sessions, signing, viewer
+from dashboard import data, live, news, readings, sessions, signing, viewer, words
 from dashboard.assets import LOGO, STYLE_SHEET
-from dashboard.markup import access, pieces
+from dashboard.markup import pieces
+from dashboard.markup.templates import fill
 from dashboard.navigation import PAGES
 
 st.set_page_config(page_icon=str(LOGO), layout="wide", initial_sidebar_state="collapsed")
@@ -34,19 +35,14 @@ if data.me() is None:
     viewer.title("Sign in")
     query = "&".join(f"{quote(name)}={quote(value)}" for name, value in st.query_params.items() if name != "refused")
     place = sessions.inside(st.query_params.get("place") or f"{chosen.url_path}{'?' if query else ''}{query}")
-    html = access.sign_in(
-        sessions.path("signin"),
-        place,
-        st.query_params.get("refused", ""),
-        provider=signing.provider_name(),
-        leads=f"{sessions.path('signin/provider')}?place={quote(place)}",
-    )
+    html = fill(
+        "access", "sign_in", action=sessions.path("signin"), place=place, provider=signing.provider_name(),
+        refused=st.query_params.get("refused", ""), leads=f"{sessions.path('signin/provider')}?place={quote(place)}",
+    )  # fmt: skip
     live.html(html, key="sign-in")
 elif any(page.still and page.path == chosen.url_path for page in PAGES) and readings.away():
     viewer.title(chosen.title)
-    live.html(
-        pieces.head(chosen.title) + pieces.notice("warning", data.AWAY, data.TRIES, testid="unreachable"), key="away"
-    )
+    live.html(pieces.head(chosen.title) + pieces.notice("warning", *words.AWAY, testid="unreachable"), key="away")
     news.awaited()
 else:
     chosen.run()

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import data, live, readings
+from dashboard import address, live, readings
 from dashboard.markup import media as markup
-from dashboard.markup.pieces import notice
+from dashboard.markup import pieces
+from dashboard.markup.templates import fill
+from dashboard.pages import widgets
 from monitor.domain import RunInfo, RunSnapshot
 from monitor.domain.formats import step
 from monitor.domain.media import Media
@@ -26,26 +28,26 @@ _KEY: Final = "media_step"
 def show(seen: RunSnapshot) -> None:
     """Draw the tab."""
     try:
-        found = _listed(seen.info.id, seen.info.version, seen.info)
+        found = _listed(seen.info)
         if not found:
-            live.html(markup.nothing(), key="no-media")
+            live.html(fill("media", "nothing"), key="no-media")
             return
         at = _step(sorted({each.step for each in found}))
         wanted = _named(newest(found, at))
-        bodies = {m.id: _content(seen.info.id, m.id, seen.info) for m in wanted[:SHOWN] if m.kind != "image"}
+        bodies = {m.id: _content(seen.info, m.id) for m in wanted[:SHOWN] if m.kind != "image"}
         live.html(markup.gallery(seen.info.id, wanted[:SHOWN], bodies, len(wanted) - SHOWN), key="media cards")
     except MonitorError as error:
-        live.html(notice("warning", *data.explain(error)), key="problem")
+        live.html(pieces.problem(error), key="problem")
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def _listed(run_id: str, version: int, _run: RunInfo) -> tuple[Media, ...]:  # noqa: ARG001  # what the cache goes by
-    return readings.api().view(_run).media()
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs=readings.BY_VERSION)
+def _listed(run: RunInfo) -> tuple[Media, ...]:
+    return readings.api().view(run).media()
 
 
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _content(run_id: str, media_id: int, _run: RunInfo) -> dict[str, Any]:  # noqa: ARG001  # as above; it never changes
-    found = json.loads(readings.api().view(_run).media_content(media_id))
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs=readings.BY_ID)
+def _content(run: RunInfo, media_id: int) -> dict[str, Any]:
+    found = json.loads(readings.api().view(run).media_content(media_id))
     assert isinstance(found, dict)
     return found
 
@@ -68,10 +70,7 @@ def _step(steps: Sequence[int]) -> int:
     if len(steps) > 1:
         state[_KEY] = at
         at = st.select_slider("Step", steps, key=_KEY, format_func=step, width=620)
-    if at != steps[-1]:
-        st.query_params[_AT] = str(at)
-    elif _AT in st.query_params:
-        del st.query_params[_AT]
+    address.write(_AT, str(at) if at != steps[-1] else "")
     return at
 
 
@@ -79,9 +78,5 @@ def _named(found: list[Media]) -> list[Media]:
     """Those whose names hold every word of a search."""
     if len(found) <= _SEARCHED:
         return found
-    typed = st.text_input(
-        "Find by name", key="media", bind="query-params", placeholder="Find by name", label_visibility="collapsed",
-        width=420,
-    )  # fmt: skip
-    words = (typed or "").lower().split()
+    words = widgets.search("Find by name", "media").lower().split()
     return [each for each in found if all(word in each.key.lower() for word in words)]

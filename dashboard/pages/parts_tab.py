@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from dashboard import data, live, viewer
 from dashboard import parts as composite
 from dashboard.charts import parts as pictures
 from dashboard.markup import pieces
+from dashboard.pages import widgets
 from dashboard.parts import PREFIX, Parts, Weighting
 from dashboard.plot import plot
 from monitor.domain import RunSnapshot
@@ -22,7 +21,7 @@ def show(seen: RunSnapshot) -> None:
         weights = composite.weighting(data.events(seen.info), seen.info.loss)
         parts = _parts(seen, weights)
     except MonitorError as error:
-        live.html(pieces.notice("warning", *data.explain(error), testid="unreachable"), key="no-parts")
+        live.html(pieces.problem(error, testid="unreachable"), key="no-parts")
         return
     quantity = _quantity(parts)
     look = viewer.look("step", "linear", revision=f"{seen.info.id} parts {quantity}")
@@ -42,10 +41,8 @@ def _quantity(parts: Parts) -> str:
         note = f"Negative: {which}. Shares would not add up, so the weighted parts are drawn as lines."
         live.html(pieces.notice("info", "A part is negative.", note, testid="negative-parts"), key="negative_parts")
         return "value"
-    return st.segmented_control(
-        "Parts as", ("share", "value"), default="share", required=True, key="parts_as", bind="query-params",
-        format_func={"share": "share of the sum", "value": "absolute values"}.__getitem__,
-    )  # fmt: skip
+    shown = {"share": "share of the sum", "value": "absolute values"}
+    return widgets.one_of("Parts as", tuple(shown), "parts_as", shown=shown.__getitem__)
 
 
 def _parts(seen: RunSnapshot, weights: Weighting) -> Parts:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from dashboard import data, live, readings, viewer
+from dashboard import data, live, readings, viewer, words
 from dashboard.markup import pieces, rules_page
 from monitor.domain import Access
 from monitor.errors import MonitorError
@@ -86,7 +86,7 @@ def _save(rule: str, settings: Mapping[str, object], project: str | None, basis:
         readings.api().save_rule(rule, settings, project, basis=basis)
         now = readings.api().rules(project).settings[rule]
     except MonitorError as error:
-        st.session_state[_SAID] = ("warning", *data.explain(error))
+        st.session_state[_SAID] = ("warning", *words.explain(error))
         return
     readings.acted()
     for key in [str(key) for key in st.session_state if str(key).startswith(f"{rule}.")]:

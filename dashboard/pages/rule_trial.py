@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 import streamlit as st
@@ -21,6 +22,8 @@ RUNS: Final = 50
 """Runs that are replayed, at most: the newest."""
 POINTS: Final = 200_000
 """Points of a run's series, in all, from which on its replay would take too long for a page."""
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""Replays are all computation: side by side they would only keep the other pages waiting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ def tried(
     unread: list[str] = []
     for k, run in enumerate(page.items):
         try:
-            done.append(_replayed(run.id, run.version, now.hash, then.hash, run, (now, then)))
+            done.append(_replayed(run, now, then))
         except MonitorError as error:
             unread.append(f"{run.name}: {error}")
         advance((k + 1) / len(page.items))
@@ -72,26 +75,15 @@ def _left_out(older: int, unread: Sequence[str]) -> list[str]:
     return said
 
 
-@st.cache_resource(show_spinner=False, max_entries=2000)
-def _replayed(
-    run_id: str,  # noqa: ARG001  # what the cache goes by, as the next three
-    version: int,  # noqa: ARG001
-    now: str,  # noqa: ARG001
-    then: str,  # noqa: ARG001
-    _run: RunInfo,
-    _configs: tuple[RulesConfig, RulesConfig],
-) -> Replayed:
-    view = readings.api().view(_run)
+@st.cache_resource(
+    show_spinner=False, max_entries=2000, hash_funcs={**readings.BY_VERSION, RulesConfig: attrgetter("hash")}
+)
+def _replayed(run: RunInfo, now: RulesConfig, then: RulesConfig) -> Replayed:
+    view = readings.api().view(run)
     points = sum(series.count for series in view.series() if series.role is not None)
     if points > POINTS:
         raise MonitorError(f"{points:,} points are too many for a page; try `monitor rules backtest`")
-    words = str(_run.tags.get("label", ""))
+    words = str(run.tags.get("label", ""))
     labels, _ = labels_of(words, [rule.spec.name for rule in all_rules()])
-    with _one_at_a_time():
-        return replay(case_of(view, f"{_run.project}/{_run.name}", labels), _configs)
-
-
-@st.cache_resource(show_spinner=False)
-def _one_at_a_time() -> threading.Lock:
-    """Replays are all computation: side by side they would only keep the other pages waiting."""
-    return threading.Lock()
+    with _ONE_AT_A_TIME:
+        return replay(case_of(view, f"{run.project}/{run.name}", labels), (now, then))

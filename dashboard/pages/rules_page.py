@@ -30,11 +30,16 @@ def page() -> None:
     viewer.title("Rules")
     live.html(pieces.head("Rules"), key="head")
     rule_saving.said()
-    projects = readings.keep("projects", lambda: tuple(name for name, _ in readings.api().projects())).value or ()
     rules = {rule.spec.name: rule for rule in all_rules()}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         project = st.selectbox(
-            "Project", projects, index=None, placeholder="All projects", key="project", bind="query-params", width=220
+            "Project",
+            data.projects(),
+            index=None,
+            placeholder="All projects",
+            key="project",
+            bind="query-params",
+            width=220,
         )
         names = list(rules)
         name = st.selectbox("Rule", names, index=names.index("overfitting"), key="rule", bind="query-params", width=260)
@@ -47,7 +52,7 @@ def page() -> None:
         none = "Nothing yet. Each start of a server with other rules, and each saved change, is written down here."
         live.html(pieces.heading("History") + (found or pieces.quiet(none)), key="history")
     except MonitorError as error:
-        live.html(pieces.notice("warning", *data.explain(error), testid="rules-error"), key="error")
+        live.html(pieces.problem(error, testid="rules-error"), key="error")
 
 
 def _rule(rule: Rule, config: RulesConfig, project: str | None, past: Sequence[RulesVersion]) -> None:

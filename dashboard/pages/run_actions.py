@@ -16,51 +16,53 @@ import streamlit as st
 
 from dashboard import data, fields, live, readings
 from dashboard.markup import pieces, run_list
+from dashboard.markup.templates import fill
 from monitor.domain import Access, RunQuery
 from monitor.domain.formats import count
 from monitor.errors import MonitorError
 
 MOST: Final = 10_000
 """Runs that can be ticked at once."""
-GROUPS: Final = (fields.SETTING, "group", "project", "status", "verdict")
-"""Fields of every run that runs are grouped by; besides there are those of configurations and tags."""
 _PORTION: Final = 1000
 _RUNS: Final = "runs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What was done.
+    """What is ticked, and what became of the last action.
 
     Attributes:
-        picked: what is ticked then.
+        picked: ids of the runs that are ticked.
         push: names the ticks that the browser takes over; "" where its own stand.
         problem: what could not be done, and why.
-        said: what was done last.
-        undo: whether that can be taken back.
+        said: what was done.
+        gone: runs that were deleted, which can be taken back.
     """
 
-    picked: list[str]
+    picked: Sequence[str] = ()
     push: str = ""
     problem: str = ""
     said: str = ""
-    undo: bool = False
+    gone: Sequence[str] = ()
+
+    def ticking(self, picked: Sequence[str], problem: str = "", said: str = "", gone: Sequence[str] = ()) -> Done:
+        """Other ticks, which the browser takes over."""
+        return Done(picked=picked, push=f"at {readings.now_ms()}", problem=problem, said=said, gone=gone)
+
+    def keeping(self, problem: str = "", said: str = "", gone: Sequence[str] = ()) -> Done:
+        """The same ticks."""
+        return replace(self, problem=problem, said=said, gone=gone)
 
 
-def act(asked: live.Act | None, filters: RunQuery, picked: list[str]) -> Done:
-    """Do what the reader asked for with the ticked runs."""
-    state = st.session_state
-    if asked is not None and asked.act in _ACTIONS:
-        state["_undoable"] = [] if asked.act != "undo" else state.get("_undoable", [])
-        left, state["_bulk_problem"], state["_bulk_said"] = _ACTIONS[asked.act](asked.arg, filters, picked)
-        if left is not None:
-            state["_picked"], state["_push"] = left, f"{asked.act} {readings.now_ms()}"
-    elif asked is not None:
-        state["_bulk_problem"] = ""
-    return Done(
-        picked=list(state.get("_picked", picked)), push=state.get("_push", ""), said=state.get("_bulk_said", ""),
-        problem=state.get("_bulk_problem", ""), undo=bool(state.get("_undoable")),
-    )  # fmt: skip
+def act(asked: live.Act | None, filters: RunQuery) -> Done:
+    """What is ticked in the list, after what the reader asked for was done with it."""
+    done: Done = st.session_state.get("_done", Done())
+    done = replace(done, picked=live.ticked(_RUNS, done.picked, done.push))
+    if asked is not None:
+        action = _ACTIONS.get(asked.act)
+        done = replace(done, problem="") if action is None else action(asked.arg, filters, done)
+    st.session_state["_done"] = done
+    return done
 
 
 def _each(run_ids: Sequence[str], change: Callable[[str], object]) -> tuple[list[str], str]:
@@ -75,11 +77,7 @@ def _each(run_ids: Sequence[str], change: Callable[[str], object]) -> tuple[list
     return left, f"{count(len(left), 'run')} left as they were: {first}" if left else ""
 
 
-_Outcome = tuple[list[str] | None, str, str]
-"""What is ticked then, None where nothing changes; what could not be done, and why; what was done."""
-
-
-def _all(_: str, filters: RunQuery, picked: list[str]) -> _Outcome:
+def _all(_: str, filters: RunQuery, done: Done) -> Done:
     """Tick every run that the filters leave."""
     found: list[str] = []
     try:
@@ -89,19 +87,20 @@ def _all(_: str, filters: RunQuery, picked: list[str]) -> _Outcome:
             if len(page.items) < _PORTION:
                 break
     except MonitorError as error:
-        return None, str(error), ""
-    return list(dict.fromkeys([*picked, *found[:MOST]])), "", ""
+        return done.keeping(str(error))
+    return done.ticking(list(dict.fromkeys([*done.picked, *found[:MOST]])))
 
 
-def _tag(arg: str, _: RunQuery, picked: list[str]) -> _Outcome:
+def _tag(arg: str, _: RunQuery, done: Done) -> Done:
     name, value = (str(each).strip() for each in json.loads(arg))
     if not name:
-        return None, "a tag needs a name", ""
-    left, problem = _each(picked, lambda run_id: readings.api().run(run_id).edit(tags={name: value}))
-    return left or None, problem, _said(len(picked) - len(left), f"tagged {name}{'=' if value else ''}{value}")
+        return done.keeping("a tag needs a name")
+    left, problem = _each(done.picked, lambda run_id: readings.api().run(run_id).edit(tags={name: value}))
+    said = _said(len(done.picked) - len(left), f"tagged {name}{'=' if value else ''}{value}")
+    return done.ticking(left, problem, said) if left else done.keeping(problem, said)
 
 
-def _stop(_: str, __: RunQuery, picked: list[str]) -> _Outcome:
+def _stop(_: str, __: RunQuery, done: Done) -> Done:
     ended = []
 
     def ask(run_id: str) -> None:
@@ -111,22 +110,20 @@ def _stop(_: str, __: RunQuery, picked: list[str]) -> _Outcome:
         else:
             view.request_stop("dashboard")
 
-    left, problem = _each(picked, ask)
-    said = _said(len(picked) - len(left) - len(ended), "asked to stop")
-    return left, problem, " ".join(filter(None, (said, _said(len(ended), "had ended already"))))
+    left, problem = _each(done.picked, ask)
+    said = _said(len(done.picked) - len(left) - len(ended), "asked to stop")
+    return done.ticking(left, problem, " ".join(filter(None, (said, _said(len(ended), "had ended already")))))
 
 
-def _delete(_: str, __: RunQuery, picked: list[str]) -> _Outcome:
-    left, problem = _each(picked, lambda run_id: readings.api().delete(run_id))
-    gone = st.session_state["_undoable"] = [run_id for run_id in picked if run_id not in left]
-    return left, problem, _said(len(gone), "deleted")
+def _delete(_: str, __: RunQuery, done: Done) -> Done:
+    left, problem = _each(done.picked, lambda run_id: readings.api().delete(run_id))
+    gone = [run_id for run_id in done.picked if run_id not in left]
+    return done.ticking(left, problem, _said(len(gone), "deleted"), gone)
 
 
-def _undo(_: str, __: RunQuery, ___: list[str]) -> _Outcome:
-    gone = st.session_state.get("_undoable", [])
-    left, problem = _each(gone, lambda run_id: readings.api().restore(run_id))
-    st.session_state["_undoable"] = left
-    return None, problem, _said(len(gone) - len(left), "restored")
+def _undo(_: str, __: RunQuery, done: Done) -> Done:
+    left, problem = _each(done.gone, lambda run_id: readings.api().restore(run_id))
+    return done.keeping(problem, _said(len(done.gone) - len(left), "restored"), left)
 
 
 def _said(runs: int, done: str) -> str:
@@ -174,7 +171,7 @@ def export(filters: RunQuery, columns: Sequence[str]) -> None:
     given = {"project": filters.project, "status": filters.status, "verdict": filters.verdict, "q": filters.search}
     query = [(name, str(value)) for name, value in given.items() if value]
     query += [("cols", column) for column in columns]
-    live.html(run_list.export_link(urlencode(query)), key="export")
+    live.html(fill("run_list", "export_link", query=urlencode(query)), key="export")
 
 
 def deleted_runs(filters: RunQuery) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,9 +12,9 @@ import streamlit as st
 from markupsafe import Markup
 
 from dashboard import address, data, fields, live, news, readings, viewer, words
-from dashboard.data import Overview
 from dashboard.markup import pieces, run_list
-from dashboard.pages import run_actions
+from dashboard.markup.templates import fill
+from dashboard.pages import run_actions, widgets
 from monitor.domain import Access, RunInfo, RunPage, RunQuery, RunStatus
 from monitor.domain.formats import count
 from monitor.errors import MonitorError, WireError
@@ -63,27 +63,21 @@ def _rows(filters: RunQuery) -> None:
 def _filter_row() -> RunQuery:
     """What the list is asked for; each filter is kept in the URL under its key."""
     project = st.session_state.get("project") or st.query_params.get("project")
-    names = _projects()
+    names = data.projects()
     if project and project not in names:
         names = (project, *names)
     columns = st.columns([1.6, 2, 2, 2.4])
     with columns[0]:
-        chosen = _choice("Project", names, "project", "All projects")
+        chosen = widgets.some_or_all("Project", names, "project", "All projects")
     with columns[1]:
-        status = _choice("Status", (*(str(s) for s in RunStatus), DELETED), "status", "Any status")
+        status = widgets.some_or_all("Status", (*map(str, RunStatus), DELETED), "status", "Any status")
     with columns[2]:
-        verdict = _choice("Verdict", _VERDICTS, "verdict", "Any verdict", words.label)
+        verdict = widgets.some_or_all("Verdict", _VERDICTS, "verdict", "Any verdict", shown=words.label)
     with columns[3]:
-        search = st.text_input(
-            "Search",
-            placeholder="Name, id or val.best < 0.3",
-            key="q",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        search = widgets.search("Search", "q", placeholder="Name, id or val.best < 0.3", width=None)
     order, ordered = _order()
     return RunQuery(
-        project=chosen, status=status, verdict=verdict, search=(search or "").strip() or None, order=order,
+        project=chosen, status=status, verdict=verdict, search=search or None, order=order,
         query=ordered, limit=data.PAGE_SIZE, sparkline=data.SPARK_POINTS,
     )  # fmt: skip
 
@@ -97,22 +91,6 @@ def _order() -> tuple[str, str | None]:
     if not fields.usable(by):
         return DEFAULT_ORDER, None
     return DEFAULT_ORDER, f"order by {by}{' desc' if asked != by else ''}"
-
-
-def _choice(
-    label: str, options: Sequence[str], key: str, nothing: str, shown: Callable[[str], str] = str
-) -> str | None:
-    """One filter; None where everything is let through."""
-    return st.selectbox(
-        label,
-        options,
-        index=None,
-        placeholder=nothing,
-        format_func=shown,
-        key=key,
-        bind="query-params",
-        label_visibility="collapsed",
-    )
 
 
 def _shape(filters: RunQuery) -> tuple[tuple[str, ...], str | None]:
@@ -134,16 +112,7 @@ def _shape(filters: RunQuery) -> tuple[tuple[str, ...], str | None]:
         )
         address.keep("cols", chosen, run_list.USUAL)
         st.caption("Of every run, any metric, any configuration value, any tag. The address keeps them.")
-    asked = st.query_params.get("by")
-    groups = list(
-        dict.fromkeys([*run_actions.GROUPS, *configs, *tags, *([asked] if asked and fields.usable(asked) else [])])
-    )
-    address.begin("by", (), groups, single=True)
-    group = st.selectbox(
-        "Group by", groups, index=None, key="by", format_func=run_list.title_of, width=220, placeholder="Group by",
-        label_visibility="collapsed",
-    )  # fmt: skip
-    address.keep("by", [group] if group else [], ())
+    group = widgets.group_by(runs, run_list.title_of, width=220)
     run_actions.views()
     run_actions.export(filters, chosen)
     return tuple(chosen) or run_list.USUAL, group
@@ -154,11 +123,6 @@ def _metrics(runs: Sequence[RunInfo]) -> tuple[str, ...]:
     kinds = {(run.project, run.group): run for run in reversed(runs) if run.last_step is not None}
     newest = sorted(kinds.values(), key=lambda run: -run.created_ms)[:KINDS]
     return tuple(dict.fromkeys(key for run in newest for key in data.series_keys(run)))
-
-
-def _projects() -> tuple[str, ...]:
-    reading = readings.keep("projects", lambda: tuple(name for name, _ in readings.api().projects()))
-    return reading.value or ()
 
 
 def _kept_for(project: str | None) -> Markup:
@@ -172,11 +136,8 @@ def _kept_for(project: str | None) -> Markup:
 def _overview(project: str | None) -> None:
     """The head: counts, with the way to the runs that need a person."""
     reading = readings.keep(f"overview {project}", lambda: data.overview(project))
-    seen: Overview | None = reading.value
-    problem = Markup("")
-    if reading.error is not None:
-        problem = pieces.notice("warning", *data.explain(reading.error), testid="unreachable")
-    live.html(run_list.overview(seen, _kept_for(project), problem), key="overview")
+    problem = pieces.problem(reading.error, testid="unreachable")
+    live.html(run_list.overview(reading.value, _kept_for(project), problem), key="overview")
 
 
 def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
@@ -188,9 +149,7 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
     if asked is not None and asked.act == "move":
         st.query_params["cols"] = run_list.moved(columns, *json.loads(asked.arg))
         st.rerun()
-    state = st.session_state
-    picked = state["_picked"] = live.ticked("runs", state.get("_picked", []), state.get("_push", ""))
-    done = run_actions.act(asked, filters, picked)
+    done = run_actions.act(asked, filters)
     wanted = _on_page(filters)
     reading = readings.keep(f"runs {wanted}", lambda: data.runs_page(wanted))
     found: RunPage | None = reading.value
@@ -205,19 +164,19 @@ def _list(filters: RunQuery, columns: tuple[str, ...]) -> None:
     if found.total == 0 and not replace(wanted, query=None).filters:
         welcome()
         return
-    picked = done.picked
-    now_ms, stale = readings.now_ms(), reading.error is not None
+    picked, now_ms, stale = done.picked, readings.now_ms(), reading.error is not None
     table = readings.once(
         "runs table",
         (found, tuple(picked), columns, stale, now_ms // TOLD_MS),
         lambda: run_list.runs_table(found, picked, now_ms, chosen=columns, stale=stale),
     )
     narrowed = replace(filters, project=None, query=None).filters and found.items
-    said = run_list.matches(found.total) if narrowed else Markup("")
+    match = f"{count(found.total, 'run')} match{'es' if found.total == 1 else ''} these filters."
+    said = pieces.quiet(match, testid="matches") if narrowed else Markup("")
     lacks = data.lacks(Access.EDITOR, "tag, stop or delete runs")
     bar = run_list.bar(
-        picked, found.total, most=run_actions.MOST, problem=done.problem, said=done.said, undo=done.undo, lacks=lacks,
-        columns=columns,
+        picked, found.total, most=run_actions.MOST, problem=done.problem, said=done.said, undo=bool(done.gone),
+        lacks=lacks, columns=columns,
     )  # fmt: skip
     live.html(bar + said + table, key="runs", ticks=picked, push=done.push)
     _pages(filters, found, wanted.offset // data.PAGE_SIZE + 1)
@@ -228,7 +187,7 @@ def _unread(error: MonitorError | None) -> None:
     if error is None:
         st.skeleton(height=320)
     elif isinstance(error, WireError):
-        live.html(pieces.notice("warning", *data.explain(error), testid="query-error"), key="runs")
+        live.html(pieces.problem(error, testid="query-error"), key="runs")
 
 
 def _groups(filters: RunQuery, columns: tuple[str, ...], group: str) -> None:
@@ -269,10 +228,7 @@ def _key(filters: RunQuery) -> str:
 def _pages(filters: RunQuery, found: RunPage, page: int) -> None:
     """What part of the list this is, and the way to the others; the page is kept in the URL."""
     n_pages = -(-found.total // data.PAGE_SIZE)
-    if page > 1:
-        st.query_params["page"] = str(page)
-    elif "page" in st.query_params:
-        del st.query_params["page"]
+    address.write("page", str(page) if page > 1 else "")
     if n_pages < 2:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -289,7 +245,7 @@ def welcome() -> None:
     """What a newcomer sees: five lines that make the first run appear."""
     _, middle, _ = st.columns([1, 3, 1])
     with middle:
-        live.html(run_list.welcome(), key="welcome")
+        live.html(fill("run_list", "welcome"), key="welcome")
         st.code(run_list.EXAMPLE, language="python")
         st.caption("Or run `monitor demo`: five real training runs, one of each kind of trouble.")
 

@@ -7,10 +7,11 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import data, live, news, readings, viewer
+from dashboard import data, live, news, readings, viewer, words
 from dashboard.markup import pieces, run_page
 from dashboard.markup.pieces import notice
-from dashboard.pages import charts_tab, loss_chart, media_tab, parts_tab, run_tabs
+from dashboard.markup.templates import fill
+from dashboard.pages import charts_tab, loss_chart, media_tab, parts_tab, run_tabs, widgets
 from dashboard.pages.loss_chart import Looking
 from dashboard.viewer import zone
 from monitor.domain import Access, RunInfo, RunQuery, RunSnapshot
@@ -43,13 +44,13 @@ def _run(ref: str) -> str:
     """Everything on the page; the mark of what it shows."""
     charts_tab.zoomed()
     try:
-        reading = readings.keep(f"run {ref}", lambda: data.snapshot(ref))
+        reading = readings.keep(f"run {ref}", lambda: readings.api().snapshot(ref))
     except RunNotFound as error:
         _missing(ref, error)
         return type(error).__name__
     seen: RunSnapshot | None = reading.value
     if reading.error is not None:
-        title, body = data.explain(reading.error)
+        title, body = words.explain(reading.error)
         since = f" What is shown was read at {clock(reading.read_ms, zone())}." if seen else ""
         live.html(notice("warning", title, body + since, testid="unreachable"), key="unreachable")
     if seen is None:
@@ -59,7 +60,7 @@ def _run(ref: str) -> str:
     taken, problem = _act(seen.info)
     if taken:
         try:
-            seen = readings.keep(f"run {ref}", lambda: data.snapshot(ref)).value or seen
+            seen = readings.keep(f"run {ref}", lambda: readings.api().snapshot(ref)).value or seen
         except RunNotFound as error:
             _missing(ref, error)
             return type(error).__name__
@@ -109,7 +110,7 @@ def _missing(ref: str, error: RunNotFound) -> None:
         try:
             readings.api().restore(asked.arg)
         except MonitorError as problem:
-            live.html(notice("critical", "Not restored.", " ".join(data.explain(problem))), key="not-restored")
+            live.html(notice("critical", "Not restored.", " ".join(words.explain(problem))), key="not-restored")
         else:
             st.rerun()
     reading = readings.keep(f"deleted {ref}", lambda: (data.deleted(ref), readings.api().purge_days()))
@@ -139,7 +140,7 @@ def _act(run: RunInfo) -> tuple[bool, str]:
         elif wanted.act == "delete":
             readings.api().delete(run.id)
     except MonitorError as error:
-        return False, " ".join(data.explain(error))
+        return False, " ".join(words.explain(error))
     return True, ""
 
 
@@ -160,7 +161,7 @@ def _tabs(seen: RunSnapshot) -> dict[str, Callable[[Looking], None]]:
         "Checkpoints": lambda _: live.html(run_page.checkpoints(seen, readings.now_ms()), key="checkpoints"),
         "Alerts": lambda _: run_tabs.alerts(seen),
         "Events": lambda _: run_tabs.events(seen),
-        "Download": lambda _: run_tabs.download(seen),
+        "Download": lambda _: live.html(fill("run_tabs", "downloads", run=seen.info), key="downloads"),
     }
 
 
@@ -171,9 +172,7 @@ def _chosen(tabs: tuple[str, ...]) -> str:
         st.query_params["tab"] = asked = _FORMER.get(asked, asked)
         if asked not in tabs:  # such as Parts, of a run that has none
             del st.query_params["tab"]
-    chosen = st.segmented_control(
-        "Details", tabs, default=_CHARTS, required=True, key="tab", bind="query-params", label_visibility="collapsed"
-    )
+    chosen = widgets.one_of("Details", tabs, "tab", titled=False)
     return chosen if chosen in tabs else _CHARTS
 
 

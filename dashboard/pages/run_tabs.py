@@ -8,8 +8,9 @@ from typing import Final
 import streamlit as st
 
 from dashboard import data, live, readings
+from dashboard.markup import pieces
 from dashboard.markup import run_tabs as markup
-from dashboard.markup.pieces import notice
+from dashboard.pages import widgets
 from dashboard.viewer import zone
 from monitor.domain import Access, RunInfo, RunQuery, RunSnapshot, inert
 from monitor.errors import MonitorError
@@ -22,7 +23,7 @@ _OTHERS: Final = 100
 
 def config(seen: RunSnapshot) -> None:
     """The configuration, with a search where it is long."""
-    search = _search("config", "Find a key or a value") if len(seen.info.config) > 1 else ""
+    search = widgets.search("Find a key or a value", "config") if len(seen.info.config) > 1 else ""
     live.html(markup.config(seen.info, search), key="config entries")
     _against(seen.info)
 
@@ -63,9 +64,9 @@ def _against(run: RunInfo) -> None:
 
 def output(seen: RunSnapshot) -> None:
     """What the process printed, with a search."""
-    search = _search("output", "Find in the output")
+    search = widgets.search("Find in the output", "output")
     try:
-        found = data.output(seen.info, search, OUTPUT_LIMIT)
+        found = readings.api().view(seen.info).output(search or None, limit=OUTPUT_LIMIT)
     except MonitorError as error:
         _problem(error)
         return
@@ -100,7 +101,7 @@ def _edited(seen: RunSnapshot, asked: live.Act) -> tuple[RunInfo, str]:
 def alerts(seen: RunSnapshot) -> None:
     """The alerts of this run."""
     try:
-        live.html(markup.alerts(data.alerts(seen.info), readings.now_ms(), zone()), key="run-alerts")
+        live.html(markup.alerts(readings.api().deliveries(seen.info.id), readings.now_ms(), zone()), key="run-alerts")
     except MonitorError as error:
         _problem(error)
 
@@ -113,17 +114,5 @@ def events(seen: RunSnapshot) -> None:
         _problem(error)
 
 
-def download(seen: RunSnapshot) -> None:
-    """Links to the run's points as files."""
-    live.html(markup.downloads(seen.info, ""), key="downloads")
-
-
-def _search(key: str, placeholder: str) -> str:
-    found = st.text_input(
-        placeholder, key=key, bind="query-params", placeholder=placeholder, label_visibility="collapsed", width=420
-    )
-    return (found or "").strip()
-
-
 def _problem(error: MonitorError) -> None:
-    live.html(notice("warning", *data.explain(error)), key="problem")
+    live.html(pieces.problem(error), key="problem")

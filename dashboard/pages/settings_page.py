@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import streamlit as st
+from markupsafe import Markup
 
 from dashboard import data, live, readings, sessions, viewer
 from dashboard.markup import access, pieces
-from monitor.domain import Access
+from dashboard.markup.templates import fill
+from monitor.domain import Access, AuditEntry
 from monitor.errors import MonitorError
+
+T = TypeVar("T")
 
 _TOKENS: Final = "tokens"
 _AUDIT: Final = 100
@@ -25,18 +30,20 @@ def page() -> None:
     if me is None:
         return
     live.html(pieces.head("Settings") + pieces.heading("Access"), key="access")
-    live.html(access.who(me, sessions.path("signout"), signed_in=sessions.token() is not None), key="who")
+    signed_in = sessions.token() is not None
+    live.html(fill("access", "who", me=me, action=sessions.path("signout"), signed_in=signed_in), key="who")
     if me.access is Access.ADMIN:
         _tokens()
-        _audit()
+        _section("Audit log", lambda: readings.api().audit(_AUDIT), _audit)
     else:
         problem = f"Tokens and the audit log need the role admin, and this token has {me.access}."
         live.html(
             pieces.notice("info", problem, "Sign in with another token to see them.", testid="no-admin"), key="no"
         )
-    _retention()
-    _costs()
-    _health()
+    api = readings.api()
+    _section("Retention", lambda: (api.keeping(), api.purge_days()), lambda found: access.retention(*found))
+    _section("Costs", api.costs, lambda found: access.costs(*found))
+    _section("Health", api.info, access.health)
 
 
 def _tokens() -> None:
@@ -48,7 +55,7 @@ def _tokens() -> None:
         _create()
         found = readings.api().tokens()
     except MonitorError as error:
-        live.html(pieces.notice("warning", *data.explain(error), testid="no-tokens"), key="no-tokens")
+        live.html(pieces.problem(error, testid="no-tokens"), key="no-tokens")
         return
     if found:
         live.html(access.tokens(found, readings.now_ms(), viewer.zone()), key=_TOKENS)
@@ -75,42 +82,24 @@ def _create() -> None:
     except MonitorError as error:
         live.html(pieces.notice("critical", "Not created.", str(error), testid="not-created"), key="not-created")
         return
-    live.html(access.new_token(token), key="new-token")
+    live.html(fill("access", "new_token", token=token), key="new-token")
 
 
-def _audit() -> None:
-    live.html(pieces.heading("Audit log"), key="audit-head")
-    reading = readings.keep("audit", lambda: readings.api().audit(_AUDIT))
-    if reading.value is None or reading.error is not None:
-        if reading.error is not None:
-            live.html(pieces.notice("warning", *data.explain(reading.error)), key="no-audit")
-        return
-    total, entries = reading.value
+def _audit(found: tuple[int, tuple[AuditEntry, ...]]) -> Markup:
+    total, entries = found
     said = f"The newest {len(entries):,} of {total:,} changes." if total else "Nothing was changed yet."
-    live.html(access.audit(entries, readings.now_ms(), viewer.zone()) + pieces.quiet(said), key="audit")
+    return access.audit(entries, readings.now_ms(), viewer.zone()) + pieces.quiet(said)
 
 
-def _retention() -> None:
-    live.html(pieces.heading("Retention"), key="retention-head")
-    reading = readings.keep("retention", lambda: (readings.api().keeping(), readings.api().purge_days()))
-    if reading.value is not None:
-        live.html(access.retention(*reading.value), key="retention")
-
-
-def _costs() -> None:
-    live.html(pieces.heading("Costs"), key="costs-head")
-    reading = readings.keep("costs", readings.api().costs)
-    if reading.value is not None:
-        live.html(access.costs(*reading.value), key="costs")
-
-
-def _health() -> None:
-    live.html(pieces.heading("Health"), key="health-head")
-    reading = readings.keep("server", readings.api().info)
+def _section(title: str, read: Callable[[], T], shown: Callable[[T], Markup]) -> None:
+    """A heading, and what is known below it."""
+    key = title.lower()
+    live.html(pieces.heading(title), key=f"{key}-head")
+    reading = readings.keep(key, read)
     if reading.error is not None:
-        live.html(pieces.notice("warning", *data.explain(reading.error), testid="unreachable"), key="unreachable")
+        live.html(pieces.problem(reading.error, testid="unreachable"), key=f"no-{key}")
     if reading.value is not None:
-        live.html(access.health(reading.value), key="health")
+        live.html(shown(reading.value), key=key)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.charts import axes, captions, curves, loss, overlay
+from dashboard.charts import axes, curves, loss, overlay
 from dashboard.charts.axes import Look
 from dashboard.charts.loss import Story
 from dashboard.theme import palette
@@ -67,7 +67,7 @@ def test_values_that_are_not_positive_are_gaps_on_a_log_axis_and_counted_in_the_
 
     assert figure.layout.yaxis.type == "log"
     np.testing.assert_array_equal(trace(figure, "train").y, [10.0, math.nan, math.nan, 0.1])
-    assert "train: 2 values ≤ 0 cannot be drawn on a log axis" in captions.captions([("train", shown)], "log")
+    assert "train: 2 values ≤ 0 cannot be drawn on a log axis" in curves.captions([("train", shown)], "log")
 
 
 @pytest.mark.parametrize(
@@ -271,9 +271,7 @@ def test_a_reference_beyond_the_curve_gets_no_line_since_it_would_stretch_the_ax
 
 
 def test_a_reduced_curve_says_how_many_of_how_many_points_it_shows() -> None:
-    said = captions.captions(
-        [("train", curve([1, 2, math.nan], total=1_000_000)), ("validation", curve([1]))], "linear"
-    )
+    said = curves.captions([("train", curve([1, 2, math.nan], total=1_000_000)), ("validation", curve([1]))], "linear")
     assert said == (
         "train: 3 of 1,000,000 points, every extreme kept",
         "train: NaN at 1 place (marked ×)",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dashboard import data
+from dashboard import data, words
 from monitor.errors import ServerUnreachable, StoreBusy, StoreError, Unauthorized
 from monitor.store import Store
 
@@ -14,7 +14,7 @@ def test_every_error_that_reading_gives_has_a_title_of_its_own() -> None:
         StoreBusy("sqlite:///x", 5),
         StoreError("broken"),
     )
-    assert len({data.explain(error)[0] for error in errors}) == len(errors)
+    assert len({words.explain(error)[0] for error in errors}) == len(errors)
 
 
 def test_the_curves_of_a_live_run_take_the_place_of_its_older_ones(embedded: Store) -> None:

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import live
+from dashboard import component
 from dashboard.charts import loss, overlay
 from dashboard.charts.axes import AXES, Look
-from dashboard.charts.captions import captions
+from dashboard.charts.curves import captions
 from dashboard.charts.figure import Figure
 from dashboard.charts.loss import Story
 from dashboard.markup import comparison
@@ -133,11 +133,11 @@ def test_long_names_stay_apart_where_they_are_cut() -> None:
 
 @given(st.text(max_size=300))
 def test_any_text_makes_a_key_that_streamlit_takes(text: str) -> None:
-    key = live.safe_key(f"missing {text}")
+    key = component.safe_key(f"missing {text}")
     assert "__" not in key
     assert re.fullmatch(r"[a-z0-9 _-]+", key)
-    assert key == live.safe_key(f"missing {text}")
-    assert key != live.safe_key(f"missing {text}x")
+    assert key == component.safe_key(f"missing {text}")
+    assert key != component.safe_key(f"missing {text}x")
 
 
 @given(st.text(st.characters(), max_size=60), st.floats())

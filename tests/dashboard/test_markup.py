@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup, escape
 
 from dashboard import fields
-from dashboard.charts.captions import forecast_caption
+from dashboard.charts.curves import forecast_caption
 from dashboard.data import Overview
 from dashboard.markup import comparison, media, pieces, run_list, run_page, run_tabs
 from monitor.domain import (

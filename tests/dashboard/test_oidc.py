@@ -61,7 +61,7 @@ def come_back(house: House, to: str) -> str:
     answer = house.browser.get(to)
     assert answer.status_code == 303
     cookie = house.browser.cookies.get(sessions.COOKIE)
-    house.monkeypatch.setattr(sessions, "token", lambda: sessions.SESSIONS.token(cookie))
+    house.monkeypatch.setattr(sessions, "token", lambda: sessions.SESSIONS.get(cookie))
     return answer.headers["location"]
 
 
@@ -142,13 +142,14 @@ def test_what_the_provider_is_sent_holds_no_secret_of_ours(house: House, oidc: O
 
 def test_a_sign_in_that_takes_too_long_is_over_and_the_oldest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    found = signing.UnderWay(lambda: now[0])
-    state, made = found.begin("alerts")
+    found = sessions.Lasting[signing.Begun](signing.LASTS_S, lambda: now[0])
+    made = signing.Begun(nonce="n", verifier="v", place="alerts")
+    state = found.begin(made)
     now[0] = signing.LASTS_S - 1
     assert found.end(state) == made
-    state, _ = found.begin("")
+    state = found.begin(made)
     now[0] += signing.LASTS_S
     assert found.end(state) is None
-    monkeypatch.setattr(signing, "MOST", 1)
-    (first, _), (second, _) = found.begin(""), found.begin("")
+    monkeypatch.setattr(sessions, "MOST", 1)
+    first, second = found.begin(made), found.begin(made)
     assert (found.end(first) is None, found.end(second) is None) == (True, False)

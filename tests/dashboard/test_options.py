@@ -12,6 +12,8 @@ import pytest
 from streamlit import config
 
 from dashboard import assets, options, theme
+from dashboard.charts import sweep
+from dashboard.charts.axes import Look
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "dashboard"
@@ -86,6 +88,14 @@ def test_texts_and_lines_stand_out_from_the_background(colours: theme.Palette) -
         assert _contrast(text, colours.background) >= 4.5
     for line in (colours.train, colours.val, *colours.lines):
         assert _contrast(line, colours.background) >= 3
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT_PALETTE, theme.DARK_PALETTE], ids=["light", "dark"])
+def test_the_lines_of_parallel_axes_stand_out_whatever_their_result(colours: theme.Palette) -> None:
+    figure = sweep.parallel_figure({"config.lr": [1, 2, 3]}, [0.1, 0.2, 0.3], Look(palette=colours), title="loss")
+    (drawn,) = figure.to_dict()["data"]
+    for _, colour in drawn["line"]["colorscale"]:
+        assert _contrast(colour, colours.background) >= 3
 
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from dashboard.charts.figure import Figure
-from dashboard.charts.packing import EXACT, packed
+from dashboard.charts.figure import EXACT, Figure, packed
 
 ANY = arrays(np.float64, st.integers(0, 60), elements=st.floats(width=64, allow_nan=True, allow_infinity=True))
 WHOLE = arrays(np.float64, st.integers(1, 60), elements=st.integers(-(2**31) + 1, 2**31 - 1).map(float))

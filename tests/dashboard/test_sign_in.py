@@ -43,7 +43,7 @@ class House:
     def sign_in(self, token: str) -> None:
         self.browser.post("/signin", data={"token": token}, follow_redirects=False)
         cookie = self.browser.cookies.get(sessions.COOKIE)
-        self.monkeypatch.setattr(sessions, "token", lambda: sessions.SESSIONS.token(cookie))
+        self.monkeypatch.setattr(sessions, "token", lambda: sessions.SESSIONS.get(cookie))
 
     def show(self, page: str = "runs", **query: str) -> str:
         app = AppTest.from_file(str(MAIN), default_timeout=60)
@@ -177,20 +177,20 @@ def test_signing_out_ends_the_session_for_every_page_that_is_open(house: House) 
 
 def test_a_session_ends_by_itself() -> None:
     now = [0.0]
-    found = sessions.Sessions(lambda: now[0])
+    found = sessions.Lasting[str](sessions.LASTS_S, lambda: now[0])
     name = found.begin("token")
     now[0] = sessions.LASTS_S - 1
-    assert found.token(name) == "token"
+    assert found.get(name) == "token"
     now[0] = sessions.LASTS_S
-    assert found.token(name) is None
+    assert found.get(name) is None
 
 
 def test_the_oldest_session_ends_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "MOST", 2)
-    found = sessions.Sessions()
+    found = sessions.Lasting[str](sessions.LASTS_S)
     names = [found.begin(str(i)) for i in range(3)]
 
-    assert [found.token(name) for name in names] == [None, "1", "2"]
+    assert [found.get(name) for name in names] == [None, "1", "2"]
 
 
 def test_a_revoked_token_ends_what_the_page_may_read(house: House) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import streamlit as st
 
 from dashboard import live
 
@@ -22,5 +23,5 @@ def test_what_the_page_ticks_stands_until_the_browser_has_taken_it_over(
     monkeypatch: pytest.MonkeyPatch, told: object, pushed: str, ticked: str
 ) -> None:
     state = {} if told is None else {"runs": {"ticks": told}}
-    monkeypatch.setattr(live.st, "session_state", state)
+    monkeypatch.setattr(st, "session_state", state)
     assert ",".join(live.ticked("runs", ["own"], pushed)) == ticked
