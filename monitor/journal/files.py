@@ -74,14 +74,6 @@ class SegmentFiles:
         self.odd = tuple(sorted(odd))
         return [by_number[number] for number in sorted(by_number)]
 
-    def starts(self) -> list[tuple[int, int]]:
-        """(first record, segment number) of each segment whose first record is known, in order."""
-        return [
-            (0 if file.head is None else file.head.first, file.number)
-            for file in self.found()
-            if file.head is not None or file.number == 0
-        ]
-
     def _head(self, path: Path) -> SegmentHead | None:
         known = self._heads.get(path)
         if known is not None:

@@ -89,7 +89,7 @@ class Around:
         """The series read from the output; None if a process of the command started a run itself."""
         if not self._offered:
             return None
-        return list(dict.fromkeys(name for pipe in self._pipes.values() for name in pipe.series))
+        return list(dict.fromkeys(name for pipe in self._pipes.values() for name in pipe.parser.understood.names))
 
     def _pass_signals(self, child: subprocess.Popen[bytes]) -> None:
         def pass_on(number: int, _: object) -> None:
@@ -176,36 +176,27 @@ class _Pipe:
 
     def __init__(self, name: str, run: Run, parser: LogParser) -> None:
         self.lines = Lines(name, run._output)
-        self._run, self._parser, self._decoder = run, parser, decoder()
+        self.parser = parser
+        self._run, self._decoder = run, decoder()
         self._to = sys.stdout.fileno() if name == "stdout" else sys.stderr.fileno()
         self._open = True
         self._unit_known = False
         self._first: str | None = None
         self._places: dict[str, _Places] = {}
 
-    @property
-    def series(self) -> list[str]:
-        return list(self._parser.understood.names)
-
     def take(self, data: bytes, *, parse: bool) -> None:
         text = self._decoder.decode(data)
         if text:
             self.lines.write(text)
-            self._parser.feed(text)
+            self.parser.feed(text)
             self._log(parse)
         self._pass_on(data)
 
     def close(self, *, parse: bool) -> None:
         self.lines.write(self._decoder.decode(b"", final=True))
         self.lines.close()
-        self._parser.close()
+        self.parser.close()
         self._log(parse)
-
-    def _prefix(self, row: Row) -> str:
-        """The prefix for a row's series: its fold, except for the first fold, which the run is judged by."""
-        part = _part(row)
-        self._first = part if self._first is None else self._first
-        return "" if part == self._first else part
 
     def _pass_on(self, data: bytes) -> None:
         while data and self._open:
@@ -215,9 +206,11 @@ class _Pipe:
                 self._open = False
 
     def _log(self, parse: bool) -> None:
-        rows, self._parser.rows = self._parser.rows, []
+        rows, self.parser.rows = self.parser.rows, []
         for row in rows if parse else ():
-            before = self._prefix(row)
+            part = _part(row)
+            self._first = part if self._first is None else self._first
+            before = "" if part == self._first else part  # the run is judged by its first fold
             step, epoch = self._places.setdefault(before, _Places()).of(row)
             if not self._unit_known:
                 self._unit_known = True

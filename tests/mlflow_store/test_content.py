@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.domain import Action, Checkpoint, Finding, FindingState, Recommendation, RunInfo, RunStatus, Severity
-from monitor.mlflow_store import content, names
+from monitor.mlflow_store import content
 from monitor.mlflow_store.content import Subject
 from monitor.mlflow_store.note import NOTE, is_replaceable, note_of
 from monitor.mlflow_store.rest import Metric
@@ -133,7 +133,7 @@ def test_mlflow_takes_every_configuration_as_params_and_none_is_lost(config: dic
     params = content.params_of(config)
 
     for key, value in params.items():
-        assert len(value) <= names.MAX_PARAM
+        assert len(value) <= content.MAX_PARAM
         _validate_param(key, value)
     assert len(params) == sum(1 for _ in content._leaves("", config))
 
@@ -158,10 +158,10 @@ def test_mlflow_takes_every_tag_and_none_is_empty(tags: dict[str, str], texts: l
 
     for key, value in found.items():
         assert value.strip()
-        assert len(value) <= names.MAX_TAG
+        assert len(value) <= content.MAX_TAG
         _validate_tag(key, value)
     assert len([key for key in found if not key.startswith(("monitor.", "mlflow."))]) >= len(
-        [key for key in tags if not names.safe_key(key).startswith(("monitor.", "mlflow."))]
+        [key for key in tags if not content.safe_key(key).startswith(("monitor.", "mlflow."))]
     )
     note = note_of(subject, None)
     assert note is not None or NOTE in tags

@@ -99,7 +99,8 @@ class JournalReader:
         them.
         """
         if record < self.position.record:
-            starts = self._files.starts()
+            files = [file for file in self._files.found() if file.head or file.number == 0]
+            starts = [(file.head.first if file.head else 0, file.number) for file in files]
             if not starts:
                 return False
             first, number = next((at for at in reversed(starts) if at[0] <= record), (record, starts[0][1]))
