@@ -1,135 +1,170 @@
-"""Runs that are deleted, brought back and purged."""
+"""How long runs are kept, project by project; the clock is moved, nobody waits."""
 
 from __future__ import annotations
-
-import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from monitor.errors import RunNotFound, WireError
+from monitor.domain import Access
+from monitor.errors import RunNotFound
+from monitor.jobs import Jobs
+from monitor.settings import Settings
 from monitor.store import Store
-from tests.conftest import NOW_MS, Feed
+from monitor.store.retention import Kept, Policy, keep
+from tests.conftest import LOCAL, NOW_MS, Feed, event_batch
+
+DAY_MS = 86_400_000
 
 
-def test_a_deleted_run_is_hidden_and_its_name_is_free_at_once(feed: Feed) -> None:
-    store = feed.store
-    feed.log("loss", [1], [1.0])
-    name = store.run(feed.run_id).name
-    store.delete(feed.run_id, now_ms=NOW_MS)
-    assert (store.runs().total, store.projects(), store.live_runs(), store.changed_runs("mlflow")) == (0, (), (), ())
-    with pytest.raises(RunNotFound):
-        store.run(feed.run_id)
-    other = Feed(store)
-    other.start(name=name)
-    assert store.run(name).id == other.run_id
-
-
-def test_a_deleted_run_takes_no_more_points(feed: Feed) -> None:
-    feed.store.delete(feed.run_id, now_ms=NOW_MS)
-    for work in (
-        feed.beat,
-        lambda: feed.log("loss", [1], [1.0]),
-        Feed(feed.store, run_id=feed.run_id, writer="x").start,
-    ):
-        with pytest.raises(RunNotFound):
-            work()
-    with pytest.raises(RunNotFound):
-        feed.store.delete(feed.run_id, now_ms=NOW_MS)
-
-
-def test_a_deleted_run_can_be_brought_back_until_it_is_purged(feed: Feed) -> None:
-    store = feed.store
-    feed.log("loss", [1], [1.0])
-    store.delete(feed.run_id, now_ms=NOW_MS)
-    assert (store.purgeable(before_ms=NOW_MS), store.purge(before_ms=NOW_MS)) == ((), ())
-    store.restore(feed.run_id, now_ms=NOW_MS)
-    assert len(store.history(feed.run_id, "loss")) == 1
-    with pytest.raises(RunNotFound):
-        store.restore(feed.run_id, now_ms=NOW_MS)
-    store.delete(feed.run_id, now_ms=NOW_MS)
-    assert store.purgeable(before_ms=NOW_MS + 1) == (feed.run_id,)
-    assert store.purge(before_ms=NOW_MS + 1) == (feed.run_id,)
-    assert store.series(feed.run_id) == ()
-    with pytest.raises(RunNotFound):
-        store.restore(feed.run_id, now_ms=NOW_MS)
-
-
-def test_runs_retire_by_project_and_age_and_live_ones_never(store: Store) -> None:
-    feeds = [Feed(store, now_ms=NOW_MS + i) for i in range(4)]
-    for i, feed in enumerate(feeds):
-        feed.start(project="old" if i < 3 else "other")
-        if i != 1:
-            feed.event("finish")
-    found = store.retire(project="old", before_ms=NOW_MS + 2, now_ms=NOW_MS + 9)
-    assert found == (feeds[0].run_id,)
-    assert {run.id for run in store.runs().items} == {feed.run_id for feed in feeds[1:]}
-    assert set(store.retire(before_ms=NOW_MS + 9, now_ms=NOW_MS + 9)) == {feeds[2].run_id, feeds[3].run_id}
-
-
-def test_an_old_run_is_thinned_to_the_same_picture_and_says_so(store: Store) -> None:
-    feed, live = Feed(store), Feed(store)
-    values = np.random.default_rng(0).normal(size=40_000)
-    values[20_000:20_010] = math.nan
-    values[[5, 33_333]] = [-9.0, 9.0]
-    for one in (feed, live):
-        one.start()
-        one.log("val/loss", range(40_000), values, epochs=np.arange(40_000) / 1000)
-        one.log("acc", [1, 2], [0.5, 0.6])
-    feed.event("finish")
-    before, sparklines = {s.key: s for s in store.series(feed.run_id)}, store.runs(sparkline=40).sparklines
-    assert list(store.thin(before_ms=NOW_MS, points=1000, now_ms=NOW_MS)) == []
-    ((run_id, kept, left_out),) = store.thin(before_ms=NOW_MS + 1, points=1000, now_ms=NOW_MS)
-    assert (run_id, kept + left_out) == (feed.run_id, 40_002)
-    assert kept <= 1_100
-    after = {s.key: s for s in store.series(feed.run_id)}
-    assert after["acc"] == before["acc"]
-    long = after["val/loss"]
-    assert long.count == kept - 2
-    assert long.thinned == left_out
-    assert replace(long, count=40_000, nan_count=10, thinned=0) == before["val/loss"]
-    whole = store.curve(feed.run_id, "val/loss")
-    assert (whole.total, whole.shown) == (40_000, long.count)
-    half = store.curve(feed.run_id, "val/loss", hi=19_999)
-    assert half.total == pytest.approx(20_000, rel=0.05)
-    points = store.history(feed.run_id, "val/loss")
-    assert len(points) == long.count
-    assert np.isnan(points.values).sum() == long.nan_count >= 1
-    np.testing.assert_array_equal(points.values, values[points.steps])
-    np.testing.assert_array_equal(points.epochs, points.steps / 1000)
-    assert {0, 5, 20_000, 33_333, 39_999} <= set(points.steps.tolist())
-    assert store.run(feed.run_id).warnings["thinned"] == left_out
-    assert store.run(feed.run_id).version > 0
-    assert store.runs(sparkline=40).sparklines == sparklines
-    assert "thinned" not in store.run(live.run_id).warnings
-    assert list(store.thin(before_ms=NOW_MS + 1, points=1000, now_ms=NOW_MS)) == []
-    again = Feed(store, run_id=feed.run_id, writer="again")  # a thinned run can be resumed
-    again.start(resume="must")
-    again.log("val/loss", [30_000], [0.125])
-    assert store.history(feed.run_id, "val/loss").steps[-1] == 30_000
-    assert store.curve(feed.run_id, "val/loss").total == pytest.approx(30_001, rel=0.05)  # a quarter is hidden now
-
-
-def test_runs_thinned_one_point_a_batch_keep_every_attempt(store: Store) -> None:
+def ended(store: Store, project: str, name: str, points: int = 3) -> str:
     feed = Feed(store)
-    feed.start()
-    feed.log("loss", range(3000), np.arange(3000.0))
-    for step in range(3000, 3030):
-        feed.log("loss", [step], [float(step)])
-    second = Feed(store, run_id=feed.run_id, writer="second")
-    second.start(resume="must")
-    second.log("loss", range(2000, 6000), -np.arange(4000.0))
-    second.event("finish")
-    ((_, kept, left_out),) = store.thin(before_ms=NOW_MS + 1, points=500, now_ms=NOW_MS)
-    assert kept + left_out == 7030
-    curve, first = store.history(feed.run_id, "loss"), store.history(feed.run_id, "loss", attempt=1)
-    assert (first.steps[0], first.steps[-1], first.values[-1]) == (0, 3029, 3029.0)
-    assert (curve.steps[0], curve.steps[-1], curve.values[-1]) == (0, 5999, -3999.0)
-    (info,) = store.series(feed.run_id)
-    assert (info.count, info.min, info.min_step) == (len(curve), -3999.0, 5999)
+    feed.start(project=project, name=name)
+    feed.log("acc", range(points), np.arange(float(points)))
+    feed.event("finish")
+    return feed.run_id
 
 
-def test_too_few_points_are_refused(store: Store) -> None:
-    with pytest.raises(WireError, match="at least 500"):
-        list(store.thin(before_ms=NOW_MS, points=10, now_ms=NOW_MS))
+def names(store: Store) -> set[str]:
+    return {run.name for run in store.runs().items}
+
+
+def test_each_project_keeps_its_runs_as_long_as_it_says_and_then_they_are_gone(store: Store) -> None:
+    policy = Policy(keep_days={"scratch": 10, "*": 30}, purge_days=7)
+    short, long = ended(store, "scratch", "short"), ended(store, "vision", "long")
+    live = Feed(store)
+    live.start(project="scratch", name="live")
+
+    def after(days: float) -> Kept:
+        return keep(store, policy, NOW_MS + int(days * DAY_MS))
+
+    assert after(9.9) == Kept()
+    assert after(10) == Kept(deleted=(short,))
+    assert names(store) == {"long", "live"}
+    Feed(store).start(project="scratch", name="short")  # the name is free at once
+    assert after(16.9) == Kept()
+    store.restore(short, now_ms=NOW_MS)
+    assert after(16.9) == Kept(deleted=(short,))
+    assert after(23.8) == Kept()
+    assert after(23.9) == Kept(purged=(short,))
+    with pytest.raises(RunNotFound):
+        store.restore(short, now_ms=NOW_MS)
+    assert after(30) == Kept(deleted=(long,))
+    assert names(store) == {"short", "live"}
+
+
+def test_tokens_that_ended_long_ago_are_removed_but_never_the_newest(store: Store) -> None:
+    def token(name: str, created_ms: int, expires_ms: int | None = None) -> str:
+        made, _ = store.create_token(
+            name, Access.VIEWER, project=None, expires_ms=expires_ms, now_ms=created_ms, by=LOCAL
+        )
+        return made.id
+
+    def left() -> list[str]:
+        return sorted(token.name for token in store.tokens())
+
+    signed_in, revoked = token("ada (signed in)", NOW_MS, NOW_MS + DAY_MS), token("old", NOW_MS + 1)
+    token("valid", NOW_MS + 2)
+    store.revoke_token(revoked, now_ms=NOW_MS + DAY_MS, by=LOCAL)
+    policy, due = Policy(purge_days=7), NOW_MS + 8 * DAY_MS
+    assert keep(store, policy, due - 1) == Kept()
+    assert keep(store, policy, due, dry_run=True) == Kept(tokens=2)
+    assert left() == ["ada (signed in)", "old", "valid"]
+    assert keep(store, policy, due) == Kept(tokens=2)
+    assert left() == ["valid"]
+    assert signed_in in {entry.target for entry in store.audit()[1]}
+    store.revoke_token("valid", now_ms=due, by=LOCAL)
+    assert keep(store, policy, due + 30 * DAY_MS) == Kept()
+    assert left() == ["valid"]
+    assert store.has_tokens()
+
+
+def test_a_project_that_asked_for_it_is_thinned_and_no_other(store: Store) -> None:
+    policy = Policy(thin_days={"vision": 5}, thin_points=500)
+    old, other = ended(store, "vision", "old", 5000), ended(store, "speech", "other", 5000)
+    assert keep(store, policy, NOW_MS + 4 * DAY_MS) == Kept()
+    ((run_id, kept, left_out),) = keep(store, policy, NOW_MS + 5 * DAY_MS).thinned
+    assert (run_id, kept + left_out) == (old, 5000)
+    assert keep(store, policy, NOW_MS + 6 * DAY_MS) == Kept()
+    assert (store.series(old)[0].thinned, store.series(other)[0].thinned) == (left_out, 0)
+    assert store.curve(old, "acc").total == 5000
+
+
+def test_a_dry_run_says_what_is_due_and_changes_nothing(store: Store) -> None:
+    policy = Policy(keep_days={"scratch": 1}, thin_days={"*": 1}, thin_points=500, purge_days=0)
+    short, long, gone = ended(store, "scratch", "a"), ended(store, "vision", "b", 2000), ended(store, "x", "c")
+    store.delete(gone, now_ms=NOW_MS)
+    now = NOW_MS + DAY_MS
+    expected = Kept(deleted=(short,), thinned=((long, 0, 0),), purged=(gone,))
+    assert keep(store, policy, now, dry_run=True) == keep(store, policy, now, dry_run=True) == expected
+    assert keep(store, policy, now, project="vision", dry_run=True) == Kept(thinned=((long, 0, 0),), purged=(gone,))
+    assert names(store) == {"a", "b"}
+    assert keep(store, policy, now).deleted == (short,)
+
+
+def test_the_server_does_it_by_itself(store: Store, tmp_path: object) -> None:
+    clock = [NOW_MS]
+    settings = Settings(dir=tmp_path, retention_days={"*": 1}, purge_days=1)
+    jobs = Jobs(store, settings, clock=lambda: clock[0], running_s=lambda: clock[0] / 1000)
+    short = ended(store, "p", "short")
+    jobs.run("retention")
+    assert names(store) == {"short"}
+    clock[0] += DAY_MS
+    jobs.run("retention")
+    assert names(store) == set()
+    clock[0] += DAY_MS
+    jobs.run("retention")
+    assert jobs.health()["retention"].runs == 3
+    with pytest.raises(RunNotFound):
+        store.restore(short, now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("forward_ms", [2 * DAY_MS, 400 * DAY_MS])
+def test_a_clock_that_is_set_forward_deletes_nothing_until_it_has_stood_for_a_day(
+    store: Store, tmp_path: object, forward_ms: int
+) -> None:
+    passed, ahead = [NOW_MS], [0]
+    settings = Settings(dir=tmp_path, retention_days={"*": 1}, downsample_days={"*": 1}, purge_days=1)
+
+    def clock() -> int:
+        return passed[0] + ahead[0]
+
+    jobs = Jobs(store, settings, clock=clock, running_s=lambda: passed[0] / 1000)
+    ended(store, "p", "young")
+    gone = ended(store, "p", "gone")
+    store.delete(gone, now_ms=NOW_MS)
+
+    def after(ms: int) -> set[str]:
+        passed[0] += ms
+        jobs.run("retention")
+        return names(store)
+
+    ahead[0] = forward_ms
+    assert after(3_600_000) == after(3_600_000) == {"young"}
+    ahead[0] = 0
+    assert after(3_600_000) == {"young"}
+    store.restore(gone, now_ms=clock())
+    assert after(21 * 3_600_000 - 1) == {"young", "gone"}
+    assert after(1) == set()
+
+
+def test_a_clock_that_is_ahead_for_a_day_is_believed(store: Store, tmp_path: object) -> None:
+    passed, ahead = [NOW_MS], [0]
+    settings = Settings(dir=tmp_path, retention_days={"*": 30})
+    jobs = Jobs(store, settings, clock=lambda: passed[0] + ahead[0], running_s=lambda: passed[0] / 1000)
+    ended(store, "p", "old")
+    ahead[0] = 40 * DAY_MS
+    for hours, left in ((0, {"old"}), (23, {"old"}), (1, set())):
+        passed[0] += hours * 3_600_000
+        jobs.run("retention")
+        assert names(store) == left
+
+
+def test_a_run_of_a_machine_whose_clock_is_years_behind_is_not_old(store: Store) -> None:
+    policy = Policy(keep_days={"*": 30}, thin_days={"*": 30}, thin_points=500)
+    feed = Feed(store)
+    feed.send(event_batch(feed.run_id, feed.writer, 0, "run", time_ms=1_000, project="p"))
+    feed.log("acc", range(2000), np.arange(2000.0))
+    feed.send(event_batch(feed.run_id, feed.writer, feed.acked, "finish", time_ms=1_000))
+    assert store.run(feed.run_id).finished_ms == 1_000
+    assert keep(store, policy, NOW_MS + 29 * DAY_MS) == Kept()
+    assert keep(store, policy, NOW_MS + 30 * DAY_MS).deleted == (feed.run_id,)

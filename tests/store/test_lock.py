@@ -1,4 +1,4 @@
-"""Processes that write to one SQLite file take turns; a turn is never a reason not to write."""
+"""Processes that write to one SQLite file queue on its lock; the lock is never a reason not to write."""
 
 from __future__ import annotations
 
