@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from monitor.alerts.guard import Private
 from monitor.alerts.routes import Quiet, Route
 from monitor.alerts.webhook import WebhookChannel
 from monitor.domain import Severity, check_channel_name
-from monitor.errors import SettingsError
+from monitor.errors import SettingsError, suggestion
 
 KEYS: Final = (
     "url", "url_env", "secret", "secret_env", "projects", "level", "finished", "resolved", "quiet", "digest",
@@ -76,9 +75,7 @@ def read(name: str, data: object, *, stored: bool = False) -> Spec:
         raise SettingsError(place, "is not a table", f'write [channels.{name}] and under it url = "…"')
     for key in data:
         if key not in KEYS:
-            near = difflib.get_close_matches(str(key), KEYS, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KEYS)}"
-            raise SettingsError(f"{place}.{key}", "is not known", fix)
+            raise SettingsError(f"{place}.{key}", "is not known", suggestion(str(key), KEYS))
     url, secret = _secret(place, data, "url", stored), _secret(place, data, "secret", stored)
     if url is None:
         raise SettingsError(place, "has no url", "give url, or url_env with the name of a variable that holds it")

@@ -8,7 +8,6 @@ the new ones; see `docs/rules.md`.
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 import time
@@ -20,7 +19,7 @@ from monitor.alerts import thresholds
 from monitor.alerts.thresholds import Threshold
 from monitor.documents import line_of
 from monitor.domain.rules_version import RulesVersion, SavedRule
-from monitor.errors import RulesError, StoreError
+from monitor.errors import RulesError, StoreError, suggestion
 from monitor.rules import RULE_NAMES, Engine, RulesConfig
 from monitor.rules.registry import all_rules, spec_of
 from monitor.settings import OF_PROJECT, Settings
@@ -215,9 +214,7 @@ def _of_project(project: str, data: object) -> RulesConfig:
     for key in data:
         if key not in OF_PROJECT:
             keys = (*place, str(key))
-            near = difflib.get_close_matches(str(key), OF_PROJECT, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(OF_PROJECT)}"
-            raise RulesError(".".join(keys), "is not known", fix, keys)
+            raise RulesError(".".join(keys), "is not known", suggestion(str(key), OF_PROJECT), keys)
     rules = data.get("rules", {})
     if not isinstance(rules, Mapping):
         raise RulesError(".".join((*place, "rules")), f"is {rules!r}", "give a table of rules", (*place, "rules"))
@@ -228,8 +225,7 @@ def _of_rules(modes: dict[str, str], above: tuple[str, ...]) -> dict[str, str]:
     """Check that the modes name existing rules; the error names the nearest one."""
     for rule in modes:
         if rule != EVERY and spec_of(rule) is None:
-            near = difflib.get_close_matches(rule, RULE_NAMES, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else f'name a rule, or "{EVERY}" for all others'
+            fix = suggestion(rule, RULE_NAMES, otherwise=f'name a rule, or "{EVERY}" for all others')
             raise RulesError(".".join((*above, rule)), "is not a rule", fix, (*above, rule))
     return modes
 

@@ -9,7 +9,7 @@ from time import monotonic, sleep, time_ns
 from typing import Final
 
 from monitor.domain import Action, Happenings, Outcome, RunInfo, RunStatus
-from monitor.errors import WireError
+from monitor.errors import WireError, suggestion
 from monitor.insight.events import happened
 from monitor.rules import RULE_NAMES
 from monitor.rules.registry import spec_of
@@ -52,9 +52,7 @@ def _until(word: str) -> Until:
         known = f"did you mean {near[0]}?" if near and near[0] != kind else "give finish, stop, alert or verdict=NAME"
         raise WireError("for", f"{word!r} is not something to wait for; {known}")
     if kind == "verdict" and verdict not in VERDICTS and spec_of(verdict) is None:
-        near = difflib.get_close_matches(verdict, VERDICTS, n=1)
-        known = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(VERDICTS)}"
-        raise WireError("for", f"{verdict!r} is not a verdict; {known}")
+        raise WireError("for", f"{verdict!r} is not a verdict; {suggestion(verdict, VERDICTS)}")
     return Until(kind, verdict if equals else None)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from mcp.types import ToolAnnotations
 from pydantic import ValidationError
 
 from monitor import __version__
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, suggestion
 from monitor.mcp.tools import Tools
 from monitor.reader.api import Api
 
@@ -73,8 +72,7 @@ def _check(name: str, arguments: dict[str, Any], known: Sequence[str], required:
     missing = next((each for each in required if each not in arguments), None)
     takes = f"it takes {', '.join(known)}" if known else "it takes none"
     if unknown is not None:
-        near = difflib.get_close_matches(unknown, known, n=1)
-        raise ToolError(f"{name}: no argument {unknown!r}; {f'did you mean {near[0]!r}?' if near else takes}")
+        raise ToolError(f"{name}: no argument {unknown!r}; {suggestion(unknown, known, otherwise=takes)}")
     if missing is not None:
         raise ToolError(f"{name}: {missing!r} is missing; {takes}")
 
