@@ -87,11 +87,13 @@ class Kept(Generic[K, T]):
         """Values by their keys."""
         with self._lock:
             found = {key: self._values[key] for key in wanted if key in self._values}
+            for key in found:
+                self._values.move_to_end(key)
         missing = [key for key in dict.fromkeys(wanted) if key not in found]
         if missing:
-            found |= zip(missing, read(missing), strict=True)
-        for key, value in found.items():
-            self.keep(key, value)
+            for key, value in zip(missing, read(missing), strict=True):
+                found[key] = value
+                self.keep(key, value)
         return tuple(found[key] for key in wanted)
 
 

@@ -64,7 +64,10 @@ class Lasting(Generic[T]):
         """The value of a name; None for no name, and for one that is over."""
         with self._lock:
             value, until_s = self._values.get(name or "", (None, 0.0))
-        return value if self._clock() < until_s else None
+            if self._clock() < until_s:
+                return value
+            self._values.pop(name or "", None)
+            return None
 
     def end(self, name: str | None) -> T | None:
         """Forget a value; what it was, as `get` says it."""

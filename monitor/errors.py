@@ -84,6 +84,8 @@ class RulesError(MonitorError, ValueError):
         keys: its path of keys from the top of the file, if it is in one.
     """
 
+    keys: tuple[str, ...] = ()
+
     def __init__(self, place: str, problem: str, fix: str, keys: tuple[str, ...] = ()) -> None:
         super().__init__(f"rules {place}: {problem}; {fix}")
         self.place, self.problem, self.fix, self.keys = place, problem, fix, keys
@@ -151,6 +153,8 @@ class BatchTooLarge(WireError):
 
 class OffsetGap(MonitorError, ValueError):
     """A batch does not start at the writer's acknowledged offset; send again from `expected`."""
+
+    writer: str = ""
 
     def __init__(self, run_id: str, writer: str, *, expected: int, got: int) -> None:
         super().__init__(
@@ -230,6 +234,8 @@ class RunNotFound(MonitorError, LookupError):
         nearest: names that are similar, with their ids; "" if there are none.
     """
 
+    several = nearest = ""
+
     def __init__(self, run_id: str, *, deleted: bool = False, several: str = "", nearest: str = "") -> None:
         kind, command = ("deleted run", "deleted") if deleted else ("run", "ls")
         then = f"did you mean {nearest}?" if nearest else f"`monitor runs {command}` lists them"
@@ -288,6 +294,8 @@ class TokenNotFound(MonitorError, LookupError):
 
 class Unauthorized(MonitorError, PermissionError):
     """The server requires a token and got none or an unknown one, or refused for another reason."""
+
+    server: str = "the server"
 
     def __init__(self, server: str, problem: str | None = None) -> None:
         token = "refused the token; set MONITOR_TOKEN to one that the server knows (`monitor tokens create` makes one)"

@@ -310,7 +310,14 @@ def odd_keys(values: Sequence[Mapping[str, object]]) -> tuple[list[str], int]:
     (['new', 'seed'], 3)
     """
     keys = sorted({key for each in values for key in each})
-    return [key for key in keys if len({repr(each[key]) if key in each else "" for each in values}) > 1], len(keys)
+    return [key for key in keys if not all(_agree(values[0], each, key) for each in values)], len(keys)
+
+
+def _agree(left: Mapping[str, object], right: Mapping[str, object], key: str) -> bool:
+    """Whether two mappings have the same value: 1 and 1.0 look alike, and so do two NaN."""
+    if key not in left or key not in right:
+        return key not in left and key not in right
+    return left[key] == right[key] or repr(left[key]) == repr(right[key])
 
 
 def by_key(names: Sequence[str], values: Sequence[Mapping[str, object]], keys: Sequence[str]) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
@@ -49,7 +50,8 @@ NOT_A_LOSS: Final = (
     "No series is taken for a loss or a goal, so the rules have nothing to judge and no advice to give. "
     "A loss is found by its name, such as train/loss or val_loss."
 )
-_NEAREST: Final = re.compile(r"['\"](.*?)['\"] \(([0-9a-f]{8})\)(?: or |$)")
+_NEAREST: Final = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*") \(([0-9a-f]{8})\)""")
+"""A name as Python writes it, and the start of an id."""
 _PAGE: Final = "run_page"
 _NOTHING: Final = Markup("")
 
@@ -175,7 +177,8 @@ def nearest(said: str) -> Markup:
     Args:
         said: as `RunNotFound.nearest` names them; "" for none.
     """
-    return fill(_PAGE, "nearest", found=_NEAREST.findall(said)) if said else _NOTHING
+    found = [(ast.literal_eval(name), ref) for name, ref in _NEAREST.findall(said)]
+    return fill(_PAGE, "nearest", found=found) if found else _NOTHING
 
 
 def gone(run: RunInfo, days: float, lacks: str = "") -> Markup:

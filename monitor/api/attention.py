@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Final
 
@@ -125,7 +124,7 @@ async def get_events(
     streams = _STREAM in request.headers.get("accept", "")
     if since is None and not streams:
         events = await anyio.to_thread.run_sync(lambda: served.store.events(id_of(served, caller, ref)))
-        return json_response([asdict(event) for event in events])
+        return json_response([event.to_dict() for event in events])
     cursor = since or request.headers.get("last-event-id", "")
     run_id = await anyio.to_thread.run_sync(id_of, served, caller, ref)
     found = await _happened(served, run_id, cursor, wait)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from enum import StrEnum
 from functools import cache
 from typing import Any, Self, TypeVar, cast, get_type_hints
@@ -32,8 +32,14 @@ class Row:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Self:
-        """The inverse of `to_dict`."""
-        return make(cls, data, **{name: kind(str(data[name])) for name, kind in cls._enums().items()})
+        """The inverse of `to_dict`. Members that are not fields, as those of a newer version, are ignored."""
+        known = {name: data[name] for name in cls._names() if name in data}
+        return make(cls, known, **{name: kind(str(data[name])) for name, kind in cls._enums().items()})
+
+    @classmethod
+    @cache
+    def _names(cls) -> tuple[str, ...]:
+        return tuple(field.name for field in fields(cast("Any", cls)))
 
     @classmethod
     @cache

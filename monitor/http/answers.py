@@ -91,7 +91,8 @@ def error_of(server: str, status: int, body: bytes) -> MonitorError:
         error, members = _KNOWN[kind]
         found = {name: problem.get(name) for name in members}
         if all(isinstance(found[name], wanted) for name, wanted in members.items()):
-            return error.remade(detail, **found)
+            sent = {name: value for name, value in found.items() if value is not None or not hasattr(error, name)}
+            return error.remade(detail, **sent)
         return ServerUnreachable(server, _NOT_OURS)
     if status == 413 or (not kind and _says_too_large(status, body)):
         return BatchTooLarge(server, detail)

@@ -29,6 +29,7 @@ _NAMED: Final = 100
 """Most params, and most tags, in one `log-batch`."""
 _BYTES: Final = 900_000
 """Most bytes of one `log-batch`; MLflow's limit is 1 MB."""
+_NOT_MLFLOW: Final = "it answers, but not as MLflow does"
 _MISSING: Final = "RESOURCE_DOES_NOT_EXIST"
 _SHORTER: Final = (5000, 500, 250)
 """Shorter limits for texts, which older or compatible servers may have."""
@@ -65,15 +66,12 @@ class MlflowServer:
     def _unreachable(self, problem: str) -> ServerUnreachable:
         return ServerUnreachable(self.name, problem, kind="MLflow", fix="runs are copied when it is back")
 
-    def call(
-        self, method: str, path: str, data: Mapping[str, object], *, unless: Collection[str] = ()
-    ) -> dict[str, Any]:
+    def call(self, method: str, path: str, data: Mapping[str, object]) -> dict[str, Any]:
         """Make one call.
 
         Args:
             method: "GET" (data become the query) or "POST" (data become the body).
             path: such as `runs/create`.
-            unless: codes of refusals that count as an empty answer.
 
         Raises:
             MlflowRefused: MLflow says that the call itself is wrong.
@@ -88,14 +86,29 @@ class MlflowServer:
             try:
                 answer = response.json()
             except ValueError:
-                raise self._unreachable("it answers, but not as MLflow does") from None
+                raise self._unreachable(_NOT_MLFLOW) from None
             return answer if isinstance(answer, dict) else {}
         code, message = _error(response)
         if response.status_code >= 500 or response.status_code in (401, 403, 408, 429):
             raise self._unreachable(f"it answered {response.status_code} {code}: {message}")
-        if code in unless:
-            return {}
         raise MlflowRefused(self.name, path, code, message)
+
+    def _call_unless(
+        self, codes: Collection[str], method: str, path: str, data: Mapping[str, object]
+    ) -> dict[str, Any] | None:
+        """Make one call; None if it is refused with one of these codes."""
+        try:
+            return self.call(method, path, data)
+        except MlflowRefused as error:
+            if error.code not in codes:
+                raise
+            return None
+
+    def _member(self, answer: Mapping[str, Any], name: str) -> Any:
+        """A member that MLflow always sends; an answer without it is something else's, and the run waits."""
+        if name not in answer:
+            raise self._unreachable(_NOT_MLFLOW)
+        return answer[name]
 
     def answers(self) -> bool:
         """True if the server answers at all, even if it refuses other calls."""
@@ -107,22 +120,21 @@ class MlflowServer:
 
     def experiment(self, name: str) -> str | None:
         """Id of the experiment of this name, created if missing; None if it was deleted."""
-        found = self._experiment(name)
-        if found is None:
-            made = self.call("POST", "experiments/create", {"name": name}, unless=("RESOURCE_ALREADY_EXISTS",))
-            if made:
-                return str(made["experiment_id"])
-            found = self._experiment(name) or {}  # another mirror was faster
-        return str(found["experiment_id"]) if found.get("lifecycle_stage") == "active" else None
-
-    def _experiment(self, name: str) -> dict[str, Any] | None:
-        return self.call("GET", "experiments/get-by-name", {"experiment_name": name}, unless=(_MISSING,)).get(
-            "experiment"
-        )
+        by_name = ("GET", "experiments/get-by-name", {"experiment_name": name})
+        answer = self._call_unless((_MISSING,), *by_name)
+        if answer is None:
+            made = self._call_unless(("RESOURCE_ALREADY_EXISTS",), "POST", "experiments/create", {"name": name})
+            if made is not None:
+                return str(self._member(made, "experiment_id"))
+            answer = self.call(*by_name)  # another mirror was faster
+        found = self._member(answer, "experiment")
+        return str(found["experiment_id"]) if found["lifecycle_stage"] == "active" else None
 
     def run(self, run_id: str) -> dict[str, Any] | None:
         """A run by its id in MLflow; None if there is none."""
-        return self.call("GET", "runs/get", {"run_id": run_id}, unless=(_MISSING, "INVALID_PARAMETER_VALUE")).get("run")
+        codes = (_MISSING, "INVALID_PARAMETER_VALUE")
+        answer = self._call_unless(codes, "GET", "runs/get", {"run_id": run_id})
+        return None if answer is None else dict(self._member(answer, "run"))
 
     def find_run(self, experiment_id: str, tag: str, value: str) -> dict[str, Any] | None:
         """The run, deleted or not, with this value of the tag."""
@@ -190,7 +202,7 @@ class MlflowServer:
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Delete a tag. It is not an error if it does not exist."""
-        self.call("POST", "runs/delete-tag", {"run_id": run_id, "key": key}, unless=(_MISSING,))
+        self._call_unless((_MISSING,), "POST", "runs/delete-tag", {"run_id": run_id, "key": key})
 
 
 @dataclass(frozen=True, slots=True)

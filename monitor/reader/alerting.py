@@ -231,7 +231,7 @@ class AlertsApi:
         """Remove a channel that `add_channel` added."""
         ref = _ref(name, "channel")
         if server := self._source.server:
-            server.raw(f"/channels/{segment(ref)}", method="DELETE")
+            server.ask(dict[str, object], f"/channels/{segment(ref)}", method="DELETE")
         else:
             self._book().remove(ref, **self._source.stamp())
 
@@ -240,7 +240,7 @@ class AlertsApi:
         if not name.strip():
             raise AlertNotFound(name, what="channel")
         if server := self._source.server:
-            server.raw(f"/channels/{segment(name)}/test", method="POST")
+            server.ask(dict[str, object], f"/channels/{segment(name)}/test", method="POST")
         else:
             known = any(entry.name == name for entry in self._book().all())
             self._book(made=known).test(name, **self._source.stamp())  # an unknown name must not create a store

@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import EnumType
 from types import NoneType
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
-
-from monitor.wire import number_from_json
+from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
 
 _T = TypeVar("_T")
 _Reader = Callable[[Any], Any]
@@ -45,9 +43,10 @@ def _reader(kind: Any) -> _Reader | None:
     if origin in (dict, Mapping):
         return functools.partial(_mapping, _reader(parts[1]))
     if len(parts) == 2 and NoneType in parts:
-        read = _reader(next(part for part in parts if part is not NoneType))
-        return functools.partial(_optional, read) if read is not None else None
-    return _number if kind is float else None
+        part = next(part for part in parts if part is not NoneType)
+        read = _reader(part)
+        return None if read is None else functools.partial(_optional, read, is_dataclass(part))
+    return _PLAIN.get(kind)
 
 
 def _row_reader(kind: Any) -> _Reader:
@@ -67,7 +66,22 @@ def _row_reader(kind: Any) -> _Reader:
 
 
 def _number(value: object) -> object:
-    return number_from_json(value, "number") if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    from monitor.wire import number_from_json  # here, because it loads NumPy
+
+    return number_from_json(value, "number")
+
+
+def _plain(kind: type, value: object) -> object:
+    if not isinstance(value, kind):
+        raise TypeError(type(value).__name__)
+    return value
+
+
+_PLAIN: Final[Mapping[object, _Reader]] = {
+    float: _number, **{kind: functools.partial(_plain, kind) for kind in (str, int, bool)}
+}  # fmt: skip
 
 
 def _tuple(read: _Reader | None, value: object) -> tuple[Any, ...]:
@@ -82,6 +96,6 @@ def _mapping(read: _Reader | None, value: object) -> dict[str, Any]:
     return value if read is None else {name: read(each) for name, each in value.items()}
 
 
-def _optional(read: _Reader, value: object) -> Any:
-    """None also for {}, which stands for a forecast that there is none of."""
-    return None if value is None or value == {} else read(value)
+def _optional(read: _Reader, is_row: bool, value: object) -> Any:
+    """None also for a row that is {}, which stands for a forecast that there is none of."""
+    return None if value is None or (is_row and value == {}) else read(value)

@@ -21,10 +21,10 @@ from monitor.domain import (
 )
 from monitor.domain.media import Media
 from monitor.reader.tables import figure_of, view_html
-from monitor.wire import Event
 
 if TYPE_CHECKING:
     from monitor.reader.source import Source
+    from monitor.wire import Event
 
 XAxis = Literal["step", "epoch", "wall_time", "relative"]
 
@@ -155,6 +155,8 @@ class RunView:
 
     def events(self) -> tuple[Event, ...]:
         """The run's events, in order; points are not events."""
+        from monitor.wire import Event  # here, because it loads NumPy
+
         if server := self._source.server:
             return server.ask(tuple[Event, ...], f"/runs/{self.id}/events")
         return self._source.store.events(self.id)

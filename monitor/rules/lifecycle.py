@@ -50,7 +50,7 @@ def move(
             return None
         at = max(run.step, slot.fired)  # the step may be lower if it is that of a series that lags behind
         said = (f"Over by {position(state.unit, at)}.", "Nothing to do now: it has passed.")
-        return _resolved(name, settings.severity, slot, at, said, rules_hash)
+        return _resolved(name, rule.spec.version, settings.severity, slot, at, said, rules_hash)
     if slot is not None and slot.phase == FIRING:
         if slot.checks:
             _put(state, name, slot._replace(checks=0))
@@ -110,13 +110,12 @@ def _fired(rule: Rule, settings: RuleSettings, reading: Reading, slot: Slot, run
 
 
 def _resolved(
-    name: str, severity: Severity, slot: Slot, step: float, said: tuple[str, str], rules_hash: str
+    name: str, version: int, severity: Severity, slot: Slot, step: float, said: tuple[str, str], rules_hash: str
 ) -> Finding:
     """The resolved finding of a slot, with an explanation and an advice."""
-    spec = spec_of(name)
     return Finding(
         rule=name,
-        version=1 if spec is None else spec.version,
+        version=version,
         state=FindingState.RESOLVED,
         severity=severity,
         onset_step=slot.onset,
@@ -165,9 +164,10 @@ def without(state: State, names: Collection[str], config: RulesConfig) -> list[F
     found = []
     for name, slot in gone.items():
         if slot.phase == FIRING:
-            known = config.settings.get(name)
+            known, spec = config.settings.get(name), spec_of(name)
             severity = known.severity if known else Severity.WARNING
-            found.append(_resolved(name, severity, slot, state.last_step, said, config.hash))
+            version = spec.version if spec else 1
+            found.append(_resolved(name, version, severity, slot, state.last_step, said, config.hash))
     return found
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
-import functools
 import os
 import sys
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 _R = TypeVar("_R", bound="Run")
 _open: list[Run] = []
 _current: list[Run] = []
+_hooked = False
 _hooked_pid = 0
 
 
@@ -83,9 +83,12 @@ def _after_fork() -> None:
     _open.clear()  # the runs that the child logs to are added again
 
 
-@functools.cache
 def _hook_process() -> None:
     """Finish runs at exit; a forked child leaves them to its parent."""
+    global _hooked  # noqa: PLW0603  # once per process
+    if _hooked:
+        return
+    _hooked = True
     atexit.register(_at_exit)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Select, exists, or_, select
 
@@ -15,6 +14,9 @@ from monitor.store.points.downsampling import LEAST
 from monitor.store.runs import run_list
 from monitor.store.runs.rows import LIVE
 from monitor.store.sql.schema import RUNS, SERIES
+
+if TYPE_CHECKING:
+    from monitor.store.transaction import Transaction
 
 _RETENTION: Final = Caller(name="retention", access=Access.ADMIN)
 
@@ -31,10 +33,7 @@ class Removal(Database):
         with self.write(run_id, now_ms) as tx:
             if not tx.exists:
                 raise RunNotFound(run_id)
-            tx.end_alerts(RUN_DELETED, lasting=True)
-            tx.set(deleted_ms=now_ms)
-            if by is not None:
-                tx.audit("run.delete", by)
+            _hide(tx, now_ms, by)
 
     def deleted(self, *, within: str | None = None) -> tuple[tuple[RunInfo, int], ...]:
         """The runs that `restore` can bring back, with the time of deletion (ms since the epoch), latest first."""
@@ -75,12 +74,19 @@ class Removal(Database):
             return tuple(connection.execute(_ended(before_ms, project).where(long)).scalars())
 
     def retire(self, *, before_ms: int, now_ms: int, project: str | None = None) -> tuple[str, ...]:
-        """Delete runs that ended before a time, of one project or all. Returns their ids."""
+        """Delete runs that ended before a time, of one project or all. Returns their ids.
+
+        A run that another worker deletes in the meantime is not among them, and one that is resumed stays.
+        """
         found = self.retirable(before_ms=before_ms, project=project)
-        for run_id in found:
-            with contextlib.suppress(RunNotFound):  # another worker was faster
-                self.delete(run_id, now_ms=now_ms, by=_RETENTION)
-        return found
+        return tuple(run_id for run_id in found if self._retire(run_id, now_ms))
+
+    def _retire(self, run_id: str, now_ms: int) -> bool:
+        with self.write(run_id, now_ms) as tx:
+            over = tx.exists and not tx.run.status.live
+            if over:
+                _hide(tx, now_ms, _RETENTION)
+        return over
 
     def purge(self, *, before_ms: int) -> tuple[str, ...]:
         """Permanently remove what was deleted before a time, one transaction per run. Returns the ids removed.
@@ -133,6 +139,14 @@ class Removal(Database):
             if not tx.exists:
                 return 0
             return tx.compact()
+
+
+def _hide(tx: Transaction, now_ms: int, by: Caller | None) -> None:
+    """Hide a run from all lists, and end its alerts."""
+    tx.end_alerts(RUN_DELETED, lasting=True)
+    tx.set(deleted_ms=now_ms)
+    if by is not None:
+        tx.audit("run.delete", by)
 
 
 def _ended(before_ms: int, project: str | None) -> Select[Any]:

@@ -86,11 +86,9 @@ def _ordered(spec: LossSpec) -> Batch:
     function = torch_function(spec)
 
     def ordered(scores: Tensor, relevance: Tensor) -> Tensor:
-        import torch
-
         known = (relevance > 0).to(scores.dtype) if isinstance(spec, BPR) else relevance
         above, below = (known[:, None] > known).nonzero(as_tuple=True)
-        return function(scores[above], scores[below], torch.ones(len(above))) if len(above) else 0.0 * scores.sum()
+        return function(scores[above], scores[below], scores.new_ones(len(above))) if len(above) else 0.0 * scores.sum()
 
     return ordered
 

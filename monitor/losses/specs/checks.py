@@ -70,7 +70,8 @@ def _text(spec: Stored, key: str, default: str) -> str:
 
 def scaler(spec: Stored | LossSpec) -> Callable[[float], float]:
     """The function that puts a loss on its family's scale (`LossSpec.scaled`); for an unknown kind, the identity."""
-    found = known(spec)
+    whole = isinstance(spec, LossSpec) or isinstance(spec.get("params"), Mapping)  # a kind alone says no scale
+    found = known(spec) if whole else None
     return float if found is None else found.scaled
 
 

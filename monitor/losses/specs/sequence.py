@@ -76,6 +76,11 @@ class CTC(LossSpec):
         return total / labels if self.reduction == "mean" else total
 
     @property
+    def chance_formula(self) -> str:
+        """In words."""
+        return "" if self.initial_level is None else self._chance_formula  # the chance level takes a search
+
+    @property
     def chance_level(self) -> float | None:
         """The best distribution for all frames: mostly blanks if there are many frames."""
         if self.initial_level is None:

@@ -17,7 +17,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from monitor.errors import LossError
 from monitor.losses.specs.parameters import checked, one_of, plain
@@ -25,6 +25,7 @@ from monitor.losses.specs.parameters import checked, one_of, plain
 REDUCTIONS: tuple[str, ...] = ("mean", "sum", "none", "batchmean")
 """How a loss combines its elements; "none" means that the loop does it."""
 
+_OURS: Final = f"{__package__}."
 REGISTRY: dict[str, type[LossSpec]] = {}
 """Every specification by its kind; each class enters itself when its family is imported."""
 
@@ -47,8 +48,9 @@ class LossSpec:
     _chance_formula: ClassVar[str] = ""  # a template over `self`
     _own_traps: ClassVar[tuple[str, ...]] = ()
 
-    def __init_subclass__(cls) -> None:
-        if "kind" in vars(cls):
+    def __init_subclass__(cls, **options: object) -> None:
+        super(LossSpec, cls).__init_subclass__(**options)  # with slots, a bare `super()` means the class before
+        if "kind" in vars(cls) and cls.__module__.startswith(_OURS):  # a user's class must not read what is stored
             REGISTRY[cls.kind] = cls  # with slots, `dataclass` makes the class again: the second one stays
 
     def __post_init__(self) -> None:
