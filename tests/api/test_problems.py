@@ -74,6 +74,7 @@ def test_a_client_raises_the_same_error_in_the_same_words(kind: type[MonitorErro
     found = error_of("http://x", response.status_code, bytes(response.body))
 
     assert (type(found), str(found)) == (kind, str(_EXAMPLES[kind]))
+    assert all(hasattr(found, name) for name in vars(_EXAMPLES[kind]))
 
 
 @pytest.mark.parametrize(

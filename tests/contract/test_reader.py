@@ -178,6 +178,19 @@ def test_an_answer_that_is_no_history_is_told_as_such() -> None:
         api.run("n").history("acc")
 
 
+def test_an_answer_of_another_kind_than_asked_is_not_a_monitor_servers() -> None:
+    with Api("http://server", transport=httpx.MockTransport(lambda _: httpx.Response(200, json="hello"))) as api:
+        for ask in (lambda: api.test_channel("c"), lambda: api.remove_channel("c"), api.change_mark, api.retry):
+            with pytest.raises(ServerUnreachable):
+                ask()
+
+
+def test_an_empty_description_of_a_loss_stays_empty(api: Api, full: Feed) -> None:
+    feed = Feed(full.store, run_id="d" * 32)
+    feed.start(name="no loss", project="reads", loss={})
+    assert api.run("no loss").info.loss == {}
+
+
 def test_a_snapshot_says_which_examples_and_slices_make_the_loss(api: Api, full: Feed) -> None:
     found = ExampleLosses().add([f"row-{i}" for i in range(100)], [9.0, *[1.0] * 99])
     feed = Feed(full.store, run_id="e" * 32)

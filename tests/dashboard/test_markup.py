@@ -522,3 +522,15 @@ def test_a_group_shows_the_mean_gap_and_half_life_where_their_columns_are_chosen
     table = run_list.groups_table([fields.RunsOf("a", runs)], page, "group", ("gap", "half_life", "last_step"), "")
     assert "<th" in table and ">Gap<" in table and ">Half-life<" in table and "Last step" not in table
     assert "± 0.14<" in table and "over 1 run" in table
+
+
+def test_the_nearest_runs_are_links_whatever_quotes_their_names_have() -> None:
+    names = ("net' (00000000) or 'x", 'a"b')
+    near = f"{names[0]!r} (abcdef12) or {names[1]!r} (12345678)"
+    assert re.findall(r'href="[^"]*?([0-9a-f]{8})"', run_page.nearest(near)) == ["abcdef12", "12345678"]
+    assert run_page.nearest("somebody") == ""
+
+
+def test_values_that_look_alike_do_not_differ() -> None:
+    same = {"lr": 1, "on": True, "z": math.nan}
+    assert pieces.odd_keys([same, {"lr": 1.0, "on": True, "z": math.nan}]) == ([], 3)

@@ -183,6 +183,8 @@ def test_a_session_ends_by_itself() -> None:
     assert found.get(name) == "token"
     now[0] = sessions.LASTS_S
     assert found.get(name) is None
+    now[0] = 0.0
+    assert found.get(name) is None  # it was forgotten, not only refused
 
 
 def test_the_oldest_session_ends_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

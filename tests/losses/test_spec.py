@@ -130,6 +130,21 @@ def test_a_loss_of_a_game_has_no_skill_in_either_form() -> None:
     assert spec.skill(0.5) is losses.skill(spec, 0.5) is losses.skill(spec.to_dict(), 0.5) is None
 
 
+def test_a_users_class_never_reads_what_is_stored_whatever_kind_it_gives() -> None:
+    told: list[object] = []
+
+    class Told:
+        def __init_subclass__(cls, flag: int = 0, **options: object) -> None:
+            super().__init_subclass__(**options)
+            told.append(flag)
+
+    class Mine(losses.MSE, Told, flag=1):
+        kind = "mse"
+
+    assert type(losses.parse("mse")) is losses.MSE and told == [1]
+    assert type(losses.from_dict({"kind": "mse", "params": {}})) is losses.MSE and Mine().kind == "mse"
+
+
 def test_a_subclass_without_a_kind_of_its_own_leaves_the_registry_alone() -> None:
     class Mine(losses.MSE):
         """A user's own."""

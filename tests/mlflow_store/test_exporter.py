@@ -16,6 +16,7 @@ from monitor.domain import Action, Recommendation, RunInfo, RunStatus, SeriesInf
 from monitor.errors import ServerUnreachable, SettingsError
 from monitor.mlflow_store import Exporter
 from monitor.mlflow_store.exporter import FIRST_RETRY_MS
+from monitor.mlflow_store.rest import MlflowServer
 from monitor.roles import Role
 
 from .conftest import DictStore
@@ -384,3 +385,14 @@ def test_a_bug_that_one_run_meets_keeps_no_other_from_the_mirror(
     assert exporter.sync(store, now_ms=3_000) == 1
     assert exporter.failing == {bad.id: 1}
     assert len(find(mlflow_client, good)) == 1
+
+
+def test_an_answer_that_is_not_mlflows_is_worth_a_retry() -> None:
+    """A gateway that answers 200 `{}` says nothing of what exists."""
+    server = MlflowServer("http://mlflow")
+    server._http = httpx.Client(
+        base_url="http://mlflow", transport=httpx.MockTransport(lambda _: httpx.Response(200, json={}))
+    )
+    for ask in (lambda: server.experiment("digits"), lambda: server.run("a" * 32)):
+        with pytest.raises(ServerUnreachable, match="not as MLflow does"):
+            ask()

@@ -536,6 +536,12 @@ def test_importing_the_package_is_instant_and_brings_no_numpy() -> None:
     assert import_s("monitor") < import_s("asyncio")  # about a quarter of it
 
 
+def test_reading_from_a_server_brings_no_numpy_until_points_are_read() -> None:
+    code = "import sys, monitor; monitor.Api; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_a_run_that_is_only_journalled_brings_no_numpy_either(tmp_path: Path) -> None:
     code = (
         "import sys, monitor; run = monitor.init('p', mode='offline', config={'lr': 1}, tags=['a'], capture=False)\n"

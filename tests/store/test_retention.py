@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -168,3 +170,17 @@ def test_a_run_of_a_machine_whose_clock_is_years_behind_is_not_old(store: Store)
     assert store.run(feed.run_id).finished_ms == 1_000
     assert keep(store, policy, NOW_MS + 29 * DAY_MS) == Kept()
     assert keep(store, policy, NOW_MS + 30 * DAY_MS).deleted == (feed.run_id,)
+
+
+def test_a_run_that_is_resumed_while_old_runs_are_deleted_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = ended(store, "scratch", "back")
+    listed = store.retirable
+
+    def and_then_resumed(**which: Any) -> tuple[str, ...]:
+        found = listed(**which)
+        Feed(store, run_id=run_id, writer="second").start(project="scratch", resume="must")
+        return found
+
+    monkeypatch.setattr(store, "retirable", and_then_resumed)
+    assert keep(store, Policy(keep_days={"*": 1}, purge_days=7), NOW_MS + 2 * DAY_MS).deleted == ()
+    assert names(store) == {"back"}
