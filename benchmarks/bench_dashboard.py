@@ -31,7 +31,7 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from monitor import Api
 from monitor.domain import RunQuery
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.store import Store
 
 DRAWN, PANEL = ".lm-plot[data-drawn]", ".lm-panel svg"
@@ -129,7 +129,7 @@ def zooms(bench: Bench) -> None:
 
 def live(bench: Bench, count: int, seconds: float) -> None:
     """A run gets a point a second while so many pages show it: what that costs, and when a point is on a page."""
-    run, sent, waits = Run(bench.store, Engine(), f"live {time.time_ns()}"), 1500, []
+    run, sent, waits = Run(bench.store, Engines(), f"live {time.time_ns()}"), 1500, []
     values = loss(sent + 10_000)
     run.send(columns(0, values[:sent]))
     context = bench.browser.new_context(viewport={"width": 1440, "height": 900})
@@ -158,7 +158,7 @@ def live(bench: Bench, count: int, seconds: float) -> None:
 def stops(bench: Bench, count: int, load: int) -> None:
     """Ask runs to stop, each with its two clicks, on many pages at once; withdrawn after each round."""
     at_once = min(20, count)
-    runs = [Run(bench.store, Engine(), f"asked {i}") for i in range(at_once)]
+    runs = [Run(bench.store, Engines(), f"asked {i}") for i in range(at_once)]
     context = bench.browser.new_context(viewport={"width": 1440, "height": 900})
     open_pages = [context.new_page() for _ in runs]
     for page, run in zip(open_pages, runs, strict=True):
@@ -205,7 +205,7 @@ def ticks(bench: Bench, count: int, load: int) -> None:
 
 def memory(bench: Bench, minutes: float) -> None:
     """A run gets a point a second for an hour while three pages are open: what each quarter of it adds."""
-    run, sent = Run(bench.store, Engine(), f"hour {time.time_ns()}"), 1500
+    run, sent = Run(bench.store, Engines(), f"hour {time.time_ns()}"), 1500
     values = loss(sent + int(minutes * 90) + 10)
     run.send(columns(0, values[:sent]))
     for url, shows in ((bench.here, CARDS), (f"{bench.here}/runs", ROWS), (f"{bench.here}/run?id={run.id}", DRAWN)):

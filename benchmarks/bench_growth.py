@@ -26,7 +26,7 @@ from sqlalchemy import text
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_store import NOW, Run, Table, columns, databases, loss, timed
 
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.store import Store
 
 WRITES = {1: 256, 1_000: 40, 10_000: 10}
@@ -40,7 +40,7 @@ class Series:
     """One series that grows."""
 
     def __init__(self, store: Store, key: str = "train/loss") -> None:
-        self._run, self._key, self.length = Run(store, Engine()), key, 0
+        self._run, self._key, self.length = Run(store, Engines()), key, 0
         self.run_id = self._run.id
 
     def add(self, n: int, size: int) -> tuple[float, float]:

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_store import NOW, Floor, Run, Table, columns, loss, postgres, timed
 
 import monitor
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import load
 from monitor.shipping.sinks import HttpSink
 from monitor.store import Store
@@ -42,7 +42,7 @@ _SERVER = "import sys; from monitor.cli import main; sys.argv = ['monitor', 'up'
 
 def bench_one_point(table: Table, store: Store, name: str, floor: Callable[[bytes], object], count: int) -> None:
     """Our point and the floor's (one row with the point as a blob, one commit) in turn, at growing lengths."""
-    run, values, sent = Run(store, Engine()), loss(count + 50), 0
+    run, values, sent = Run(store, Engines()), loss(count + 50), 0
     for length in (0, 100_000, 1_000_000):
         if length > 1000 * count:
             break

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_ingest import server
 from bench_store import NOW, Run, columns, loss, postgres
 
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.store import Store
 from monitor.wire import MEDIA_TYPE, Batch, Event, encode_batch
 from tests.faults.haproxy import balancer
@@ -241,7 +241,7 @@ def embedded(folder: Path, points: int, rounds: int) -> Figures:
     """The write path alone, in this process, on SQLite."""
     with Store.open(f"sqlite:///{folder / 'embedded.db'}") as store:
         parts = [columns(i * points, loss(points, i)) for i in range(rounds)]
-        run = Run(store, Engine(), os.urandom(4).hex())
+        run = Run(store, Engines(), os.urandom(4).hex())
         spent, begun = time.process_time(), time.perf_counter()
         for part in parts:
             run.send(part)

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.ingest import ingest
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.store import Store
 from monitor.wire import Batch, Columns, Event
 
@@ -62,7 +62,7 @@ def columns(first: int, values: np.ndarray) -> Columns:
 class Run:
     """One run being written."""
 
-    def __init__(self, store: Store, engine: Engine, name: str = "bench") -> None:
+    def __init__(self, store: Store, engine: Engines, name: str = "bench") -> None:
         self.store, self.engine, self.id, self.acked = store, engine, os.urandom(16).hex(), 1
         event = Event(kind="run", record=0, time_ms=NOW, data={"project": "bench", "name": name})
         ingest(store, engine, Batch(run_id=self.id, writer="w", first=0, count=1, events=(event,)), now_ms=NOW)
@@ -93,7 +93,7 @@ class Floor:
 
 
 def bench_ingest(table: Table, store: Store, name: str, folder: Path, n: int, rounds: int) -> None:
-    engine, values = Engine(), loss(n)
+    engine, values = Engines(), loss(n)
     for size in (1_000, 10_000, 100_000):
         size = min(size, n)
         parts = [columns(i, values[i : i + size]) for i in range(0, n, size)]
@@ -112,7 +112,7 @@ def bench_ingest(table: Table, store: Store, name: str, folder: Path, n: int, ro
 
 
 def bench_one_point(table: Table, store: Store, name: str, count: int) -> None:
-    run, values = Run(store, Engine()), loss(count + 50)
+    run, values = Run(store, Engines()), loss(count + 50)
     points = [columns(i, values[i : i + 1]) for i in range(count + 50)]
     for point in points[:50]:
         run.send(point)
@@ -122,7 +122,7 @@ def bench_one_point(table: Table, store: Store, name: str, count: int) -> None:
 
 
 def bench_reads(table: Table, store: Store, name: str, folder: Path, n: int, rounds: int) -> None:
-    run, floor, values = Run(store, Engine()), Floor(folder), loss(n)
+    run, floor, values = Run(store, Engines()), Floor(folder), loss(n)
     for i in range(0, n, 100_000):
         points = columns(i, values[i : i + 100_000])
         run.send(points, "acc")
@@ -151,7 +151,7 @@ def bench_bytes(table: Table, folder: Path, n: int) -> None:
             path = folder / f"bytes{time.perf_counter_ns()}.db"
             with Store.open(f"sqlite:///{path}") as store:
                 empty = _vacuumed(path)
-                run = Run(store, Engine())
+                run = Run(store, Engines())
                 for i in range(0, n, size):
                     run.send(columns(i, values[i : i + size]))
                 store.compact(run.id, now_ms=NOW)
@@ -177,7 +177,7 @@ def _packed(path: Path) -> tuple[int, int]:
 
 
 def bench_list(table: Table, store: Store, name: str, count: int, rounds: int) -> None:
-    engine = Engine()
+    engine = Engines()
     rng = np.random.default_rng(0)
     for i in range(count):
         run = Run(store, engine, f"run {i}")
@@ -193,7 +193,7 @@ def bench_list(table: Table, store: Store, name: str, count: int, rounds: int) -
 
 
 def bench_growth(table: Table, store: Store, name: str, most: int) -> None:
-    run, size, done = Run(store, Engine()), 10_000, 0
+    run, size, done = Run(store, Engines()), 10_000, 0
     marks = [m for m in (100_000, 1_000_000, 10_000_000) if m <= most]
     for mark in marks:
         values = loss(mark - done, done)

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page
 
 from monitor.domain import RunQuery
 from monitor.ingest import ingest
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.store import Store
 from monitor.wire import Batch, Columns, Event
 
@@ -32,7 +32,7 @@ BUSY = "while True: sum(range(10_000))"
 
 def fill(store: Store, runs: int, points: int) -> None:
     """Many short runs, of which one in twenty is open and diverges, and one long one."""
-    engine, now = Engine(), time.time_ns() // 1_000_000
+    engine, now = Engines(), time.time_ns() // 1_000_000
     steps = np.arange(POINTS)
     for i in range(runs):
         rng = np.random.default_rng(i)

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, settings
 
 from monitor.domain import Access, Caller, Reply
 from monitor.ingest import ingest
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.store import Store
 from monitor.store.sql import migrate
 from monitor.wire import Batch, Columns, Event
@@ -148,7 +148,7 @@ class Feed:
     store: Store
     run_id: str = field(default_factory=lambda: f"{next(_numbers):032x}")
     writer: str = "w"
-    engine: Engine = field(default_factory=Engine)
+    engines: Engines = field(default_factory=Engines)
     acked: int = 0
     now_ms: int = NOW_MS
 
@@ -184,7 +184,7 @@ class Feed:
 
     def send(self, batch: Batch) -> Reply:
         """Send a batch as it is."""
-        reply = ingest(self.store, self.engine, batch, now_ms=self.now_ms)
+        reply = ingest(self.store, self.engines, batch, now_ms=self.now_ms)
         self.acked = reply.acked
         return reply
 

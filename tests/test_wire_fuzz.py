@@ -17,8 +17,8 @@ from monitor.api.batches import decode
 from monitor.domain import Points
 from monitor.errors import OffsetGap, RunExists, RunNotFound, WireError
 from monitor.ingest import ingest
+from monitor.ingest.engines import Engines
 from monitor.limits import EVENT_KINDS
-from monitor.rules import Engine
 from monitor.store import Store
 from monitor.wire import (
     MEDIA_TYPE,
@@ -159,7 +159,7 @@ def sqlite_store(sqlite_template: Path, tmp_path: Path) -> Iterator[Store]:
 
 def attack(store: Store, seconds: float, seed: int) -> dict[str, int]:
     """Send changed batches until the time is over; how many of them came to what end."""
-    rng, until, engine = random.Random(seed), time.monotonic() + seconds, Engine()
+    rng, until, engine = random.Random(seed), time.monotonic() + seconds, Engines()
     ends = {"stored": 0, "refused": 0}
     while time.monotonic() < until:
         batch = whole(rng, f"{rng.getrandbits(128):032x}", 0)
@@ -240,7 +240,7 @@ def test_any_depth_of_nesting_is_cut_or_refused(sqlite_store: Store, depth: int,
         (json.dumps(batch_to_json(batch)).replace("12345", inside).encode(), "application/json"),
     ):
         try:
-            ingest(sqlite_store, Engine(), decode(body, kind), now_ms=NOW_MS)
+            ingest(sqlite_store, Engines(), decode(body, kind), now_ms=NOW_MS)
         except WireError as error:
             refused.append(str(error))
             continue

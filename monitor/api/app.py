@@ -20,7 +20,7 @@ from monitor.api.problems import documented
 from monitor.api.security import check_parameters, declare_roles, described
 from monitor.api.services import Services, no_jobs
 from monitor.domain import JobHealth
-from monitor.ingest.engines import Judges
+from monitor.ingest.engines import Engines
 from monitor.settings import Settings
 from monitor.store import Store
 
@@ -63,7 +63,7 @@ def wall_clock_ms() -> int:
 
 def create_api(
     store: Store,
-    engine: Judges,
+    engines: Engines,
     settings: Settings,
     *,
     clock: Callable[[], int] = wall_clock_ms,
@@ -72,7 +72,7 @@ def create_api(
     """Create the API over a store. It opens, closes and starts nothing itself.
 
     Args:
-        engine: evaluates incoming points; one engine, or `Engines` with one per project.
+        engines: evaluate incoming points by the rules of their project.
         settings: the token, and what `/api/v1/info` shows.
         jobs: the health of the background jobs by name.
     """
@@ -86,7 +86,7 @@ def create_api(
     )
     writers = 1 if settings.store_url.startswith("sqlite") else POSTGRES_WRITERS
     app.state.services = Services(
-        store=store, engine=engine, settings=settings, clock=clock, jobs=jobs, writers=anyio.CapacityLimiter(writers),
+        store=store, engines=engines, settings=settings, clock=clock, jobs=jobs, writers=anyio.CapacityLimiter(writers),
         keys=Keys(store, settings.token, clock, settings.rate_limit, asks=bool(settings.oidc)),
         provider=Provider(Oidc.of(settings.oidc)) if settings.oidc else None,
     )  # fmt: skip

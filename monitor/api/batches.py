@@ -88,7 +88,7 @@ async def post_batch(request: Request, served: Served, caller: Logger) -> Respon
     request.scope[RUN] = batch.run_id
 
     def commit() -> Reply:
-        return ingest(served.store, served.engine, batch, now_ms=served.clock(), within=caller.project)
+        return ingest(served.store, served.engines, batch, now_ms=served.clock(), within=caller.project)
 
     reply = await in_turn(served, lambda: served.metrics.ingest(batch, commit, served.clock))
     return json_response(reply.to_dict())

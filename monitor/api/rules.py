@@ -15,8 +15,7 @@ from monitor.api.security import Editor, Viewer
 from monitor.api.services import Served, Services, in_turn
 from monitor.domain import Access, Caller
 from monitor.domain.rules_version import RulesVersion, SavedRule
-from monitor.errors import Forbidden, WireError
-from monitor.ingest.engines import Engines, up_to_date
+from monitor.errors import Forbidden
 from monitor.ingest.saved_rules import concerning, rules_of, save_rule
 
 router = APIRouter(tags=["rules"], default_response_class=Response, responses=documented(422))
@@ -50,7 +49,7 @@ def get_rules(served: Served, caller: Viewer, project: Annotated[str | None, Que
 
     Another server follows a saved change after two seconds.
     """
-    up_to_date(served.engine)
+    served.engines.look()
     return _answer(served, _project(caller, project))
 
 
@@ -96,13 +95,10 @@ def _project(caller: Caller, project: str | None) -> str | None:
 async def _save(
     served: Services, caller: Caller, rule: str, settings: Mapping[str, object], project: str | None, basis: str | None
 ) -> Response:
-    of, engines = _project(caller, project), served.engine
+    of, engines = _project(caller, project), served.engines
     if of is None and not caller.access.covers(Access.ADMIN):
         problem = f"rules of all projects need the role {Access.ADMIN}, and token {caller.name!r} has {caller.access}"
         raise Forbidden(f"{problem}; name a project, or ask for another token")
-
-    if not isinstance(engines, Engines):
-        raise WireError("rule", "the rules of this server are fixed; set them where it is started")
 
     def write() -> None:
         save_rule(served.store, engines, rule, settings, project=of, basis=basis, by=caller, now_ms=served.clock())
@@ -112,7 +108,7 @@ async def _save(
 
 
 def _answer(served: Services, project: str | None) -> Response:
-    config = rules_of(served.engine, project)
+    config = rules_of(served.engines, project)
     overrides = {name: dict(given) for name, given in config.overrides.items()}
-    saved = [each.to_dict() for each in concerning(served.engine, project)]
+    saved = [each.to_dict() for each in concerning(served.engines, project)]
     return json_response({"project": project, "hash": config.hash, "overrides": overrides, "saved": saved})

@@ -19,7 +19,7 @@ from monitor.api.readiness import Readiness
 from monitor.api.watch import Watch
 from monitor.domain import Caller, JobHealth
 from monitor.errors import StoreBusy
-from monitor.ingest.engines import Judges
+from monitor.ingest.engines import Engines
 from monitor.settings import Settings
 from monitor.store import Store
 
@@ -64,7 +64,7 @@ class Services:
     """
 
     store: Store
-    engine: Judges
+    engines: Engines
     settings: Settings
     clock: Callable[[], int]
     keys: Keys

@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from monitor.alerts import thresholds
 from monitor.alerts.thresholds import Threshold
@@ -28,21 +28,6 @@ from monitor.stop_modes import EVERY, is_off, merged, stop_modes
 LOOK_S: Final = 2.0
 """Seconds after which saved settings are read again, and so how long a server may still judge by those before."""
 _log: Final = logging.getLogger(__name__)
-
-
-class Judges(Protocol):
-    """What `ingest` needs to find a project's engine: a single `Engine` for all projects, or `Engines`."""
-
-    def of(self, project: str) -> Engine:
-        """The engine for the runs of a project."""
-
-    @property
-    def default(self) -> Engine:
-        """The engine for projects without rules of their own."""
-
-    @property
-    def hashes(self) -> Mapping[str, str]:
-        """Project -> hash of its own rules, if it has any."""
 
 
 class Engines:
@@ -194,12 +179,6 @@ def open_engines(settings: Settings) -> Engines:
         return Engines(settings.rules, settings.projects, settings.stop, thresholds.read(settings.thresholds))
     except RulesError as error:
         raise _with_line(error, settings.file) from None
-
-
-def up_to_date(engine: Judges) -> None:
-    """Before a transaction: read saved settings again if it is time."""
-    if isinstance(engine, Engines):
-        engine.look()
 
 
 def _over(base: RulesConfig, own: RulesConfig) -> RulesConfig:

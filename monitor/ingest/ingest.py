@@ -7,13 +7,11 @@ each record valid, or sets it aside and counts it among the run's warnings. The 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from monitor.alerts import ALERTED, status_alert
-from monitor.alerts.thresholds import Threshold
 from monitor.domain import Action, Reply, RunStatus
 from monitor.domain.clocks import is_past
 from monitor.errors import Forbidden, OffsetGap, RunExists, RunNotFound
@@ -28,7 +26,7 @@ from monitor.ingest.effects import (
     happened_at,
     keep_events,
 )
-from monitor.ingest.engines import Judges, up_to_date
+from monitor.ingest.engines import Engines
 from monitor.ingest.events import RunEvent, checked, first_event, run_event
 from monitor.ingest.judge import judge, judge_anew, said
 from monitor.ingest.watched import thresholds_of, watch
@@ -41,11 +39,11 @@ from monitor.store.points.naming import SUMMARISED, summary_of
 from monitor.wire import Batch, Columns
 
 
-def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: str | None = None) -> Reply:
+def ingest(store: Store, engines: Engines, batch: Batch, *, now_ms: int, within: str | None = None) -> Reply:
     """Store a batch and judge the run.
 
     Args:
-        engine: the rules, of all projects or of each. It holds no data of runs.
+        engines: judge the run by the rules of its project. They hold no data of runs.
         batch: records of one writer of one run. If it ends at or before the writer's acknowledged offset, it is a
             duplicate.
         now_ms: milliseconds since the epoch; becomes the run's heartbeat.
@@ -64,12 +62,12 @@ def ingest(store: Store, engine: Judges, batch: Batch, *, now_ms: int, within: s
     aside = Aside()
     # Before the transaction, since others wait for its lock.
     batch = checked(batch, aside)
-    up_to_date(engine)
+    engines.look()
     with store.write(batch.run_id, now_ms, Ahead(batch.writer, batch.keys if len(batch.points) else ())) as tx:
         if tx.deleted:
             raise RunNotFound(batch.run_id)
         _keep_within(tx, within)
-        reply = take(tx, engine, batch, aside)
+        reply = take(tx, engines, batch, aside)
         _keep_within(tx, within)  # again, as the batch may have created the run; it is then rolled back
         return reply
 
@@ -80,38 +78,37 @@ def _keep_within(tx: Transaction, project: str | None) -> None:
         raise Forbidden(f"this token writes to project {project!r} alone, and the run is of {tx.get('project')!r}")
 
 
-def take(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Reply:
+def take(tx: Transaction, engines: Engines, batch: Batch, aside: Aside) -> Reply:
     """Store a batch in a transaction on its run, and judge the run; see `ingest`.
 
     Args:
         batch: validated by `checked`.
         aside: the notices about it so far.
     """
-    told = _told(tx, engine, batch)
+    told = _told(tx, engines, batch)
     writer = tx.writer(batch.writer) if tx.exists else None
     if writer is None:
-        writer = first_contact(tx, engine, batch, aside)
+        writer = first_contact(tx, engines, batch, aside)
     beat(tx, tx.now_ms)
     # Already stored. A heartbeat has no records, so only one from an earlier offset is a duplicate.
     if batch.end <= writer.acked and (batch.count or batch.first < writer.acked):
-        return _reply(tx, engine, writer.acked, duplicate=True)
+        return _reply(tx, engines, writer.acked, duplicate=True)
     if batch.first != writer.acked:
         raise OffsetGap(batch.run_id, batch.writer, expected=writer.acked, got=batch.first)
     if batch.count:
-        thresholds = thresholds_of(engine, tx)
-        writer = _apply(tx, engine.of(str(tx.get("project"))), batch, writer, aside, told=told, thresholds=thresholds)
-        stops.consider(tx, engine)
-    return _reply(tx, engine, batch.end, aside.lines())
+        writer = _apply(tx, engines, batch, writer, aside, told=told)
+        stops.consider(tx, engines)
+    return _reply(tx, engines, batch.end, aside.lines())
 
 
-def _told(tx: Transaction, engine: Judges, batch: Batch) -> bytes | None:
+def _told(tx: Transaction, engines: Engines, batch: Batch) -> bytes | None:
     """What the rules know about the run before the batch, if the batch may change it; None if it cannot."""
     if not tx.exists or not any(event.kind in ("run", "config", "loss") for event in batch.events):
         return None
-    return said(tx, engine.of(str(tx.get("project"))))
+    return said(tx, engines.of(str(tx.get("project"))))
 
 
-def first_contact(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -> Writer:
+def first_contact(tx: Transaction, engines: Engines, batch: Batch, aside: Aside) -> Writer:
     """Handle a writer's first batch: it starts the run, starts a new attempt, or joins the run."""
     if batch.first != 0 or batch.count == 0:
         raise OffsetGap(batch.run_id, batch.writer, expected=0, got=batch.first)
@@ -130,10 +127,10 @@ def first_contact(tx: Transaction, engine: Judges, batch: Batch, aside: Aside) -
         known = tx.writer(batch.writer)  # the same batch was sent twice at once, and the other one won
         if known is not None:
             return known
-    return tx.add_writer(batch.writer, _enter(tx, engine, event, batch.writer, aside), joined=event.join)
+    return tx.add_writer(batch.writer, _enter(tx, engines, event, batch.writer, aside), joined=event.join)
 
 
-def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside: Aside) -> int:
+def _enter(tx: Transaction, engines: Engines, event: RunEvent, writer: str, aside: Aside) -> int:
     """Add a writer to an existing run. Returns the attempt that its points belong to."""
     attempt = tx.run.attempt
     if event.join:
@@ -156,7 +153,7 @@ def _enter(tx: Transaction, engine: Judges, event: RunEvent, writer: str, aside:
         tx.set(name=event.name)
     _describe(tx, event, aside)
     if tx.recommendation.action is Action.STOP:  # otherwise every later attempt would get a stop at once
-        judge_anew(tx, engine.of(str(tx.get("project"))), writer, attempt + 1, last)
+        judge_anew(tx, engines.of(str(tx.get("project"))), writer, attempt + 1, last)
     return attempt + 1
 
 
@@ -188,29 +185,22 @@ def _run_again(tx: Transaction) -> None:
 
 
 def _apply(
-    tx: Transaction,
-    engine: Engine,
-    batch: Batch,
-    writer: Writer,
-    aside: Aside,
-    *,
-    told: bytes | None,
-    thresholds: Sequence[Threshold],
+    tx: Transaction, engines: Engines, batch: Batch, writer: Writer, aside: Aside, *, told: bytes | None
 ) -> Writer:
     """Store the content of a batch: a further `run` event, points, the other events, the offset.
 
     Args:
         told: what `_told` returned before the batch.
-        thresholds: what the run is watched for besides the rules.
     """
     # The order matters: first what decides how the points are read, then the points, then events about them.
-    writer = _further_run(tx, engine, batch, writer, aside)
+    writer = _further_run(tx, engines, batch, writer, aside)
+    engine = engines.of(str(tx.get("project")))  # only now: the first owner of a run names its project
     before_points(tx, batch.events, aside)
     batch = _within_series(tx, batch, aside)
     anew = told is not None and said(tx, engine) != told
     if len(batch.points):
         done = store_points(tx, engine, batch, writer.attempt, anew=anew)
-        if thresholds:
+        if thresholds := thresholds_of(engines, tx):
             watch(tx, thresholds, batch, done.states)
     elif anew or any(event.kind == "weights" for event in batch.events):
         judge(tx, engine, batch, None, anew=anew)
@@ -220,7 +210,7 @@ def _apply(
     return writer
 
 
-def _further_run(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, aside: Aside) -> Writer:
+def _further_run(tx: Transaction, engines: Engines, batch: Batch, writer: Writer, aside: Aside) -> Writer:
     """A `run` event after a writer's first record starts another attempt; at most one per batch."""
     entered = False
     for event in batch.events:
@@ -230,7 +220,7 @@ def _further_run(tx: Transaction, engine: Engine, batch: Batch, writer: Writer, 
             aside("dropped", "run", "a batch starts one attempt at most", 1)
             continue
         entered = True
-        writer = Writer(_enter(tx, engine, found, batch.writer, aside), writer.joined, writer.acked)
+        writer = Writer(_enter(tx, engines, found, batch.writer, aside), writer.joined, writer.acked)
     return writer
 
 
@@ -281,9 +271,9 @@ def store_points(tx: Transaction, engine: Engine, batch: Batch, attempt: int, *,
 
 
 def _reply(
-    tx: Transaction, engine: Judges, acked: int, set_aside: tuple[str, ...] = (), *, duplicate: bool = False
+    tx: Transaction, engines: Engines, acked: int, set_aside: tuple[str, ...] = (), *, duplicate: bool = False
 ) -> Reply:
-    stop, reason, request = stops.answer(tx, engine)
+    stop, reason, request = stops.answer(tx, engines)
     who = tx.get("stop_requested")
     return Reply(
         acked=acked,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from monitor.alerts import alerts_for
 from monitor.domain import Finding, FindingState, Points
 from monitor.errors import RulesError, RunNotFound
-from monitor.ingest.engines import Judges
+from monitor.ingest.engines import Engines
 from monitor.ingest.state_cache import packed, unpacked
 from monitor.limits import MAX_SERIES
 from monitor.roles import GAME, Role
@@ -182,7 +182,7 @@ def _since(tx: Transaction) -> tuple[int, int]:
     return (int(str(told[-1].data["attempt"])), int(str(told[-1].data["findings"]))) if told else (1, 0)
 
 
-def rejudge(store: Store, engine: Judges, run_id: str, *, now_ms: int) -> None:
+def rejudge(store: Store, engines: Engines, run_id: str, *, now_ms: int) -> None:
     """Judge a stored run again with the current rules. Its findings are replaced.
 
     Alerts are sent only for findings that did not exist before.
@@ -190,7 +190,7 @@ def rejudge(store: Store, engine: Judges, run_id: str, *, now_ms: int) -> None:
     with store.write(run_id, now_ms) as tx:
         if not tx.exists:
             raise RunNotFound(run_id)
-        _replay(tx, engine.of(str(tx.get("project"))))
+        _replay(tx, engines.of(str(tx.get("project"))))
 
 
 def _replay(tx: Transaction, engine: Engine, events: Sequence[Event] = ()) -> None:

@@ -17,7 +17,7 @@ from monitor.errors import RunNotFound, SettingsError
 from monitor.ingest import stops
 from monitor.ingest.aside import Aside
 from monitor.ingest.effects import add_tags, finish, keep_events
-from monitor.ingest.engines import Judges, up_to_date
+from monitor.ingest.engines import Engines
 from monitor.ingest.events import checked
 from monitor.ingest.ingest import beat, first_contact, store_points, take
 from monitor.ingest.judge import judge
@@ -41,7 +41,7 @@ ENDS: Final[Mapping[str, RunStatus]] = {
 
 def log(
     store: MlflowStore,
-    engine: Judges,
+    engines: Engines,
     run_id: str,
     keys: Sequence[str],
     points: Columns,
@@ -62,7 +62,7 @@ def log(
     Raises:
         RunNotFound: the run was deleted here.
     """
-    up_to_date(engine)
+    engines.look()
     with store.write_mlflow(run_id, now_ms, keys) as tx:
         run = tx.mlflow_run
         if run is None or not run.active or workspace not in (None, run.workspace):
@@ -71,19 +71,19 @@ def log(
             raise RunNotFound(run_id)
         fresh = tx.unlogged(keys, points)
         if len(fresh):
-            writer = _enter(tx, engine, run)
+            writer = _enter(tx, engines, run)
             beat(tx, now_ms)
             tx.advance_latest(keys, fresh)
             batch = Batch(run_id=run_id, writer=WRITER, first=writer.acked, count=1, keys=tuple(keys), points=fresh)
-            done = store_points(tx, engine.of(str(tx.get("project"))), batch, writer.attempt, anew=False)
-            if thresholds := thresholds_of(engine, tx):
+            done = store_points(tx, engines.of(str(tx.get("project"))), batch, writer.attempt, anew=False)
+            if thresholds := thresholds_of(engines, tx):
                 watch(tx, thresholds, batch, done.states)
-            stops.consider(tx, engine)
+            stops.consider(tx, engines)
         return True
 
 
 def describe(
-    store: MlflowStore, engine: Judges, run_id: str, *, now_ms: int, restored: bool = False, renamed: bool = False
+    store: MlflowStore, engines: Engines, run_id: str, *, now_ms: int, restored: bool = False, renamed: bool = False
 ) -> None:
     """Copy what MLflow's tables say about a run: experiment, name, parameters, tags, its end and deletion.
 
@@ -102,17 +102,17 @@ def describe(
             if not run.active or not (restored or tx.get("deleted_ms") == DELETED_BY_MLFLOW):
                 return
             tx.restore()
-        _enter(tx, engine, run)
-        _tagged(tx, engine)
+        _enter(tx, engines, run)
+        _tagged(tx, engines)
         if tx.get("owner") == WRITER:
-            _described(tx, engine, run)
+            _described(tx, engines, run)
         elif renamed:
             tx.set(name=label(run.name) or tx.get("name"))
         if not run.active and not tx.deleted:
             tx.set(deleted_ms=DELETED_BY_MLFLOW)
 
 
-def _tagged(tx: MlflowTransaction, engine: Judges) -> None:
+def _tagged(tx: MlflowTransaction, engines: Engines) -> None:
     """Copy the tags. If they change the series' roles, judge the run again."""
     aside, tags = Aside(), _tags(tx)
     news = _news(tx, "tags", tags)
@@ -126,7 +126,7 @@ def _tagged(tx: MlflowTransaction, engine: Judges) -> None:
     event = _event(tx, "tags", {"tags": {}})
     if roles != known:
         tx.say(roles)
-        judge(tx, engine.of(str(tx.get("project"))), event, None, anew=True)
+        judge(tx, engines.of(str(tx.get("project"))), event, None, anew=True)
     if aside.lines():
         keep_events(tx, replace(event, count=0, events=()), aside)
 
@@ -144,11 +144,11 @@ def _unheard(*_: object) -> None:
     """Ignore a notice that was reported before."""
 
 
-def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun) -> None:
+def _described(tx: MlflowTransaction, engines: Engines, run: MlflowRun) -> None:
     tx.set(name=label(run.name) or tx.get("name"), project=label(run.experiment) or tx.get("project"))
     config = _news(tx, "config", _config(tx))
     if config:
-        take(tx, engine, _event(tx, "config", {"config": config}), Aside())
+        take(tx, engines, _event(tx, "config", {"config": config}), Aside())
     status = ENDS.get(run.status)
     live = RunStatus(str(tx.get("status"))).live
     if status is None and not live:
@@ -161,7 +161,7 @@ def _described(tx: MlflowTransaction, engine: Judges, run: MlflowRun) -> None:
         finish(tx, event, Writer(tx.run.attempt, False, 0))
 
 
-def _enter(tx: MlflowTransaction, engine: Judges, run: MlflowRun) -> Writer:
+def _enter(tx: MlflowTransaction, engines: Engines, run: MlflowRun) -> Writer:
     """The writer for what comes through MLflow. Creates it, and the run, if it has written nothing yet.
 
     Its records are events. Points are identified by their content and advance no offset.
@@ -177,7 +177,7 @@ def _enter(tx: MlflowTransaction, engine: Judges, run: MlflowRun) -> Writer:
         data["roles"] = _roles(tags, aside)
     event = Event(kind="run", record=0, time_ms=run.start_ms, data=data)
     batch = checked(Batch(run_id=tx.run_id, writer=WRITER, first=0, count=1, events=(event,)), aside)
-    writer = first_contact(tx, engine, batch, aside)
+    writer = first_contact(tx, engines, batch, aside)
     if writer.acked:  # another process was faster
         return writer
     tx.tie()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from monitor.domain import Caller
 from monitor.domain.rules_version import SavedRule
 from monitor.errors import RulesChanged, RulesError
-from monitor.ingest.engines import Engines, Judges
+from monitor.ingest.engines import Engines
 from monitor.rules import RULE_NAMES, RulesConfig
 from monitor.rules.config import nearest
 from monitor.store import Store
@@ -57,12 +57,11 @@ def save_rule(
     return rules_of(engines, project)
 
 
-def rules_of(engines: Judges, project: str | None) -> RulesConfig:
+def rules_of(engines: Engines, project: str | None) -> RulesConfig:
     """The rules in effect for a project; None: for projects without rules of their own."""
     return (engines.default if project is None else engines.of(project)).config
 
 
-def concerning(engines: Judges, project: str | None) -> tuple[SavedRule, ...]:
+def concerning(engines: Engines, project: str | None) -> tuple[SavedRule, ...]:
     """What is saved for a project and for all; None: for all projects only."""
-    saved = engines.saved if isinstance(engines, Engines) else ()
-    return tuple(row for row in saved if row.project in (None, project))
+    return tuple(row for row in engines.saved if row.project in (None, project))

@@ -13,7 +13,7 @@ from typing import Final
 
 from monitor.alerts.stops import no_stop_alert, stop_alert
 from monitor.domain import MONITOR, Action, FindingState, Recommendation, RunStatus, Stop, StopState
-from monitor.ingest.engines import Engines, Judges
+from monitor.ingest.engines import Engines
 from monitor.ingest.judge import imported
 from monitor.rules.registry import spec_of
 from monitor.stop_modes import is_off, merged, mode_for
@@ -29,16 +29,16 @@ _REFUSED: Final = "the setting stop is off"
 Answer = tuple[bool, str | None, int | None]
 
 
-def modes_of(tx: Transaction, engine: Judges) -> Mapping[str, str]:
+def modes_of(tx: Transaction, engines: Engines) -> Mapping[str, str]:
     """The run's stop modes by rule: its own override its project's, which override the global ones."""
-    below = engine.stops_of(str(tx.get("project"))) if isinstance(engine, Engines) else {}
+    below = engines.stops_of(str(tx.get("project")))
     own = tx.get("stop_modes")
-    if not isinstance(own, Mapping) or (isinstance(engine, Engines) and is_off(engine.stops)):
+    if not isinstance(own, Mapping) or is_off(engines.stops):
         return below
     return merged(below, {str(rule): str(mode) for rule, mode in own.items()})
 
 
-def consider(tx: Transaction, engine: Judges) -> None:
+def consider(tx: Transaction, engines: Engines) -> None:
     """After judging: note where the run would have been stopped, and request a stop if its mode says so."""
     before, moved = tx.get("stop_step"), tx.changes("action")
     advised = tx.get("action") == Action.STOP
@@ -49,7 +49,7 @@ def consider(tx: Transaction, engine: Judges) -> None:
             _withdrawn(tx)
         return
     advice = tx.recommendation
-    mode = mode_for(modes_of(tx, engine), advice.rule)
+    mode = mode_for(modes_of(tx, engines), advice.rule)
     if mode not in ("alert", "stop", "off"):
         return
     news = before is None or moved
@@ -68,14 +68,14 @@ def consider(tx: Transaction, engine: Judges) -> None:
             tx.request_stop(MONITOR, advice.reason, advice.rule)
 
 
-def answer(tx: Transaction, engine: Judges) -> Answer:
+def answer(tx: Transaction, engines: Engines) -> Answer:
     """What the loop receives: whether to stop, why, and for which request. A request then counts as delivered."""
     if tx.get("stop_request") is not None:
-        return _asked(tx, engine)
+        return _asked(tx, engines)
     if tx.get("action") != Action.STOP:
         return False, None, None
     advice = tx.recommendation
-    told = mode_for(modes_of(tx, engine), advice.rule) == "advise"
+    told = mode_for(modes_of(tx, engines), advice.rule) == "advise"
     return told, advice.reason if told else None, None
 
 
@@ -119,11 +119,11 @@ def begin_anew(tx: Transaction) -> None:
     tx.set(stop_requested=None, stop_request=None, stop_state=None, stop_step=None)
 
 
-def _asked(tx: Transaction, engine: Judges) -> Answer:
+def _asked(tx: Transaction, engines: Engines) -> Answer:
     stop = tx.open_stop()
     if stop is None:
         return False, None, None
-    if is_off(modes_of(tx, engine)):
+    if is_off(modes_of(tx, engines)):
         tx.close_stop(stop, refused_ms=tx.now_ms, note=_REFUSED)
         return False, None, None
     if stop.state is StopState.REQUESTED:

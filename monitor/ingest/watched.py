@@ -9,7 +9,7 @@ import numpy as np
 
 from monitor.alerts.thresholds import BEST, State, Threshold, alert_of
 from monitor.domain import Alert
-from monitor.ingest.engines import Engines, Judges
+from monitor.ingest.engines import Engines
 from monitor.ingest.judge import imported
 from monitor.roles import Role
 from monitor.store import Transaction
@@ -20,9 +20,9 @@ _JUDGED: Final = (Role.TRAIN, Role.VAL, Role.GOAL, Role.GRAD_NORM)
 """The roles of what goes well or badly; a learning rate does neither."""
 
 
-def thresholds_of(engine: Judges, tx: Transaction) -> tuple[Threshold, ...]:
-    """The thresholds of a run's project; none where the rules are one engine's."""
-    return engine.thresholds(str(tx.get("project"))) if isinstance(engine, Engines) else ()
+def thresholds_of(engines: Engines, tx: Transaction) -> tuple[Threshold, ...]:
+    """The thresholds of a run's project."""
+    return engines.thresholds(str(tx.get("project")))
 
 
 def watch(tx: Transaction, thresholds: Sequence[Threshold], batch: Batch, states: Mapping[int, SeriesState]) -> None:

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import BAD_REQUEST, RESOURCE_DOES_NOT_EXIST, TEMPORARILY_UNAVAILABLE
 
 from monitor.errors import MonitorError, RunNotFound, StoreError
-from monitor.ingest.engines import Judges, open_engines
+from monitor.ingest.engines import Engines, open_engines
 from monitor.settings import load
 from monitor.store.mlflow import MlflowStore
 
@@ -23,15 +23,15 @@ class Backend:
     """Our store on an MLflow database, and the rules that judge its runs."""
 
     store: MlflowStore
-    engines: Judges
+    engines: Engines
 
 
 _lock: Final = threading.Lock()
 _backends: Final[dict[str, Backend]] = {}
-_engines: Final[list[Judges]] = []
+_engines: Final[list[Engines]] = []
 
 
-def use_engines(engines: Judges) -> None:
+def use_engines(engines: Engines) -> None:
     """Make the stores of this process use these rules instead of those in the settings."""
     with _lock:
         _engines[:] = [engines]

@@ -105,20 +105,6 @@ class Engine:
                 for rule in urgent
             )
 
-    def of(self, project: str) -> Engine:  # noqa: ARG002  # one engine for all of them
-        """The engine that judges a project's runs: this one, because it knows no rules of projects."""
-        return self
-
-    @property
-    def default(self) -> Engine:
-        """The engine for every project without rules of its own: this one."""
-        return self
-
-    @property
-    def hashes(self) -> Mapping[str, str]:
-        """Hashes of the rules of projects that have their own: empty."""
-        return {}
-
     def start(
         self, unit: str = "step", loss: Mapping[str, object] | None = None,
         config: Mapping[str, object] | None = None, *, aimed: bool = False,

@@ -19,7 +19,7 @@ from monitor.api import create_api
 from monitor.api.services import Services
 from monitor.domain import JobHealth
 from monitor.errors import SchemaMismatch, StoreError
-from monitor.ingest.engines import Engines, Judges, open_engines
+from monitor.ingest.engines import Engines, open_engines
 from monitor.jobs import Jobs
 from monitor.mlflow_store import Exporter
 from monitor.owner import process_owner
@@ -38,7 +38,7 @@ def create_app(
     settings: Settings,
     *,
     jobs_elsewhere: Callable[[], Mapping[str, JobHealth]] | None = None,
-    native: Callable[[Settings, Judges], Native] | None = None,
+    native: Callable[[Settings, Engines], Native] | None = None,
 ) -> FastAPI:
     """The API with its jobs, for any ASGI server. The store is closed when the server shuts the application down.
 
@@ -74,7 +74,7 @@ def create_app(
     return app
 
 
-def open_native() -> Callable[[Settings, Judges], Native]:
+def open_native() -> Callable[[Settings, Engines], Native]:
     """The `native` argument of `create_app` that serves MLflow's API at the same address. Imports MLflow only now."""
     need("mlflow")
     from monitor.server.native import beside_ours

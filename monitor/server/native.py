@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from monitor.api.door import Door
 from monitor.errors import SettingsError
-from monitor.ingest.engines import Judges
+from monitor.ingest.engines import Engines
 from monitor.mlflow_store import app as mlflow_app
 from monitor.mlflow_store.app import Beside
 from monitor.mlflow_store.rows import Rows
@@ -48,7 +48,7 @@ class Native:
         return contextlib.nullcontext() if context is None else context(self.app)
 
 
-def beside_ours(settings: Settings, engines: Judges) -> Native:
+def beside_ours(settings: Settings, engines: Engines) -> Native:
     """MLflow's server over the store of `monitor up`.
 
     Every request to it needs a token if the server requires one.
@@ -62,7 +62,7 @@ def beside_ours(settings: Settings, engines: Judges) -> Native:
     return _opened(engines, guarded=True)
 
 
-def _opened(engines: Judges, *, guarded: bool, users: bool = False) -> Native:
+def _opened(engines: Engines, *, guarded: bool, users: bool = False) -> Native:
     from monitor.mlflow_store.backend import use_engines
 
     use_engines(engines)

@@ -116,7 +116,7 @@ def test_the_settings_name_the_place(tables: list[object], said: str) -> None:
 def test_thresholds_of_a_run_are_kept_between_batches_and_raise_alerts(store: Store) -> None:
     tables = ({"when": "val/loss > 2 for 3 evals", "severity": "critical"}, {"when": "goal < best * 0.9"})
     engines = open_engines(load(thresholds=tables))
-    feed = Feed(store, engine=engines)  # type: ignore[arg-type]  # judges as well
+    feed = Feed(store, engines=engines)
     feed.start(name="watched")
     for step, value in enumerate((1.0, 2.5, 2.6, 2.7, 2.8)):
         feed.log("val/loss", [step], [value])
@@ -140,7 +140,7 @@ def test_a_batch_without_the_metrics_of_a_threshold_needs_no_further_read(store:
 
 def test_a_threshold_says_whether_the_rules_judge_its_metrics_too(store: Store) -> None:
     tables = ({"when": "val/loss > 2"}, {"when": "goal < best * 0.9"}, {"when": "val/loss > 2 or gpu_temp > 90"})
-    feed = Feed(store, engine=open_engines(load(thresholds=tables)))  # type: ignore[arg-type]  # judges as well
+    feed = Feed(store, engines=open_engines(load(thresholds=tables)))
     feed.start()
     feed.log("gpu_temp", [0], [95.0])
     feed.log("val/acc", [0, 1], [0.9, 0.5])

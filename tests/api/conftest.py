@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from monitor.api import create_api
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.wire import Batch, Columns, Event, encode_batch
@@ -77,7 +77,7 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     settings, clock = Settings(dir=tmp_path_factory.mktemp("api"), database_url=url), Clock()
     with (
         Store.open(settings.store_url) as store,
-        served(create_api(store, Engine(), settings, clock=clock)) as address,
+        served(create_api(store, Engines(), settings, clock=clock)) as address,
         httpx.Client(base_url=address) as http,
     ):
         yield Api(http, store, clock)

@@ -25,7 +25,7 @@ from monitor.api.app import POSTGRES_WRITERS
 from monitor.domain import Reply
 from monitor.errors import StoreError
 from monitor.hosts import host_name, local_name, same_origin
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import Settings
 from monitor.store import Store
 
@@ -57,8 +57,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with (
         Store.open(with_token.store_url) as one,
         Store.open(without.store_url) as two,
-        served(create_api(one, Engine(), with_token)) as guarded,
-        served(create_api(two, Engine(), without)) as local,
+        served(create_api(one, Engines(), with_token)) as guarded,
+        served(create_api(two, Engines(), without)) as local,
         httpx.Client(base_url=guarded) as first,
         httpx.Client(base_url=local) as second,
     ):
@@ -160,7 +160,7 @@ def test_every_answer_carries_the_headers_that_keep_browsers_from_making_more_of
 def test_a_bugs_answer_carries_them_too(tmp_path: Path) -> None:
     settings = Settings(dir=tmp_path)
     with Store.open(settings.store_url) as store:
-        app = create_api(store, Engine(), settings)
+        app = create_api(store, Engines(), settings)
 
         @app.get("/bug")
         def bug() -> None:
@@ -213,7 +213,7 @@ def test_more_large_bodies_than_there_is_room_for_are_asked_to_come_again(
         f"POST /api/v1/batches HTTP/1.1\r\nHost: x\r\nContent-Type: {wire.MEDIA_TYPE}\r\nContent-Length: 900000\r\n\r\n"
     )
     with Store.open(settings.store_url) as store:
-        app = create_api(store, Engine(), settings)
+        app = create_api(store, Engines(), settings)
         with served(app) as url, httpx.Client(base_url=url) as http:
             guard = app.middleware_stack
             assert isinstance(guard, door.Door)
@@ -237,7 +237,7 @@ def test_more_requests_than_can_be_answered_at_once_are_asked_to_come_again(
     settings = Settings(dir=tmp_path)
     entered, leave = threading.Event(), threading.Event()
     with Store.open(settings.store_url) as store:
-        app = create_api(store, Engine(), settings)
+        app = create_api(store, Engines(), settings)
 
         @app.get("/work")
         def work() -> str:
@@ -289,7 +289,7 @@ def test_a_locked_sqlite_file_holds_up_one_request_and_the_others_are_told_to_co
 ) -> None:
     monkeypatch.setattr(services, "PATIENCE_S", 0.3)
     settings = Settings(dir=tmp_path)
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         http = httpx.Client(base_url=url, timeout=60)
         found = Api(http, store)
         assert found.post(a_batch([1.0], name="locked")).status_code == 200

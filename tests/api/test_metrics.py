@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.api import create_api
 from monitor.domain import Access, Caller, JobHealth
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.wire import MEDIA_TYPE, encode_batch
@@ -33,7 +33,7 @@ def test_points_batches_runs_verdicts_alerts_and_jobs_are_counted(
     settings = Settings(dir=tmp_path, database_url=request.getfixturevalue(f"{url}_url"))
     jobs = {"liveness": JobHealth(), "mlflow": JobHealth(failing=True)}
     with Store.open(settings.store_url) as store:
-        api = create_api(store, Engine(), settings, clock=lambda: NOW_MS + 5000, jobs=lambda: jobs)
+        api = create_api(store, Engines(), settings, clock=lambda: NOW_MS + 5000, jobs=lambda: jobs)
         with served(api) as address, httpx.Client(base_url=address) as http:
             batch = a_batch([2.0, 1.0, 0.5])
             for body in (encode_batch(batch), encode_batch(batch), b"no batch"):
@@ -67,7 +67,7 @@ def test_it_needs_a_token_of_all_projects_where_the_server_asks_for_one(tmp_path
             store.create_token("t", Access.VIEWER, project=project, expires_ms=None, now_ms=1, by=by)[1]
             for project in (None, "a")
         ]
-        with served(create_api(store, Engine(), settings)) as address:
+        with served(create_api(store, Engines(), settings)) as address:
             statuses = [
                 httpx.get(f"{address}/metrics", headers={"Authorization": f"Bearer {token}"}).status_code
                 for token in ("none", *tokens)

@@ -13,8 +13,8 @@ from monitor import wire
 from monitor.api import curves
 from monitor.domain import Delivery, Diagnosis, Finding, RunInfo, SeriesInfo
 from monitor.ingest import ingest
+from monitor.ingest.engines import Engines
 from monitor.reader.decoding import decode
-from monitor.rules import Engine
 from monitor.wire import Batch
 
 from ..conftest import event_batch
@@ -158,7 +158,7 @@ def test_a_request_waits_until_the_run_ends(api: Api) -> None:
     api.post(batch)
     assert api.http.get("/api/v1/wait?run=awaited&for=finish&wait=0.1").json()["outcomes"] == []
     ends = threading.Timer(0.3, lambda: ingest(
-        api.store, Engine(), event_batch(batch.run_id, batch.writer, 2, "finish", status="finished", error=None),
+        api.store, Engines(), event_batch(batch.run_id, batch.writer, 2, "finish", status="finished", error=None),
         now_ms=NOW_MS))  # fmt: skip
     ends.start()
     (found,) = api.http.get("/api/v1/wait?run=awaited&for=finish&wait=20").json()["outcomes"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from monitor.api import create_api
 from monitor.api.requests import HEADER, take_id
 from monitor.api.requests import _log as log_of_requests
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import Settings
 from monitor.store import Store
 
@@ -67,7 +67,7 @@ def test_the_log_names_method_path_status_caller_and_run_and_no_secret(
 ) -> None:
     settings = Settings(dir=tmp_path, token="correct-horse-battery-staple")  # type: ignore[arg-type]  # a path
     batch = a_batch([1.0], name="hush")
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         api = Api(httpx.Client(base_url=url, headers={"Authorization": f"Bearer {settings.token}"}), store)
         assert api.post(batch).status_code == 200
         api.http.get("/api/v1/runs", params={"search": "private"})

@@ -20,7 +20,6 @@ from monitor.api.security import ROLE
 from monitor.domain import Access, Caller
 from monitor.errors import StoreError
 from monitor.ingest.engines import Engines
-from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.wire import MEDIA_TYPE, Batch, Columns, encode_batch
@@ -254,7 +253,7 @@ def test_guesses_cost_no_reads(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(keys, "FRESH_S", 60.0)
     monkeypatch.setattr(keys, "UNKNOWN_S", 0.5)
     settings = Settings(dir=tmp_path)
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         token_of(store, Access.VIEWER)
         reads: list[int] = []
         real = store.digests
@@ -376,7 +375,7 @@ def test_a_name_that_could_pose_as_another_is_refused(house: House, name: str) -
 
 def test_a_server_that_ever_had_a_token_never_opens_again(tmp_path: Any) -> None:
     settings = Settings(dir=tmp_path)
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         assert httpx.get(f"{url}/api/v1/runs").status_code == 200
         made, _ = store.create_token("t", Access.ADMIN, project=None, expires_ms=None, now_ms=1, by=ROOT)
         store.revoke_token(made.id, now_ms=2, by=ROOT)
@@ -385,13 +384,13 @@ def test_a_server_that_ever_had_a_token_never_opens_again(tmp_path: Any) -> None
             assert time.monotonic() < end
             threading.Event().wait(0.05)
         assert httpx.get(f"{url}/api/v1/runs").status_code == 401
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         assert httpx.get(f"{url}/api/v1/runs").status_code == 401
 
 
 def test_a_server_whose_tokens_cannot_be_read_lets_nobody_in(tmp_path: Any) -> None:
     settings = Settings(dir=tmp_path)
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         store.close()
         settings.store_file.write_bytes(b"no database")
         answer = httpx.get(f"{url}/api/v1/me")
@@ -401,7 +400,7 @@ def test_a_server_whose_tokens_cannot_be_read_lets_nobody_in(tmp_path: Any) -> N
 
 def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Any) -> None:
     settings = Settings(dir=tmp_path, token="correct-horse-battery-staple", rate_limit=5)
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         headers = {"Authorization": f"Bearer {settings.token}"}
         with httpx.Client(base_url=url, headers=headers) as client:
             answers = [client.get("/api/v1/me") for _ in range(12)]
@@ -420,7 +419,7 @@ def test_a_database_that_is_slow_holds_up_nobody_whose_token_is_known(
     monkeypatch.setattr(keys, "PATIENCE_S", 0.05)
     monkeypatch.setattr(keys, "FRESH_S", 0.0)
     settings, slow, go = Settings(dir=tmp_path), threading.Event(), threading.Event()
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         token = token_of(store, Access.VIEWER)
         assert status(url, token) == 200
         real = store.digests
@@ -440,7 +439,7 @@ def test_a_token_that_was_revoked_here_is_refused_though_the_database_then_fails
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(dir=tmp_path, token="correct-horse-battery-staple")
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         token = token_of(store, Access.VIEWER)
         assert status(url, token) == 200
 

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from monitor.api import create_api
 from monitor.domain import Access, Caller
 from monitor.ingest.engines import Engines
-from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
 
@@ -42,7 +41,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict
 
 def operations() -> list[str]:
     store: Any = SimpleNamespace(versions=None)  # never asked
-    made = create_api(store, Engine(), Settings(dir="/nowhere")).openapi()
+    made = create_api(store, Engines(), Settings(dir="/nowhere")).openapi()
     methods = ("get", "post", "put", "delete", "patch")
     return [f"{m.upper()} {path}" for path, found in made["paths"].items() for m in methods if m in found]
 

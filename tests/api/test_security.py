@@ -9,7 +9,7 @@ import pytest
 from monitor import __version__
 from monitor.api import create_api, readiness
 from monitor.domain import JobHealth
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import Settings
 from monitor.store import Store
 
@@ -23,7 +23,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     settings = Settings(dir=tmp_path_factory.mktemp("guarded"), token=TOKEN)
     with (
         Store.open(settings.store_url) as store,
-        served(create_api(store, Engine(), settings)) as url,
+        served(create_api(store, Engines(), settings)) as url,
         httpx.Client(base_url=url) as client,
     ):
         yield client
@@ -80,7 +80,7 @@ def test_a_probe_of_a_server_whose_database_is_gone_does_not_tell_where_it_was(
     settings = Settings(dir=tmp_path)
     with Store.open(settings.store_url) as store:
         failing = {"mlflow": JobHealth(failing=True, last_error="http://secret.example is down")}
-        with served(create_api(store, Engine(), settings, jobs=lambda: failing)) as url:
+        with served(create_api(store, Engines(), settings, jobs=lambda: failing)) as url:
             degraded = httpx.get(f"{url}/readyz")
             store.close()
             (tmp_path / "monitor.db").write_bytes(b"no database")

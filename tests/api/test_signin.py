@@ -28,8 +28,8 @@ from monitor.api.identity import LASTS_MS
 from monitor.api.problems import Refused
 from monitor.domain import Access
 from monitor.errors import SettingsError
+from monitor.ingest.engines import Engines
 from monitor.mlflow_store.app import is_ours
-from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
 from tests.oidc import Oidc, provider
@@ -65,7 +65,7 @@ def house(sqlite_url: str, tmp_path: Path) -> Iterator[House]:
     with provider() as oidc, Store.open(sqlite_url) as store:
         settings = Settings(dir=tmp_path, oidc=oidc.settings(ROLES))
         with (
-            served(create_api(store, Engine(), settings, clock=clock)) as address,
+            served(create_api(store, Engines(), settings, clock=clock)) as address,
             httpx.Client(base_url=address) as http,
         ):
             yield House(http, store, clock, oidc)
@@ -212,7 +212,7 @@ def test_a_provider_that_is_down_is_said_to_be(sqlite_url: str, tmp_path: Path) 
         settings = Settings(dir=tmp_path, oidc=oidc.settings(ROLES))
     with (
         Store.open(sqlite_url) as store,
-        served(create_api(store, Engine(), settings)) as address,
+        served(create_api(store, Engines(), settings)) as address,
         httpx.Client(base_url=address) as http,
     ):
         assert http.get("/signin").status_code == 502

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from monitor.api import create_api
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import load
 from monitor.store import Store
 
@@ -30,7 +30,7 @@ def server(called: Call, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server over the embedded store, which has an admin's token; the settings name both."""
     admin = created(called, "root", "--role", "admin")["token"]
     settings = load()
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as url:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         monkeypatch.setenv("MONITOR_SERVER_URL", url)
         monkeypatch.setenv("MONITOR_TOKEN", admin)
         yield url

@@ -14,9 +14,9 @@ from monitor.api import create_api
 from monitor.domain import AlertInfo, FindingState, RunStatus, Severity, Silence
 from monitor.errors import AlertNotFound, RunNotFound, SettingsError, WireError
 from monitor.ingest import liveness
+from monitor.ingest.engines import Engines
 from monitor.jobs import Jobs
 from monitor.reader.api import Api
-from monitor.rules import Engine
 from monitor.settings import Settings, load
 from monitor.store import Store
 from monitor.store.alerts import standing
@@ -40,7 +40,7 @@ def api(request: pytest.FixtureRequest, store: Store, settings: Settings) -> Ite
         with Api(settings=settings) as found:
             yield found
         return
-    with served(create_api(store, Engine(), settings)) as address, Api(address) as found:
+    with served(create_api(store, Engines(), settings)) as address, Api(address) as found:
         yield found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.store import Store
 from monitor.store.sql.link import Answer, Link, Statement, Values
 from monitor.store.sql.schema import METADATA
@@ -164,7 +164,7 @@ def test_a_write_touches_one_run_and_takes_its_lock_first(store: Store, spoken: 
             raw.set_trace_callback(lambda sql: begun.append(sql) if sql.startswith("BEGIN") else None)
 
     event.listen(store._engine, "checkout", trace)
-    feed, other = Feed(store, engine=Engine()), Feed(store)
+    feed, other = Feed(store, engines=Engines()), Feed(store)
     other.start()
     feed.start(tags={"a": "b"}, config={"lr": 1})
     spoken.clear()

@@ -17,10 +17,10 @@ from monitor.api import create_api
 from monitor.api.models import RunParameters
 from monitor.domain import CurveOf, Extremes, RunFilters, RunInfo, RunQuery, RunStatus
 from monitor.errors import RunNotFound, SeriesNotFound, ServerUnreachable, WireError
-from monitor.ingest.engines import open_engines
+from monitor.ingest.engines import Engines, open_engines
 from monitor.losses.examples import ExampleLosses
 from monitor.reader.api import Api, RunView
-from monitor.rules import Engine, diagnose
+from monitor.rules import diagnose
 from monitor.settings import load
 from monitor.store import Store
 from tests.api.conftest import served
@@ -59,7 +59,7 @@ def api(
         return
     if request.param == "http without pyarrow":
         monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with served(create_api(full.store, Engine(), settings)) as address, Api(address) as found:
+    with served(create_api(full.store, Engines(), settings)) as address, Api(address) as found:
         yield found
 
 

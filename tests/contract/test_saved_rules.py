@@ -69,7 +69,7 @@ def test_the_next_batch_is_judged_by_what_is_saved_by_another_process(
     here, there = Engines(), Engines()
     here.follow(store.saved_rules)
     there.follow(store.saved_rules)
-    feed = Feed(store, engine=here)
+    feed = Feed(store, engines=here)
     feed.start(project="p")
     feed.log("loss", range(10), [float("nan")] * 10)
     assert {f.rule: f.state for f in store.findings(feed.run_id)}["nan"] == "firing"

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from monitor.api import create_api
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.store.sql import migrate
@@ -165,7 +165,7 @@ def test_a_server_outlives_a_downgrade_and_the_upgrade_after_it_and_loses_nothin
     settings = Settings(dir=tmp_path / "server", database_url=store_url)
     with (
         Store.open(store_url) as store,
-        served(create_api(store, Engine(), settings)) as address,
+        served(create_api(store, Engines(), settings)) as address,
         logging_process(tmp_path / "client", MONITOR_SERVER_URL=address) as process,
     ):
         while not store.runs().total:

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from dashboard import sessions, signing
 from monitor.api import create_api
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import load
 from monitor.store import Store
 from tests.oidc import Oidc, provider
@@ -36,7 +36,7 @@ def house(sqlite_url: str, oidc: Oidc, monkeypatch: pytest.MonkeyPatch) -> Itera
     st.cache_data.clear()
     settings = load(dir=str(Path(sqlite_url.removeprefix("sqlite:///")).parent))
     settings = settings.model_copy(update={"oidc": oidc.settings({"a-team": "viewer:a", "root": "admin"})})
-    with Store.open(sqlite_url) as store, served(create_api(store, Engine(), settings)) as address:
+    with Store.open(sqlite_url) as store, served(create_api(store, Engines(), settings)) as address:
         monkeypatch.setenv("MONITOR_SERVER_URL", address)
         for project in ("a", "b"):
             logged(store, f"run of {project}", [2.0, 1.0], project=project)

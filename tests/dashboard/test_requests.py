@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data, panels, readings
 from monitor.api import create_api
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import load
 from monitor.store import Store
 
@@ -47,7 +47,7 @@ def asked(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[St
     st.cache_resource.clear()
     settings = load(dir=str(Path(sqlite_url.removeprefix("sqlite:///")).parent))
     with Store.open(sqlite_url) as store:
-        counted = Counted(create_api(store, Engine(), settings))
+        counted = Counted(create_api(store, Engines(), settings))
         with served(counted) as address:  # type: ignore[arg-type]  # any ASGI application
             monkeypatch.setenv("MONITOR_SERVER_URL", address)
             monkeypatch.setattr(readings, "LOOK_S", 0)

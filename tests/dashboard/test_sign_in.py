@@ -16,7 +16,7 @@ from dashboard import readings, sessions
 from monitor.api import create_api
 from monitor.domain import Access, Caller, RunStatus
 from monitor.errors import Forbidden
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import load
 from monitor.store import Store
 
@@ -64,7 +64,7 @@ def house(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     settings = load(dir=str(Path(sqlite_url.removeprefix("sqlite:///")).parent))
     monkeypatch.setenv("MONITOR_TOKEN", "a-token-that-the-dashboard-must-not-use")
     guarded = settings.model_copy(update={"token": "a-token-that-the-dashboard-must-not-use"})
-    with Store.open(sqlite_url) as store, served(create_api(store, Engine(), guarded)) as address:
+    with Store.open(sqlite_url) as store, served(create_api(store, Engines(), guarded)) as address:
         monkeypatch.setenv("MONITOR_SERVER_URL", address)
         for project in ("a", "b"):
             logged(store, f"run of {project}", [2.0, 1.0], project=project)

@@ -23,7 +23,7 @@ import uvicorn
 
 import monitor
 from monitor.api import create_api
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.settings import load
 from monitor.store import Store
 
@@ -71,7 +71,7 @@ def api(folder: Path) -> int:
         port = int(sock.getsockname()[1])
     if os.fork() == 0:
         settings.dir.mkdir(parents=True, exist_ok=True)
-        uvicorn.run(create_api(Store.open(settings.store_url), Engine(), settings), port=port, log_config=None)
+        uvicorn.run(create_api(Store.open(settings.store_url), Engines(), settings), port=port, log_config=None)
         os._exit(0)
     return port
 

@@ -28,8 +28,8 @@ import monitor.run.around  # noqa: F401  # as above
 from monitor.alerts import AppriseChannel
 from monitor.api import create_api
 from monitor.cli import main as cli
+from monitor.ingest.engines import Engines
 from monitor.jobs import Jobs
-from monitor.rules import Engine
 from monitor.run.start import init
 from monitor.settings import Settings, load
 from monitor.shipping.sync import own_destination, sync
@@ -72,7 +72,7 @@ def send(order: dict[str, Any]) -> None:
 def serve(order: dict[str, Any]) -> None:
     """Serve the API on a port until killed."""
     settings = settings_of(order)
-    app = create_api(Store.open(settings.store_url), Engine(), settings)
+    app = create_api(Store.open(settings.store_url), Engines(), settings)
     uvicorn.run(app, port=order["port"], log_config=None)
 
 

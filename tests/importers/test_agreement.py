@@ -11,8 +11,8 @@ import pytest
 from monitor.domain import Diagnosis, FindingState
 from monitor.importers import judge, read_curves, send_run
 from monitor.ingest import ingest
+from monitor.ingest.engines import Engines
 from monitor.roles import Role
-from monitor.rules import Engine
 from monitor.store import Store
 from tests.conftest import NOW_MS
 
@@ -40,7 +40,7 @@ def test_both_find_the_same(tmp_path: Path, database: Store, kind: str) -> None:
     assert sorted(curves.train[:, 1]) == sorted(np.repeat(TRAIN, 5) if kind == "batches" else factor(kind) * TRAIN)
     assert sorted(curves.val[:, 1]) == sorted(factor(kind) * VAL)
     found = judge(curves.run)
-    sent = send_run(curves.run, lambda batch: ingest(database, Engine(), batch, now_ms=NOW_MS))
+    sent = send_run(curves.run, lambda batch: ingest(database, Engines(), batch, now_ms=NOW_MS))
     stored = database.diagnosis(sent.run_id)
     assert (stored.verdict, stored.headline) == (found.verdict, found.headline)
     for name in ("action", "best_step", "best_val_loss", "stop_step", "patience"):
@@ -96,7 +96,7 @@ def test_each_of_the_trainings_of_one_file_is_an_attempt_and_the_newest_is_judge
 ) -> None:
     run = read_curves(FORMATS["appended"](tmp_path)).run
     assert run.attempts == (60, 84)
-    sent = send_run(run, lambda batch: ingest(database, Engine(), batch, now_ms=NOW_MS))
+    sent = send_run(run, lambda batch: ingest(database, Engines(), batch, now_ms=NOW_MS))
     assert database.run(sent.run_id).attempt == 3
     assert len(database.history(sent.run_id, "loss", attempt=1)) == 30
     assert len(database.history(sent.run_id, "loss", attempt=2)) == 12

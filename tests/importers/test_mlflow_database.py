@@ -15,7 +15,7 @@ import pytest
 from monitor.errors import FileUnreadable
 from monitor.importers import ImportedRun, NotTraining, read_curves, read_runs, send_run
 from monitor.ingest import ingest
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.store import Store
 from tests.conftest import NOW_MS, PostgresServer
 
@@ -145,7 +145,7 @@ def test_a_postgresql_database_is_read_as_it_is(postgres: PostgresServer) -> Non
 
 
 def test_to_import_twice_stores_nothing_new_and_what_was_broken_off_goes_on(sqlite_uri: str, sqlite_url: str) -> None:
-    engine = Engine()
+    engine = Engines()
     with Store.open(sqlite_url) as store:
         batches = 0
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from monitor.errors import OffsetGap, ServerUnreachable
 from monitor.importers import ImportedRun, read_runs, run_id_of, send_run, sending
 from monitor.ingest import ingest
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.shipping.sinks import MemorySink
 from monitor.store import Store
 from monitor.wire import Batch
@@ -37,7 +37,7 @@ def test_a_run_arrives_with_its_start_its_points_and_its_end(tmp_path: Path) -> 
 def test_the_same_again_is_one_duplicate(tmp_path: Path, store: Store) -> None:
     def send(batch: Batch):  # type: ignore[no-untyped-def]  # the reply's type is the store's matter
         calls.append(batch)
-        return ingest(store, Engine(), batch, now_ms=1_700_000_000_000)
+        return ingest(store, Engines(), batch, now_ms=1_700_000_000_000)
 
     calls: list[Batch] = []
     run = table(tmp_path / "a.csv", 100)
@@ -54,7 +54,7 @@ def test_the_same_again_is_one_duplicate(tmp_path: Path, store: Store) -> None:
 
 def test_a_source_that_has_grown_is_a_new_attempt(tmp_path: Path, store: Store) -> None:
     def send(batch: Batch):  # type: ignore[no-untyped-def]  # the reply's type is the store's matter
-        return ingest(store, Engine(), batch, now_ms=1_700_000_000_000)
+        return ingest(store, Engines(), batch, now_ms=1_700_000_000_000)
 
     first = send_run(table(tmp_path / "a.csv", 50), send)
     grown = send_run(table(tmp_path / "a.csv", 80), send)

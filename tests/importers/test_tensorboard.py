@@ -12,8 +12,8 @@ from monitor.importers.imported import ImportedRun
 from monitor.importers.sending import send_run
 from monitor.importers.sources import read_runs
 from monitor.ingest import ingest
+from monitor.ingest.engines import Engines
 from monitor.roles import Role
-from monitor.rules import Engine
 from monitor.store import Store
 from tests.conftest import NOW_MS
 
@@ -122,7 +122,7 @@ def test_steps_that_a_further_file_goes_back_to_are_another_attempt(tmp_path: Pa
     (run,) = read_runs(tmp_path / "run")
     assert isinstance(run, ImportedRun)
     assert run.attempts == (80,)
-    sent = send_run(run, lambda batch: ingest(store, Engine(), batch, now_ms=NOW_MS))
+    sent = send_run(run, lambda batch: ingest(store, Engines(), batch, now_ms=NOW_MS))
     assert sent.points == 150
     assert store.run(sent.run_id).attempt == 2
     assert store.run(sent.run_id).status is RunStatus.FINISHED
@@ -131,7 +131,7 @@ def test_steps_that_a_further_file_goes_back_to_are_another_attempt(tmp_path: Pa
     assert read_curves(tmp_path / "run").train.tolist() == [
         [step, 1.0 if step < 50 else 2.0 if step < 100 else 3.0] for step in range(120)
     ]
-    assert send_run(run, lambda batch: ingest(store, Engine(), batch, now_ms=NOW_MS)).known
+    assert send_run(run, lambda batch: ingest(store, Engines(), batch, now_ms=NOW_MS)).known
     assert store.run(sent.run_id).attempt == 2
 
 
@@ -142,7 +142,7 @@ def test_an_import_in_small_batches_stores_the_same(
     (run,) = read_runs(tmp_path / "run")
     assert isinstance(run, ImportedRun)
     monkeypatch.setattr(sending, "BATCH", 7)
-    sent = send_run(run, lambda batch: ingest(store, Engine(), batch, now_ms=NOW_MS))
+    sent = send_run(run, lambda batch: ingest(store, Engines(), batch, now_ms=NOW_MS))
     assert (sent.points, store.run(sent.run_id).attempt) == (150, 2)
     assert store.history(sent.run_id, "train/loss").values.tolist() == [1.0] * 50 + [2.0] * 50 + [3.0] * 20
 

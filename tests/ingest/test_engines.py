@@ -10,14 +10,13 @@ from monitor.domain import Finding
 from monitor.errors import RulesError, SettingsError
 from monitor.ingest import rejudge
 from monitor.ingest.engines import Engines, open_engines
-from monitor.rules import Engine, RulesConfig
 from monitor.store import Store
 from tests.conftest import NOW_MS, Feed
 
 STEPS = np.arange(0, 1200, 10)
 TRAIN = 2.0 * 0.995**STEPS + 0.05
 VAL = 2.0 * 0.995**STEPS + 4e-4 * np.maximum(0, STEPS - 300)
-OFF = Engine(RulesConfig.from_mapping({"overfitting": {"enabled": False}}))
+OFF = Engines({"overfitting": {"enabled": False}})
 
 
 def overfit(feed: Feed, until: int = len(STEPS), start: int = 0) -> list[Finding]:
@@ -32,7 +31,7 @@ def test_projects_are_judged_by_their_own_rules(store: Store) -> None:
     engines = Engines({"overfitting": {"severity": "warning"}}, own)
     found = {}
     for project in ("calm", "strict", "any"):
-        feed = Feed(store, engine=engines)
+        feed = Feed(store, engines=engines)
         feed.start(project=project)
         found[project] = overfit(feed)
         assert store.run(feed.run_id).verdict == ("overfitting" if found[project] else store.run(feed.run_id).verdict)
@@ -46,11 +45,11 @@ def test_projects_are_judged_by_their_own_rules(store: Store) -> None:
 def test_a_rule_that_is_switched_off_under_a_run_is_resolved_and_its_stop_withdrawn(feed: Feed) -> None:
     (before,) = overfit(feed, 100)
     assert before.state == "firing" and feed.store.run(feed.run_id).recommendation.action == "stop"
-    feed.engine = OFF
+    feed.engines = OFF
     (after,) = overfit(feed, start=100)
     run = feed.store.run(feed.run_id)
     assert (after.state, after.number, after.resolved_step) == ("resolved", before.number, STEPS[99])
-    assert "switched off" in after.explanation and after.rules_hash == OFF.config.hash != before.rules_hash
+    assert "switched off" in after.explanation and after.rules_hash == OFF.default.config.hash != before.rules_hash
     assert run.verdict != "overfitting" and run.recommendation.action == "continue"
     assert run.recommendation.first_stop_step is not None  # what was advised is not unsaid
     assert [d.alert.state for d in feed.store.alerts(feed.run_id) if d.alert.kind == "overfitting"] == [
@@ -59,11 +58,11 @@ def test_a_rule_that_is_switched_off_under_a_run_is_resolved_and_its_stop_withdr
 
 
 def test_a_rule_that_is_switched_on_under_a_run_fires_with_the_hash_of_the_new_rules(feed: Feed) -> None:
-    feed.engine = OFF
+    feed.engines = OFF
     assert overfit(feed, 100) == []
-    feed.engine = Engine()
+    feed.engines = Engines()
     (found,) = overfit(feed, start=100)
-    assert found.rules_hash == Engine().config.hash and found.fired_step >= STEPS[100]
+    assert found.rules_hash == Engines().default.config.hash and found.fired_step >= STEPS[100]
 
 
 def test_judging_anew_takes_the_rules_of_the_projects(feed: Feed) -> None:

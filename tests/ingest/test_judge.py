@@ -15,7 +15,8 @@ from sqlalchemy import select, update
 from monitor.domain import Action, Diagnosis, FindingState, RunStatus
 from monitor.errors import RunNotFound
 from monitor.ingest import rejudge
-from monitor.rules import Engine, RulesConfig, diagnose
+from monitor.ingest.engines import Engines
+from monitor.rules import RulesConfig, diagnose
 from monitor.rules.describe import progress
 from monitor.store import Store
 from monitor.store.sql.schema import ENGINES
@@ -120,7 +121,7 @@ def test_what_came_and_went_keeps_its_numbers_whether_it_was_stored_or_replayed(
     assert feed.store.diagnosis(feed.run_id) == wanted
     told = [each.alert for each in feed.store.alerts(feed.run_id) if each.alert.kind == "spike"]
     assert [spike.explanation in alert.body for alert in told if alert.state == "resolved"] == [True]
-    rejudge(feed.store, Engine(RulesConfig()), feed.run_id, now_ms=NOW_MS)
+    rejudge(feed.store, Engines(), feed.run_id, now_ms=NOW_MS)
     assert feed.store.diagnosis(feed.run_id) == wanted
 
 
@@ -154,12 +155,11 @@ def test_a_damaged_state_is_replaced_by_a_replay(feed: Feed, wanted: Diagnosis, 
 
 def test_a_run_is_judged_anew_with_other_rules(feed: Feed) -> None:
     cut(feed, stream(), [])
-    config = RulesConfig.from_mapping({"overfitting": {"enabled": False}})
-    rejudge(feed.store, Engine(config), feed.run_id, now_ms=NOW_MS)
+    rejudge(feed.store, Engines({"overfitting": {"enabled": False}}), feed.run_id, now_ms=NOW_MS)
     assert feed.store.run(feed.run_id).verdict != "overfitting"
     assert "overfitting" not in {f.rule for f in feed.store.findings(feed.run_id)}
     with pytest.raises(RunNotFound):
-        rejudge(feed.store, Engine(), "0" * 32, now_ms=NOW_MS)
+        rejudge(feed.store, Engines(), "0" * 32, now_ms=NOW_MS)
 
 
 def test_the_priors_of_the_loss_reach_the_engine(store: Store) -> None:
@@ -239,7 +239,7 @@ def test_a_run_that_was_told_to_stop_and_is_resumed_has_its_chance(feed: Feed, s
     level = VAL[-1]
     found = rest(second, 0.05 + 0.1 * 0.99 ** np.arange(400), level * 0.99 ** np.arange(40.0))
     assert found.recommendation.action is not Action.STOP
-    rejudge(feed.store, Engine(), feed.run_id, now_ms=NOW_MS)
+    rejudge(feed.store, Engines(), feed.run_id, now_ms=NOW_MS)
     assert feed.store.diagnosis(feed.run_id).recommendation.action is not Action.STOP
     assert before in feed.store.findings(feed.run_id)
 
@@ -251,7 +251,7 @@ def test_a_resumed_run_that_overfits_by_itself_is_told_to_stop_again(feed: Feed)
     assert found.recommendation.action is Action.STOP
     assert [f.state for f in found.findings if f.rule == "overfitting"] == [FindingState.RESOLVED, FindingState.FIRING]
     assert len({f.number for f in found.findings}) == len(found.findings)
-    rejudge(feed.store, Engine(), feed.run_id, now_ms=NOW_MS)
+    rejudge(feed.store, Engines(), feed.run_id, now_ms=NOW_MS)
     assert feed.store.diagnosis(feed.run_id).recommendation.action is Action.STOP
 
 
@@ -281,7 +281,7 @@ def test_an_attempt_that_begins_where_the_run_began_is_judged_by_its_own_points(
     feed.log("train/loss", range(first, first + 6), [2 / (i + 1) for i in range(6)])
     assert feed.store.run(feed.run_id).attempt == 2
     assert feed.store.counts(feed.run_id).train == seen
-    rejudge(feed.store, feed.engine, feed.run_id, now_ms=NOW_MS)
+    rejudge(feed.store, feed.engines, feed.run_id, now_ms=NOW_MS)
     assert feed.store.counts(feed.run_id).train == (6 if first == 0 else 26)
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from monitor.ingest import rejudge
+from monitor.ingest.engines import Engines
 from monitor.roles import Role
-from monitor.rules import Engine, diagnose
+from monitor.rules import diagnose
 from monitor.store import Store
 from tests.conftest import NOW_MS, Feed
 
@@ -50,5 +51,5 @@ def test_only_a_goal_that_was_named_holds_back_a_stop(store: Store, roles: dict[
     feed.log("val/loss", STEPS, RISING)
     run = feed.store.run(feed.run_id)
     assert (run.verdict, str(run.recommendation.action)) == ("overfitting", action)
-    rejudge(feed.store, Engine(), feed.run_id, now_ms=NOW_MS)
+    rejudge(feed.store, Engines(), feed.run_id, now_ms=NOW_MS)
     assert str(feed.store.run(feed.run_id).recommendation.action) == action

@@ -16,8 +16,9 @@ from torch import nn
 from monitor import losses
 from monitor.domain import Finding
 from monitor.ingest import rejudge
+from monitor.ingest.engines import Engines
 from monitor.ingest.judge import _fed
-from monitor.rules import Engine, EnginePoints, diagnose
+from monitor.rules import EnginePoints, diagnose
 from monitor.rules.sketch.points import WEIGHT as ROLE_WEIGHT
 from monitor.run.start import init
 from monitor.settings import load
@@ -74,7 +75,7 @@ def test_the_findings_do_not_depend_on_where_the_stream_is_cut(feed: Feed) -> No
 
 def test_a_run_that_is_judged_anew_reads_parts_and_weights_from_the_store(feed: Feed) -> None:
     found = whole(feed, 200)
-    rejudge(feed.store, Engine(), feed.run_id, now_ms=NOW_MS)
+    rejudge(feed.store, Engines(), feed.run_id, now_ms=NOW_MS)
     assert feed.store.findings(feed.run_id) == found
     with feed.store._change() as connection:
         connection.execute(update(ENGINES).values(state=b"OLD1"))

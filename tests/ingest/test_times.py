@@ -10,7 +10,7 @@ HOUR_MS = 3_600_000
 def shipped(feed: Feed, kind: str, made_ms: int, arrives_ms: int, **data: object) -> None:
     """Store one event that was made at one time and arrives at another."""
     batch = event_batch(feed.run_id, feed.writer, feed.acked, kind, time_ms=made_ms, **data)
-    feed.acked = ingest(feed.store, feed.engine, batch, now_ms=arrives_ms).acked
+    feed.acked = ingest(feed.store, feed.engines, batch, now_ms=arrives_ms).acked
 
 
 def test_a_run_that_is_shipped_later_keeps_its_times_but_not_its_heartbeat(store: Store) -> None:

@@ -251,7 +251,7 @@ def test_attention_explanation_and_events_say_how_an_alert_stands(store: Store, 
 
 
 def test_attention_counts_what_the_loop_and_thresholds_raise(store: Store, settings) -> None:
-    feed = Feed(store, engine=open_engines(load(thresholds=({"when": "x > 1"},))))  # type: ignore[arg-type]  # judges as well
+    feed = Feed(store, engines=open_engines(load(thresholds=({"when": "x > 1"},))))
     feed.start(name="watched")
     feed.log("x", [3], [2.0])
     (item,) = insight.attention(store, settings, now_ms=NOW_MS).items

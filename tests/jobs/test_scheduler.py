@@ -12,8 +12,8 @@ import pytest
 from monitor.alerts import MemoryChannel, Message, key_of
 from monitor.domain import Alert, RunStatus
 from monitor.ingest import ingest
+from monitor.ingest.engines import Engines
 from monitor.jobs import Jobs
-from monitor.rules import Engine
 from monitor.settings import Settings
 from monitor.store import Store
 from monitor.wire import Batch, Columns, Event
@@ -54,7 +54,7 @@ def log(store: Store, losses: list[float], *, first: int, now_ms: int) -> None:
         points=Columns(np.zeros(n, "u2"), steps, np.array(losses, "f8"), np.full(n, now_ms)) if n else Columns.empty(),
         events=(Event(kind="run", record=0, time_ms=now_ms, data=data),) if start else (),
     )
-    ingest(store, Engine(), batch, now_ms=now_ms)
+    ingest(store, Engines(), batch, now_ms=now_ms)
 
 
 def watch(jobs: Jobs, clock: Clock, seconds: int) -> None:
@@ -266,7 +266,7 @@ def test_a_run_that_ended_is_compacted(store: Store, jobs: Jobs) -> None:
     for n in range(40):
         log(store, [3.0], first=n and n + 1, now_ms=START + n)
     end = Event(kind="finish", record=41, time_ms=START + 99, data={"status": "finished"})
-    ingest(store, Engine(), Batch(run_id=RUN, writer="w", first=41, count=1, events=(end,)), now_ms=START + 99)
+    ingest(store, Engines(), Batch(run_id=RUN, writer="w", first=41, count=1, events=(end,)), now_ms=START + 99)
     before = store.history(RUN, "train/loss").values.tolist()
 
     jobs.run("compaction")

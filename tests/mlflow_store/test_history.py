@@ -17,8 +17,8 @@ import pytest
 from monitor.errors import ServerUnreachable
 from monitor.importers import ImportedRun, NotTraining, read_runs, send_run
 from monitor.ingest import ingest
+from monitor.ingest.engines import Engines
 from monitor.mlflow_store import Exporter
-from monitor.rules import Engine
 from monitor.store import Store
 from tests.conftest import NOW_MS, Feed
 
@@ -164,7 +164,7 @@ def test_a_run_that_was_imported_from_there_gets_its_verdict_there_and_no_copy(
     for step in range(3):
         mlflow_client.log_metric(theirs, "loss", math.nan, timestamp=NOW_MS + step, step=step)
     mlflow_client.set_terminated(theirs)
-    engine = Engine()
+    engine = Engines()
 
     def fetch() -> list[bool]:
         imported = [r for r in read_runs(f"{mlflow_uri}#/experiments/{experiment}") if isinstance(r, ImportedRun)]

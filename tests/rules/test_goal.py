@@ -69,6 +69,17 @@ def test_a_plateau_names_one_step() -> None:
         assert told.count("step ") == 1, told
 
 
+def test_a_plateau_above_its_noise_says_little_and_what_was_before() -> None:
+    """An accuracy that creeps up by less than a fiftieth of its way, far above its noise, has not stood still."""
+    creeps = np.minimum(LEARNS, 0.8) + 1e-4 * STEPS + 1e-5 * NOISE
+    found = next(f for f in alone(creeps).findings if f.rule == "goal_plateau")
+    assert not found.evidence["noisy"]
+    now, before = (float(str(found.evidence[name])) for name in ("now", "before"))
+    assert f"has gained little since step {found.onset_step:g}: {now:.4g} now, {before:.4g} before." in found.explanation
+    until = creeps[found.onset_step >= STEPS]
+    assert before == pytest.approx(until.max(), rel=1e-3) and now > before
+
+
 def test_a_reward_that_wanders_is_no_failure() -> None:
     found = alone(REWARD, "rollout/ep_rew_mean")
     assert {f.rule for f in found.findings} <= {"goal_plateau"}

@@ -124,7 +124,7 @@ def test_its_finding_goes_through_ingest_into_the_store_in_whatever_pieces_point
     found = next(f for f in feed.store.diagnosis(feed.run_id).findings if f.rule == "loss_below")
     assert (found.fired_step, found.state) == (13, FindingState.FIRING)
     assert found.evidence == {"level": 0.454545, "target": 0.5}
-    assert found.rules_hash == feed.engine.config.hash
+    assert found.rules_hash == feed.engines.default.config.hash
 
 
 def test_the_command_line_lists_it_with_its_threshold(acme: Path, tmp_path: Path) -> None:

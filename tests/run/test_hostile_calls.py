@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from monitor import limits
 from monitor.api import create_api
 from monitor.domain import RunStatus
-from monitor.rules import Engine
+from monitor.ingest.engines import Engines
 from monitor.run.start import Run, init
 from monitor.settings import Settings, load
 from monitor.shipping.sinks import EmbeddedSink, HttpSink, MemorySink, Sink
@@ -215,7 +215,7 @@ def server() -> Iterator[tuple[Settings, Store, str]]:
     with contextlib.ExitStack() as stack:
         chosen, _ = stack.enter_context(playground())
         store = stack.enter_context(Store.open(chosen.store_url))
-        yield chosen, store, stack.enter_context(served(create_api(store, Engine(), chosen)))
+        yield chosen, store, stack.enter_context(served(create_api(store, Engines(), chosen)))
 
 
 @pytest.mark.parametrize(

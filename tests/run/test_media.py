@@ -16,8 +16,8 @@ from PIL import Image
 from monitor import Api, limits
 from monitor.api import create_api
 from monitor.errors import MediaNotFound
+from monitor.ingest.engines import Engines
 from monitor.limits import MAX_MEDIA, valid
-from monitor.rules import Engine
 from monitor.run import media
 from monitor.run.disabled import DisabledRun
 from monitor.run.start import init
@@ -269,7 +269,7 @@ def test_a_disabled_run_encodes_nothing():
 
 def test_many_large_images_reach_a_server(settings):
     noise = RNG.integers(0, 256, (480, 480, 3), dtype=np.uint8)
-    with Store.open(settings.store_url) as store, served(create_api(store, Engine(), settings)) as address:
+    with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as address:
         with init("p", "many", settings=settings.model_copy(update={"server_url": address})) as run:
             for step in range(40):
                 run.log_image("noise", np.roll(noise, step, 0), step)

@@ -44,6 +44,7 @@ class GoalPlateau:
         evidence: Evidence = {
             "goal": goal.goal.name, "best": goal.goal.best, "best_step": goal.curve.best_step,
             "now": goal.goal.shown(goal.level), "gained": goal.gained,
+            "before": goal.goal.shown(before), "noisy": gain <= goal.noise,
         }  # fmt: skip
         return Reading(goal.step[cut - 1], evidence)
 
@@ -59,7 +60,10 @@ class GoalPlateau:
         # Name one step only: that of the best value, or the one since which it has gained no more than its noise.
         if at <= reading.onset:
             said = f"has not improved since its best of {best:.4g} at {position(unit, at)}: {now:.4g} now."
-        else:
+        elif e["noisy"]:
             since = position(unit, reading.onset)
             said = f"has gained no more than its noise since {since}: {now:.4g} now, {best:.4g} at best."
+        else:
+            since = position(unit, reading.onset)
+            said = f"has gained little since {since}: {now:.4g} now, {reading.number('before'):.4g} before."
         return (f"{e['goal']} {said}", "A lower learning rate may help; just continuing is not expected to gain much.")
