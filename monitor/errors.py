@@ -378,7 +378,7 @@ class StoreBusy(StoreError):
         super().__init__(f"database {url} {problem} for {waited_s:g} s; try again")
 
 
-def suggestion(word: str, known: Iterable[str], otherwise: str | None = None) -> str:
+def suggestion(word: object, known: Iterable[object], otherwise: str | None = None) -> str:
     """How to mend an unknown word: the nearest of those known, else all of them.
 
     Args:
@@ -389,9 +389,10 @@ def suggestion(word: str, known: Iterable[str], otherwise: str | None = None) ->
     """
     import difflib  # here, because a training process never needs it
 
-    known = list(known)
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else otherwise or f"known: {', '.join(known)}"
+    names = [str(name) for name in known]
+    near = difflib.get_close_matches(str(word), names, n=1, cutoff=0.5)  # "l1" for "l2"
+    rest = f"known: {', '.join(names)}" if otherwise is None else otherwise
+    return f"did you mean {near[0]!r}?" if near else rest
 
 
 def _short(text: str, most: int = 400) -> str:

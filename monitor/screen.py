@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import sys
@@ -30,6 +29,7 @@ from monitor.domain import (
     most_telling,
 )
 from monitor.domain.formats import number, plain, step
+from monitor.errors import suggestion
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -101,9 +101,7 @@ def refuse_typo(what: str, value: str | None, known: Sequence[str], *, complete:
         known: what there is.
         complete: there can be nothing else, so any other value is refused.
     """
-    near = difflib.get_close_matches(value or "", known, n=1)
-    if value and value not in known and (near or complete):
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    if value and value not in known and (hint := suggestion(value, known, None if complete else "")):
         fail(f"no {what} is called {value!r}; {hint}")
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from monitor import settings as settings_
 from monitor.cli.reader import open_api
 from monitor.documents import line_of, read_data
-from monitor.errors import FileUnreadable, MonitorError, RulesError
+from monitor.errors import FileUnreadable, MonitorError, RulesError, suggestion
 from monitor.importers import Curves, read_one_run
 from monitor.importers.curves import series_of
 from monitor.ingest.engines import open_engines
 from monitor.roles import Role, Said, said_of
 from monitor.rules import RulesConfig
-from monitor.rules.config import nearest
 from monitor.rules.lab.suites import Suite, parse_suite
 from monitor.rules.sketch.noise import Floats
 
@@ -125,7 +124,7 @@ class _Beside:
         if key is None:
             raise FileUnreadable(run.source, "", f"has no column for {role}; name one with column:")
         if key not in run.keys:
-            raise FileUnreadable(run.source, "", f"has no column {key!r}; {nearest(key, run.keys)}")
+            raise FileUnreadable(run.source, "", f"has no column {key!r}; {suggestion(key, run.keys)}")
         return series_of(run, key)
 
     def loss(self, text: str) -> Mapping[str, object]:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 from monitor.domain import Caller
 from monitor.domain.rules_version import SavedRule
-from monitor.errors import RulesChanged, RulesError
+from monitor.errors import RulesChanged, RulesError, suggestion
 from monitor.ingest.engines import Engines
 from monitor.rules import RULE_NAMES, RulesConfig
-from monitor.rules.config import nearest
 from monitor.store import Store
 
 
@@ -44,7 +43,7 @@ def save_rule(
     if settings:
         RulesConfig.from_mapping({rule: settings})
     elif rule not in RULE_NAMES and len(others) == len(engines.saved):
-        raise RulesError(rule, "is not a rule", nearest(rule, RULE_NAMES))
+        raise RulesError(rule, "is not a rule", suggestion(rule, RULE_NAMES))
     config = rules_of(engines, project)
     if basis not in (None, config.hash):
         raise RulesChanged(project, config.hash)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep, time_ns
@@ -48,9 +47,9 @@ def until_of(words: Iterable[str]) -> tuple[Until, ...]:
 def _until(word: str) -> Until:
     kind, equals, verdict = word.partition("=")
     if kind not in KINDS or (kind == "verdict") != bool(equals):
-        near = difflib.get_close_matches(kind, KINDS, n=1)
-        known = f"did you mean {near[0]}?" if near and near[0] != kind else "give finish, stop, alert or verdict=NAME"
-        raise WireError("for", f"{word!r} is not something to wait for; {known}")
+        hint = "give finish, stop, alert or verdict=NAME"
+        hint = hint if kind in KINDS else suggestion(kind, KINDS, hint)
+        raise WireError("for", f"{word!r} is not something to wait for; {hint}")
     if kind == "verdict" and verdict not in VERDICTS and spec_of(verdict) is None:
         raise WireError("for", f"{verdict!r} is not a verdict; {suggestion(verdict, VERDICTS)}")
     return Until(kind, verdict if equals else None)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from monitor.errors import SettingsError
+from monitor.errors import SettingsError, suggestion
 from monitor.roles.name import Role
 from monitor.roles.words import words_of
 
@@ -115,7 +115,7 @@ def said_of(data: Mapping[str, object], *, place: str = "roles.", strict: bool =
     """
     for key, value in data.items():
         if key not in NAMED:
-            raise SettingsError(f"{place}{key}", "is not a role", f"known are {', '.join(NAMED)}")
+            raise SettingsError(f"{place}{key}", "is not a role", suggestion(key, NAMED))
         if value is not None and (not isinstance(value, str) or not value.strip()):
             raise SettingsError(f"{place}{key}", f"is {value!r:.60}", 'write the name of a series, such as "train_ce"')
     named = {key: str(value).strip() for key, value in data.items() if value is not None}

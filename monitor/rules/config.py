@@ -8,17 +8,16 @@ Example:
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
 from monitor.domain import Severity
-from monitor.errors import RulesError
+from monitor.errors import RulesError, suggestion
 from monitor.rules.registry import all_rules
 from monitor.rules.rule import Rule, Spec
 
@@ -98,7 +97,7 @@ class RulesConfig:
         specs = {rule.spec.name: rule.spec for rule in all_rules()}
         for name in self.overrides:
             if name not in specs:
-                raise RulesError(name, "is not a rule", nearest(name, specs))
+                raise RulesError(name, "is not a rule", suggestion(name, specs))
         return {name: _settings(spec, self.overrides.get(name, {})) for name, spec in specs.items()}
 
     @cached_property
@@ -118,7 +117,7 @@ def _settings(spec: Spec, given: Mapping[str, object]) -> RuleSettings:
     known = (*_COMMON, *spec.thresholds)
     for key in given:
         if key not in known:
-            raise RulesError(f"{spec.name}.{key}", "is not a setting of this rule", nearest(key, known))
+            raise RulesError(f"{spec.name}.{key}", "is not a setting of this rule", suggestion(key, known))
     limits = {}
     for key, threshold in spec.thresholds.items():
         limits[key] = _number(f"{spec.name}.{key}", given.get(key, threshold.default), threshold.low, threshold.high)
@@ -126,9 +125,9 @@ def _settings(spec: Spec, given: Mapping[str, object]) -> RuleSettings:
     if not isinstance(enabled, bool):
         raise RulesError(f"{spec.name}.enabled", f"is {enabled!r}", "write true or false")
     if severity not in list(Severity):
-        raise RulesError(f"{spec.name}.severity", f"is {severity!r}", nearest(str(severity), list(Severity)))
+        raise RulesError(f"{spec.name}.severity", f"is {severity!r}", suggestion(str(severity), list(Severity)))
     if unit is not None and unit not in UNITS:
-        raise RulesError(f"{spec.name}.unit", f"is {unit!r}", nearest(str(unit), UNITS))
+        raise RulesError(f"{spec.name}.unit", f"is {unit!r}", suggestion(str(unit), UNITS))
     patience = given.get("patience")
     return RuleSettings(
         enabled=enabled,
@@ -146,10 +145,3 @@ def _number(place: str, value: object, low: float, high: float) -> float:
     if not low <= value <= high:
         raise RulesError(place, f"is {value:g}", f"write a number from {low:g} to {high:g}")
     return float(value)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to write instead of an unknown name."""
-    names = [str(item) for item in known]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"

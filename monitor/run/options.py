@@ -183,7 +183,7 @@ def _loss_by_name(text: str) -> dict[str, object]:
         near = losses.nearest_kind(text)
         LOGGER.warning(
             "loss=%r is not a known loss, so its levels are not checked; %s", text,
-            f"did you mean {near}?" if near else f"if it is your own, pass losses.Custom({text!r}, floor=0.0)",
+            f"did you mean {near!r}?" if near else f"if it is your own, pass losses.Custom({text!r}, floor=0.0)",
         )  # fmt: skip
         return {"name": text}
 

@@ -91,7 +91,7 @@ def test_a_group_alone_prints_its_help(called):
 
 @pytest.mark.parametrize("verb", [("alerts", "ls"), ("alerts", "silence", "--for", "1h", "--reason", "x")])
 def test_a_misspelt_rule_of_an_alert_is_refused_and_a_glob_is_not(called, verb):
-    assert called(*verb, "--rule", "nann").err == "error: no rule is called 'nann'; did you mean nan?\n"
-    assert "did you mean critical?" in called(*verb, "--severity", "critcal").err
+    assert called(*verb, "--rule", "nann").err == "error: no rule is called 'nann'; did you mean 'nan'?\n"
+    assert "did you mean 'critical'?" in called(*verb, "--severity", "critcal").err
     assert called(*verb, "--rule", "div*").status == 0
     assert called(*verb, "--rule", "my_own_rule").status == 0

@@ -78,7 +78,7 @@ def test_gc_deletes_old_runs_when_asked_to(run):
     assert call("gc", "--older-than", "1")["deleted"] == []
     assert call("gc", "--older-than", "0", "--project", "other")["deleted"] == []
     wrong = CliRunner().invoke(app, ["gc", "--older-than", "0", "--project", "visoin"])
-    assert wrong.exit_code == 2 and "no project is called 'visoin'; did you mean vision?" in wrong.output
+    assert wrong.exit_code == 2 and "no project is called 'visoin'; did you mean 'vision'?" in wrong.output
     assert call("gc", "--older-than", "0")["deleted"] == [run.id]
 
 

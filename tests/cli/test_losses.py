@@ -35,7 +35,7 @@ def test_profile_as_text_has_the_table_and_the_sentences():
         (["profile", "torch.nn.Nope"], "has no Nope"),
         (["profile", "torch.nn.HuberLoss", "delta"], "write parameters as --name value"),
         (["profile", "torch.nn.MSELoss", "--reduction", "none"], "reduction"),
-        (["advise", "--task", "clasification"], "did you mean classification"),
+        (["advise", "--task", "clasification"], "did you mean 'classification'"),
         (["advise", "--task", "binary", "--imbalance", "many"], "write it as 100:1"),
     ],
 )

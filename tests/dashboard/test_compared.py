@@ -26,7 +26,7 @@ def figure_of(body: str) -> dict[str, object]:
 def test_a_query_that_cannot_be_read_is_one_notice_and_not_a_failed_page(embedded: Store, show: Show) -> None:
     logged(embedded, "some", [2.0, 1.0])
     body = show("compare", query="val.bst < 3", find="val.bst < 3")
-    assert "did you mean val.best?" in body and "Pick runs to compare." in body
+    assert "did you mean &#39;val.best&#39;?" in body and "Pick runs to compare." in body
 
 
 def test_the_query_and_how_many_runs_it_finds_stand_above_them(embedded: Store, show: Show) -> None:

@@ -380,7 +380,7 @@ def test_a_wait_returns_soon_after_another_process_has_written(store_url: str) -
     ("word", "problem"),
     [
         ("verdict=overfiting", "did you mean 'overfitting'"),
-        ("stopp", "did you mean stop"),
+        ("stopp", "did you mean 'stop'"),
         ("verdict", "give finish, stop, alert or verdict=NAME"),
         ("finish=1", "give finish"),
         ("", "give finish"),

@@ -49,8 +49,8 @@ def test_two_classes_are_binary_and_every_reason_holds_a_number() -> None:
 @pytest.mark.parametrize(
     ("task", "settings", "said"),
     [
-        ("clasification", {}, r"did you mean classification\?"),
-        ("dance", {}, "write one of"),
+        ("clasification", {}, r"did you mean 'classification'\?"),
+        ("dance", {}, "known: "),
         ("regression", {"imbalance": 0.5}, "imbalance is 0.5"),
         ("classification", {"classes": 1}, "classes is 1"),
         ("classification", {"label_noise": 2.0}, "label_noise is 2.0"),

@@ -204,7 +204,7 @@ def test_losses_are_loaded_by_their_dotted_names() -> None:
     assert losses.load("torch.nn.HuberLoss", delta=0.5).delta == 0.5
     assert losses.load("torch.nn.functional.huber_loss", delta=0.5).keywords == {"delta": 0.5}
     for path, settings, said in [
-        ("hubber", {}, "did you mean huber"),
+        ("hubber", {}, "did you mean 'huber'"),
         ("torch.nn.HubberLoss", {}, "torch.nn has no HubberLoss"),
         ("nowhere.loss", {}, "there is no module nowhere"),
         ("torch.nn.HuberLoss", {"dleta": 1}, "check the settings"),

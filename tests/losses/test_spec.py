@@ -212,10 +212,10 @@ BAD = [
     (lambda: losses.Composite({"a": losses.MSE()}, weights={"a": -1.0}), "is -1.0"),
     (lambda: losses.Custom("x", chance_level=0.0, floor=1.0), "chance_level 0 is below floor 1"),
     (lambda: losses.MSE(reduction="average"), "reduction is 'average'; write one of mean, sum, none, batchmean"),
-    (lambda: losses.from_dict({"kind": "crossentropy"}), "did you mean cross_entropy?"),
+    (lambda: losses.from_dict({"kind": "crossentropy"}), "did you mean 'cross_entropy'?"),
     (
         lambda: losses.from_dict({"kind": "huber", "params": {"dleta": 1}}),
-        "has no parameter dleta; did you mean delta?",
+        "has no parameter dleta; did you mean 'delta'?",
     ),
     (lambda: losses.from_dict({"kind": "huber", "params": [1]}), "params is not a mapping"),
     (lambda: losses.CrossEntropy.from_targets([0.5, 1.0]), "not class labels"),
@@ -282,7 +282,7 @@ def test_strings_are_read(text: str, spec: losses.LossSpec) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("croos_entropy", "did you mean cross_entropy?"),
+        ("croos_entropy", "did you mean 'cross_entropy'?"),
         ("", "it cannot be read"),
         ("cross_entropy(", "it cannot be read"),
         ("3", "is not a loss"),
@@ -344,6 +344,6 @@ def test_a_name_that_is_not_known_is_kept_with_a_warning_that_names_the_nearest(
     from monitor.run.options import loss_of
 
     assert loss_of("cross_entorpy") == {"name": "cross_entorpy"}
-    assert "did you mean cross_entropy?" in caplog.text
+    assert "did you mean 'cross_entropy'?" in caplog.text
     assert loss_of("perceptual") == {"name": "perceptual"}
     assert "losses.Custom('perceptual', floor=0.0)" in caplog.text

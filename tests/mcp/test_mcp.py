@@ -100,7 +100,7 @@ async def drive(client: Client) -> None:
     missing = await client.call_tool("explain", {"run": "nobody"})
     assert missing.is_error and "no run 'nobody'" in missing.content[0].text
     wrong = await client.call_tool("wait", {"runs": ["ill"], "until": ["stopp"]})
-    assert wrong.is_error and "did you mean stop" in wrong.content[0].text
+    assert wrong.is_error and "did you mean 'stop'" in wrong.content[0].text
     for arguments, said in (
         ({"runs": ["ill"], "untill": ["stop"]}, "wait: no argument 'untill'; did you mean 'until'?"),
         ({"runs": ["ill"], "what": ["stop"]}, "wait: no argument 'what'; it takes runs, until, timeout_s, every"),

@@ -75,7 +75,8 @@ def test_a_plateau_above_its_noise_says_little_and_what_was_before() -> None:
     found = next(f for f in alone(creeps).findings if f.rule == "goal_plateau")
     assert not found.evidence["noisy"]
     now, before = (float(str(found.evidence[name])) for name in ("now", "before"))
-    assert f"has gained little since step {found.onset_step:g}: {now:.4g} now, {before:.4g} before." in found.explanation
+    says = f"has gained little since step {found.onset_step:g}: {now:.4g} now, {before:.4g} before."
+    assert says in found.explanation
     until = creeps[found.onset_step >= STEPS]
     assert before == pytest.approx(until.max(), rel=1e-3) and now > before
 

@@ -122,7 +122,7 @@ def test_sorts_as_it_says_and_puts_runs_without_a_value_last(four: Store, query:
 @pytest.mark.parametrize(
     ("query", "position", "problem"),
     [
-        ("vall.best < 3", 0, "did you mean val.best?"),
+        ("vall.best < 3", 0, "did you mean 'val.best'?"),
         ('status = "running" and foo = 1', 23, "unknown field foo"),
         ("status = running", 9, 'write "running" for a text'),
         ("status running", 7, "expected an operator"),
@@ -142,7 +142,7 @@ def test_sorts_as_it_says_and_puts_runs_without_a_value_last(four: Store, query:
         ("config.lr ~ 3", 0, "put it in quotes"),
         ('created < "soon"', 0, "is not a date"),
         ("and", 0, "expected the name of a field"),
-        ('status in ("runing", "lost")', 7, "did you mean running?"),
+        ('status in ("runing", "lost")', 7, "did you mean 'running'?"),
         ('name like "a%"', 5, "write ~"),
         ("name is null", 5, "write ="),
         ('name = "a" && status = "lost"', 11, "write and"),

@@ -137,7 +137,7 @@ def test_arguments_that_make_no_sense_are_named(store: Store, arguments: dict[st
     with pytest.raises(WireError) as caught:
         store.runs(**arguments)
     assert caught.value.field == field
-    assert field != "order" or "did you mean val.best?" in str(caught.value)
+    assert field != "order" or "did you mean 'val.best'?" in str(caught.value)
 
 
 def test_sparklines_come_where_they_are_asked_for(store: Store, three: list[Feed]) -> None:

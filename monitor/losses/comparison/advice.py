@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.errors import LossError
+from monitor.errors import LossError, suggestion
 from monitor.losses.comparison.candidates import CHOICES, Choice
 from monitor.losses.comparison.measured import conditions, results
 from monitor.losses.profiles.kinds import kind_named
@@ -115,9 +114,7 @@ def advise(
         'mse'
     """
     if task not in CHOICES:
-        near = difflib.get_close_matches(task, CHOICES, 1)
-        fix = f"did you mean {near[0]}?" if near else f"write one of {', '.join(CHOICES)}"
-        raise LossError(f"task={task!r}", "no such task", fix)
+        raise LossError(f"task={task!r}", "no such task", suggestion(task, CHOICES))
     whole("advise", "classes", classes, at_least=2)
     number("advise", "imbalance", imbalance, at_least=1)
     fraction("advise", "label_noise", label_noise)

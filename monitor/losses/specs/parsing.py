@@ -69,7 +69,7 @@ def kind_of(name: str) -> str:
     kind = names.get(_plain(name))
     if kind is None:
         near = nearest_kind(name)
-        fix = f"did you mean {near}?" if near else f"known are {', '.join(sorted(REGISTRY))}"
+        fix = f"did you mean {near!r}?" if near else f"known: {', '.join(sorted(REGISTRY))}"
         raise LossError(name, "no loss of this name is known", fix)
     return kind
 

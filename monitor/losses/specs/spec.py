@@ -13,13 +13,12 @@ A level is None if the parameters do not determine it; it is never guessed.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import ClassVar, Final
 
-from monitor.errors import LossError
+from monitor.errors import LossError, suggestion
 from monitor.losses.specs.parameters import checked, one_of, plain
 
 REDUCTIONS: tuple[str, ...] = ("mean", "sum", "none", "batchmean")
@@ -237,15 +236,11 @@ def make(kind: str, params: Mapping[str, object]) -> LossSpec:
     """
     cls = REGISTRY.get(kind)
     if cls is None:
-        near = difflib.get_close_matches(kind, REGISTRY, 1)
-        fix = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(REGISTRY))}"
-        raise LossError(kind, "no loss of this name is known", fix)
+        raise LossError(kind, "no loss of this name is known", suggestion(kind, sorted(REGISTRY)))
     known = [item.name for item in fields(cls)]
     for key in params:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            fix = f"did you mean {near[0]}?" if near else f"it takes {', '.join(known)}"
-            raise LossError(kind, f"it has no parameter {key}", fix)
+            raise LossError(kind, f"it has no parameter {key}", suggestion(key, known, f"it takes {', '.join(known)}"))
     needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
     missing = [name for name in needed if name not in params]
     if missing:

@@ -19,8 +19,7 @@ from typing import Final, TypeGuard
 
 import numpy as np
 
-from monitor.errors import RulesError
-from monitor.rules.config import nearest
+from monitor.errors import RulesError, suggestion
 from monitor.rules.sketch.noise import Floats
 
 KEYS: Final = ("formula", "steps", "noise", "seed")
@@ -63,7 +62,7 @@ def generate(spec: Mapping[str, object], place: str, salt: int = 0) -> Floats:
     """
     for key in spec:
         if key not in KEYS:
-            raise RulesError(f"{place}.{key}", "is not known", nearest(str(key), KEYS))
+            raise RulesError(f"{place}.{key}", "is not known", suggestion(str(key), KEYS))
     steps = steps_of(spec.get("steps"), f"{place}.steps")
     values = evaluate(spec.get("formula"), steps, f"{place}.formula")
     noise, seed = spec.get("noise", 0.0), spec.get("seed", 0)
@@ -151,7 +150,7 @@ def _value(node: ast.expr, known: Mapping[str, Floats], place: str) -> Floats:  
         case ast.Name(id=name) if name in _CONSTANTS:
             return np.asarray(_CONSTANTS[name])
         case ast.Name(id=name):
-            raise RulesError(place, f"{name!r} is not known", nearest(name, _NAMES))
+            raise RulesError(place, f"{name!r} is not known", suggestion(name, _NAMES))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
             return _BINARY[type(op)](of(left), of(right))
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
@@ -180,7 +179,7 @@ def _call(name: str, args: list[Floats], place: str) -> Floats:
         raise RulesError(
             place, f"{name}() got {len(args)} values", f"give it {'one' if name in _ONE else 'two or more'}"
         )
-    raise RulesError(place, f"{name}() is not known", nearest(name, (*_ONE, *_TWO)))
+    raise RulesError(place, f"{name}() is not known", suggestion(name, (*_ONE, *_TWO)))
 
 
 def _fold(function: Callable[[Floats, Floats], Floats], parts: list[Floats]) -> Floats:

@@ -9,9 +9,9 @@ from typing import Final, Protocol
 import numpy as np
 
 from monitor.domain import Action, FindingState, Severity
-from monitor.errors import RulesError
+from monitor.errors import RulesError, suggestion
 from monitor.roles import Role
-from monitor.rules.config import RulesConfig, nearest
+from monitor.rules.config import RulesConfig
 from monitor.rules.lab.formula import generate, is_real
 from monitor.rules.registry import all_rules
 from monitor.rules.replay import Curves
@@ -154,7 +154,7 @@ def _parts(
     weights: dict[str, Floats | float] = {}
     for name, data in _table(f"{place}.weights", item.get("weights") or {}).items():
         if name not in parts:
-            raise RulesError(f"{place}.weights.{name}", "is no part of this test", nearest(name, parts))
+            raise RulesError(f"{place}.weights.{name}", "is no part of this test", suggestion(name, parts))
         where = f"{place}.weights.{name}"
         weights[name] = float(data) if is_real(data) else _series(where, data, Role.PART, outside, column=name)
     return parts, weights
@@ -237,7 +237,7 @@ def _words(place: str, data: object, known: Sequence[str]) -> tuple[str, ...]:
 def _word(place: str, value: object, known: Iterable[str]) -> str:
     names = [str(name) for name in known]
     if not isinstance(value, str) or value not in names:
-        raise RulesError(place, f"is {value!r}", nearest(str(value), names))
+        raise RulesError(place, f"is {value!r}", suggestion(str(value), names))
     return value
 
 
@@ -263,5 +263,5 @@ def _table(place: str, data: object, known: Sequence[str] = ()) -> Mapping[str, 
         raise RulesError(place, problem, f"write a table with {', '.join(known)}" if known else "write a table")
     for key in data:
         if known and key not in known:
-            raise RulesError(f"{place}.{key}", "is not known", nearest(str(key), known))
+            raise RulesError(f"{place}.{key}", "is not known", suggestion(str(key), known))
     return {str(key): value for key, value in data.items()}

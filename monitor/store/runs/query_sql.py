@@ -5,7 +5,6 @@ Every value is a bound parameter and every name is looked up; nothing is interpo
 
 from __future__ import annotations
 
-import difflib
 import json
 import operator
 from collections.abc import Callable, Mapping
@@ -32,7 +31,7 @@ from sqlalchemy import (
 )
 
 from monitor.domain import RunStatus
-from monitor.errors import QueryError
+from monitor.errors import QueryError, suggestion
 from monitor.store.runs.query import Comparison, Field, Group, Node, Not, Query, Value
 from monitor.store.sql.schema import RUNS, SERIES, TAGS
 
@@ -154,9 +153,8 @@ class _Builder:
     def status(self, node: Comparison, value: str) -> None:
         """Refuse a status that does not exist."""
         if value not in list(RunStatus):
-            near = difflib.get_close_matches(value, list(RunStatus), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(RunStatus)}"
-            raise self.error(node.field, f"no status is called {value!r}; {hint}", node.position)
+            problem = f"no status is called {value!r}; {suggestion(value, RunStatus)}"
+            raise self.error(node.field, problem, node.position)
 
     def time(self, node: Comparison, value: Value) -> Value:
         """Convert a date to milliseconds since the epoch: "2026-05-01" or "2026-05-01T12:00", in UTC.
@@ -196,9 +194,7 @@ class _Builder:
         name = field.name.lower()
         if name not in FIELDS:
             choices = [*FIELDS, "tags.NAME", "config.NAME", 'metric."KEY".last']
-            near = difflib.get_close_matches(name, choices, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(choices)}"
-            raise self.error(field, f"unknown field {field.name}; {hint}")
+            raise self.error(field, f"unknown field {field.name}; {suggestion(name, choices)}")
         if name == "id":
             return RUNS.c.run_id
         if name == "goal":

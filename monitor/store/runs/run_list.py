@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from monitor.domain import Extremes, RunInfo, RunPage, RunQuery
-from monitor.errors import RunNotFound, WireError
+from monitor.errors import RunNotFound, WireError, suggestion
 from monitor.store.points.series import sparklines_of
 from monitor.store.runs import query_sql, rows
 from monitor.store.runs.query import parse
@@ -232,9 +232,7 @@ def _order(order: str) -> list[ColumnElement[Any]]:
     name = order.removeprefix("-")
     column = SORT_KEYS.get(name)
     if column is None:
-        near = difflib.get_close_matches(name, SORT_KEYS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(SORT_KEYS)}"
-        raise WireError("order", f"cannot sort by {name!r}; {hint}")
+        raise WireError("order", f"cannot sort by {name!r}; {suggestion(name, SORT_KEYS)}")
     down = order.startswith("-")
     if name in query_sql.GOALS:
         return [*query_sql.by_goal(column, best_first=down), RUNS.c.run_id]
