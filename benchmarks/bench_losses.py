@@ -16,8 +16,8 @@ from textwrap import wrap
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from monitor.losses.profiles.measure import profile  # noqa: E402 - after the path is set
-from monitor.losses.profiles.picture import svg  # noqa: E402
+from benchmarks.profile_svg import svg  # noqa: E402 - after the path is set
+from monitor.losses.profiles.measure import profile  # noqa: E402
 from monitor.losses.profiles.report import LossProfile  # noqa: E402
 from monitor.losses.profiles.torch_catalogue import torch_losses  # noqa: E402
 
