@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from monitor.domain import Finding, FindingState
-from monitor.rules import RulesConfig, State
+from monitor.rules import RulesConfig, State, diagnose
 from monitor.rules.describe.features import Features
 from monitor.rules.lifecycle import MOST, move, room, warming
 from monitor.rules.registry import BUILT_IN, spec_of
@@ -123,3 +124,30 @@ def test_a_rule_warms_up_until_so_much_has_passed() -> None:
     state = begun()
     assert warming(settings, Features(state, 99.0))
     assert not warming(settings, Features(state, 100.0))
+
+
+def test_a_divergence_stays_at_a_level_at_which_it_would_not_have_begun() -> None:
+    t = np.arange(200.0)
+
+    def states(*rises: float) -> list[str]:
+        levels = [np.full(400 // len(rises), 0.5 * (1 + rise)) for rise in rises]
+        train = np.concatenate([0.5 + 2 * np.exp(-t / 40), *levels]) * np.exp(
+            0.003 * np.random.default_rng(0).normal(size=600)
+        )
+        return [finding.state for finding in diagnose(train).findings if finding.rule == "divergence"]
+
+    assert states(0.27) == []
+    assert states(0.4, 0.27) == ["firing"]
+
+
+def test_overfitting_stays_at_a_level_at_which_it_would_not_have_begun() -> None:
+    steps = np.arange(600.0)
+    at = steps[::10]
+
+    def states(peak: float, now: float) -> list[str]:
+        val = 0.5 + 2 * np.exp(-at / 30) + np.interp(at, [200, 400, 401], [0, peak, now])
+        found = diagnose(0.1 + 2 * np.exp(-steps / 100), np.c_[at, val]).findings
+        return [finding.state for finding in found if finding.rule == "overfitting"]
+
+    assert states(0.008, 0.008) == []
+    assert states(0.016, 0.008) == ["firing"]
