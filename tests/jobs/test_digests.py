@@ -61,8 +61,10 @@ class Digested(MemoryChannel):
     def __init__(self, down: int = 0) -> None:
         super().__init__("digested")
         self.route, self.down = Route(projects=("p",), digest="0 8 * * *", only_digest=True, zone=UTC), down
+        self.tries = 0
 
     def send(self, alert: Alert) -> None:
+        self.tries += 1
         if self.down:
             self.down -= 1
             raise ConnectionError("down")
@@ -93,6 +95,17 @@ def test_it_is_sent_once_by_one_of_several_servers_and_again_until_it_is_taken(s
     assert first.body.splitlines()[:2] == ["Runs: 1 began, 1 running.", "Alerts: overfitting 1."]
     assert "critical: bad: overfitting since step 900 (p), " in first.body
     assert "else" not in first.body
+
+
+def test_a_channel_that_is_down_is_tried_every_quarter_of_an_hour(store: Store, tmp_path: object) -> None:
+    now, channel = [int(datetime(2026, 3, 3, 7, 59, tzinfo=UTC).timestamp() * 1000)], Digested(down=100)
+    jobs = Jobs(store, load(dir=str(tmp_path)), channels=[channel], clock=lambda: now[0])
+    tries = []
+    for _ in range(32):
+        jobs.run("delivery")
+        tries.append(channel.tries)
+        now[0] += 60_000
+    assert tries == [0] + [1] * 15 + [2] * 15 + [3]
 
 
 def test_it_counts_what_happened_in_its_period_and_names_the_severest_first(store: Store, tmp_path: object) -> None:
