@@ -76,5 +76,6 @@ def test_a_page_says_the_numbers_as_they_are(page: str) -> None:
 
 def test_what_the_docs_call_by_a_word_is_that_long() -> None:
     assert (messages.PATIENCE_MS, delivery.GIVE_UP_MS) == (MINUTE, DAY)
+    assert messages.BURST == 2  # the first firing and the first resolution
     assert (HALF_LIFE_H, shipper._SLOW_WAIT_S) == (24.0, 60.0)
     assert clock.AHEAD_S == 3600.0

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import insight
-from monitor.domain import Checkpoint, RunInfo, RunStatus, Saving, StopState
+from monitor.domain import Checkpoint, RunInfo, RunStatus, Saving, Stop, StopState
 from monitor.errors import WireError
 from monitor.ingest.engines import open_engines
 from monitor.insight.attention import FORGET_MS, burn_of
 from monitor.insight.economics import planned_steps, price_of, saving, seconds_per_step
 from monitor.insight.explain import MOST_TOKENS, tokens
+from monitor.insight.ledger import entry
 from monitor.insight.waiting import until_of
 from monitor.settings import load
 from monitor.store import Store
@@ -162,6 +163,16 @@ def test_the_ledger_counts_what_was_never_run(store: Store, settings) -> None:
     assert (month.stops, month.saved_cost, month.project) == (1, entry.saved_cost, "p")
     assert not insight.ledger(store, settings, project="other").entries
     assert not insight.ledger(store, settings, until_ms=NOW_MS).entries
+
+
+@pytest.mark.parametrize(("reached", "missed"), [(0.9, True), (1.0, False), (1.1, False)])
+def test_patience_missed_what_the_run_reached_after_it_would_have_stopped(
+    settings, reached: float, missed: bool
+) -> None:
+    run = RunInfo(id="a" * 32, project="p", name="n", status=RunStatus.STOPPED, created_ms=0, last_step=90)
+    stop = Stop(id=1, who="ada", requested_ms=0, finished_ms=1, stopped_step=90, patience_step=40, patience_best=1.0)
+    facts = Facts(begun_ms=0, first_step=0, bests={"val": reached, "train": 0.1})
+    assert entry(run, facts, stop, settings, newest=True).patience_missed is missed
 
 
 @pytest.mark.parametrize(("then", "regret"), [(0.5, True), (2.5, False)])
