@@ -128,13 +128,14 @@ def test_it_counts_what_happened_in_its_period_and_names_the_severest_first(stor
     warnings = ["spike", "stagnation", "oscillation", "divergence", "overfitting", "goal_plateau", "goal_decline"]
     ran("new", 1, None, {rule: (1 + n / 10, Severity.WARNING) for n, rule in enumerate(warnings)})
     ran("newer", 2, None, {rule: (2 + n / 10, Severity.WARNING) for n, rule in enumerate(warnings[:5])})
+    ran("newest", 3, None, {})
     late = Feed(store, now_ms=since + hour)  # it ended before, and arrives now
     late.send(event_batch(late.run_id, "w", 0, "run", time_ms=since - 3 * hour, project="p", name="late"))
     late.send(event_batch(late.run_id, "w", 1, "finish", time_ms=since - hour, status="finished", error=None))
 
     found = compose(store, load(dir=str(tmp_path)), Route(), since, since + 24 * hour, None)
     lines = found.body.splitlines()
-    assert lines[0] == "Runs: 2 began, 1 finished, 2 running."
+    assert lines[0] == "Runs: 3 began, 1 finished, 3 running."
     assert sorted(lines[1].removeprefix("Alerts: ").removesuffix(".").split(", ")) == [
         "divergence 2", "goal decline 1", "goal plateau 1", "oscillation 2", "overfitting 2", "spike 2", "stagnation 2",
     ]  # fmt: skip
