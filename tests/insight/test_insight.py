@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import insight
-from monitor.domain import Checkpoint, RunInfo, RunStatus, Saving, Stop, StopState
+from monitor.domain import Checkpoint, RunInfo, RunStatus, Stop, StopState
 from monitor.errors import WireError
 from monitor.ingest.engines import open_engines
-from monitor.insight.attention import FORGET_MS, burn_of
+from monitor.insight.attention import FORGET_MS
 from monitor.insight.economics import planned_steps, price_of, saving, seconds_per_step
 from monitor.insight.explain import MOST_TOKENS, tokens
 from monitor.insight.ledger import entry
@@ -87,7 +87,7 @@ def test_without_a_plan_or_a_price_only_what_is_known_is_said(store: Store, tmp_
     assert (found.planned_steps, found.hours, found.cost, found.amount) == (None, None, None, "")
     feed = trained(store, planned_steps=200)
     found = insight.saving_of(store, bare, feed.run_id)
-    assert found.cost is None and found.amount == "1 hours"
+    assert found.cost is None and found.amount == "1 hour"
 
 
 def test_the_pace_of_a_resumed_run_is_that_of_its_attempt(store: Store, settings) -> None:
@@ -232,19 +232,6 @@ def test_attention_ranks_by_severity_cost_and_novelty(store: Store, settings) ->
     assert (len(later.items), later.total) == (1, 3)
     assert json.dumps(found.to_dict())
     assert cheap.run_id == found.items[1].run.id
-
-
-@pytest.mark.parametrize(
-    ("saved", "burn"),
-    [
-        (Saving(), 2.0), (Saving(gpus=4), 8.0), (Saving(gpus=4, price_hour=12.0), 24.0),
-        (Saving(hours=5.0), 5.0), (Saving(hours=5.0, gpu_hours=20.0), 20.0),
-        (Saving(hours=5.0, gpu_hours=20.0, cost=60.0), 60.0),
-    ],
-)  # fmt: skip
-def test_what_the_rest_of_a_run_costs_is_money_else_hours_of_its_cards_else_hours(saved: Saving, burn: float) -> None:
-    facts = Facts(begun_ms=NOW_MS, first_step=0, gpus=())
-    assert burn_of(facts, saved, NOW_MS + 2 * HOUR) == burn  # of an unknown length, it is half done
 
 
 def test_what_ended_today_ended_since_midnight(store: Store, settings) -> None:
