@@ -15,29 +15,33 @@ from monitor.shipping import carrier, shipper
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 MIB = 2**20
-WORDS = {2: "two", 3: "three", 5: "five", 6: "six", 10: "ten"}
+
+
+def word(number: int) -> str:
+    return {2: "two", 3: "three", 5: "five", 6: "six", 10: "ten"}.get(number, str(number))
+
 
 SAID = {
     "alerts.md": (
         f"is sent after {routes.SETTLE_MS / MINUTE:g} minutes if it still holds",
-        f"{WORDS[messages.GROUP_FROM].capitalize()} or more runs of a project with the same news",
-        f"with the first {WORDS[messages.NAMED]} names",
+        f"{word(messages.GROUP_FROM).capitalize()} or more runs of a project with the same news",
+        f"with the first {word(messages.NAMED)} names",
         f"until no further run has joined for {messages.QUIET_MS / SECOND:g} s, or for a minute at most",
         f"the next message waits {messages.HOLD_MS / MINUTE:g} minutes, then {4 * messages.HOLD_MS / MINUTE:g}, "
         f"and so on up to {messages.LONGEST_HOLD_MS / HOUR:g} hours",
-        f"by a lease of {WORDS[clocks.LEASE_MS // SECOND]} seconds",
+        f"by a lease of {word(clocks.LEASE_MS // SECOND)} seconds",
         f"after {', '.join(f'{delivery.retry_ms(n) / SECOND:g} s' for n in range(3))} and so on, "
         f"at most {delivery.LAST_RETRY_MS / MINUTE:g} minutes apart, for a day",
         f"begins to deliver {scheduler.GATHER_S:g} s after it has stored an alert",
-        f"the next {WORDS[delivery.AHEAD]} are prepared",
+        f"the next {word(delivery.AHEAD)} are prepared",
     ),
     "agents.md": (
         f"1 for a critical finding or an advice to stop, {SEVERITY['lost']} for a lost run, "
         f"{SEVERITY['stalled']} for a stalled one, {SEVERITY['warning']} for a warning",
         f"halved each day, {LEAST_NOVELTY:g} at least",
-        f"lost more than {WORDS[FORGET_MS // DAY]} days ago is counted as lost, but no longer queued",
+        f"lost more than {word(FORGET_MS // DAY)} days ago is counted as lost, but no longer queued",
     ),
-    "dashboard.md": (f"Runs lost more than {WORDS[FORGET_MS // DAY]} days ago no longer count",),
+    "dashboard.md": (f"Runs lost more than {word(FORGET_MS // DAY)} days ago no longer count",),
     "deployment.md": (f"until the new time has stood for {clock.DOUBT_S / 3600:g} hours",),
     "client.md": (
         f"| a metric's name | {bounds.MAX_NAME} characters |",
