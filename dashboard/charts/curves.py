@@ -142,6 +142,7 @@ def captions(curves: Sequence[tuple[str, Curve]], scale: str) -> tuple[str, ...]
 def forecast_caption(rec: Recommendation, unit: str = "step") -> tuple[str, ...]:
     """The forecast in words, nothing where there is none.
 
+    >>> from monitor.domain import Forecast
     >>> told = Forecast(steps=45, from_step=90, level=1, expected=0.8, low=0.6, high=1, gain=0, gain_low=0, gain_high=0,
     ...     buckets_since_best=0)
     >>> forecast_caption(Recommendation(forecast=told))

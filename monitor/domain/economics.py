@@ -76,11 +76,15 @@ def amount(hours: float | None, gpu_hours: float | None, cost: float | None, cur
     if hours is None:
         return ""
     if gpu_hours is not None:
-        time = f"{number(round(gpu_hours, 2), 3)} GPU-hours"
+        time = _hours(round(gpu_hours, 2), "GPU-hour")
     else:
         minutes = "less than a minute" if 0 < hours < 0.5 / 60 else f"{round(hours * 60)} min"
-        time = f"{number(round(hours, 1), 3)} hours" if hours >= 1 else minutes
+        time = _hours(round(hours, 1), "hour") if round(hours * 60) >= 60 else minutes
     return time + ("" if cost is None else f", about {cost:,.2f} {currency}")
+
+
+def _hours(hours: float, unit: str) -> str:
+    return f"{number(hours, 3)} {unit}" if hours == 1 else f"{number(hours, 3)} {unit}s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,10 @@ def number(value: float | None, digits: int = 4) -> str:
         return f"{value:,}"
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.{digits}g}"
+    rounded = f"{value:.{digits}g}"
+    # The bound is that of what is shown: "1,000" rather than "1e+03" for 999.7, and "150" in two digits.
+    in_full = abs(value) < 1e7 and abs(float(rounded)) >= min(1000, 10**digits)
+    return f"{value:,.0f}" if in_full else rounded
 
 
 def step(value: float | None) -> str:

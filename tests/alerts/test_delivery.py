@@ -162,6 +162,33 @@ def test_a_channel_that_is_down_is_not_tried_with_every_alert_there_is() -> None
     assert deliver_all(outbox, [broken], 2_000) == [Delivered(failed=FAILURES)]
 
 
+def test_a_channel_that_takes_a_message_now_and_then_is_not_taken_for_down() -> None:
+    class Fickle(MemoryChannel):
+        def __init__(self) -> None:
+            super().__init__("fickle")
+            self.answers = itertools.cycle([False] * (FAILURES - 1) + [True])
+
+        def send(self, alert: Alert) -> None:
+            if not next(self.answers):
+                raise DeliveryFailed(self.name, "is busy")
+            super().send(alert)
+
+    outbox = ListOutbox(*(an_alert(n, rule=f"rule{n}") for n in range(3 * FAILURES)))
+    assert deliver_all(outbox, [Fickle()], 2_000) == [Delivered(sent=3, failed=3 * (FAILURES - 1))]
+
+
+def test_a_resolution_is_sent_for_a_firing_that_was_sent_weeks_ago() -> None:
+    fired, channel = an_alert(), MemoryChannel()
+    (over,) = alerts_for(a_run(id=fired.run_id), [a_finding(state="resolved", resolved_step=1300.0)], now_ms=1_000)
+    for days, states in ((29, ["firing", "resolved"]), (31, ["firing"])):
+        channel.sent.clear()
+        outbox, later = ListOutbox(fired), 2_000 + days * 86_400_000
+        deliver_all(outbox, [channel], 2_000)
+        outbox.rows.append(Delivery(id=1, alert=dataclasses.replace(over, created_ms=later)))
+        deliver_all(outbox, [channel], later)
+        assert [message.state for message in channel.sent] == states
+
+
 def test_where_another_worker_sends_to_the_channel_this_one_does_not() -> None:
     outbox, channel = ListOutbox(an_alert()), MemoryChannel()
     outbox.hold_channel("memory", "another")

@@ -90,6 +90,14 @@ def test_the_same_finding_of_many_runs_is_one_message() -> None:
     assert planned.message.run_name == "12 runs"
 
 
+def test_a_group_waits_as_little_as_its_newest_member_would() -> None:
+    tried = [
+        dataclasses.replace(row, attempts=5 - row.id) for row in due(finding(1, rule="nan", run=n) for n in range(6))
+    ]
+    (planned,) = plan(tried, (), NOW)
+    assert planned.tries == 0
+
+
 def test_what_a_flapping_finding_did_meanwhile_is_one_message_with_a_count() -> None:
     alerts = due(finding(n // 2, resolved=n % 2 == 1, at=NOW + n) for n in range(79))
 

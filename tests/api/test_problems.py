@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from monitor import errors
+from monitor._resources import ROOT
 from monitor.api import problems
 from monitor.domain import JobHealth
 from monitor.errors import MonitorError
@@ -45,6 +47,10 @@ _EXAMPLES: dict[type[MonitorError], MonitorError] = {
     errors.StoreBusy: errors.StoreBusy("sqlite://", 5),
     errors.MonitorError: errors.MonitorError("odd"),
 }
+
+
+def _doc(page: str) -> str:
+    return (ROOT / "docs" / page).read_text(encoding="utf-8")
 
 
 def test_every_error_of_the_package_becomes_a_problem_with_its_message() -> None:
@@ -101,6 +107,35 @@ def test_the_members_and_headers_that_a_client_acts_on_are_there(
     assert response.status_code == status
     assert members.items() <= body.items()
     assert headers.items() <= dict(response.headers).items()
+
+
+def test_the_docs_have_every_error_with_its_status_and_members() -> None:
+    rows: dict[str, tuple[int, set[str]]] = {}
+    table = re.findall(r"^\| (`[^|]+) \| ([\d, ]+)[^|]*\| ([^|]*)\|$", _doc("api.md"), re.M)
+    for kinds, statuses, members in table:
+        names, codes = re.findall(r"`([\w-]+)`", kinds), [int(code) for code in re.findall(r"\d+", statuses)]
+        rows |= {
+            name: (code, set(re.findall(r"`(\w+)`", members)))
+            for name, code in zip(names, codes * (len(names) if len(codes) == 1 else 1), strict=True)
+        }
+    for kind in problems._TITLES:
+        response = problems.of_error(_EXAMPLES[kind])
+        body = json.loads(bytes(response.body))
+        status, members = rows[body["type"].rpartition(":")[2]]
+        assert (status, members - set(body)) == (response.status_code, set())
+        section = re.search(rf"^### `{kind.__name__}`\n(.*?)(?=^#|\Z)", _doc("errors.md"), re.M | re.S)
+        assert section is not None
+        assert re.findall(r"HTTP (\d+)", section[1]) in ([], [str(response.status_code)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [(errors.StoreBusy, (1, 2)), (errors.StoreError, (1, 10)), (errors.SchemaMismatch, (10, 60))]
+)
+def test_a_client_comes_again_soon_where_it_may_be_served_soon(
+    kind: type[MonitorError], seconds: tuple[int, int]
+) -> None:
+    least, most = seconds
+    assert least <= int(problems.of_error(_EXAMPLES[kind]).headers["retry-after"]) <= most
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -411,6 +412,21 @@ def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Any) -
             threading.Event().wait(float(refused.headers["retry-after"]))
             assert client.get("/api/v1/me").status_code == 200
             assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+def test_a_token_makes_a_seconds_worth_of_requests_at_once_and_then_so_many_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    ring = keys.Keys(None, "correct-horse-battery-staple", lambda: NOW_MS, rate=4.0)  # type: ignore[arg-type]  # not read
+
+    def made(seconds: float) -> int:
+        now[0] += seconds
+        return next(n for n in range(100) if ring.wait_s("a token"))
+
+    assert [made(seconds) for seconds in (0.0, 0.0, 0.25, 0.5, 3600.0)] == [4, 0, 1, 2, 4]
+    assert ring.wait_s("a token") == 0.25
 
 
 def test_a_database_that_is_slow_holds_up_nobody_whose_token_is_known(

@@ -178,6 +178,30 @@ def test_a_request_goes_from_requested_to_finished_with_its_times(store: Store) 
         store.request_stop(feed.run_id, "ada", now_ms=NOW_MS + 7)
 
 
+def test_a_loop_whose_clock_is_ahead_has_heard_of_a_stop_no_later_than_now(store: Store) -> None:
+    feed = Feed(store)
+    feed.start()
+    asked = store.request_stop(feed.run_id, "ada", now_ms=NOW_MS)
+    feed.now_ms = NOW_MS + 5
+    feed.send(event_batch(feed.run_id, "w", 1, "stop", time_ms=NOW_MS + 3_600_000, request=asked.id, step=2))
+    (stop,) = store.stops(feed.run_id)
+    assert (stop.delivered_ms, stop.acknowledged_ms) == (NOW_MS + 5, NOW_MS + 5)
+
+
+def test_what_a_stopped_run_had_reached_is_its_goal_else_its_validation_loss(store: Store) -> None:
+    for key, best in (("train/loss", (0.5, 2)), ("val/loss", (1.0, 1)), ("val/acc", (0.75, 0))):
+        feed = Feed(store)
+        feed.start(roles={"goal": "val/acc"})
+        feed.log("train/loss", [0, 1, 2], [3.0, 2.0, 0.5])
+        if key != "train/loss":
+            feed.log("val/loss", [0, 1, 2], [3.0, 1.0, 2.0])
+        if key == "val/acc":
+            feed.log("val/acc", [0, 1, 2], [0.75, 0.5, 0.25])
+        feed.event("finish", status="stopped", error=None)
+        (stop,) = store.stops(feed.run_id)
+        assert (stop.best, stop.best_step) == best
+
+
 def test_a_request_is_taken_back_before_it_is_delivered(store: Store) -> None:
     feed = Feed(store)
     feed.start()

@@ -524,6 +524,34 @@ def test_a_group_shows_the_mean_gap_and_half_life_where_their_columns_are_chosen
     assert "± 0.14<" in table and "over 1 run" in table
 
 
+def test_the_best_run_of_a_group_is_that_of_the_lowest_loss_else_of_the_best_goal() -> None:
+    def best(**of: tuple[float, float]) -> str:
+        runs = []
+        for i in range(2):
+            values = {name: pair[i] for name, pair in of.items() if name not in ("loss", "rises")}
+            advice = Recommendation(best_val_loss=of["loss"][i]) if "loss" in of else Recommendation()
+            reading = {"goal": "x", "rises": bool(of.get("rises", (1, 1))[i])}
+            runs.append(a_run(id=f"{i:032x}", name=f"run-{i}", recommendation=advice, reading=reading, **values))
+        page = RunPage(items=(*runs, a_run(id="c" * 32)), total=3)
+        table = run_list.groups_table([fields.RunsOf("a", tuple(runs))], page, "group", (), "")
+        assert re.search(r"<td[^>]*>2<", table)  # runs of the group, not of the page
+        return ",".join(re.findall(r"run-\d", re.sub(r"<[^>]+>", "", table)))
+
+    assert best(loss=(0.5, 0.2)) == best(loss=(0.5, 0.2), goal_best=(0.9, 0.1)) == "run-1"
+    assert best(goal_best=(0.9, 0.1)) == "run-0"
+    assert best(goal_best=(0.9, 0.1), rises=(0, 0)) == "run-1"
+
+
+def test_the_list_shows_some_tags_of_a_run_and_how_many_more_it_has() -> None:
+    def shown(many: int) -> str:
+        page = RunPage(items=(a_run(tags={f"tag-{i}": "" for i in range(many)}),), total=1)
+        table = re.sub(r"<[^>]+>", " ", run_list.runs_table(page, (), NOW_MS, chosen=("tags",)))
+        return " ".join(re.findall(r"tag-\d|\+\d+", table))
+
+    assert shown(run_list.TAGS) == "tag-0 tag-1 tag-2 tag-3"
+    assert shown(run_list.TAGS + 3) == "tag-0 tag-1 tag-2 tag-3 +3"
+
+
 def test_the_nearest_runs_are_links_whatever_quotes_their_names_have() -> None:
     names = ("net' (00000000) or 'x", 'a"b')
     near = f"{names[0]!r} (abcdef12) or {names[1]!r} (12345678)"

@@ -78,6 +78,17 @@ def test_after_a_while_and_with_a_server_that_has_no_mark_a_value_is_read_in_any
     assert [readings.keep("runs", server.read).value for _ in range(2)] == [3, 4]
 
 
+def test_a_value_that_may_depend_on_the_time_is_read_anew_four_times_a_minute(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0]
+    monkeypatch.setattr(readings, "now_ms", lambda: now[0])
+    read = []
+    for now[0] in (0, 14_900, 15_100, 30_000, 30_300):
+        read.append(readings.keep("runs", server.read).value)
+    assert read == [1, 1, 2, 2, 3]
+
+
 def test_a_value_that_is_equal_to_the_one_before_stays_the_same_object(server: Server) -> None:
     first = readings.keep("runs", lambda: [1.5]).value
     server.mark = "b"

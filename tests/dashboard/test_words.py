@@ -1,21 +1,14 @@
 from __future__ import annotations
 
-import doctest
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import data, theme, words
-from dashboard.markup import pieces, run_list
+from dashboard import words
 from monitor.domain import formats
 from monitor.rules import RulesConfig
-
-
-@pytest.mark.parametrize("module", [words, formats, pieces, run_list, theme, data])
-def test_the_examples_in_the_docstrings_hold(module: object) -> None:
-    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]  # a module
 
 
 def test_the_list_colours_a_verdict_as_its_rule_is_severe_by_default() -> None:

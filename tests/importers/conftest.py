@@ -69,9 +69,17 @@ class Formats:
         items = b"".join(field(1, self.item(name, cell)) for name, cell in cells.items())
         return field(2, items + field(2, b"\x08" + varint(step)))
 
-    def run(self, ident: str = "abc", project: str = "digits", *, config: bytes = b"") -> bytes:
-        """The W&B record that begins a run."""
-        return field(17, field(1, ident) + field(3, project) + field(8, "warm") + field(4, config))
+    def run(
+        self,
+        ident: str = "abc",
+        project: str = "digits",
+        *,
+        config: bytes = b"",
+        started: tuple[int, int] | None = None,
+    ) -> bytes:
+        """The W&B record that begins a run, perhaps at a time in seconds and nanoseconds."""
+        when = b"" if started is None else field(17, b"\x08" + varint(started[0]) + b"\x10" + varint(started[1]))
+        return field(17, field(1, ident) + field(3, project) + field(8, "warm") + field(4, config) + when)
 
     def exit(self, code: int) -> bytes:
         """The W&B record that ends a run."""

@@ -161,3 +161,18 @@ def test_a_last_row_that_lacks_cells_is_cut_where_no_newline_ends_it(tmp_path: P
     assert [(s.place, s.broken) for s in run.skipped] == [("row 3", True)]
     ended = read(tmp_path, "step,loss,acc\n0,1,2\n1,0.5\n", "ended.csv")
     assert [(s.place, s.reason) for s in ended.skipped] == [("row 3", "has 2 cells, the header has 3")]
+
+
+def test_a_single_row_that_lacks_cells_is_what_is_wrong_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "run.csv"
+    path.write_text("step,loss,acc\n0,1")
+    (problem,) = read_runs(path)
+    assert str(problem) == f"{path}, row 2: has 2 cells, the header has 3"
+
+
+def test_many_rows_with_one_fault_are_named_at_first_and_then_counted(tmp_path: Path) -> None:
+    lines = [f"{i},{i}.5" if i % 2 else f"{i}" for i in range(51)]
+    run = read(tmp_path, "\n".join(["step,loss", "100,1", "101,1", *lines, ""]))
+    reason = "has 1 cells, the header has 2"
+    assert [s.reason for s in run.skipped] == [reason] * 21
+    assert [s.place for s in run.skipped][19:] == ["row 42", "6 more rows"]

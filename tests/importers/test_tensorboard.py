@@ -89,6 +89,22 @@ def test_a_tail_that_is_not_whole_is_cut_at_any_byte(tmp_path: Path) -> None:
         assert read_curves(path).train.tolist() == [[1, 1.0]]
 
 
+def test_a_damaged_file_of_a_run_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    points = [event(step, "train/loss", simple(1.0)) for step in range(6)]
+    torn = write(tmp_path, b"".join(points[:3]), "events.out.tfevents.1.host")
+    write(tmp_path, b"".join(points[3:]), "events.out.tfevents.2.host")
+    data = bytearray(torn.read_bytes())
+    second = len(data) - len(points[1] + points[2])
+    data[second + 7] ^= 0xFF  # of its length
+    torn.write_bytes(data)
+    (run,) = read_runs(tmp_path)
+    assert isinstance(run, ImportedRun)
+    assert run.points.step.tolist() == [0, 3, 4, 5]
+    (note,) = run.skipped
+    assert (note.place, note.broken) == ("events.out.tfevents.1.host", True)
+    assert note.reason == f"byte {second}: is not an event record"
+
+
 def test_what_is_no_event_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "events.out.tfevents.x"
     path.write_bytes(b"step,loss\n0,1.0\n" * 4)

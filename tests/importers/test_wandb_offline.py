@@ -37,6 +37,15 @@ def test_history_config_and_end_are_read(tmp_path: Path, formats) -> None:
     assert run.points.time_ms.tolist() == [1_700_000_000_500, 1_700_000_001_500, 1_700_000_002_500]
 
 
+def test_a_run_began_when_it_says_which_is_before_its_first_point(tmp_path: Path, formats) -> None:
+    records = [
+        formats.run(started=(1_700_000_000, 250_000_000)),
+        formats.history(0, loss="1", _timestamp="1700000009.5"),
+    ]
+    run = only(formats.wandb(tmp_path / "run-a.wandb", records))
+    assert (run.started_ms, run.points.time_ms.tolist()) == (1_700_000_000_250, [1_700_000_009_500])
+
+
 def test_a_record_larger_than_a_block_is_put_together(tmp_path: Path, formats) -> None:
     big = formats.history(0, loss="1.0", text=json.dumps("x" * 100_000))
     run = only(formats.wandb(tmp_path / "run-a.wandb", [big, formats.history(1, loss="0.5")]))

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import insight
-from monitor.domain import Checkpoint, RunInfo, RunStatus, StopState
+from monitor.domain import Checkpoint, RunInfo, RunStatus, Stop, StopState
 from monitor.errors import WireError
 from monitor.ingest.engines import open_engines
 from monitor.insight.attention import FORGET_MS
 from monitor.insight.economics import planned_steps, price_of, saving, seconds_per_step
 from monitor.insight.explain import MOST_TOKENS, tokens
+from monitor.insight.ledger import entry
 from monitor.insight.waiting import until_of
 from monitor.settings import load
 from monitor.store import Store
@@ -86,7 +87,7 @@ def test_without_a_plan_or_a_price_only_what_is_known_is_said(store: Store, tmp_
     assert (found.planned_steps, found.hours, found.cost, found.amount) == (None, None, None, "")
     feed = trained(store, planned_steps=200)
     found = insight.saving_of(store, bare, feed.run_id)
-    assert found.cost is None and found.amount == "1 hours"
+    assert found.cost is None and found.amount == "1 hour"
 
 
 def test_the_pace_of_a_resumed_run_is_that_of_its_attempt(store: Store, settings) -> None:
@@ -164,6 +165,16 @@ def test_the_ledger_counts_what_was_never_run(store: Store, settings) -> None:
     assert not insight.ledger(store, settings, until_ms=NOW_MS).entries
 
 
+@pytest.mark.parametrize(("reached", "missed"), [(0.9, True), (1.0, False), (1.1, False)])
+def test_patience_missed_what_the_run_reached_after_it_would_have_stopped(
+    settings, reached: float, missed: bool
+) -> None:
+    run = RunInfo(id="a" * 32, project="p", name="n", status=RunStatus.STOPPED, created_ms=0, last_step=90)
+    stop = Stop(id=1, who="ada", requested_ms=0, finished_ms=1, stopped_step=90, patience_step=40, patience_best=1.0)
+    facts = Facts(begun_ms=0, first_step=0, bests={"val": reached, "train": 0.1})
+    assert entry(run, facts, stop, settings, newest=True).patience_missed is missed
+
+
 @pytest.mark.parametrize(("then", "regret"), [(0.5, True), (2.5, False)])
 def test_a_stopped_run_that_was_continued_is_regretted_where_it_got_better(
     store: Store, settings, then: float, regret: bool
@@ -221,6 +232,15 @@ def test_attention_ranks_by_severity_cost_and_novelty(store: Store, settings) ->
     assert (len(later.items), later.total) == (1, 3)
     assert json.dumps(found.to_dict())
     assert cheap.run_id == found.items[1].run.id
+
+
+def test_what_ended_today_ended_since_midnight(store: Store, settings) -> None:
+    feed = Feed(store)
+    feed.start()
+    feed.event("finish", status="finished", error=None)
+    midnight = NOW_MS - NOW_MS % (24 * HOUR) + 24 * HOUR
+    ended = [insight.attention(store, settings, now_ms=at).finished_today for at in (midnight - 1, midnight)]
+    assert ended == [1, 0]
 
 
 def test_attention_explanation_and_events_say_how_an_alert_stands(store: Store, settings) -> None:

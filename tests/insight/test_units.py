@@ -27,6 +27,19 @@ def a_run(**changed: Any) -> RunInfo:
 
 
 @pytest.mark.parametrize(
+    ("saved", "shown"),
+    [
+        (Saving(hours=0.0), "0 min"), (Saving(hours=0.008), "less than a minute"), (Saving(hours=0.009), "1 min"),
+        (Saving(hours=0.99), "59 min"), (Saving(hours=0.996), "1 hour"), (Saving(hours=1.04), "1 hour"),
+        (Saving(hours=1.06), "1.1 hours"), (Saving(hours=9.0, gpu_hours=1.0), "1 GPU-hour"),
+        (Saving(hours=0.5, gpu_hours=2.0, cost=7.0), "2 GPU-hours, about 7.00 USD"),
+    ],
+)  # fmt: skip
+def test_a_saving_is_shown_in_a_unit_of_its_size(saved: Saving, shown: str) -> None:
+    assert saved.amount == shown
+
+
+@pytest.mark.parametrize(
     ("saved", "burn"),
     [
         (Saving(), 2.0),

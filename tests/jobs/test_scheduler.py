@@ -84,6 +84,23 @@ def test_a_run_whose_process_died_is_lost_and_told_once(store: Store, settings: 
     assert [(alert.kind, alert.state) for alert in channel.sent] == [("lost", "firing")]
 
 
+def test_a_critical_alert_that_nobody_answers_is_sent_again_after_a_day(
+    store: Store, settings: Settings, clock: Clock
+) -> None:
+    log(store, [3.0, 2.0], first=0, now_ms=START)
+    channel = MemoryChannel()
+    jobs = Jobs(store, settings, channels=[channel], clock=clock)
+    watch(jobs, clock, 62)
+    told = []
+    for hours in (0, 23, 2, 22, 3):
+        clock.now_ms += hours * 3_600_000
+        jobs.run("alerts")
+        clock.now_ms += 10_000  # more runs may have been lost
+        jobs.run("delivery")
+        told.append(len(channel.sent))
+    assert told == [1, 1, 2, 2, 3]
+
+
 def test_a_lost_run_that_logs_again_runs_again(store: Store, jobs: Jobs, clock: Clock) -> None:
     log(store, [3.0, 2.0], first=0, now_ms=START)
     watch(jobs, clock, 62)

@@ -51,6 +51,16 @@ def test_too_few_points_give_no_forecast() -> None:
     assert forecast(view(np.arange(5))) is None
 
 
+def test_it_looks_half_as_far_ahead_as_the_run_has_come_and_counts_since_its_best() -> None:
+    curve = Curve(40, 16)
+    for at in range(31):
+        curve.push(max(abs(21.0 - at), 1.0), 1000.0 + at)
+    outlook = forecast(View(curve))
+    assert outlook is not None
+    assert (outlook.from_step, outlook.steps) == (1030.0, 15.0)
+    assert outlook.buckets_since_best == 10
+
+
 def test_a_constant_curve_gives_a_finite_forecast() -> None:
     assert all(np.isfinite(value) for value in asdict(foreseen(np.full(50, 2.3))).values())
 

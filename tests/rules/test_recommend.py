@@ -41,6 +41,16 @@ def test_the_confidence_of_each_advice_is_what_was_measured_and_no_more() -> Non
     assert all(0 <= float(right) - float(told) < 0.1 for _, right, told in rows)
 
 
+def test_a_stop_is_less_certain_where_validation_has_risen_above_where_it_began() -> None:
+    step = np.arange(0.0, 90)
+    train = np.c_[step, 0.05 + np.exp(-step / 35)]
+    above = diagnose(train, np.c_[step, 1.06 + 0.0028 * step])
+    below = diagnose(train, np.c_[step, 0.5 + np.exp(-step / 8) + 0.006 * np.maximum(step - 30, 0)])
+    assert above.verdict == below.verdict == "overfitting"
+    assert above.recommendation.confidence == CONFIDENCE["risen"]
+    assert below.recommendation.confidence == CONFIDENCE["overfitting"]
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(8, 150), st.sampled_from([0.0, 0.02, 0.1]), st.integers(1, 7))
 def test_headline_reason_and_best_step_name_one_best(seed: int, n: int, noise: float, batch: int) -> None:

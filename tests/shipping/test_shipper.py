@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from monitor.domain import Reply
-from monitor.errors import OffsetGap, RunNotFound, ServerUnreachable, StoreBusy, Unauthorized, WireError
+from monitor.errors import OffsetGap, RunNotFound, SchemaMismatch, ServerUnreachable, StoreBusy, Unauthorized, WireError
 from monitor.journal.ack import read_ack
 from monitor.journal.write.journal import Journal
-from monitor.shipping.shipper import _FIRST_WAIT_S, _MOST_WAIT_S, Shipper
+from monitor.shipping.shipper import _FIRST_WAIT_S, _MOST_WAIT_S, _SLOW_WAIT_S, Shipper
 from monitor.shipping.sinks import MemorySink, Sink
 from monitor.wire import Batch
 
@@ -111,14 +111,32 @@ def test_tries_again_after_what_passes_and_says_so_once(
     assert shipper.trouble is None
 
 
-def test_the_wait_doubles_up_to_its_bound(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("error", "longest"),
+    [
+        (ServerUnreachable("http://x", "is down"), _MOST_WAIT_S),
+        (StoreBusy("sqlite", 5.0), _MOST_WAIT_S),
+        (Unauthorized("http://x"), _SLOW_WAIT_S),
+        (SchemaMismatch("sqlite", found="1", wanted="2", command="monitor db upgrade"), _SLOW_WAIT_S),
+    ],
+)
+def test_the_wait_doubles_up_to_its_bound(bench: Bench, error: Exception, longest: float) -> None:
     ships = bench.ship(MemorySink())
-    waits = [ships._failed(ServerUnreachable("http://x", "is down")) for _ in range(40)]
+    waits = [ships._failed(error) for _ in range(40)]
     least, most = 0.5, 1.5  # jitter
     for tries, wait in enumerate(waits):
-        due = min(_MOST_WAIT_S, _FIRST_WAIT_S * 2.0**tries)
+        due = min(longest, _FIRST_WAIT_S * 2.0**tries)
         assert least * due <= wait <= most * due
-    assert max(waits) > least * _MOST_WAIT_S
+    assert min(waits[10:]) < 0.8 * longest < 1.2 * longest < max(waits)
+
+
+def test_the_wait_is_short_again_after_something_was_stored(bench: Bench) -> None:
+    ships = bench.ship(MemorySink())
+    for _ in range(10):
+        ships._failed(ServerUnreachable("http://x", "is down"))
+    bench.write(3)
+    assert ships.drain(4, 10)
+    assert ships._failed(ServerUnreachable("http://x", "is down")) <= 1.5 * _FIRST_WAIT_S
 
 
 def test_a_lost_answer_makes_no_point_twice(bench: Bench) -> None:

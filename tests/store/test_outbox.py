@@ -58,6 +58,21 @@ def test_what_a_channel_refused_is_due_again_when_it_says(feed: Feed) -> None:
     assert (done.delivered_ms, done.next_ms, done.error) == (None, NEVER_MS, "too old as well")
 
 
+def test_every_refusal_counts_and_a_wait_does_not(feed: Feed) -> None:
+    store, now = feed.store, NOW_MS
+    store.register_channels(["a"], NOW_MS)
+    (row,) = alerts(feed, "one")
+    tries = []
+    for refused in (True, True, False, True):
+        now += 1
+        if refused:
+            store.failed("a", [row], now, "no route")
+        else:
+            store.postponed("a", [row], now)
+        tries += [each.attempts for each in store.outgoing("a", now, 0).due]
+    assert tries == [1, 2, 2, 3]
+
+
 def test_a_new_channel_gets_what_happens_from_then_on(feed: Feed) -> None:
     store = feed.store
     alerts(feed, "before any channel")

@@ -93,14 +93,16 @@ def test_a_project_that_asked_for_it_is_thinned_and_no_other(store: Store) -> No
 
 def test_a_dry_run_says_what_is_due_and_changes_nothing(store: Store) -> None:
     policy = Policy(keep_days={"scratch": 1}, thin_days={"*": 1}, thin_points=500, purge_days=0)
-    short, long, gone = ended(store, "scratch", "a"), ended(store, "vision", "b", 2000), ended(store, "x", "c")
+    short, long, gone = ended(store, "scratch", "a", 2000), ended(store, "vision", "b", 1001), ended(store, "x", "c")
+    ended(store, "vision", "d", 1000)  # thinning would hardly make it smaller
     store.delete(gone, now_ms=NOW_MS)
     now = NOW_MS + DAY_MS
     expected = Kept(deleted=(short,), thinned=((long, 0, 0),), purged=(gone,))
     assert keep(store, policy, now, dry_run=True) == keep(store, policy, now, dry_run=True) == expected
     assert keep(store, policy, now, project="vision", dry_run=True) == Kept(thinned=((long, 0, 0),), purged=(gone,))
-    assert names(store) == {"a", "b"}
-    assert keep(store, policy, now).deleted == (short,)
+    assert names(store) == {"a", "b", "d"}
+    done = keep(store, policy, now)
+    assert done.deleted == (short,) and [run_id for run_id, *_ in done.thinned] == [long]
 
 
 def test_the_server_does_it_by_itself(store: Store, tmp_path: object) -> None:

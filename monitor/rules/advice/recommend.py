@@ -11,7 +11,7 @@ import math
 from typing import Final
 
 from monitor.domain import Action, Forecast, Recommendation, formats
-from monitor.domain.formats import position
+from monitor.domain.formats import number, position
 from monitor.rules.advice.forecast import forecast
 from monitor.rules.advice.games import DOUBT, GAME, doubtful, holding_goal
 from monitor.rules.advice.pending import pending_of
@@ -151,13 +151,13 @@ def _going_on(state: State) -> tuple[Action, str, float | None]:
 def _prospect(state: State, outlook: Forecast) -> str:
     """The expected gain of continuing, in words that do not contradict a firing rule."""
     gain, low, high = outlook.gain, outlook.gain_low, outlook.gain_high
-    span = f" (90%: {low:.2g} to {high:.2g})" if high else ""
+    span = f" (90%: {number(low, 2)} to {number(high, 2)})" if high else ""
     ahead = f"{formats.step(round(outlook.steps))} {state.unit}s"
     if _fires(state, "convergence"):
-        lower = f"about {gain:.2g} lower" if gain else "no gain"
+        lower = f"about {number(gain, 2)} lower" if gain else "no gain"
         return f"The loss is flat: {lower} is expected over the next {ahead}{span}."
     if gain:
-        return f"No reason to stop: about {gain:.2g} lower is expected over the next {ahead}{span}."
+        return f"No reason to stop: about {number(gain, 2)} lower is expected over the next {ahead}{span}."
     if _fires(state, "improving"):
         return "No reason to stop: the loss is still falling."
     return f"No reason to stop, though no gain is expected over the next {ahead}{span}."
