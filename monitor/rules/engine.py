@@ -20,7 +20,7 @@ from monitor.domain import Counts, Diagnosis, Finding, Recommendation
 from monitor.losses.specs.run_config import terms_of
 from monitor.roles import Role
 from monitor.rules.advice import games
-from monitor.rules.advice.conflicts import SILENCED_BY, ended, silenced
+from monitor.rules.advice.conflicts import ended, silenced
 from monitor.rules.advice.recommend import recommend, settle
 from monitor.rules.advice.verdict import headline_of, verdict_of
 from monitor.rules.config import RulesConfig, RuleSettings
@@ -369,9 +369,7 @@ class Engine:
                 continue
             slot = state.slots.get(name)
             firing = slot is not None and slot.phase == FIRING
-            quiet = (state.game and games.silent(state, rule, settings)) or (
-                name in SILENCED_BY and silenced(name, state)
-            )
+            quiet = silenced(name, state) or (state.game and games.silent(state, rule, settings))
             reading = None if quiet else check(run, settings.limits, firing)
             if slot is None and reading is None:
                 continue

@@ -28,8 +28,12 @@ def silenced(name: str, state: State) -> bool:
     others = SILENCED_BY.get(name)
     if others is None:
         return False
+    if state.nan_train > 0:
+        return True
     slots = state.slots
-    return state.nan_train > 0 or any(other in slots and slots[other].phase in (FIRING, LIKELY) for other in others)
+    return not slots.keys().isdisjoint(others) and any(
+        other in slots and slots[other].phase in (FIRING, LIKELY) for other in others
+    )
 
 
 def ended(name: str, state: State) -> bool:

@@ -174,11 +174,17 @@ class View:
         return found
 
     @lazy
-    def smooth(self) -> list[float]:
-        """Running median of three of `y`; the last two entries are the median of the last three."""
-        found: list[float] = smooth(self.logs).tolist()
+    def levels(self) -> list[float]:
+        """Running median of three of the centres; the last two entries are the median of the last three."""
+        found: list[float] = smooth(self.x).tolist()
         if len(found) > 3:
             found[-1] = found[-2]
+        return found
+
+    @lazy
+    def smooth(self) -> list[float]:
+        """The same on the scale of `y`; a logarithm does not change which of three is the median."""
+        found: list[float] = np.log(np.maximum(np.array(self.levels) - self.base, 1e-300)).tolist()
         return found
 
     @lazy
@@ -206,12 +212,17 @@ class View:
     @lazy
     def low(self) -> float:
         """Lowest smoothed level, on the scale of `y`."""
-        return min(self.smooth)
+        return self.log(min(self.levels))
 
     @lazy
     def low_at(self) -> int:
         """Index of the lowest smoothed level."""
-        return self.smooth.index(self.low)
+        return self.levels.index(min(self.levels))
+
+    @property
+    def fall(self) -> float:
+        """How far the smoothed level has come down from the first one to the lowest, as a logarithm."""
+        return self.log(self.levels[0]) - self.low
 
     @lazy
     def level(self) -> float:
@@ -233,6 +244,11 @@ class View:
     def rise(self) -> float:
         """How far the series is above its low, as a logarithm."""
         return self.now - self.low
+
+    @lazy
+    def usual(self) -> float:
+        """The median of the centres since the first twelfth."""
+        return middle(self.centres[self.closed // 12 :])
 
     @lazy
     def fifth(self) -> int:
@@ -270,18 +286,18 @@ class View:
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
-        slope, error = straight(around_zero(n), self.logs[-n:])
+        slope, error = straight(around_zero(n), np.log(np.maximum(self.x[-n:] - self.base, 1e-300)))
         span = self.closed - 1 - self.fifth
         return -slope * span, error * span
 
     def level_at(self, step: float) -> float:
         """The smoothed level at a step, on the scale of `y`."""
-        return self.smooth[min(bisect_right(self.step, step), self.closed - 1)]
+        return self.log(self.levels[min(bisect_right(self.step, step), self.closed - 1)])
 
     def reached(self, step: float) -> float:
         """The level at a step, or the smoothed one if that is lower: where the series had come down to by then."""
         at = min(bisect_right(self.step, step), self.closed - 1)
-        return min(self.smooth[at], self.y[at])
+        return self.log(min(self.levels[at], self.centres[at]))
 
     def seen_before(self, rise: float, share: float = 0.75) -> bool:
         """Whether a hump of at least this share of a rise from the low has recovered before, at similar levels.
@@ -304,7 +320,7 @@ class View:
     @lazy
     def learned(self) -> bool:
         """Whether the series has truly come down: by over a third of its level, or straighter than noise wanders."""
-        fall = self.smooth[0] - self.low
+        fall = self.fall
         if fall >= LEARNED:
             return True
         if fall < 3 * self.noise * math.sqrt(3 * self.wander * self.closed):

@@ -30,17 +30,26 @@ def of_batches(run: Features, view: View) -> bool:
     return view is run.train and view.size > 1 and run.state.train_seen > 2 * run.state.val_seen
 
 
-def turned(view: View, swing: float, begin: int, end: int, *, batches: bool) -> int:
-    """How often a loss turns between two buckets by a swing of this share that exceeds batch noise."""
-    y = view.y[begin:end]
-    height, span = math.exp(middle(y)), max(y) - min(y)
+def turned(view: View, swing: float, begin: int, end: int, need: float, *, batches: bool) -> int:
+    """How often a loss turns between two buckets by a swing of this share that exceeds batch noise; 0 if too seldom.
+
+    Args:
+        need: the least number of turns that matters.
+    """
+    levels = sorted(view.centres[begin:end])
+    span = view.log(levels[-1]) - view.log(levels[0])
+    height = math.exp(middle([view.log(level) for level in levels[(len(levels) - 1) // 2 : len(levels) // 2 + 1]]))
     if span < _DECADE and not view.reaches(height, span, swing):
         return 0  # most checks end here, before anything that costs more
+    y = view.y[begin:end]
+    if turns(y, _MOST * span) < need:
+        return 0  # larger swings are no more
     left = _LEFT * _rough(view, begin, end) / math.sqrt(view.size) if batches else 0.0
     least = max(left, _MOST * span)
     if least < _DECADE and not view.reaches(height, least, swing):  # else a swing of `least` has that share anyway
         least = max(least, min(view.move(height, swing), _DECADE))
-    return turns(y, least)
+    found = turns(y, least)
+    return found if found >= need else 0
 
 
 def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: bool) -> bool:

@@ -122,15 +122,17 @@ def _dead(view: View, limit: float) -> bool:
 
 def _begin(view: View) -> float:
     """Where a series began, on the scale of `y`: recovering from an initial rise is not progress."""
-    return min(view.y[0], view.log(view.curve.first + 2 * view.roughness))
+    return view.log(min(view.centres[0], view.curve.first + 2 * view.roughness))
 
 
 def _guesses(views: list[View], chance: float) -> bool:
     """Whether all series have been flat since their first twelfth, at one level, and that is the level of guessing."""
-    first, last = (middle(view.centres[view.closed // 12 :]) for view in (views[0], views[-1]))
-    if not could_guess(last, chance) or abs(first - last) > _AGREE * abs(last):
-        return False
-    return all(_flat(view) for view in views)
+    last = views[-1].usual
+    return (
+        could_guess(last, chance)
+        and abs(views[0].usual - last) <= _AGREE * abs(last)
+        and all(_flat(view) for view in views)
+    )
 
 
 def _flat(view: View) -> bool:
@@ -149,6 +151,6 @@ def _flat(view: View) -> bool:
 def memory(run: Features) -> bool:
     """Whether training has learned, but validation is not below its own start and never was below training's."""
     val, train = run.val, run.train
-    if not val.closed or not train.closed or train.smooth[0] - train.now < 0.3:
+    if not val.closed or not train.closed or train.log(train.levels[0]) - train.now < 0.3:
         return False
     return val.now >= val.log(val.curve.first) - 0.05 and memorises(val, train)
