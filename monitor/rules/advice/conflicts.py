@@ -30,10 +30,11 @@ def silenced(name: str, state: State) -> bool:
         return False
     if state.nan_train > 0:
         return True
-    slots = state.slots
-    return not slots.keys().isdisjoint(others) and any(
-        other in slots and slots[other].phase in (FIRING, LIKELY) for other in others
-    )
+    for other in others:
+        slot = state.slots.get(other)
+        if slot is not None and slot.phase in (FIRING, LIKELY):
+            return True
+    return False
 
 
 def ended(name: str, state: State) -> bool:

@@ -61,8 +61,9 @@ class View:
         step: last step of each closed bucket.
     """
 
-    def __init__(self, curve: Curve, floor: float = math.nan) -> None:
+    def __init__(self, curve: Curve, floor: float = math.nan, last: View | None = None) -> None:
         self.curve, self.floor = curve, floor
+        self.last = last.__dict__.get("levels") if last is not None and last.centres == curve.x[:-1] else None
         self.n, self.size = curve.n, curve.size
         self.centres, self.step, self.quarters = curve.x, curve.step, curve.quarters
         self.closed = len(curve.x)
@@ -176,10 +177,18 @@ class View:
     @lazy
     def levels(self) -> list[float]:
         """Running median of three of the centres; the last two entries are the median of the last three."""
+        if self.last is not None and len(self.last) > 3:  # one more bucket does not change those before it
+            level = middle(self.centres[-3:])
+            return [*self.last[:-1], level, level]
         found: list[float] = smooth(self.x).tolist()
         if len(found) > 3:
             found[-1] = found[-2]
         return found
+
+    @lazy
+    def lowest_level(self) -> float:
+        """Lowest of `levels`."""
+        return min(self.levels)
 
     @lazy
     def smooth(self) -> list[float]:
@@ -212,12 +221,12 @@ class View:
     @lazy
     def low(self) -> float:
         """Lowest smoothed level, on the scale of `y`."""
-        return self.log(min(self.levels))
+        return self.log(self.lowest_level)
 
     @lazy
     def low_at(self) -> int:
         """Index of the lowest smoothed level."""
-        return self.levels.index(min(self.levels))
+        return self.levels.index(self.lowest_level)
 
     @property
     def fall(self) -> float:
@@ -244,6 +253,18 @@ class View:
     def rise(self) -> float:
         """How far the series is above its low, as a logarithm."""
         return self.now - self.low
+
+    def extent(self, begin: int, end: int) -> tuple[float, float]:
+        """The median height above `base`, and the range as a logarithm, of the buckets from one to before another."""
+        ordered = sorted(self.centres[begin:end])
+        n = len(ordered)
+        span = self.log(ordered[-1]) - self.log(ordered[0])
+        return math.exp(0.5 * self.log(ordered[(n - 1) // 2]) + 0.5 * self.log(ordered[n // 2])), span
+
+    @lazy
+    def later(self) -> tuple[float, float]:
+        """`extent` of the later half."""
+        return self.extent(self.closed // 2, self.closed)
 
     @lazy
     def usual(self) -> float:
@@ -286,7 +307,7 @@ class View:
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
-        slope, error = straight(around_zero(n), np.log(np.maximum(self.x[-n:] - self.base, 1e-300)))
+        slope, error = straight(around_zero(n), np.log(np.maximum(np.array(self.centres[-n:]) - self.base, 1e-300)))
         span = self.closed - 1 - self.fifth
         return -slope * span, error * span
 
@@ -361,7 +382,7 @@ class Features:
         if view is not None and view.centres is curve.x and state.owned & VIEWS << role:
             view.renew(curve)
             return view
-        view = View(curve, state.floor if role != GRAD else 0.0)
+        view = View(curve, state.floor if role != GRAD else 0.0, view)
         state.views = {**state.views, role: view}
         state.owned |= VIEWS << role
         return view

@@ -36,9 +36,8 @@ def turned(view: View, swing: float, begin: int, end: int, need: float, *, batch
     Args:
         need: the least number of turns that matters.
     """
-    levels = sorted(view.centres[begin:end])
-    span = view.log(levels[-1]) - view.log(levels[0])
-    height = math.exp(middle([view.log(level) for level in levels[(len(levels) - 1) // 2 : len(levels) // 2 + 1]]))
+    half = (begin, end) == (view.closed // 2, view.closed)
+    height, span = view.later if half else view.extent(begin, end)
     if span < _DECADE and not view.reaches(height, span, swing):
         return 0  # most checks end here, before anything that costs more
     y = view.y[begin:end]
@@ -72,8 +71,9 @@ def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: boo
     jumps = [jump(i) if peak[i] > usual * noise[i] else 0.0 for i in range(begin, end)]
     if batches:  # jumps from point to point come from the batches, slow moves from the loss
         return middle(jumps) >= swing and _rough(view, begin, end) < 0.5
-    rough = middle(noise[begin:end]) / 0.954
-    return sorted(jumps)[len(jumps) * 3 // 4] >= swing or view.share(x[end - 1], x[end - 1] + rough) >= swing
+    if sorted(jumps)[len(jumps) * 3 // 4] >= swing:
+        return True
+    return view.share(x[end - 1], x[end - 1] + middle(noise[begin:end]) / 0.954) >= swing
 
 
 def _rough(view: View, begin: int, end: int) -> float:

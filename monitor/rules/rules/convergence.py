@@ -60,7 +60,7 @@ class Convergence:
         came = _came(view)
         ease = 1.5 if firing else 1.0
         if (
-            max(came, _came(run.descent)) < _LEARNED
+            (came < _LEARNED and _came(run.descent) < _LEARNED)
             or falls(view, limits, ease)
             or above_low(view, ease)
             or came < 4 * view.noise
