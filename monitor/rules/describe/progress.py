@@ -68,7 +68,7 @@ def gap_of(run: Features) -> float | None:
 
 def half_life_of(run: Features) -> float | None:
     """The half-life of the judged loss; None for a game, or if the curve does not determine it."""
-    decay = None if run.state.game else _fit(_fitted(run.judged))
+    decay = None if run.state.game or run.judged.closed < LEAST else _fit(_fitted(run.judged))
     return None if decay is None else decay.tau * math.log(2)
 
 
