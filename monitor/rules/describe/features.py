@@ -307,7 +307,7 @@ class View:
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
-        slope, error = straight(around_zero(n), np.log(np.maximum(np.array(self.centres[-n:]) - self.base, 1e-300)))
+        slope, error = straight(around_zero(n), [self.log(centre) for centre in self.centres[-n:]])
         span = self.closed - 1 - self.fifth
         return -slope * span, error * span
 

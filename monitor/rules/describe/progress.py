@@ -112,7 +112,7 @@ def _gap(train: View, val: View) -> Gap | None:
     if val.closed < n:
         return found
     last, at = gaps[-n:], steps[-n:]
-    slope, error = straight(at - at.mean(), last, least=1e-200)
+    slope, error = straight((at - at.mean()).tolist(), last.tolist(), least=1e-200)
     change = abs(slope) * float(at[-1] - at[0])
     sure = student(abs(slope) / error, n - 2) >= SURE
     trend = "steady"

@@ -90,7 +90,7 @@ def _one_way(view: View, y: list[float]) -> bool:
 
 def _trend(y: list[float]) -> float:
     """The slope of a straight line in standard errors; negative if it falls."""
-    slope, error = straight(around_zero(len(y)), np.array(y))
+    slope, error = straight(around_zero(len(y)), y)
     return math.copysign(student(abs(slope) / error, len(y) - 2), slope)
 
 
