@@ -20,7 +20,7 @@ from monitor.domain import Counts, Diagnosis, Finding, Recommendation
 from monitor.losses.specs.run_config import terms_of
 from monitor.roles import Role
 from monitor.rules.advice import games
-from monitor.rules.advice.conflicts import SILENCED_BY, ended, silenced
+from monitor.rules.advice.conflicts import ended, silenced
 from monitor.rules.advice.recommend import recommend, settle
 from monitor.rules.advice.verdict import headline_of, verdict_of
 from monitor.rules.config import RulesConfig, RuleSettings
@@ -30,11 +30,12 @@ from monitor.rules.describe.regimes import regimes_of
 from monitor.rules.lifecycle import move, retold, warming, without
 from monitor.rules.rule import LOUD, Foreseeing, Quiet, Reading, Rule
 from monitor.rules.sketch.curve import BUCKET
+from monitor.rules.sketch.goal_points import take_goal
 from monitor.rules.sketch.noise import Floats
 from monitor.rules.sketch.parts import Parts, of_spec
 from monitor.rules.sketch.patience import wait
 from monitor.rules.sketch.points import ROLE_CODES, EnginePoints
-from monitor.rules.sketch.resumed import in_turn, late
+from monitor.rules.sketch.resumed import late
 from monitor.rules.sketch.rows import take_point, take_rows
 from monitor.rules.sketch.state import FIRING, LR, TRAIN, VAL, State
 from monitor.rules.spans import AHEAD, MANY, finite, in_order, lanes_of, learning_rate, take_in_order
@@ -189,14 +190,13 @@ class Engine:
         at = np.flatnonzero(of_goal)
         others, done = points.at(np.flatnonzero(~of_goal)), 0
         goal = state.own_goal(name, rises=rises)
-        rows = zip(at.tolist(), points.step[at].tolist(), points.value[at].tolist(), strict=True)
-        for passed, (row, step, value) in enumerate(rows):
-            if not (math.isfinite(step) and math.isfinite(value)) or not in_turn(state, goal.curve, step):
-                continue
-            if goal.curve.push(goal.shown(value), step) == BUCKET:
-                self._losses(state, others.at(slice(done, row - passed)), changes)
-                done = row - passed
-                self._check(state, ROLE_CODES[Role.GOAL], True, step, changes)
+        steps = points.step[at]
+        for taken in take_goal(state, goal, steps, points.value[at]):
+            until = int(at[taken - 1]) - (taken - 1)
+            if until > done:
+                self._losses(state, others.at(slice(done, until)), changes)
+            done = until
+            self._check(state, ROLE_CODES[Role.GOAL], True, float(steps[taken - 1]), changes)
         if done < len(others):
             self._losses(state, others.at(slice(done, None)), changes)
         state.advice = None
@@ -236,10 +236,11 @@ class Engine:
             return self._quiet(state, role)
 
         while at < n:
-            span = slice(at, at + AHEAD)
-            lanes = lanes_of(roles[span], steps[span], values[span])
-            many = min(n - at, AHEAD)
-            fit = in_order(state, lanes, many) if many >= MANY else many
+            many, fit = min(n - at, AHEAD), 0
+            if many >= MANY:
+                span = slice(at, at + AHEAD)
+                lanes = lanes_of(roles[span], steps[span], values[span])
+                fit = in_order(state, lanes, many)
             if fit >= MANY:
                 if fit < many:
                     span = slice(at, at + fit)
@@ -355,9 +356,7 @@ class Engine:
                 continue
             slot = state.slots.get(name)
             firing = slot is not None and slot.phase == FIRING
-            quiet = (state.game and games.silent(state, rule, settings)) or (
-                name in SILENCED_BY and silenced(name, state)
-            )
+            quiet = silenced(name, state) or (state.game and games.silent(state, rule, settings))
             reading = None if quiet else check(run, settings.limits, firing)
             if slot is None and reading is None:
                 continue

@@ -28,8 +28,13 @@ def silenced(name: str, state: State) -> bool:
     others = SILENCED_BY.get(name)
     if others is None:
         return False
-    slots = state.slots
-    return state.nan_train > 0 or any(other in slots and slots[other].phase in (FIRING, LIKELY) for other in others)
+    if state.nan_train > 0:
+        return True
+    for other in others:
+        slot = state.slots.get(other)
+        if slot is not None and slot.phase in (FIRING, LIKELY):
+            return True
+    return False
 
 
 def ended(name: str, state: State) -> bool:

@@ -184,10 +184,14 @@ def _outlook(state: State) -> Forecast | None:
 
 def _stopping(state: State) -> list[str]:
     """Rules whose finding, firing or likely, advises a stop; the most important one first."""
-    alone = not state.train_seen and not state.val_seen and not Features(state, state.last_step).policy
-    if alone and _fires(state, "goal_decline"):  # if there is a loss, that decides when to stop
+    if not state.slots:
+        return []
+    alone = not state.train_seen and not state.val_seen  # if there is a loss, that decides when to stop
+    if alone and _fires(state, "goal_decline") and not Features(state, state.last_step).policy:
         return ["goal_decline"]
-    found = [] if doubtful(state) else _advising(state, Action.STOP, FIRING, LIKELY)
+    found = _advising(state, Action.STOP, FIRING, LIKELY)
+    if found and doubtful(state):
+        return []
     if "overfitting" in found and holding_goal(state) is not None:
         found.remove("overfitting")
     return found
@@ -204,9 +208,15 @@ def _best(state: State, curve: Curve) -> str:
 
 def _advising(state: State, action: Action, *phases: int) -> list[str]:
     """Rules with a finding in one of these phases that advises this action; the most important one first."""
-    found = (name for name, slot in state.slots.items() if slot.phase in phases)
-    specs = [spec_of(name) for name in found if not is_note(name, state)]
-    return sorted((spec.name for spec in specs if spec is not None and spec.action is action), key=rank_of)
+    found = [
+        name
+        for name, slot in state.slots.items()
+        if slot.phase in phases
+        and (spec := spec_of(name)) is not None
+        and spec.action is action
+        and not is_note(name, state)
+    ]
+    return sorted(found, key=rank_of) if len(found) > 1 else found
 
 
 def _fires(state: State, name: str) -> bool:

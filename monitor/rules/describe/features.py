@@ -61,8 +61,9 @@ class View:
         step: last step of each closed bucket.
     """
 
-    def __init__(self, curve: Curve, floor: float = math.nan) -> None:
+    def __init__(self, curve: Curve, floor: float = math.nan, last: View | None = None) -> None:
         self.curve, self.floor = curve, floor
+        self.last = last.__dict__.get("levels") if last is not None and last.centres == curve.x[:-1] else None
         self.n, self.size = curve.n, curve.size
         self.centres, self.step, self.quarters = curve.x, curve.step, curve.quarters
         self.closed = len(curve.x)
@@ -174,11 +175,25 @@ class View:
         return found
 
     @lazy
-    def smooth(self) -> list[float]:
-        """Running median of three of `y`; the last two entries are the median of the last three."""
-        found: list[float] = smooth(self.logs).tolist()
+    def levels(self) -> list[float]:
+        """Running median of three of the centres; the last two entries are the median of the last three."""
+        if self.last is not None and len(self.last) > 3:  # one more bucket does not change those before it
+            level = middle(self.centres[-3:])
+            return [*self.last[:-1], level, level]
+        found: list[float] = smooth(self.x).tolist()
         if len(found) > 3:
             found[-1] = found[-2]
+        return found
+
+    @lazy
+    def lowest_level(self) -> float:
+        """Lowest of `levels`."""
+        return min(self.levels)
+
+    @lazy
+    def smooth(self) -> list[float]:
+        """The same on the scale of `y`; a logarithm does not change which of three is the median."""
+        found: list[float] = np.log(np.maximum(np.array(self.levels) - self.base, 1e-300)).tolist()
         return found
 
     @lazy
@@ -206,12 +221,17 @@ class View:
     @lazy
     def low(self) -> float:
         """Lowest smoothed level, on the scale of `y`."""
-        return min(self.smooth)
+        return self.log(self.lowest_level)
 
     @lazy
     def low_at(self) -> int:
         """Index of the lowest smoothed level."""
-        return self.smooth.index(self.low)
+        return self.levels.index(self.lowest_level)
+
+    @property
+    def fall(self) -> float:
+        """How far the smoothed level has come down from the first one to the lowest, as a logarithm."""
+        return self.log(self.levels[0]) - self.low
 
     @lazy
     def level(self) -> float:
@@ -233,6 +253,23 @@ class View:
     def rise(self) -> float:
         """How far the series is above its low, as a logarithm."""
         return self.now - self.low
+
+    def extent(self, begin: int, end: int) -> tuple[float, float]:
+        """The median height above `base`, and the range as a logarithm, of the buckets from one to before another."""
+        ordered = sorted(self.centres[begin:end])
+        n = len(ordered)
+        span = self.log(ordered[-1]) - self.log(ordered[0])
+        return math.exp(0.5 * self.log(ordered[(n - 1) // 2]) + 0.5 * self.log(ordered[n // 2])), span
+
+    @lazy
+    def later(self) -> tuple[float, float]:
+        """`extent` of the later half."""
+        return self.extent(self.closed // 2, self.closed)
+
+    @lazy
+    def usual(self) -> float:
+        """The median of the centres since the first twelfth."""
+        return middle(self.centres[self.closed // 12 :])
 
     @lazy
     def fifth(self) -> int:
@@ -270,18 +307,18 @@ class View:
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
-        slope, error = straight(around_zero(n), self.logs[-n:])
+        slope, error = straight(around_zero(n), [self.log(centre) for centre in self.centres[-n:]])
         span = self.closed - 1 - self.fifth
         return -slope * span, error * span
 
     def level_at(self, step: float) -> float:
         """The smoothed level at a step, on the scale of `y`."""
-        return self.smooth[min(bisect_right(self.step, step), self.closed - 1)]
+        return self.log(self.levels[min(bisect_right(self.step, step), self.closed - 1)])
 
     def reached(self, step: float) -> float:
         """The level at a step, or the smoothed one if that is lower: where the series had come down to by then."""
         at = min(bisect_right(self.step, step), self.closed - 1)
-        return min(self.smooth[at], self.y[at])
+        return self.log(min(self.levels[at], self.centres[at]))
 
     def seen_before(self, rise: float, share: float = 0.75) -> bool:
         """Whether a hump of at least this share of a rise from the low has recovered before, at similar levels.
@@ -304,7 +341,7 @@ class View:
     @lazy
     def learned(self) -> bool:
         """Whether the series has truly come down: by over a third of its level, or straighter than noise wanders."""
-        fall = self.smooth[0] - self.low
+        fall = self.fall
         if fall >= LEARNED:
             return True
         if fall < 3 * self.noise * math.sqrt(3 * self.wander * self.closed):
@@ -345,7 +382,7 @@ class Features:
         if view is not None and view.centres is curve.x and state.owned & VIEWS << role:
             view.renew(curve)
             return view
-        view = View(curve, state.floor if role != GRAD else 0.0)
+        view = View(curve, state.floor if role != GRAD else 0.0, view)
         state.views = {**state.views, role: view}
         state.owned |= VIEWS << role
         return view

@@ -68,7 +68,7 @@ def gap_of(run: Features) -> float | None:
 
 def half_life_of(run: Features) -> float | None:
     """The half-life of the judged loss; None for a game, or if the curve does not determine it."""
-    decay = None if run.state.game else _fit(_fitted(run.judged))
+    decay = None if run.state.game or run.judged.closed < LEAST else _fit(_fitted(run.judged))
     return None if decay is None else decay.tau * math.log(2)
 
 
@@ -112,7 +112,7 @@ def _gap(train: View, val: View) -> Gap | None:
     if val.closed < n:
         return found
     last, at = gaps[-n:], steps[-n:]
-    slope, error = straight(at - at.mean(), last, least=1e-200)
+    slope, error = straight((at - at.mean()).tolist(), last.tolist(), least=1e-200)
     change = abs(slope) * float(at[-1] - at[0])
     sure = student(abs(slope) / error, n - 2) >= SURE
     trend = "steady"

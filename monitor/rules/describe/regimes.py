@@ -71,7 +71,7 @@ def _kind(run: Features, view: View, y: Floats, piece: tuple[int, int], fastest:
     batches = of_batches(run, view)
     # A steep descent is high at the begin of each bucket, as a swing within it would be.
     inside = not _one_way(view, view.y[a:b]) and jumps_inside(view, SWING, a, b, batches=batches)
-    if inside or turned(view, SWING, a, b, batches=batches) >= TURNS:
+    if inside or turned(view, SWING, a, b, TURNS, batches=batches):
         return "swing"
     change = float(y[b - 1] - y[a])
     if abs(change) < MATERIAL or (
@@ -90,7 +90,7 @@ def _one_way(view: View, y: list[float]) -> bool:
 
 def _trend(y: list[float]) -> float:
     """The slope of a straight line in standard errors; negative if it falls."""
-    slope, error = straight(around_zero(len(y)), np.array(y))
+    slope, error = straight(around_zero(len(y)), y)
     return math.copysign(student(abs(slope) / error, len(y) - 2), slope)
 
 

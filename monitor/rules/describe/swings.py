@@ -30,17 +30,25 @@ def of_batches(run: Features, view: View) -> bool:
     return view is run.train and view.size > 1 and run.state.train_seen > 2 * run.state.val_seen
 
 
-def turned(view: View, swing: float, begin: int, end: int, *, batches: bool) -> int:
-    """How often a loss turns between two buckets by a swing of this share that exceeds batch noise."""
-    y = view.y[begin:end]
-    height, span = math.exp(middle(y)), max(y) - min(y)
+def turned(view: View, swing: float, begin: int, end: int, need: float, *, batches: bool) -> int:
+    """How often a loss turns between two buckets by a swing of this share that exceeds batch noise; 0 if too seldom.
+
+    Args:
+        need: the least number of turns that matters.
+    """
+    half = (begin, end) == (view.closed // 2, view.closed)
+    height, span = view.later if half else view.extent(begin, end)
     if span < _DECADE and not view.reaches(height, span, swing):
         return 0  # most checks end here, before anything that costs more
+    y = view.y[begin:end]
+    if turns(y, _MOST * span) < need:
+        return 0  # larger swings are no more
     left = _LEFT * _rough(view, begin, end) / math.sqrt(view.size) if batches else 0.0
     least = max(left, _MOST * span)
     if least < _DECADE and not view.reaches(height, least, swing):  # else a swing of `least` has that share anyway
         least = max(least, min(view.move(height, swing), _DECADE))
-    return turns(y, least)
+    found = turns(y, least)
+    return found if found >= need else 0
 
 
 def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: bool) -> bool:
@@ -63,8 +71,9 @@ def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: boo
     jumps = [jump(i) if peak[i] > usual * noise[i] else 0.0 for i in range(begin, end)]
     if batches:  # jumps from point to point come from the batches, slow moves from the loss
         return middle(jumps) >= swing and _rough(view, begin, end) < 0.5
-    rough = middle(noise[begin:end]) / 0.954
-    return sorted(jumps)[len(jumps) * 3 // 4] >= swing or view.share(x[end - 1], x[end - 1] + rough) >= swing
+    if sorted(jumps)[len(jumps) * 3 // 4] >= swing:
+        return True
+    return view.share(x[end - 1], x[end - 1] + middle(noise[begin:end]) / 0.954) >= swing
 
 
 def _rough(view: View, begin: int, end: int) -> float:

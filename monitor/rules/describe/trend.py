@@ -8,7 +8,9 @@ Source:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,28 +46,28 @@ def _pairs(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return later, earlier
 
 
-def straight(t: Floats, y: Floats, least: float = 1e-18) -> tuple[float, float]:
+def straight(t: Sequence[float], y: Sequence[float], least: float = 1e-18) -> tuple[float, float]:
     """Slope of the straight line through values, and its standard error, which is never zero.
 
     Args:
-        t: (n,), n >= 3, with a mean of zero.
-        y: (n,).
+        t: n >= 3 values with a mean of zero.
+        y: n values; for so few, lists are faster than arrays.
         least: smallest variance around the line, > 0.
 
-    >>> slope, error = straight(np.array([-1.0, 0.0, 1.0]), np.array([1.0, 3.0, 5.0]))
+    >>> slope, error = straight([-1.0, 0.0, 1.0], [1.0, 3.0, 5.0])
     >>> slope, 0 < error < 1e-8
     (2.0, True)
     """
-    spread = max(float(t @ t), 1e-300)
-    slope = float(t @ y) / spread
-    rest = y - float(np.add.reduce(y)) / len(y) - slope * t  # the sum costs half of `mean`
-    return slope, math.sqrt(max(float(rest @ rest) / (len(t) - 2), least) / spread)
+    spread = max(sum(map(mul, t, t)), 1e-300)
+    slope, mean = sum(map(mul, t, y)) / spread, sum(y) / len(y)
+    rest = [b - mean - slope * a for a, b in zip(t, y, strict=True)]
+    return slope, math.sqrt(max(sum(map(mul, rest, rest)) / (len(t) - 2), least) / spread)
 
 
 @cache
-def around_zero(n: int) -> Floats:
+def around_zero(n: int) -> list[float]:
     """The indices of n values, minus their mean."""
-    return np.arange(float(n)) - (n - 1) / 2
+    return [i - (n - 1) / 2 for i in range(n)]
 
 
 def student(t: float, freedom: float) -> float:

@@ -60,10 +60,10 @@ class Convergence:
         came = _came(view)
         ease = 1.5 if firing else 1.0
         if (
-            max(came, _came(run.descent)) < _LEARNED
-            or came < 4 * view.noise
-            or above_low(view, ease)
+            (came < _LEARNED and _came(run.descent) < _LEARNED)
             or falls(view, limits, ease)
+            or above_low(view, ease)
+            or came < 4 * view.noise
         ):
             return None
         line, error = view.line  # a line that fits badly, as through a step, does not tell the pace
@@ -90,7 +90,7 @@ def _came(view: View) -> float:
 
 def above_low(view: View, ease: float) -> bool:
     """Whether the loss is above its lowest level by more than noise: recovering from a rise is not progress."""
-    return view.rise > ease * max(0.05, 3 * view.noise)
+    return view.rise > ease * 0.05 and view.rise > ease * 3 * view.noise
 
 
 def falls(view: View, limits: Mapping[str, float], ease: float) -> bool:

@@ -69,8 +69,12 @@ class Divergence:
             return Reading(state.nan_train_first, {"non_finite_in_a_row": int(state.nan_train)}, sure=True)
         if view.closed < 4:
             return None
-        burst = _burst(view)
-        if all(level > burst for level in _latest(view)[-3:]) and view.xs[-1] >= 0.9 * view.xs[-2]:
+        least = min(_latest(view)[-3:])
+        if (
+            least > view.lowest + _HUGE * abs(view.curve.first)
+            and least > _burst(view)
+            and view.xs[-1] >= 0.9 * view.xs[-2]
+        ):
             evidence = {"level": view.xs[-1], "low": view.lowest, "rise": math.inf}
             return Reading(view.step[-2], evidence, sure=True)
         return self._lost(run, view, limits, firing)

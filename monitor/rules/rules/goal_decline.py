@@ -42,11 +42,13 @@ class GoalDecline:
         goal = run.goal
         if goal is None or goal.closed < limits["checks"]:
             return None
-        share = max(limits["share"], _OF_POLICIES) if run.policy else limits["share"]
+        share, ease = max(limits["share"], _OF_POLICIES) if run.policy else limits["share"], 0.7 if firing else 1.0
+        if goal.fall <= ease * share * goal.way:
+            return None  # most checks end here, before the noise is computed
         enough = max(share * goal.way, 4 * goal.noise, 1.33 * goal.recovered)
         if not goal.gained:  # there is no gain to lose, so only a fall of the level itself counts
             enough = max(enough, share * abs(goal.level))
-        if goal.fall <= enough * (0.7 if firing else 1.0):
+        if goal.fall <= ease * enough:
             return None
         shown = goal.goal.shown
         return Reading(

@@ -37,11 +37,11 @@ class GoalUnstable:
     def check(self, run: Features, limits: Mapping[str, float], firing: bool) -> Reading | None:
         """Holds while the swings are wide and something was gained."""
         goal = run.goal
-        if goal is None or run.policy or goal.closed < limits["checks"]:
-            return None
-        if goal.smooth[0] - goal.low <= 2 * goal.noise:  # nothing was gained, so this is a plateau
+        if goal is None or goal.closed < limits["checks"] or run.policy:
             return None
         if goal.swing <= limits["swing"] * goal.way * (0.7 if firing else 1.0):
+            return None
+        if goal.smooth[0] - goal.low <= 2 * goal.noise:  # nothing was gained, so this is a plateau
             return None
         evidence: Evidence = {"goal": goal.goal.name, "swing": goal.swing, "way": goal.way, "limit": limits["swing"]}
         return Reading(goal.step[goal.closed // 2], evidence)

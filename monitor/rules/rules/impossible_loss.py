@@ -45,6 +45,8 @@ class ImpossibleLoss:
         """Losses between floor and ceiling if all have been so far; any loss once the finding fires."""
         if firing:
             return LOUD if self.check(run, limits, firing) is None else Quiet()
+        if math.isnan(run.state.floor) and math.isnan(run.state.ceiling):
+            return Quiet()
         floor, ceiling = (
             worst if math.isnan(known) else known
             for known, worst in ((run.state.floor, -math.inf), (run.state.ceiling, math.inf))

@@ -57,8 +57,8 @@ class Oscillation:
                 continue
             batches, end = of_batches(run, view), view.closed
             half, swing = end // 2, limits["swing"] * (0.8 if firing else 1.0)
-            count = turned(view, swing, half, end, batches=batches)
-            lasting = count >= need and turned(view, swing, end - end // 3, end, batches=batches) >= 1
+            count = turned(view, swing, half, end, need, batches=batches)
+            lasting = count and turned(view, swing, end - end // 3, end, 1, batches=batches)
             if lasting or jumps_inside(view, swing, half, end, batches=batches):
                 evidence: Evidence = {
                     "series": name,
@@ -79,4 +79,4 @@ class Oscillation:
 
 def _moved(train: View) -> bool:
     """Whether training has learned anything; the validation loss of a model that does not learn is not judged."""
-    return not train.closed or train.smooth[0] - train.low > _LEARNED
+    return not train.closed or train.fall > _LEARNED

@@ -61,10 +61,9 @@ class Spike:
             base = min(middle(before), x[i - 1])
             jump = top - base
             few = max(1.0, _LEAST / i)
-            if (
-                view.share(base, top) <= min(limits["jump"] * few**2, max(limits["jump"], _ALL))
-                or top <= max(before) + 0.5 * jump
-            ):
+            if top <= max(before) + 0.5 * jump:
+                continue
+            if view.share(base, top) <= min(limits["jump"] * few**2, max(limits["jump"], _ALL)):
                 continue
             if jump <= few * limits["z"] * _noise(view, i) or jump <= few * limits["record"] * _tail(view, i):
                 continue

@@ -112,25 +112,36 @@ def _dead(view: View, limit: float) -> bool:
     gone = begin - view.now
     if gone > max(limit, LEARNED):
         return False  # most checks end here, before the noise is computed
-    doubt, (fall, error) = 3 * view.error(1), view.line
-    goes_on = fall > 2 * error and fall > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed
-    if goes_on and gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt):
-        return False
+    doubt = 3 * view.error(1)
     limit = max(limit, min(doubt, LEARNED))  # a fall of LEARNED is not noise, however much there is
-    return gone <= limit and begin - view.low <= 2 * limit
+    if gone > limit or begin - view.low > 2 * limit:
+        return False
+    fall, error = view.line
+    goes_on = fall > 2 * error and fall > 0.2 * gone * (view.closed - 1 - view.fifth) / view.closed
+    return not (goes_on and gone > max(min(_SLOW[0] * view.n, _SLOW[1]), doubt))
 
 
 def _begin(view: View) -> float:
     """Where a series began, on the scale of `y`: recovering from an initial rise is not progress."""
-    return min(view.y[0], view.log(view.curve.first + 2 * view.roughness))
+    return view.log(min(view.centres[0], view.curve.first + 2 * view.roughness))
 
 
 def _guesses(views: list[View], chance: float) -> bool:
     """Whether all series have been flat since their first twelfth, at one level, and that is the level of guessing."""
-    first, last = (middle(view.centres[view.closed // 12 :]) for view in (views[0], views[-1]))
-    if not could_guess(last, chance) or abs(first - last) > _AGREE * abs(last):
+    if any(_fell(view) for view in views):
         return False
-    return all(_flat(view) for view in views)
+    last = views[-1].usual
+    return (
+        could_guess(last, chance)
+        and abs(views[0].usual - last) <= _AGREE * abs(last)
+        and all(_flat(view) for view in views)
+    )
+
+
+def _fell(view: View) -> bool:
+    """Whether a series has come down too far to be `_flat`; told without its median and its noise."""
+    first, last = view.levels[min(max(1, view.closed // 12), view.closed - 1)], view.levels[-1]
+    return first - view.base > math.exp(6 * _AGREE) * max(last - view.base, 1e-300)
 
 
 def _flat(view: View) -> bool:
@@ -149,6 +160,6 @@ def _flat(view: View) -> bool:
 def memory(run: Features) -> bool:
     """Whether training has learned, but validation is not below its own start and never was below training's."""
     val, train = run.val, run.train
-    if not val.closed or not train.closed or train.smooth[0] - train.now < 0.3:
+    if not val.closed or not train.closed or train.log(train.levels[0]) - train.now < 0.3:
         return False
     return val.now >= val.log(val.curve.first) - 0.05 and memorises(val, train)

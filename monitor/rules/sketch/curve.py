@@ -25,6 +25,7 @@ from monitor.rules.sketch.packing import (
     pack,
     pack_bucket_steps,
     pack_steps,
+    three_f32,
     unpack,
     unpack_bucket_steps,
     unpack_steps,
@@ -166,9 +167,8 @@ class Curve:
         else:
             centre = self.sum / self.micros
         self.step = [*self.step, bucket_step(self.last_step)]
-        self.x = [*self.x, f32(centre)]
-        self.peak = [*self.peak, f32(self.top - centre)]
-        self.noise = [*self.noise, f32(self.rough / self.micros)]
+        x, peak, noise = three_f32(centre, self.top - centre, self.rough / self.micros)
+        self.x, self.peak, self.noise = [*self.x, x], [*self.peak, peak], [*self.noise, noise]
         self._open()
         if len(self.x) >= self.capacity:
             self._merge()

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 _F32: Final = 3.4e38
 _NARROW: Final = struct.Struct("<f")
+_THREE: Final = struct.Struct("<3f")
 # Codes of NaN and of minus infinity among steps of four bytes.
 _NAN: Final = 2**32 - 1
 _NEVER: Final = 2**32 - 2
@@ -20,6 +21,14 @@ def f32(value: float) -> float:
     """The value rounded to float32, so that a state that was stored continues with the same bits; NaN stays NaN."""
     narrow: tuple[float] = _NARROW.unpack(_NARROW.pack(min(max(value, -_F32), _F32)))
     return narrow[0]
+
+
+def three_f32(a: float, b: float, c: float) -> tuple[float, float, float]:
+    """Three values as `f32` rounds them, in one go: a bucket has three."""
+    if -_F32 <= a <= _F32 and -_F32 <= b <= _F32 and -_F32 <= c <= _F32:
+        found: tuple[float, float, float] = _THREE.unpack(_THREE.pack(a, b, c))
+        return found
+    return f32(a), f32(b), f32(c)
 
 
 @cache
