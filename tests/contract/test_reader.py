@@ -46,7 +46,7 @@ def full(store: Store) -> Feed:
     return feed
 
 
-@pytest.fixture(params=["embedded", "http", "http without pyarrow"])
+@pytest.fixture(params=["embedded", "http", pytest.param("http without pyarrow", marks=pytest.mark.slow)])
 def api(
     request: pytest.FixtureRequest, full: Feed, store_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> Iterator[Api]:

@@ -89,7 +89,7 @@ class Blind(Engine):
 BLIND = Blind()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(STREAMS, st.sampled_from([None, 0.0, 0.25, 1.0]), st.sampled_from([None, 2.0, 2.35, 5.0]), st.integers(1, 999))
 @example(
     points("restarted", 5000, 1, 0), 0.25, 2.35, 97
