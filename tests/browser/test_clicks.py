@@ -57,6 +57,7 @@ def test_twenty_stops_of_twenty_are_taken_on_a_busy_machine(service: Service, pa
         assert stops(service, page, 20) == 20
 
 
+@pytest.mark.slow
 def test_the_stop_says_that_it_waits_and_why_it_was_not_taken(service: Service, page: Page) -> None:
     with service.run("not-taken") as run:
         run.log({"train/loss": 1.0}, step=0)

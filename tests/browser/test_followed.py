@@ -52,6 +52,7 @@ def test_a_watched_folder_of_tensorboard_grows_on_the_page(service: Service, pag
         stop(watch)
 
 
+@pytest.mark.slow
 def test_a_command_has_its_curves_and_its_output_on_the_page(service: Service, page: Page, tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)

@@ -88,6 +88,7 @@ def test_the_labels_of_a_run_that_has_only_a_goal_do_not_cover_each_other(
     assert page.evaluate(COVERED) == 0
 
 
+@pytest.mark.slow
 def test_the_keyboard_saves_a_chart_as_a_picture(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/run?id=overfits")
     button = page.get_by_role("button", name="Download as SVG").first

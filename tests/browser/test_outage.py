@@ -27,6 +27,7 @@ def apart(tmp_path: Path) -> Iterator[Service]:
         found.end()
 
 
+@pytest.mark.slow
 def test_an_empty_store_welcomes_and_an_outage_is_told_calmly_and_passes(apart: Service, page: Page) -> None:
     page.goto(apart.dashboard)
     expect(page.get_by_test_id("welcome")).to_contain_text("No runs yet")

@@ -136,6 +136,7 @@ def test_columns_and_groups_are_in_the_address(service: Service, page: Page) -> 
     expect(page.get_by_role("heading", name="Results")).to_be_visible(timeout=30_000)
 
 
+@pytest.mark.slow
 def test_picked_runs_are_tagged_deleted_and_taken_back_and_a_view_is_saved(service: Service, page: Page) -> None:
     for i in range(3):
         with service.run(f"bulk-{i}") as run:
@@ -235,6 +236,7 @@ def test_every_metric_of_every_kind_of_run_can_be_a_column(service: Service, pag
         expect(page.get_by_role("option", name=name)).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_column_is_moved_by_dragging_its_title_and_with_the_keyboard(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/runs?sort=name&cols=status&cols=verdict&cols=last_step")
     titles = page.locator(".lm-runs thead th")

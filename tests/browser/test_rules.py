@@ -10,6 +10,7 @@ from .conftest import Service, until
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
+@pytest.mark.slow
 def test_a_change_of_a_rule_is_tried_against_history_and_stands_in_the_address(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/rules?rule=overfitting")
     expect(page.get_by_test_id("meaning")).to_contain_text("alidation")

@@ -784,7 +784,7 @@ def name_of(fn: Loss) -> str:
     return str(getattr(fn, "__name__", type(fn).__name__))
 
 
-@pytest.mark.parametrize("fn", some(zip(HONEST), every=4), ids=name_of)
+@pytest.mark.parametrize("fn", some(zip(HONEST), every=5), ids=name_of)
 def test_an_honest_loss_of_any_kind_is_clean(fn: Loss) -> None:
     found = losses.check(fn)
     assert found.ok, found.to_dict()
