@@ -10,6 +10,9 @@ import pytest
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
+SQLITE_FIRST = ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])]
+"""For tests of what hardly depends on the database engine: PostgreSQL is slow."""
+
 
 def some(cases: Iterable[tuple[Any, ...]], *, every: int) -> list[ParameterSet]:
     """The cases for `pytest.mark.parametrize`, of which only some are fast: the others are marked `slow`.

@@ -18,10 +18,17 @@ from monitor.settings import Settings
 from monitor.store import Store
 from monitor.wire import Batch, Columns, Event
 from tests.conftest import Feed
-from tests.variants import some
+from tests.variants import SQLITE_FIRST, some
 
 RUN = "ab" * 16
 START = 1_700_000_000_000
+
+
+@pytest.fixture(params=SQLITE_FIRST)
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A database of this test's own; that PostgreSQL gives the same is left to the slow suite."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 class Clock:

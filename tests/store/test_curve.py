@@ -18,9 +18,16 @@ from monitor.store import Store
 from monitor.store.points import chunks
 from monitor.store.sql.schema import CHUNKS
 from tests.conftest import NOW_MS, Feed
-from tests.variants import some
+from tests.variants import SQLITE_FIRST, some
 
 N = 150_000
+
+
+@pytest.fixture(params=SQLITE_FIRST)
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A database of this test's own; that PostgreSQL gives the same is left to the slow suite."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 @pytest.fixture

@@ -14,8 +14,16 @@ from monitor.store import Store
 from monitor.store.points import chunk_reader, compact
 from monitor.store.sql.schema import CHUNKS, SPANS
 from tests.conftest import NOW_MS, Feed
+from tests.variants import SQLITE_FIRST
 
 FULL = 4096
+
+
+@pytest.fixture(params=SQLITE_FIRST)
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A database of this test's own; that PostgreSQL gives the same is left to the slow suite."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 @pytest.fixture(autouse=True)
