@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import itertools
 import os
 import re
@@ -209,6 +210,12 @@ def for_two_minutes(test: Callable[[], None]) -> None:
     again = settings(max_examples=500, derandomize=False, database=None)(test)
     while time.monotonic() < end:
         again()
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection walk through the collected tests: in a whole suite it takes longer than most tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

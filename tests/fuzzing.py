@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-FAST, LONG_S = 400, float(os.environ.get("FUZZ_S", "120"))
+FAST, LONG_S = 200, float(os.environ.get("FUZZ_S", "120"))
 """Inputs of a test in the fast suite, and seconds of one that is marked `slow`; `FUZZ_S=600` takes ten minutes each."""
 BUDGETS = [pytest.param(None, id="fast"), pytest.param(LONG_S, id="two-minutes", marks=pytest.mark.slow)]
 """For `pytest.mark.parametrize("seconds", BUDGETS)`."""

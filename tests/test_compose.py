@@ -223,6 +223,7 @@ def stack(services: dict[str, Any], postgres: Any, tmp_path: Path) -> Iterator[S
     postgres.drop(url)
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_the_commands_of_the_file_make_a_working_stack(stack: Stack) -> None:
     for name in ("server", "dashboard"):

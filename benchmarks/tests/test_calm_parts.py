@@ -20,6 +20,7 @@ def bench() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_synthetic_calm_runs_raise_nothing(bench: ModuleType) -> None:
     assert {seed: found for seed in range(25) if (found := bench.fired(bench.synthetic(seed)))} == {}
 

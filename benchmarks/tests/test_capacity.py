@@ -39,6 +39,7 @@ def test_an_idle_server_answers_in_the_time_that_a_batch_takes() -> None:
     assert 8 < made.p50_ms < 16  # with the flush of its commit
 
 
+@pytest.mark.slow
 def test_the_fleets_reach_a_hundred_thousand_runs_and_ten_million_points_and_hold_them() -> None:
     made = plans(COSTS)
     assert max(each.cells * each.cell.runs for each in made) >= 100_000
@@ -48,6 +49,7 @@ def test_the_fleets_reach_a_hundred_thousand_runs_and_ten_million_points_and_hol
     assert max(each.cells * each.outcome.points_s for each in made) > 9_500_000
 
 
+@pytest.mark.slow
 def test_the_page_shows_these_tables() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert written(page, tables()) == page, "run `python benchmarks/capacity.py --write`"

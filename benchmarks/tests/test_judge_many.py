@@ -16,7 +16,7 @@ THRESHOLDS = [
 RUNS = load("dev-2")[::9]
 
 
-@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("factor", [0.5, pytest.param(2.0, marks=pytest.mark.slow)])
 def test_every_threshold_moved_on_its_own_is_judged_as_alone(factor: float) -> None:
     configs = [RulesConfig(), *(moved(*one, factor) for one in THRESHOLDS)]
     parted = 0

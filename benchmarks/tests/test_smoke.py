@@ -24,6 +24,7 @@ def run_smoke(name: str, saved: Path) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_the_smoke_version_of_ingest_goes_through_all_doors(tmp_path: Path) -> None:
     rows = run_smoke("bench_ingest", tmp_path / "figures.json")
     assert all(row["value"] > 0 for row in rows)
@@ -40,6 +41,7 @@ def test_the_smoke_version_prints_and_saves_its_table(tmp_path: Path, capsys: py
     assert figures["sqlite: float64 noise with step and time, in bulk: chunks"] < 8
 
 
+@pytest.mark.slow
 def test_the_smoke_version_of_growth_compares_lengths_and_counts_bytes(tmp_path: Path) -> None:
     rows = run_smoke("bench_growth", tmp_path / "figures.json")
     assert {row["unit"] for row in rows} == {"us/point", "x", "bytes/pt"}

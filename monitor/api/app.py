@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import anyio
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from monitor import __version__
@@ -92,16 +94,25 @@ def create_api(
     )  # fmt: skip
     problems.install(app)
     app.add_middleware(CompressRemote)
-    app.include_router(health.probes)
-    app.include_router(signin.router, responses=documented(403, 408, 413, 415, 429, 503))
+    app.router.routes.extend(_routes())
+    return app
+
+
+@functools.cache
+def _routes() -> list[BaseRoute]:
+    """The routes. They depend on no application, so a process with several builds them and their models once."""
+    found = APIRouter()
+    found.include_router(health.probes)
+    found.include_router(signin.router, responses=documented(403, 408, 413, 415, 429, 503))
     declare_roles(health.metrics.routes)
-    app.include_router(health.metrics)
+    found.include_router(health.metrics)
     checks = [Depends(described), Depends(check_parameters)]
-    api = APIRouter(prefix="/api/v1", dependencies=checks, responses=documented(*_REFUSALS))
+    api = APIRouter(dependencies=checks, responses=documented(*_REFUSALS))
     # Routes are matched in this order, and nearly all requests are batches.
     routers = (batches, alerts, attention, curves, tokens, rules, runs, views, health)
     for router in (each.router for each in routers):
         declare_roles(router.routes)
         api.include_router(router)
-    app.include_router(api)
-    return app
+    # Without a prefix, `include_router` builds all models only to check that no path is empty.
+    found.include_router(api, prefix="/api/v1")
+    return found.routes

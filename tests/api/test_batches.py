@@ -163,8 +163,8 @@ def test_a_small_batch_is_answered_without_a_nagle_stall(api: Api) -> None:
         took.append(time.perf_counter() - begin)
         assert response.status_code == 200, response.text
 
-    # A stall is 40 ms, every time. The fastest third is free of what else the machine does.
-    assert sorted(took)[10] < 0.03
+    # A stall is 40 ms, every time; what else the machine does costs something now and then.
+    assert min(took) < 0.03
 
 
 def test_the_time_of_a_heartbeat_is_the_servers(api: Api) -> None:

@@ -152,7 +152,7 @@ def furnish(house: House, project: Project) -> None:
     house.done("POST", f"{V1}/runs/{project.ids['run']}/stop", editor, json={"who": mark})
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])])
 def house(
     request: pytest.FixtureRequest,
     tmp_path: Any,

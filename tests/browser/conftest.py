@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -79,19 +77,6 @@ def addresses(process: subprocess.Popen[str]) -> dict[str, str]:
     return found
 
 
-def answers(url: str, timeout_s: float = 30) -> None:
-    """Wait until somebody answers there."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            httpx.get(url).raise_for_status()
-        except httpx.HTTPError:
-            assert time.monotonic() < deadline, f"nobody answers at {url}"
-            time.sleep(0.1)
-        else:
-            return
-
-
 def stop(process: subprocess.Popen[str]) -> None:
     """End a process and wait for it."""
     if process.poll() is None:
@@ -99,13 +84,6 @@ def stop(process: subprocess.Popen[str]) -> None:
     process.wait(30)
     if process.stdout:
         process.stdout.close()
-
-
-def free_port() -> str:
-    """A port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return str(sock.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

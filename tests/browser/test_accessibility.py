@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from .conftest import Service
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 PAGES = (
     ("/", "[data-testid=fleet]"),
@@ -43,9 +43,12 @@ def reader(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
-def test_no_page_has_a_serious_finding(service: Service, reader: Page) -> None:
+@pytest.mark.parametrize(
+    "pages", [pytest.param(PAGES[:3], id="main"), pytest.param(PAGES[3:], id="others", marks=pytest.mark.slow)]
+)
+def test_no_page_has_a_serious_finding(service: Service, reader: Page, pages: tuple[tuple[str, str], ...]) -> None:
     found = []
-    for path, ready in PAGES:
+    for path, ready in pages:
         reader.goto(f"{service.dashboard}{path}")
         reader.locator(ready).first.wait_for(timeout=30_000, state="attached")
         for violation in Axe().run(reader, options=OURS).response["violations"]:

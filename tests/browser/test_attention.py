@@ -11,7 +11,7 @@ import monitor
 
 from .conftest import Service
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 def ill(service: Service, name: str) -> monitor.Run:

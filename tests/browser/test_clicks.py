@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Service
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 BUSY = "while True: sum(range(10_000))"
 
@@ -46,6 +46,7 @@ def stops(service: Service, page: Page, times: int) -> int:
     return taken
 
 
+@pytest.mark.slow
 def test_a_confirmed_stop_is_taken_at_any_moment_of_the_refresh(service: Service, page: Page) -> None:
     assert stops(service, page, 2) == 2
 
@@ -56,6 +57,7 @@ def test_twenty_stops_of_twenty_are_taken_on_a_busy_machine(service: Service, pa
         assert stops(service, page, 20) == 20
 
 
+@pytest.mark.slow
 def test_the_stop_says_that_it_waits_and_why_it_was_not_taken(service: Service, page: Page) -> None:
     with service.run("not-taken") as run:
         run.log({"train/loss": 1.0}, step=0)
@@ -121,6 +123,7 @@ def test_a_click_on_a_column_sorts_at_once_and_stays(service: Service, page: Pag
     assert "sort=-name" in page.url
 
 
+@pytest.mark.slow
 def test_a_click_is_one_run_of_the_pages_script(service: Service, page: Page) -> None:
     """The fewest of three clicks count: between them, the page may be redrawn because the store has changed."""
     sent: list[object] = []
@@ -155,6 +158,7 @@ def test_a_click_is_one_run_of_the_pages_script(service: Service, page: Page) ->
     assert min(stops) == 1, stops
 
 
+@pytest.mark.slow
 def test_after_a_stop_was_withdrawn_one_click_opens_its_form_again(service: Service, page: Page) -> None:
     with service.run("asked-twice") as run, service.reader() as api:
         run.log({"train/loss": 1.0}, step=0)

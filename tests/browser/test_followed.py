@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from .conftest import Service, spawn, stop, until
 from .test_pages import drawn_to
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SCRIPT = """
 import time
@@ -20,6 +20,7 @@ for epoch in range(1, 41):
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_logs_an_accuracy_alone_has_a_verdict_and_a_full_page(service: Service, page: Page) -> None:
     with service.run("scored", goal="val/accuracy:max") as run:
         for step in range(200):
@@ -51,6 +52,7 @@ def test_a_watched_folder_of_tensorboard_grows_on_the_page(service: Service, pag
         stop(watch)
 
 
+@pytest.mark.slow
 def test_a_command_has_its_curves_and_its_output_on_the_page(service: Service, page: Page, tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
@@ -66,6 +68,7 @@ def test_a_command_has_its_curves_and_its_output_on_the_page(service: Service, p
     expect(page.get_by_test_id("output")).to_contain_text("Epoch 40 train loss 0.0500", timeout=20_000)
 
 
+@pytest.mark.slow
 def test_the_last_lines_of_a_failed_command_stay_within_their_note(
     service: Service, page: Page, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from .conftest import Service
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SCRIPT = Path(__file__).parents[2] / "dashboard" / "assets" / "labels.js"
 FRAME = {"left": 50, "right": 600, "top": 40, "bottom": 400}
@@ -72,6 +72,7 @@ COVERED = """() => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1400])
 def test_the_labels_of_a_run_that_has_only_a_goal_do_not_cover_each_other(
     service: Service, page: Page, width: int
@@ -87,6 +88,7 @@ def test_the_labels_of_a_run_that_has_only_a_goal_do_not_cover_each_other(
     assert page.evaluate(COVERED) == 0
 
 
+@pytest.mark.slow
 def test_the_keyboard_saves_a_chart_as_a_picture(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/run?id=overfits")
     button = page.get_by_role("button", name="Download as SVG").first

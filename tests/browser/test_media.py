@@ -12,7 +12,7 @@ import monitor
 
 from .conftest import Service, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SIZES = "[...document.querySelectorAll('[data-testid=medium] img')].map((img) => [img.naturalWidth, img.naturalHeight])"
 
@@ -53,6 +53,7 @@ def test_what_was_logged_is_shown_and_a_slider_goes_back(service: Service, page:
     expect(cards.filter(has_text="weights/layer0")).to_contain_text("step 100")
 
 
+@pytest.mark.slow
 def test_a_live_run_shows_the_newest_and_a_run_without_any_says_how(service: Service, page: Page) -> None:
     with service.run("media live") as run:
         run.log({"train/loss": 1.0}, step=0)

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Service
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 def test_an_open_page_runs_no_script_while_nothing_changes_and_one_after_a_change(service: Service, page: Page) -> None:
@@ -30,6 +30,7 @@ def test_an_open_page_runs_no_script_while_nothing_changes_and_one_after_a_chang
         assert sent
 
 
+@pytest.mark.slow
 def test_a_page_that_nobody_looks_at_asks_nothing(service: Service, page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/news" in request.url else None)
@@ -47,6 +48,7 @@ def test_a_page_that_nobody_looks_at_asks_nothing(service: Service, page: Page) 
         page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
 
 
+@pytest.mark.slow
 def test_a_change_that_leaves_the_curves_alone_draws_none_of_them_again(service: Service, page: Page) -> None:
     with service.run("redrawn") as run, service.reader() as api:
         for step in range(50):

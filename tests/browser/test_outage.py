@@ -8,27 +8,26 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import Service, addresses, answers, free_port, spawn, stop
+from .conftest import Service, addresses, spawn, stop
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 @pytest.fixture
 def apart(tmp_path: Path) -> Iterator[Service]:
     """A server without a run, and a dashboard that was started on its own."""
-    port = free_port()
-    server = spawn(tmp_path, "up", "--json", "--no-dashboard", "--port", port)
+    server = spawn(tmp_path, "up", "--json", "--no-dashboard", "--port", "0")
     api = addresses(server)["api"]
-    shown = free_port()
-    dashboard = spawn(tmp_path, "dashboard", "--port", shown, "--server", api)
-    found = Service(api, f"http://127.0.0.1:{shown}", tmp_path, [dashboard, server])
+    dashboard = spawn(tmp_path, "dashboard", "--json", "--port", "0", "--server", api)
+    found = Service(api, "", tmp_path, [dashboard, server])
     try:
-        answers(f"{found.dashboard}/_stcore/health")
+        found.dashboard = addresses(dashboard)["dashboard"]
         yield found
     finally:
         found.end()
 
 
+@pytest.mark.slow
 def test_an_empty_store_welcomes_and_an_outage_is_told_calmly_and_passes(apart: Service, page: Page) -> None:
     page.goto(apart.dashboard)
     expect(page.get_by_test_id("welcome")).to_contain_text("No runs yet")
@@ -52,6 +51,7 @@ def test_an_empty_store_welcomes_and_an_outage_is_told_calmly_and_passes(apart: 
         expect(page.get_by_test_id("last-step")).to_have_text("step 8")
 
 
+@pytest.mark.slow
 def test_a_page_that_is_not_drawn_anew_by_itself_says_that_the_server_is_away_and_comes_back(
     apart: Service, page: Page
 ) -> None:

@@ -11,10 +11,11 @@ from playwright.sync_api import Page, expect
 
 from monitor.domain.formats import number
 from monitor.domain.formats import step as said
+from tests.variants import some
 
 from .conftest import Service, elapsed, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 SEEN_WITHIN_S = 3.0
 DRAWN = "document.querySelector('.lm-plot[data-drawn=yes] .xtick') !== null"
@@ -41,6 +42,7 @@ def test_the_list_shows_verdicts_and_sparklines_and_a_click_opens_the_run(servic
     assert "/run?id=" in page.url
 
 
+@pytest.mark.slow
 def test_a_point_is_on_the_open_page_within_three_seconds_of_being_logged(service: Service, page: Page) -> None:
     with service.run("live") as run:
         run.log({"train/loss": 1.0}, step=1)
@@ -101,6 +103,7 @@ def test_zoom_survives_new_points(service: Service, page: Page) -> None:
 LAYOUT = "document.querySelector('.lm-plot').layout"
 
 
+@pytest.mark.slow
 def test_a_drag_fits_the_loss_axis_and_stands_in_the_address(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/run?id=overfits&scale=linear")
     until(page, DRAWN, 30)
@@ -125,6 +128,7 @@ def test_a_drag_fits_the_loss_axis_and_stands_in_the_address(service: Service, p
     until(page, "!location.search.includes('zoom=')")
 
 
+@pytest.mark.slow
 def test_a_fitted_axis_shows_nothing_below_zero_of_a_loss_that_never_is(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/run?id=overfits&scale=linear&smooth=0&zoom=1000,2000")
     until(page, DRAWN, 30)
@@ -132,6 +136,7 @@ def test_a_fitted_axis_shows_nothing_below_zero_of_a_loss_that_never_is(service:
     assert page.evaluate(f"{LAYOUT}.yaxis.range[0]") == 0
 
 
+@pytest.mark.slow
 def test_outliers_can_be_ignored_and_are_counted(service: Service, page: Page) -> None:
     with service.run("spiky") as run:
         for step in range(400):
@@ -158,9 +163,9 @@ def test_filters_are_in_the_address_and_the_back_button_restores_them(service: S
 
 @pytest.mark.parametrize(
     ("path", "ready"),
-    [("/runs?sort=name", "[data-testid=run-row]"), ("/alerts?tab=resolved", ".lm-alerts"),
-     ("/run?id=overfits&tab=Series", ".lm-stack"),
-     ("/run?id=overfits&tab=Checkpoints", ".lm-stack")],
+    some([("/runs?sort=name", "[data-testid=run-row]"), ("/alerts?tab=resolved", ".lm-alerts"),
+          ("/run?id=overfits&tab=Series", ".lm-stack"),
+          ("/run?id=overfits&tab=Checkpoints", ".lm-stack")], every=4),
 )  # fmt: skip
 def test_nothing_needs_sideways_scrolling_on_a_phone(service: Service, page: Page, path: str, ready: str) -> None:
     page.set_viewport_size({"width": 390, "height": 900})
@@ -189,30 +194,29 @@ def test_on_a_phone_the_chart_comes_before_its_controls_and_the_first_run_is_on_
     assert row_box and row_box["y"] < 330
 
 
-def test_every_page_names_its_tab_and_streamlit_does_not_show_through(service: Service, page: Page) -> None:
+def test_every_page_opens_names_its_tab_asks_for_what_is_there_and_does_not_show_streamlit(
+    service: Service, page: Page
+) -> None:
+    refused: list[str] = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
     for path, title in (
         ("/", "Attention"),
         ("/runs", "Runs"),
         ("/compare", "Compare"),
         ("/alerts", "Alerts"),
         ("/losses", "Losses"),
+        ("/rules", "Rules"),
+        ("/settings", "Settings"),
         ("/run?id=learns", "learns"),
     ):
         page.goto(f"{service.dashboard}{path}")
         expect(page).to_have_title(f"{title} · monitor", timeout=20_000)
+        expect(page.locator(".lm h1").first).to_be_visible(timeout=20_000)
+    assert refused == []
     expect(page.get_by_test_id("stStatusWidget")).to_be_hidden()
     page.get_by_test_id("stMainMenuButton").click()
     expect(page.get_by_test_id("stMainMenuList")).to_be_visible()
     expect(page.get_by_text("Made with")).to_be_hidden()
-
-
-@pytest.mark.parametrize("path", ["/", "/runs", "/run?id=learns", "/compare", "/rules"])
-def test_a_page_asks_for_nothing_that_is_not_there(service: Service, page: Page, path: str) -> None:
-    refused: list[str] = []
-    page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
-    page.goto(f"{service.dashboard}{path}")
-    expect(page.locator(".lm h1").first).to_be_visible(timeout=20_000)
-    assert refused == []
 
 
 def test_picked_runs_are_compared(service: Service, page: Page) -> None:
@@ -228,6 +232,7 @@ def test_picked_runs_are_compared(service: Service, page: Page) -> None:
     expect(page.get_by_role("row").filter(has_text="width")).to_contain_text("512")
 
 
+@pytest.mark.slow
 def test_runs_are_compared_by_groups_and_by_several_metrics(service: Service, page: Page) -> None:
     runs = 'query=name in ("learns", "overfits")'
     for rest in ("by=config.width", "metric=training loss&metric=validation loss"):
@@ -236,6 +241,7 @@ def test_runs_are_compared_by_groups_and_by_several_metrics(service: Service, pa
         expect(page.get_by_text("This page failed")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_what_a_tab_says_stands_above_the_chart_and_the_chart_keeps_how_it_is_looked_at(
     service: Service, page: Page
 ) -> None:

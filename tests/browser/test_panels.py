@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Service, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 PANELS = "[...document.querySelectorAll('.lm-panel svg')].length"
 WINDOW = "document.querySelector('.lm-panel .lm-box').__place"
 
@@ -45,6 +45,7 @@ def test_every_metric_has_a_panel_and_only_what_comes_near_is_read(service: Serv
     page.wait_for_url(re.compile("series=part2"))
 
 
+@pytest.mark.slow
 def test_a_zoom_in_a_panel_is_that_of_all_and_of_the_large_chart(service: Service, page: Page, wide: str) -> None:
     open_panels(service, page, f"id={wide}")
     until(page, "document.querySelector('.lm-plot[data-drawn=yes] .xtick') !== null", 30)
@@ -67,6 +68,7 @@ def test_a_zoom_in_a_panel_is_that_of_all_and_of_the_large_chart(service: Servic
     until(page, "!location.search.includes('zoom=')")
 
 
+@pytest.mark.slow
 def test_a_spike_is_clipped_and_counted_and_a_nan_is_marked(service: Service, page: Page, wide: str) -> None:
     open_panels(service, page, f"id={wide}&outliers=true&smooth=0&series=part0/m0")
     panel = page.locator('.lm-panel[data-key="part0/m0"]')
@@ -120,6 +122,7 @@ def test_the_points_of_a_run_and_the_list_are_downloaded(service: Service, page:
     assert httpx.get(f"{service.dashboard}/download/{'f' * 32}.csv").status_code == 404
 
 
+@pytest.mark.slow
 def test_columns_and_groups_are_in_the_address(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/runs?cols=status&cols=config.width&sort=-config.width&q=config.width%20%3E%200")
     expect(page.get_by_test_id("run-row")).to_have_count(3)
@@ -133,6 +136,7 @@ def test_columns_and_groups_are_in_the_address(service: Service, page: Page) -> 
     expect(page.get_by_role("heading", name="Results")).to_be_visible(timeout=30_000)
 
 
+@pytest.mark.slow
 def test_picked_runs_are_tagged_deleted_and_taken_back_and_a_view_is_saved(service: Service, page: Page) -> None:
     for i in range(3):
         with service.run(f"bulk-{i}") as run:
@@ -187,6 +191,7 @@ def test_an_address_that_no_page_has_is_answered_with_a_page_of_ours(service: Se
     expect(page.get_by_test_id("fleet")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_all_deleted_runs_that_the_filters_leave_are_restored_by_one_click(service: Service, page: Page) -> None:
     with service.reader() as api:
         for i in range(3):
@@ -202,6 +207,7 @@ def test_all_deleted_runs_that_the_filters_leave_are_restored_by_one_click(servi
         assert len(api.runs(search="gone-")) == 3
 
 
+@pytest.mark.slow
 def test_groups_and_results_are_sorted_by_a_click_and_the_address_keeps_it(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/runs?by=config.width&q=config.width%20%3E%200")
     page.get_by_role("button", name="runs", exact=True).click()
@@ -215,6 +221,7 @@ def test_groups_and_results_are_sorted_by_a_click_and_the_address_keeps_it(servi
     expect(first).to_contain_text("overfits")
 
 
+@pytest.mark.slow
 def test_every_metric_of_every_kind_of_run_can_be_a_column(service: Service, page: Page) -> None:
     with service.run("one kind", group="kind-one") as run:
         run.log({"only_here/first": 1.0}, step=0)
@@ -229,6 +236,7 @@ def test_every_metric_of_every_kind_of_run_can_be_a_column(service: Service, pag
         expect(page.get_by_role("option", name=name)).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_column_is_moved_by_dragging_its_title_and_with_the_keyboard(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/runs?sort=name&cols=status&cols=verdict&cols=last_step")
     titles = page.locator(".lm-runs thead th")

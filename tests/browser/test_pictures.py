@@ -16,6 +16,7 @@ from .conftest import addresses, spawn, stop, until
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),
     pytest.mark.skipif(os.environ.get("MONITOR_PICTURES") != "1", reason="MONITOR_PICTURES=1 takes the pictures anew"),
 ]
 

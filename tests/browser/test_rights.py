@@ -15,7 +15,7 @@ from monitor.settings import Settings
 
 from .conftest import addresses, log_diverging, spawn, stop
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 ROOT = Caller(name="test", access=Access.ADMIN)
 WRITES = {
@@ -65,9 +65,10 @@ def offered(page: Page) -> list[str]:
     return [act for act in acts if act in WRITES]
 
 
-@pytest.mark.parametrize(
-    ("path", "what"),
-    [
+def test_a_viewer_is_told_what_a_change_takes_and_has_no_button_for_it(house: House, page: Page) -> None:
+    signed_in(page, house, "viewer", "")
+    expect(page.get_by_test_id("fleet")).to_be_visible()
+    for path, what in (
         ("run?id=ill", "stop, rename or delete it"),
         ("run?id=ill&tab=Notes", "change the note or the tags"),
         ("alerts", "answer alerts or test channels"),
@@ -75,15 +76,11 @@ def offered(page: Page) -> list[str]:
         ("rules?rule=spike&spike.enabled=false&project=secret", "save it for project secret"),
         ("rules?rule=spike&spike.enabled=false", "save it for all projects"),
         ("settings", "need the role admin"),
-    ],
-)
-def test_a_viewer_is_told_what_a_change_takes_and_has_no_button_for_it(
-    house: House, page: Page, path: str, what: str
-) -> None:
-    signed_in(page, house, "viewer", path)
-    expect(page.get_by_text(what).first).to_be_visible()
-    assert offered(page) == []
-    expect(page.get_by_role("button", name="Save for", exact=False)).to_have_count(0)
+    ):
+        page.goto(f"{house.url}/{path}")
+        expect(page.get_by_text(what).first).to_be_visible()
+        assert offered(page) == [], path
+        expect(page.get_by_role("button", name="Save for", exact=False)).to_have_count(0)
 
 
 def test_a_viewer_picks_runs_and_compares_and_exports_them(house: House, page: Page) -> None:
@@ -97,16 +94,19 @@ def test_a_viewer_picks_runs_and_compares_and_exports_them(house: House, page: P
     expect(page.get_by_test_id("no-view-right")).to_be_visible()
 
 
-@pytest.mark.parametrize("path", ["", "runs", "run?id=ill", "compare?query=name~ill", "alerts", "rules", "settings"])
-def test_somebody_of_another_project_sees_nothing_of_this_one(house: House, page: Page, path: str) -> None:
-    signed_in(page, house, "stranger", path)
-    expect(page.locator("[data-testid=stMain] .lm").first).to_be_visible()
-    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
-    body = page.locator("body").inner_text()
-    assert "secret" not in body and house.run[:8] not in body
-    assert "Traceback" not in body
+def test_somebody_of_another_project_sees_nothing_of_this_one(house: House, page: Page) -> None:
+    signed_in(page, house, "stranger", "")
+    expect(page.get_by_label("Token")).to_have_count(0)
+    for path in ("", "runs", "run?id=ill", "compare?query=name~ill", "alerts", "rules", "settings"):
+        page.goto(f"{house.url}/{path}")
+        expect(page.locator("[data-testid=stMain] .lm").first).to_be_visible()
+        page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+        body = page.locator("body").inner_text()
+        assert "secret" not in body and house.run[:8] not in body, path
+        assert "Traceback" not in body, path
 
 
+@pytest.mark.slow
 def test_who_has_no_session_signs_in_and_is_back_where_they_were(house: House, page: Page) -> None:
     signed_in(page, house, "viewer", "run?id=ill&tab=Config")
     expect(page.locator("h1", has_text="ill")).to_be_visible()

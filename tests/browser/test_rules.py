@@ -7,9 +7,10 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Service, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
+@pytest.mark.slow
 def test_a_change_of_a_rule_is_tried_against_history_and_stands_in_the_address(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/rules?rule=overfitting")
     expect(page.get_by_test_id("meaning")).to_contain_text("alidation")
@@ -55,6 +56,7 @@ def test_a_tried_change_is_saved_for_a_project_and_reset(service: Service, page:
         assert api.rules("browser").hash == api.rules().hash
 
 
+@pytest.mark.slow
 def test_another_rule_is_a_click_away_and_fits_a_phone(service: Service, page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{service.dashboard}/rules")

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, ViewportSize
 
 from .conftest import Service
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 FOLDER = os.environ.get("MONITOR_SCREENS")
 PAGES = {

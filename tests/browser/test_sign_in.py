@@ -15,7 +15,7 @@ from tests.oidc import Oidc, provider
 
 from .conftest import addresses, spawn, stop
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
         stop(process)
 
 
+@pytest.mark.slow
 def test_a_token_signs_in_and_the_button_signs_out(closed: tuple[str, str], page: Page) -> None:
     dashboard, token = closed
     page.goto(f"{dashboard}/settings")

@@ -197,7 +197,9 @@ def expected_lines(called: Called) -> None:
         assert inert(shown, lines=True) == shown.replace("\r\n", "\n"), repr(text)
 
 
-@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+@pytest.mark.parametrize(
+    "as_json", [pytest.param(False, id="text"), pytest.param(True, id="json", marks=pytest.mark.slow)]
+)
 def test_hostile_text_is_inert_in_every_verb(called: Call, place: dict[str, str], as_json: bool) -> None:
     log_hostile(place["run"])
     for verb, arguments in CALLS.items():
@@ -217,6 +219,7 @@ def test_a_hostile_run_is_shown_as_it_is_called(called: Call, place: dict[str, s
     assert inert(HOSTILE)[:15] in called("runs", "ls").out
 
 
+@pytest.mark.slow
 def test_nothing_is_made_where_a_server_keeps_the_runs(
     called: Call, place: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

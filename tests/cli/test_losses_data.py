@@ -69,6 +69,7 @@ def test_a_table_that_cannot_be_used_is_told_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_losses_are_compared_and_advised_on_a_file(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     table(tmp_path / "t.csv")

@@ -286,6 +286,7 @@ def test_what_cannot_be_done_is_one_line_and_exit_status_2(folder, monkeypatch, 
     assert says in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_processes_start_from_the_command_as_users_call_it(curves, folder):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "monitor", "rules", "backtest", "--files", "runs", "--jobs", "2"],

@@ -79,6 +79,7 @@ def test_output_is_passed_on_unchanged_and_kept_and_its_losses_are_found(place):
     assert next(event for event in events if event.kind == "finish").data["exit_code"] == 0
 
 
+@pytest.mark.slow
 def test_the_folds_of_a_command_are_kept_apart_and_it_is_judged_by_the_first(place):
     _, (_, curves, *_) = place.run(
         """
@@ -91,6 +92,7 @@ def test_the_folds_of_a_command_are_kept_apart_and_it_is_judged_by_the_first(pla
     assert curves == {"loss": [(0, 1.5), (1, 2.5), (2, 3.5)], "fold-2/loss": [(0, 2.5), (1, 3.5), (2, 4.5)]}
 
 
+@pytest.mark.slow
 def test_rows_count_where_the_output_says_only_fractions_of_epochs(place):
     _, (_, curves, *_) = place.run(
         """

@@ -18,7 +18,9 @@ from monitor.store.sql.connect import parse_url
 from tests.conftest import Feed, PostgresServer
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    params=[pytest.param("sqlite", marks=pytest.mark.slow), pytest.param("postgres", marks=pytest.mark.postgres)]
+)
 def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A second database, which is new."""
     if request.param == "sqlite":

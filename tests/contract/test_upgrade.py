@@ -23,6 +23,7 @@ from monitor.store.sql import migrate
 from tests.api.conftest import served
 from tests.conftest import Feed, PostgresServer
 from tests.upgrade_assets.make import describe
+from tests.variants import some
 
 ASSETS = Path(__file__).parents[1] / "upgrade_assets"
 VERSIONS = sorted(path.stem for path in ASSETS.glob("*.json"))
@@ -62,6 +63,7 @@ def test_an_old_database_is_upgraded_and_reads_as_it_was(old_url: str, version: 
         assert store.history(feed.run_id, "train/loss").values[-1] == 0.25
 
 
+@pytest.mark.parametrize("version", some(zip(reversed(VERSIONS)), every=len(VERSIONS) - 1))
 def test_migrations_run_beside_a_live_writer(old_url: str) -> None:
     migrate.upgrade(old_url)
     begun, stop = threading.Event(), threading.Event()
@@ -143,11 +145,8 @@ def all_are_there(url: str, process: subprocess.Popen[str]) -> None:
     assert (points.values == points.steps / 8).all()
 
 
-# The oldest and the newest old one are fast enough; that the others are upgraded is tested above.
-@pytest.mark.parametrize(
-    "version",
-    [pytest.param(v, marks=[pytest.mark.slow] * (0 < i < len(VERSIONS) - 2)) for i, v in enumerate(VERSIONS[:-1])],
-)
+# The oldest is fast enough; that the others are upgraded is tested above.
+@pytest.mark.parametrize("version", some(zip(VERSIONS[:-1]), every=len(VERSIONS)))
 def test_a_process_that_logs_into_an_old_database_waits_for_the_upgrade_and_loses_nothing(
     old_url: str, version: str, tmp_path: Path
 ) -> None:
@@ -159,9 +158,11 @@ def test_a_process_that_logs_into_an_old_database_waits_for_the_upgrade_and_lose
         all_are_there(old_url, process)
 
 
+@pytest.mark.parametrize("engine", some([("sqlite",), ("postgres",)], every=2))
 def test_a_server_outlives_a_downgrade_and_the_upgrade_after_it_and_loses_nothing(
-    store_url: str, tmp_path: Path
+    request: pytest.FixtureRequest, engine: str, tmp_path: Path
 ) -> None:
+    store_url: str = request.getfixturevalue(f"{engine}_url")
     settings = Settings(dir=tmp_path / "server", database_url=store_url)
     with (
         Store.open(store_url) as store,

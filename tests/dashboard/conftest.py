@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ import plotly.graph_objects as go
 import pytest
 import streamlit as st
 from markupsafe import Markup
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from dashboard import readings
@@ -113,6 +115,15 @@ def look() -> Look:
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether anything has changed is looked at whenever a page is drawn: tests write and draw within moments."""
     monkeypatch.setattr(readings, "LOOK_S", -1.0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scanned() -> Iterator[None]:
+    """For each `AppTest`, Streamlit reads the metadata of all installed packages, which takes longer than a page."""
+    once = functools.cache(manifest_scanner.scan_component_manifests)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", once)
+        yield
 
 
 @pytest.fixture

@@ -128,6 +128,7 @@ def test_killing_the_server_in_the_middle_loses_no_point_and_the_runs_go_on(tmp_
             assert history.steps.tolist() == list(range(run["steps_done"]))
 
 
+@pytest.mark.slow
 def test_a_demo_that_is_ended_leaves_no_process_behind(tmp_path):
     child = start_demo(tmp_path, "--port", "0", "--dashboard-port", "0")
     with child:

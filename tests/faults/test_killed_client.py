@@ -43,7 +43,7 @@ def test_kill_9_loses_nothing_that_was_logged_offline(victim: Victim, place: Set
 
 
 def test_kill_9_while_shipping_loses_nothing_and_stores_nothing_twice(victim: Victim, place: Settings) -> None:
-    trials(victim, place, 12, seed=2, mode="embedded")
+    trials(victim, place, 5, seed=2, mode="embedded")
 
 
 @pytest.mark.slow

@@ -22,8 +22,8 @@ def many(victim: Victim, place: Settings, n: int, steps: int) -> None:
     assert not list(place.journal_dir.rglob("*.seg"))
 
 
-def test_twelve_processes_share_one_embedded_database(victim: Victim, place: Settings) -> None:
-    many(victim, place, 12, 500)
+def test_six_processes_share_one_embedded_database(victim: Victim, place: Settings) -> None:
+    many(victim, place, 6, 500)
 
 
 @pytest.mark.slow

@@ -64,6 +64,7 @@ def test_the_training_loss_of_a_step_comes_first(filled: tuple[str, str, str]) -
     assert at == ["train/loss", "val/loss"]
 
 
+@pytest.mark.slow
 def test_an_address_copied_from_the_pages_picks_what_it_shows(filled: tuple[str, str, str]) -> None:
     uri, experiment, ident = filled
     (run,) = read_runs(f"{uri}/#/experiments/{experiment}/runs/{ident}")
@@ -89,6 +90,7 @@ def test_where_no_server_is_one_error_says_so(source: str, said: str) -> None:
     assert isinstance(problem, FileUnreadable) and said in str(problem)
 
 
+@pytest.mark.slow
 def test_what_a_monitor_has_mirrored_there_is_not_read_back(tracking_uri: str, tmp_path: Path) -> None:
     with Store.open(f"sqlite:///{tmp_path / 'm.db'}") as store:
         feed = Feed(store)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from monitor.importers import ImportedRun, read_runs
 from monitor.importers.text_log import LogParser
 from tests.importers.conftest import series_of
+from tests.variants import some
 
 _SPEC = importlib.util.spec_from_file_location("real_logs", Path(__file__).with_name("real_logs.py"))
 _MODULE = importlib.util.module_from_spec(_SPEC)
@@ -73,7 +74,7 @@ def test_a_seed_is_told_of_the_run_and_a_sum_of_each_fold_is_not_a_run(tmp_path)
     assert "fold" not in run.keys
 
 
-@pytest.mark.parametrize("log", REAL)
+@pytest.mark.parametrize("log", some(zip(REAL), every=3))
 @given(cuts=st.lists(st.integers(0, 2_000), max_size=6))
 def test_a_log_is_read_the_same_in_any_pieces(log, cuts):
     text, _ = REAL[log]

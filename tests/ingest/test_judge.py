@@ -22,10 +22,18 @@ from monitor.store import Store
 from monitor.store.sql.schema import ENGINES
 from monitor.wire import Batch, Columns, Event
 from tests.conftest import NOW_MS, Feed
+from tests.variants import SQLITE_FIRST
 
 STEPS = np.arange(0, 1200)
 TRAIN = 2.0 * 0.995**STEPS + 0.05
 VAL = 2.0 * 0.995**STEPS + 4e-4 * np.maximum(0, STEPS - 300)
+
+
+@pytest.fixture(params=SQLITE_FIRST)
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A database of this test's own; that PostgreSQL gives the same is left to the slow suite."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 def stream() -> Columns:

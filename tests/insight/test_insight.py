@@ -24,8 +24,16 @@ from monitor.settings import load
 from monitor.store import Store
 from monitor.store.runs.facts import Facts
 from tests.conftest import LOCAL, NOW_MS, Feed
+from tests.variants import SQLITE_FIRST
 
 HOUR = 3_600_000
+
+
+@pytest.fixture(params=SQLITE_FIRST)
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A database of this test's own; that PostgreSQL gives the same is left to the slow suite."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 @pytest.fixture

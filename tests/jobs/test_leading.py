@@ -37,7 +37,7 @@ def test_a_job_passes_on_when_the_process_that_leads_is_killed(postgres_url: str
             os.kill(process.pid, signal.SIGKILL)
             begun = time.monotonic()
             while not store.leads("liveness"):
-                assert time.monotonic() - begun < 10
+                assert time.monotonic() - begun < 60
                 time.sleep(0.05)  # the database has no event for it
             assert store.leads("liveness")
     finally:
@@ -51,7 +51,7 @@ def test_a_server_whose_connection_is_cut_no_longer_leads_until_it_asks_again(po
         assert first.leads("liveness")
         with psycopg.connect(postgres_url, autocommit=True) as admin:
             admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not second.leads("liveness"):
             assert time.monotonic() < deadline
             time.sleep(0.02)  # as above
@@ -73,7 +73,7 @@ def test_two_servers_do_each_job_once_and_the_survivor_goes_on(
             jobs.run("liveness")
         assert done == [first, first]
         first.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while second not in done:
             two.run("liveness")
             assert time.monotonic() < deadline

@@ -12,6 +12,7 @@ from monitor import losses
 from monitor.errors import LossError
 from monitor.losses.comparison import candidates
 from monitor.losses.comparison.compare import interval
+from tests.variants import some
 
 
 def names(advice: losses.Advice) -> list[str]:
@@ -164,7 +165,7 @@ ASKED = [
 ]
 
 
-@pytest.mark.parametrize("asked", ASKED, ids=str)
+@pytest.mark.parametrize("asked", some(((asked,) for asked in ASKED), every=3), ids=str)
 def test_the_order_is_that_of_the_figures_which_are_shown(asked: dict[str, object]) -> None:
     from monitor.losses.comparison.measured import conditions, results
 
@@ -189,7 +190,7 @@ def test_the_order_is_that_of_the_figures_which_are_shown(asked: dict[str, objec
 RECOMMENDED = sorted({(task, c.train or c.name) for task, found in candidates.CHOICES.items() for c in found})
 
 
-@pytest.mark.parametrize(("task", "name"), RECOMMENDED, ids=str)
+@pytest.mark.parametrize(("task", "name"), some(RECOMMENDED, every=4), ids=str)
 def test_every_command_knows_what_is_recommended(task: str, name: str) -> None:
     pytest.importorskip("torch")
     from monitor.run.options import loss_of

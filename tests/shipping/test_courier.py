@@ -300,6 +300,9 @@ class TestWhatAKilledParentLeft:
         self, left: Callable[[int], Left], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(deliver, "_PATIENCE_S", 0.3)
+        # By this clock each batch takes 50 ms, and all of them far longer than the patience.
+        monkeypatch.setattr("monitor.shipping.deliver.monotonic", lambda: 0.05 * sent)
+        monkeypatch.setattr("monitor.shipping.sync.monotonic", lambda: 0.05 * sent)
         found, sent = left(0), 0
         monkeypatch.setattr(carrier, "MAX_RECORDS", 10)  # 21 batches
         real = found.destination.memory.send
@@ -307,7 +310,6 @@ class TestWhatAKilledParentLeft:
         def send(batch: Batch) -> Reply:
             nonlocal sent
             sent += 1
-            time.sleep(0.05)  # slow, as the receiver of this test is
             if sent % 5 == 0:
                 raise StoreBusy("sqlite://", 5.0)
             return real(batch)

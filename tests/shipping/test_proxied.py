@@ -23,6 +23,7 @@ from monitor.shipping.sync import own_destination, sync, unsent
 from monitor.wire import Batch
 from tests.run.test_embedded import Served
 from tests.shipping.proxies import CUT, HTML_413, Answer, Proxy
+from tests.variants import some
 
 HTML, JSON = "text/html", "application/json"
 
@@ -149,7 +150,7 @@ NONSENSE: list[Answer] = [
 ]
 
 
-@pytest.mark.parametrize("nonsense", NONSENSE, ids=lambda answer: f"{answer[0]}-{answer[2][:20]!r}")
+@pytest.mark.parametrize("nonsense", some(zip(NONSENSE), every=4), ids=lambda answer: f"{answer[0]}-{answer[2][:20]!r}")
 def test_a_passing_fault_of_a_proxy_neither_ends_init_nor_loses_anything(
     settings: Settings, served: Served, between: Callable[..., Proxy], nonsense: Answer
 ) -> None:
@@ -224,10 +225,10 @@ PROBLEM = {"type": "urn:lossmonitor:problem:wire-error", "field": "events[0].dat
 INTERNAL = {"type": "urn:lossmonitor:problem:internal", "detail": "OverflowError while answering"}
 
 
-@pytest.mark.parametrize(
-    "poison", [(422, JSON, json.dumps(PROBLEM).encode()), (500, JSON, json.dumps(INTERNAL).encode()), (500, HTML, b"")]
-)
-@pytest.mark.parametrize("by", ["shipper", "sync"])
+POISON = ((422, JSON, json.dumps(PROBLEM).encode()), (500, JSON, json.dumps(INTERNAL).encode()), (500, HTML, b""))
+
+
+@pytest.mark.parametrize(("by", "poison"), some(itertools.product(("shipper", "sync"), POISON), every=4))
 def test_a_record_that_a_server_cannot_take_is_left_out_and_told(
     settings: Settings,
     served: Served,
@@ -257,8 +258,7 @@ def test_a_record_that_a_server_cannot_take_is_left_out_and_told(
 
 
 class TestAServerThatAsksToBeLeftAlone:
-    @pytest.mark.parametrize("shipper", ["thread", "process"])
-    @pytest.mark.parametrize("status", [429, 503])
+    @pytest.mark.parametrize(("shipper", "status"), some(itertools.product(("thread", "process"), (429, 503)), every=3))
     def test_is_left_alone_for_as_long_as_it_says_and_gets_everything_then(
         self, settings: Settings, served: Served, between: Callable[..., Proxy], shipper: str, status: int
     ) -> None:

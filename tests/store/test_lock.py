@@ -8,6 +8,8 @@ import signal
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+import pytest
+
 from monitor.store import Store
 from monitor.store.sql.lock import Turns
 from tests.conftest import Feed
@@ -38,6 +40,7 @@ def test_a_turn_is_waited_for_and_goes_with_its_process(tmp_path: Path) -> None:
     mine.close()
 
 
+@pytest.mark.slow
 def test_a_turn_that_was_given_up_is_given_back_when_it_comes(tmp_path: Path) -> None:
     held, let_go = _SPAWN.Event(), _SPAWN.Event()
     other = _SPAWN.Process(target=hold, args=(tmp_path / "turn", held, let_go))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -13,8 +14,16 @@ from monitor.store import Store
 from monitor.store.points import chunk_reader, compact
 from monitor.store.sql.schema import CHUNKS, SPANS
 from tests.conftest import NOW_MS, Feed
+from tests.variants import SQLITE_FIRST
 
 FULL = 4096
+
+
+@pytest.fixture(params=SQLITE_FIRST)
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A database of this test's own; that PostgreSQL gives the same is left to the slow suite."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 @pytest.fixture(autouse=True)
@@ -52,18 +61,14 @@ def without_spans(feed: Feed, monkeypatch: pytest.MonkeyPatch, **asked: object) 
         return feed.store.curve(feed.run_id, "acc", **asked)  # type: ignore[arg-type]  # arguments of a curve
 
 
-def test_sixteen_chunks_make_a_span_and_sixteen_of_those_another(feed: Feed) -> None:
-    log(feed, 16 * 16 + 35)
-    assert levels(feed) == {1: 18, 2: 1}
-
-
 def test_points_that_come_one_batch_at_a_time_are_covered_once_they_are_merged(feed: Feed) -> None:
     log(feed, 40, size=FULL // 2 + 1)
     assert levels(feed) == {1: 1}
 
 
 def test_a_whole_curve_of_spans_has_the_extremes_gaps_and_ends(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = log(feed, 291)
+    values = log(feed, 16 * 16 + 35)
+    assert levels(feed) == {1: 18, 2: 1}, "sixteen chunks make a span and sixteen of those another"
     read: list[int] = []
     take = chunk_reader.ChunkReader._packed
     monkeypatch.setattr(
@@ -83,22 +88,22 @@ def test_a_whole_curve_of_spans_has_the_extremes_gaps_and_ends(feed: Feed, monke
     assert {int(curve.x[i]) for i in (np.nanargmin(curve.y),)} == {int(np.nanargmin(values))}
 
 
-@pytest.mark.parametrize("x", ["step", "epoch", "wall_time"])
-@pytest.mark.parametrize(("lo", "hi"), [(None, None), (0.1, 0.9), (0.5, 0.55), (0.9301, 0.9303), (0.2, None)])
-def test_any_window_shows_the_extremes_of_its_pixels(
-    feed: Feed, monkeypatch: pytest.MonkeyPatch, x: str, lo: float | None, hi: float | None
-) -> None:
+PARTS = ((None, None), (0.1, 0.9), (0.5, 0.55), (0.9301, 0.9303), (0.2, None))
+
+
+def test_any_window_shows_the_extremes_of_its_pixels(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     n = len(log(feed, 70, epochs=True))
-    ends = {"step": (0, n), "epoch": (0, n / 1000), "wall_time": (NOW_MS, NOW_MS + n)}[x]
-    window = [None if part is None else ends[0] + part * (ends[1] - ends[0]) for part in (lo, hi)]
-    asked = {"x": x, "lo": window[0], "hi": window[1], "width": 100}
-    curve, plain = feed.store.curve(feed.run_id, "acc", **asked), without_spans(feed, monkeypatch, **asked)  # type: ignore[arg-type]  # arguments of a curve
-    assert curve.total == plain.total
-    assert (curve.x[0], curve.x[-1]) == (plain.x[0], plain.x[-1])
-    assert np.isnan(curve.y).any() == np.isnan(plain.y).any()
-    tops = [np.sort(found.y[np.isfinite(found.y)]) for found in (curve, plain)]
-    assert tops[0][[0, -1]].tolist() == tops[1][[0, -1]].tolist()
-    assert tops[0][-60:].sum() == pytest.approx(tops[1][-60:].sum(), rel=0.02)
+    axes = {"step": (0, n), "epoch": (0, n / 1000), "wall_time": (NOW_MS, NOW_MS + n)}
+    for (x, (first, last)), parts in itertools.product(axes.items(), PARTS):
+        window = [None if part is None else first + part * (last - first) for part in parts]
+        asked = {"x": x, "lo": window[0], "hi": window[1], "width": 100}
+        curve, plain = feed.store.curve(feed.run_id, "acc", **asked), without_spans(feed, monkeypatch, **asked)  # type: ignore[arg-type]  # arguments of a curve
+        assert curve.total == plain.total, asked
+        assert (curve.x[0], curve.x[-1]) == (plain.x[0], plain.x[-1]), asked
+        assert np.isnan(curve.y).any() == np.isnan(plain.y).any(), asked
+        tops = [np.sort(found.y[np.isfinite(found.y)]) for found in (curve, plain)]
+        assert tops[0][[0, -1]].tolist() == tops[1][[0, -1]].tolist(), asked
+        assert tops[0][-60:].sum() == pytest.approx(tops[1][-60:].sum(), rel=0.02), asked
 
 
 def test_a_newer_attempt_hides_points_of_a_span(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
