@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.errors import OffsetGap, ServerUnreachable, WireError
+from monitor.errors import OffsetGap, ServerFailed, ServerUnreachable, WireError
 from monitor.journal.claim import claim, note_of
 from monitor.run.start import init
 from monitor.settings import Settings
@@ -109,6 +109,21 @@ def test_a_receiver_that_asks_in_circles_is_left(settings: Settings) -> None:
 
     report = sync(settings.journal_dir, lambda _: MemorySink(before))
     assert len(report.left) == 1
+
+
+def test_a_receiver_that_fails_at_everything_is_asked_three_times(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.shipping.sync._AGAIN_S", 0.0)
+    run_id, tried = offline(settings, 1), list[int]()
+
+    def before(batch: Batch) -> None:
+        tried.append(batch.count)
+        raise ServerFailed("s", "HTTP 500")
+
+    (left,) = sync(settings.journal_dir, lambda _: MemorySink(before)).left
+    assert tried == [3, 3, 3, 1, 1, 1, 0]  # all, a half, and a heartbeat that says that the half is not at fault
+    assert (left.run_id, left.refused, left.aside) == (run_id, False, 0)
 
 
 def test_never_touches_a_living_writer(settings: Settings) -> None:
