@@ -59,14 +59,17 @@ class View:
         size: points of a bucket.
         closed: number of closed buckets.
         step: last step of each closed bucket.
+        before: the `levels` of all buckets but the last, if `last` is the view of these and they were worked out.
     """
 
     def __init__(self, curve: Curve, floor: float = math.nan, last: View | None = None) -> None:
         self.curve, self.floor = curve, floor
-        self.last = last.__dict__.get("levels") if last is not None and last.centres == curve.x[:-1] else None
         self.n, self.size = curve.n, curve.size
-        self.centres, self.step, self.quarters = curve.x, curve.step, curve.quarters
+        self.centres: list[float] = curve.x
+        self.step, self.quarters = curve.step, curve.quarters
         self.closed = len(curve.x)
+        grown = last is not None and last.centres == self.centres[:-1]
+        self.before: list[float] | None = vars(last).get("levels") if grown else None
 
     def renew(self, curve: Curve) -> None:
         """Switch to a later curve that has the same closed buckets."""
@@ -177,9 +180,9 @@ class View:
     @lazy
     def levels(self) -> list[float]:
         """Running median of three of the centres; the last two entries are the median of the last three."""
-        if self.last is not None and len(self.last) > 3:  # one more bucket does not change those before it
+        if self.before is not None and len(self.before) > 3:  # one more bucket does not change those before it
             level = middle(self.centres[-3:])
-            return [*self.last[:-1], level, level]
+            return [*self.before[:-1], level, level]
         found: list[float] = smooth(self.x).tolist()
         if len(found) > 3:
             found[-1] = found[-2]
