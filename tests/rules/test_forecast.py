@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from monitor.domain import Forecast
 from monitor.rules import diagnose
 from monitor.rules.advice.forecast import forecast
-from monitor.rules.describe.features import View
+from monitor.rules.describe.view import View
 from monitor.rules.sketch.curve import Curve
 
 

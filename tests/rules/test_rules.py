@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from monitor.rules import RULE_NAMES, RulesConfig, diagnose
-from monitor.rules.describe.features import View
+from monitor.rules.describe.view import View
 from monitor.rules.lab.examples import CALM, FIRING, HEALTHY, T, Trace, composite, falling, noise, series
 from monitor.rules.sketch.curve import Curve
 

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from monitor.domain import Forecast
-from monitor.rules.describe.features import View
+from monitor.rules.describe.view import View
 from monitor.rules.sketch.noise import Floats
 
 POWERS: Final = np.array([0.25, 0.5, 1.0, 2.0])

@@ -26,8 +26,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from monitor.domain.progress import SHARES, Gap, Milestone, Progress, Rate
-from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.features import Features
 from monitor.rules.describe.trend import straight, student
+from monitor.rules.describe.view import View
 from monitor.rules.sketch.noise import Floats, middle
 from monitor.rules.sketch.state import State
 

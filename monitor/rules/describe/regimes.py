@@ -20,9 +20,10 @@ from typing import Final
 import numpy as np
 
 from monitor.domain import Regime
-from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.features import Features
 from monitor.rules.describe.swings import SWING, jumps_inside, of_batches, turned
 from monitor.rules.describe.trend import around_zero, straight, student
+from monitor.rules.describe.view import View
 from monitor.rules.sketch.noise import Floats, middle
 
 PRICE: Final = 5.0

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.features import Features
 from monitor.rules.describe.trend import turns
+from monitor.rules.describe.view import View
 from monitor.rules.sketch.noise import middle
 
 SWING: Final = 0.3

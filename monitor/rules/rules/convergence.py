@@ -8,7 +8,8 @@ from typing import Final
 from monitor.domain import Severity
 from monitor.domain.formats import position
 from monitor.roles import Role
-from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.features import Features
+from monitor.rules.describe.view import View
 from monitor.rules.rule import Reading, Spec, Threshold
 
 GAIN: Final = Threshold(default=0.008, low=0, high=1, doc="share of the level gained over the last fifth")

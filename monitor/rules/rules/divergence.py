@@ -11,8 +11,9 @@ import numpy as np
 from monitor.domain import Action, Severity
 from monitor.domain.formats import position
 from monitor.roles import Role
-from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.features import Features
 from monitor.rules.describe.trend import mann_kendall
+from monitor.rules.describe.view import View
 from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
 
 _HUGE: Final = 100

@@ -9,7 +9,8 @@ from monitor.domain import Severity
 from monitor.domain.formats import position
 from monitor.losses.specs.checks import impossible
 from monitor.roles import Role
-from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.features import Features
+from monitor.rules.describe.view import View
 from monitor.rules.rule import LOUD, Evidence, Quiet, Reading, Spec
 from monitor.rules.sketch.state import State
 

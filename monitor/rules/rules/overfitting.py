@@ -11,8 +11,9 @@ import numpy as np
 from monitor.domain import Action, Severity
 from monitor.domain.formats import position
 from monitor.roles import Role
-from monitor.rules.describe.features import LEARNED, Features, View
+from monitor.rules.describe.features import Features
 from monitor.rules.describe.trend import mann_kendall, student
+from monitor.rules.describe.view import LEARNED, View
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold
 from monitor.rules.sketch.noise import middle, second_differences
 

@@ -8,8 +8,9 @@ from typing import Final
 from monitor.domain import Severity
 from monitor.domain.formats import position
 from monitor.roles import Role
-from monitor.rules.describe.features import Features, View
+from monitor.rules.describe.features import Features
 from monitor.rules.describe.schedule import restarted
+from monitor.rules.describe.view import View
 from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.sketch.noise import middle, second_differences
 

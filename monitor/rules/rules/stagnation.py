@@ -8,7 +8,8 @@ from typing import Final
 
 from monitor.domain import Action, Severity
 from monitor.roles import Role
-from monitor.rules.describe.features import LEARNED, Features, View
+from monitor.rules.describe.features import Features
+from monitor.rules.describe.view import LEARNED, View
 from monitor.rules.rule import Reading, Spec, Threshold
 from monitor.rules.rules.guessing import at_chance, could_guess, guessing
 from monitor.rules.rules.overfitting import memorises

@@ -18,7 +18,7 @@ from monitor.rules.sketch.packing import pack_steps, unpack_steps
 from monitor.rules.sketch.parts import Parts
 
 if TYPE_CHECKING:
-    from monitor.rules.describe.features import View
+    from monitor.rules.describe.view import View
     from monitor.rules.rule import Quiet
 
 MAGIC: Final = b"LMS6"
