@@ -68,6 +68,7 @@ def guarded(oidc: Oidc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         stop(process)
 
 
+@pytest.mark.slow
 def test_a_browser_signs_in_with_the_provider_and_out_again(guarded: str, oidc: Oidc, page: Page) -> None:
     oidc.claims = {"email": "ada@example.org", "groups": ["guests"]}
     page.goto(f"{guarded}/settings")

@@ -158,11 +158,10 @@ def test_a_process_that_logs_into_an_old_database_waits_for_the_upgrade_and_lose
         all_are_there(old_url, process)
 
 
-@pytest.mark.parametrize("engine", some([("sqlite",), ("postgres",)], every=2))
+@pytest.mark.slow
 def test_a_server_outlives_a_downgrade_and_the_upgrade_after_it_and_loses_nothing(
-    request: pytest.FixtureRequest, engine: str, tmp_path: Path
+    store_url: str, tmp_path: Path
 ) -> None:
-    store_url: str = request.getfixturevalue(f"{engine}_url")
     settings = Settings(dir=tmp_path / "server", database_url=store_url)
     with (
         Store.open(store_url) as store,

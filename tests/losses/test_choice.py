@@ -190,7 +190,7 @@ def test_the_order_is_that_of_the_figures_which_are_shown(asked: dict[str, objec
 RECOMMENDED = sorted({(task, c.train or c.name) for task, found in candidates.CHOICES.items() for c in found})
 
 
-@pytest.mark.parametrize(("task", "name"), some(RECOMMENDED, every=4), ids=str)
+@pytest.mark.parametrize(("task", "name"), some(RECOMMENDED, every=7), ids=str)
 def test_every_command_knows_what_is_recommended(task: str, name: str) -> None:
     pytest.importorskip("torch")
     from monitor.run.options import loss_of

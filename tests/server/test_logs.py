@@ -37,6 +37,7 @@ def test_a_server_that_logs_json_writes_one_object_a_line_and_one_for_each_reque
     assert (missing["request_id"], missing["status"]) == ("trace-7", 404)
 
 
+@pytest.mark.slow
 def test_a_server_that_logs_text_says_nothing_of_requests(start_up: Start) -> None:
     up = start_up("--no-dashboard", "--port", "0")
     post(up.urls["api"], a_batch(uuid.uuid4().hex, [3.0, 2.0], first=0))
