@@ -33,7 +33,6 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
         stop(process)
 
 
-@pytest.mark.slow
 def test_a_token_signs_in_and_the_button_signs_out(closed: tuple[str, str], page: Page) -> None:
     dashboard, token = closed
     page.goto(f"{dashboard}/settings")
