@@ -65,7 +65,7 @@ STREAMS = st.builds(
 CUTS = st.lists(st.integers(0, 3000), max_size=40)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(STREAMS, CUTS, st.booleans())
 def test_the_same_points_in_any_batching_and_through_any_restart_give_the_same_answer(
     stream: EnginePoints, cuts: list[int], packed: bool
@@ -89,7 +89,7 @@ class Blind(Engine):
 BLIND = Blind()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(STREAMS, st.sampled_from([None, 0.0, 0.25, 1.0]), st.sampled_from([None, 2.0, 2.35, 5.0]), st.integers(1, 999))
 @example(
     points("restarted", 5000, 1, 0), 0.25, 2.35, 97
@@ -115,7 +115,7 @@ def test_one_point_at_a_time_is_a_batching_too() -> None:
     assert in_parts == at_once and last.recommendation == whole.recommendation
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(STREAMS, CUTS)
 def test_a_state_handed_in_stays_as_it_is_and_stays_small(stream: EnginePoints, cuts: list[int]) -> None:
     state, _ = replay(stream, cuts)[0].state, None
@@ -136,7 +136,7 @@ def test_the_largest_state_fits_in_its_bound() -> None:
     assert largest <= LARGEST
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STREAMS.filter(lambda s: bool(np.isfinite(s.value).all())), st.sampled_from([2.0**-20, 2.0**10, 2.0**40]))
 def test_a_loss_in_other_units_gets_the_same_verdicts(stream: EnginePoints, scale: float) -> None:
     plain = _outline(stream, stream.value)
@@ -161,7 +161,7 @@ def _outline(stream: EnginePoints, values: np.ndarray) -> list[tuple[object, ...
 ODD = st.floats(allow_nan=True, allow_infinity=True)
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), ODD, ODD), max_size=120), CUTS)
 def test_nothing_that_can_be_logged_raises(rows: list[tuple[int, float, float]], cuts: list[int]) -> None:
     role, step, value = zip(*rows, strict=True) if rows else ((), (), ())

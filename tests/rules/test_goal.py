@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.domain import Action, Diagnosis
@@ -108,7 +108,6 @@ def stream(seed: int) -> EnginePoints:
     return EnginePoints(role, step, value, goal=("acc", True))
 
 
-@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.lists(st.integers(0, 400), max_size=6))
 def test_the_findings_do_not_depend_on_the_batching(seed: int, cuts: list[int]) -> None:
     points, engine = stream(seed), Engine()

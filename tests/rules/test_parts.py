@@ -83,7 +83,7 @@ STREAMS = st.builds(
 CUTS = st.lists(st.integers(0, 4000), max_size=25)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(STREAMS, CUTS, st.booleans())
 @example(composite(129, 4, 26, weighted=True, resumed=False), [404], False)
 def test_parts_and_weights_in_any_batching_and_through_any_restart_give_the_same_answer(
@@ -97,7 +97,7 @@ def test_parts_and_weights_in_any_batching_and_through_any_restart_give_the_same
     assert len(whole.state.to_bytes()) <= LARGEST
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(STREAMS)
 @example(composite(155, 1, 15, weighted=True, resumed=False))
 def test_parts_change_nothing_about_what_the_curves_say(points: EnginePoints) -> None:
@@ -120,7 +120,7 @@ def test_parts_change_nothing_about_what_the_curves_say(points: EnginePoints) ->
 ODD = st.floats(allow_nan=True, allow_infinity=True)
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), ODD, ODD, st.integers(0, 9)), max_size=150), CUTS)
 def test_nothing_that_can_be_logged_as_a_part_raises(
     rows: list[tuple[int, float, float, int]], cuts: list[int]

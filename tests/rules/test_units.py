@@ -40,7 +40,7 @@ def runs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return np.c_[step, train], np.c_[step, val][every - 1 :: every]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(runs(), st.booleans())
 def test_steps_epochs_samples_and_tokens_are_judged_alike(run: tuple[np.ndarray, np.ndarray], validated: bool) -> None:
     train, val = run
