@@ -65,18 +65,28 @@ def offered(page: Page) -> list[str]:
     return [act for act in acts if act in WRITES]
 
 
-def test_a_viewer_is_told_what_a_change_takes_and_has_no_button_for_it(house: House, page: Page) -> None:
+TOLD = (
+    ("run?id=ill", "stop, rename or delete it"),
+    ("alerts", "answer alerts or test channels"),
+    ("rules?rule=spike&spike.enabled=false&project=secret", "save it for project secret"),
+    ("run?id=ill&tab=Notes", "change the note or the tags"),
+    ("alerts?tab=channels", "answer alerts or test channels"),
+    ("rules?rule=spike&spike.enabled=false", "save it for all projects"),
+    ("settings", "need the role admin"),
+)
+"""Pages, and what each tells a viewer."""
+PATHS = ("", "run?id=ill", "compare?query=name~ill", "runs", "alerts", "rules", "settings")
+
+
+@pytest.mark.parametrize(
+    "pages", [pytest.param(TOLD[:3], id="main"), pytest.param(TOLD[3:], id="others", marks=pytest.mark.slow)]
+)
+def test_a_viewer_is_told_what_a_change_takes_and_has_no_button_for_it(
+    house: House, page: Page, pages: tuple[tuple[str, str], ...]
+) -> None:
     signed_in(page, house, "viewer", "")
     expect(page.get_by_test_id("fleet")).to_be_visible()
-    for path, what in (
-        ("run?id=ill", "stop, rename or delete it"),
-        ("run?id=ill&tab=Notes", "change the note or the tags"),
-        ("alerts", "answer alerts or test channels"),
-        ("alerts?tab=channels", "answer alerts or test channels"),
-        ("rules?rule=spike&spike.enabled=false&project=secret", "save it for project secret"),
-        ("rules?rule=spike&spike.enabled=false", "save it for all projects"),
-        ("settings", "need the role admin"),
-    ):
+    for path, what in pages:
         page.goto(f"{house.url}/{path}")
         expect(page.get_by_text(what).first).to_be_visible()
         assert offered(page) == [], path
@@ -94,10 +104,13 @@ def test_a_viewer_picks_runs_and_compares_and_exports_them(house: House, page: P
     expect(page.get_by_test_id("no-view-right")).to_be_visible()
 
 
-def test_somebody_of_another_project_sees_nothing_of_this_one(house: House, page: Page) -> None:
+@pytest.mark.parametrize(
+    "paths", [pytest.param(PATHS[:3], id="main"), pytest.param(PATHS[3:], id="others", marks=pytest.mark.slow)]
+)
+def test_somebody_of_another_project_sees_nothing_of_this_one(house: House, page: Page, paths: tuple[str, ...]) -> None:
     signed_in(page, house, "stranger", "")
     expect(page.get_by_label("Token")).to_have_count(0)
-    for path in ("", "runs", "run?id=ill", "compare?query=name~ill", "alerts", "rules", "settings"):
+    for path in paths:
         page.goto(f"{house.url}/{path}")
         expect(page.locator("[data-testid=stMain] .lm").first).to_be_visible()
         page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")

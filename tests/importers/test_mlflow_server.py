@@ -19,6 +19,12 @@ pytestmark = pytest.mark.xdist_group("tracking")
 START = 1_700_000_000_000
 
 
+@pytest.fixture(autouse=True)
+def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history comes in three pages."""
+    monkeypatch.setattr("monitor.importers.mlflow_server._HISTORY_PAGE", 1000)
+
+
 @pytest.fixture(scope="module")
 def filled(tracking_uri: str) -> tuple[str, str, str]:
     """Address, experiment and run of a server that holds two runs, one of them without metrics."""
@@ -30,7 +36,7 @@ def filled(tracking_uri: str) -> tuple[str, str, str]:
         client = MlflowClient(tracking_uri)
         experiment = client.create_experiment("digits")
         run = client.create_run(experiment, run_name="warm", start_time=START).info.run_id
-        metrics = [Metric("train/loss", 2 / (i + 1), START + i * 100, i) for i in range(26_000)]
+        metrics = [Metric("train/loss", 2 / (i + 1), START + i * 100, i) for i in range(2_600)]
         metrics += [Metric("val/loss", 1.0, START + i * 100, i) for i in range(0, 500, 50)]
         metrics += [Metric("odd", math.nan, START, 3)]
         params = [Param("lr", "0.001"), Param("opt", "adam")]
@@ -52,7 +58,7 @@ def test_histories_params_tags_and_times_are_read_page_by_page(filled: tuple[str
     assert run.tags["team"] == "a"
     assert (run.started_ms, run.finished_ms) == (START, START + 9_000_000)
     train = run.points.key == run.keys.index("train/loss")
-    assert run.points.step[train].tolist() == list(range(26_000))
+    assert run.points.step[train].tolist() == list(range(2_600))
     assert run.points.value[train][:3].tolist() == [2.0, 1.0, 2 / 3]
     assert math.isnan(run.points.value[run.points.key == run.keys.index("odd")][0])
 
@@ -73,7 +79,7 @@ def test_an_address_copied_from_the_pages_picks_what_it_shows(filled: tuple[str,
     assert len(list(read_runs(f"{uri}/#/experiments/{experiment}"))) == 2
     assert not [item for item in read_runs(f"{uri}/#/experiments/0") if isinstance(item, ImportedRun)]
     curves = read_curves(f"{uri}/#/experiments/{experiment}/runs/{ident}")
-    assert len(curves.train) == 26_000
+    assert len(curves.train) == 2_600
 
 
 def test_a_run_or_an_experiment_that_is_not_there_is_an_error(filled: tuple[str, str, str]) -> None:
