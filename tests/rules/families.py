@@ -37,12 +37,14 @@ class Family:
         never: rule, or "stop", to the largest share of runs on which it may fire (or be advised) at any step.
         end: rule to the largest share of runs on which it may still fire at the end.
         must: rule to the smallest share of runs on which it must fire at the end; "stop": be advised at some step.
+        many: how many runs the slow suite makes. Two of 60 are no evidence against a share of 2 %.
     """
 
     make: Callable[[np.random.Generator], Run]
     never: dict[str, float] = field(default_factory=dict)
     end: dict[str, float] = field(default_factory=dict)
     must: dict[str, float] = field(default_factory=dict)
+    many: int = 60
 
 
 def logged(
