@@ -56,6 +56,7 @@ class View:
         closed: number of closed buckets.
         step: last step of each closed bucket.
         before: the `levels` of all buckets but the last, if `last` is the view of these and they were worked out.
+        swings: what the rule `oscillation` has found in the closed buckets, by what it asked.
     """
 
     def __init__(self, curve: Curve, floor: float = math.nan, last: View | None = None) -> None:
@@ -66,6 +67,7 @@ class View:
         self.closed = len(curve.x)
         grown = last is not None and last.centres == self.centres[:-1]
         self.before: list[float] | None = vars(last).get("levels") if grown else None
+        self.swings: dict[tuple[float, float, bool], int | None] = {}
 
     def renew(self, curve: Curve) -> None:
         """Switch to a later curve that has the same closed buckets."""
@@ -227,7 +229,7 @@ class View:
         """Index of the lowest smoothed level."""
         return self.levels.index(self.lowest_level)
 
-    @property
+    @lazy
     def fall(self) -> float:
         """How far the smoothed level has come down from the first one to the lowest, as a logarithm."""
         return self.log(self.levels[0]) - self.low
@@ -306,7 +308,8 @@ class View:
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
-        slope, error = straight(around_zero(n), [self.log(centre) for centre in self.centres[-n:]])
+        base, log = self.base, math.log  # `log` of each, without a call for each
+        slope, error = straight(around_zero(n), [log(max(x - base, 1e-300)) for x in self.centres[-n:]])
         span = self.closed - 1 - self.fifth
         return -slope * span, error * span
 
