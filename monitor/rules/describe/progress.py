@@ -30,6 +30,7 @@ from monitor.domain.progress import SHARES, Gap, Milestone, Progress, Rate
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.trend import straight, student
 from monitor.rules.describe.view import View
+from monitor.rules.sketch.lazy import lazy
 from monitor.rules.sketch.noise import Floats, middle
 from monitor.rules.sketch.state import State
 
@@ -177,11 +178,16 @@ def _rate(run: Features) -> Rate | None:
     )
 
 
-class _Decay(NamedTuple):
-    """The time constant and the asymptote of the best fit."""
+class _Decay:
+    """The time constant and the asymptote of the best fit to a part."""
 
-    tau: float
-    heading: float
+    def __init__(self, part: _Part, rate: float) -> None:
+        self._part, self._rate, self.tau = part, rate, part.span / rate
+
+    @lazy
+    def heading(self) -> float:
+        """The asymptote; the half-life does not need it."""
+        return self._part.heading(self._rate)
 
 
 def _milestones(view: View, end: float, fitted: _Decay | None) -> list[Milestone]:
@@ -293,8 +299,12 @@ class _Part:
         rest, _ = self._squares(_tried_next(self.t.tobytes(), self.rate), self.floor)
         at = min(max(int(rest.argmin()), 1), len(fine) - 2)
         rate = float(fine[at]) * float(FINE[1] / FINE[0]) ** _vertex(*rest[at - 1 : at + 2].tolist())
-        _, heading = self._squares(_shapes(np.array([rate]), self.t), self.floor)
-        return _Decay(self.span / rate, float(heading[0]))
+        return _Decay(self, rate)
+
+    def heading(self, rate: float) -> float:
+        """The asymptote of the best curve of one rate."""
+        _, found = self._squares(_shapes(np.array([rate]), self.t), self.floor)
+        return float(found[0])
 
     def _squares(self, of: _Shapes, floor: float) -> tuple[Floats, Floats]:
         """The residual sum of squares of each rate, and the asymptote of its curve; arrays of shape (rates,)."""
