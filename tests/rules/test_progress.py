@@ -15,7 +15,7 @@ from monitor.domain import Progress
 from monitor.domain.progress import Rate
 from monitor.reader.decoding import decode
 from monitor.rules import diagnose
-from monitor.rules.describe.progress import _Part
+from monitor.rules.describe.progress import _Part, _shapes
 
 
 def seen(train: np.ndarray, val: np.ndarray | None = None, every: int = 50) -> Progress:
@@ -83,7 +83,7 @@ def test_the_squares_of_a_rate_are_those_of_a_plain_fit(seed: int, n: int, rate:
     t = np.sort(rng.uniform(size=n))
     t = (t - t[0]) / (t[-1] - t[0])
     levels = rng.uniform(0, 1) + np.exp(-rng.uniform(0.1, 20) * t) + 0.05 * rng.normal(size=n)
-    (found,), (heading,) = _Part(t, levels, floor)._squares(np.array([rate]), floor)
+    (found,), (heading,) = _Part(t, levels, floor)._squares(_shapes(np.array([rate]), t), floor)
     shapes = np.c_[np.ones(n), np.exp(-rate * t)]
     plain = np.linalg.lstsq(shapes, levels, rcond=None)[0]
     if plain[1] < 0:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.rules import diagnose
+from monitor.rules.describe import swings
+from monitor.rules.describe.view import View
+from monitor.rules.sketch.curve import Curve
 
 
 def firing(train: np.ndarray, val: np.ndarray, unit: str) -> set[str]:
@@ -39,3 +44,18 @@ def test_saw_teeth_within_the_buckets_are_an_oscillation(cycles: int) -> None:
     )
     at = t[499::500]
     assert "oscillation" in firing(np.c_[t, train], np.c_[at, train[499::500]], "step")
+
+
+@settings(max_examples=200)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=8, max_size=200), st.floats(0.001, 1), st.sampled_from([-1e6, np.nan]))
+def test_what_is_told_without_a_logarithm_is_what_the_logarithm_tells(
+    values: list[float], swing: float, floor: float
+) -> None:
+    curve = Curve(40, 16)
+    for step, value in enumerate(values):
+        curve.push(value, float(step))
+    view = View(curve, floor)
+    half = view.closed // 2
+    if view.closed and swings._level(view, swing, half, view.closed):
+        height, span = view.extent(half, view.closed)
+        assert span < swings._DECADE and not view.reaches(height, span, swing)

@@ -21,6 +21,7 @@ Source:
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ from monitor.domain.progress import SHARES, Gap, Milestone, Progress, Rate
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.trend import straight, student
 from monitor.rules.describe.view import View
+from monitor.rules.sketch.lazy import lazy
 from monitor.rules.sketch.noise import Floats, middle
 from monitor.rules.sketch.state import State
 
@@ -176,11 +178,16 @@ def _rate(run: Features) -> Rate | None:
     )
 
 
-class _Decay(NamedTuple):
-    """The time constant and the asymptote of the best fit."""
+class _Decay:
+    """The time constant and the asymptote of the best fit to a part."""
 
-    tau: float
-    heading: float
+    def __init__(self, part: _Part, rate: float) -> None:
+        self._part, self._rate, self.tau = part, rate, part.span / rate
+
+    @lazy
+    def heading(self) -> float:
+        """The asymptote; the half-life does not need it."""
+        return self._part.heading(self._rate)
 
 
 def _milestones(view: View, end: float, fitted: _Decay | None) -> list[Milestone]:
@@ -215,6 +222,41 @@ def _later_half(steps: Floats, levels: Floats, floor: float, stop: int) -> _Deca
     return found if half is None or half.least <= found.tau <= half.most else half.decay()
 
 
+class _Shapes(NamedTuple):
+    """The curves `exp(-rate * t)` of some rates, and what depends on them alone: not on the levels.
+
+    Attributes:
+        shapes: (rates, n).
+        mean, squares: over t, (rates,).
+        size: sum of the squares around the mean, (rates,).
+    """
+
+    shapes: Floats
+    mean: Floats
+    squares: Floats
+    size: Floats
+
+
+def _shapes(rates: Floats, t: Floats) -> _Shapes:
+    shapes = np.exp(np.multiply.outer(-rates, t))
+    mean, squares = shapes.sum(axis=1) / len(t), np.einsum("ij,ij->i", shapes, shapes)
+    return _Shapes(shapes, mean, squares, np.maximum(squares - len(t) * mean * mean, 1e-300))
+
+
+# As shares of the length, the steps of all runs that log regularly are the same, bit for bit: a bucket's size is a
+# power of two. So most fits find their shapes here. Together, both caches hold 4 MiB at most.
+@lru_cache(maxsize=128)
+def _tried(t: bytes) -> _Shapes:
+    """The shapes of `RATES`."""
+    return _shapes(RATES, np.frombuffer(t))
+
+
+@lru_cache(maxsize=128)
+def _tried_next(t: bytes, rate: float) -> _Shapes:
+    """The shapes near one of `RATES`."""
+    return _shapes(rate * FINE, np.frombuffer(t))
+
+
 class _Part:
     """Buckets to which an exponential curve is fitted that does not end below the floor.
 
@@ -235,7 +277,8 @@ class _Part:
             self._determine()
 
     def _determine(self) -> None:
-        rest, heading = self._squares(RATES, -math.inf)
+        tried = _tried(self.t.tobytes())
+        rest, heading = self._squares(tried, -math.inf)
         at = int(rest.argmin())
         limit = max(float(rest[at]), 1e-12 * self.total) * (1 + SURE**2 / (len(self.t) - 3))
         good = np.flatnonzero(rest <= limit)
@@ -243,7 +286,7 @@ class _Part:
         if good[0] == 0 or good[-1] == len(RATES) - 1 or most > APART * least:
             return
         if heading[at] < self.floor:
-            rest, heading = self._squares(RATES, self.floor)
+            rest, heading = self._squares(tried, self.floor)
             at = int(rest.argmin())
             if rest[at] > limit:
                 return
@@ -253,17 +296,19 @@ class _Part:
     def decay(self) -> _Decay:
         """The best fit near `rate`."""
         fine = self.rate * FINE
-        rest, _ = self._squares(fine, self.floor)
+        rest, _ = self._squares(_tried_next(self.t.tobytes(), self.rate), self.floor)
         at = min(max(int(rest.argmin()), 1), len(fine) - 2)
         rate = float(fine[at]) * float(FINE[1] / FINE[0]) ** _vertex(*rest[at - 1 : at + 2].tolist())
-        _, heading = self._squares(np.array([rate]), self.floor)
-        return _Decay(self.span / rate, float(heading[0]))
+        return _Decay(self, rate)
 
-    def _squares(self, rates: Floats, floor: float) -> tuple[Floats, Floats]:
+    def heading(self, rate: float) -> float:
+        """The asymptote of the best curve of one rate."""
+        _, found = self._squares(_shapes(np.array([rate]), self.t), self.floor)
+        return float(found[0])
+
+    def _squares(self, of: _Shapes, floor: float) -> tuple[Floats, Floats]:
         """The residual sum of squares of each rate, and the asymptote of its curve; arrays of shape (rates,)."""
-        shapes = np.exp(np.multiply.outer(-rates, self.t))
-        mean, squares = shapes.sum(axis=1) / len(self.t), np.einsum("ij,ij->i", shapes, shapes)
-        size = np.maximum(squares - len(self.t) * mean * mean, 1e-300)
+        shapes, mean, squares, size = of
         height = np.maximum(shapes @ self.around / size, 0.0)
         heading = self.mean - height * mean
         if heading.min() >= floor:  # by Pythagoras: the total minus what the curve explains

@@ -37,10 +37,12 @@ def turned(view: View, swing: float, begin: int, end: int, need: float, *, batch
     Args:
         need: the least number of turns that matters.
     """
+    if _level(view, swing, begin, end):
+        return 0  # most checks end here
     half = (begin, end) == (view.closed // 2, view.closed)
     height, span = view.later if half else view.extent(begin, end)
     if span < _DECADE and not view.reaches(height, span, swing):
-        return 0  # most checks end here, before anything that costs more
+        return 0
     y = view.y[begin:end]
     if turns(y, _MOST * span) < need:
         return 0  # larger swings are no more
@@ -50,6 +52,19 @@ def turned(view: View, swing: float, begin: int, end: int, need: float, *, batch
         least = max(least, min(view.move(height, swing), _DECADE))
     found = turns(y, least)
     return found if found >= need else 0
+
+
+def _level(view: View, swing: float, begin: int, end: int) -> bool:
+    """Whether no swing between these buckets has this share, told from bounds that need no logarithm and no median.
+
+    A logarithm is less than the rise that it is of, and the median height is at most the largest.
+    """
+    x = view.centres[begin:end]
+    low, high = min(x) - view.base, max(x) - view.base
+    if low <= 0 or high >= 10 * low:
+        return False
+    rise = (high - low) / low
+    return min(rise, 1.0) * min(high * rise / max(view.range, high), 1.0) < swing**2
 
 
 def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: bool) -> bool:

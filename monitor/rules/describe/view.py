@@ -43,6 +43,7 @@ LEARNED: Final = 0.5
 """A fall by this much, as a logarithm, is more than a random walk."""
 _LONGER: Final = 8
 """A rise that has lasted this many times as long as an earlier, recovered hump is not just another such hump."""
+_log: Final = math.log
 _OPEN: Final = ("xs", "level", "now", "height")
 """Attributes of a view that also depend on the open bucket."""
 
@@ -56,6 +57,7 @@ class View:
         closed: number of closed buckets.
         step: last step of each closed bucket.
         before: the `levels` of all buckets but the last, if `last` is the view of these and they were worked out.
+        swings: what the rule `oscillation` has found in the closed buckets, by what it asked.
     """
 
     def __init__(self, curve: Curve, floor: float = math.nan, last: View | None = None) -> None:
@@ -66,6 +68,7 @@ class View:
         self.closed = len(curve.x)
         grown = last is not None and last.centres == self.centres[:-1]
         self.before: list[float] | None = vars(last).get("levels") if grown else None
+        self.swings: dict[tuple[float, float, bool], int | None] = {}
 
     def renew(self, curve: Curve) -> None:
         """Switch to a later curve that has the same closed buckets."""
@@ -154,7 +157,8 @@ class View:
 
     def log(self, loss: float) -> float:
         """A loss on the scale of `y`."""
-        return math.log(max(loss - self.base, 1e-300))
+        height = loss - self.base
+        return _log(1e-300 if height < 1e-300 else height)  # asked some twenty times per check, so without `max`
 
     def loss(self, y: float) -> float:
         """The inverse of `log`. A result that is only rounding error is zero."""
@@ -227,7 +231,12 @@ class View:
         """Index of the lowest smoothed level."""
         return self.levels.index(self.lowest_level)
 
-    @property
+    @lazy
+    def came(self) -> float:
+        """How far the series has come down from its start, as a logarithm; 0 before a bucket has closed."""
+        return self.log(self.start) - self.low if self.closed else 0.0
+
+    @lazy
     def fall(self) -> float:
         """How far the smoothed level has come down from the first one to the lowest, as a logarithm."""
         return self.log(self.levels[0]) - self.low
@@ -258,7 +267,8 @@ class View:
         ordered = sorted(self.centres[begin:end])
         n = len(ordered)
         span = self.log(ordered[-1]) - self.log(ordered[0])
-        return math.exp(0.5 * self.log(ordered[(n - 1) // 2]) + 0.5 * self.log(ordered[n // 2])), span
+        below = self.log(ordered[(n - 1) // 2])
+        return math.exp(below if n % 2 else 0.5 * below + 0.5 * self.log(ordered[n // 2])), span
 
     @lazy
     def later(self) -> tuple[float, float]:
@@ -306,7 +316,9 @@ class View:
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
-        slope, error = straight(around_zero(n), [self.log(centre) for centre in self.centres[-n:]])
+        base = self.base
+        levels = [_log(1e-300 if x - base < 1e-300 else x - base) for x in self.centres[-n:]]  # `log` of each
+        slope, error = straight(around_zero(n), levels)
         span = self.closed - 1 - self.fifth
         return -slope * span, error * span
 

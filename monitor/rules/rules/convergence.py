@@ -58,10 +58,10 @@ class Convergence:
         view, state = run.judged, run.state
         if view.closed < 8 or (not state.val_seen and state.train_seen < limits["points"]):
             return None
-        came = _came(view)
+        came = view.came
         ease = 1.5 if firing else 1.0
         if (
-            (came < _LEARNED and _came(run.descent) < _LEARNED)
+            (came < _LEARNED and run.descent.came < _LEARNED)
             or falls(view, limits, ease)
             or above_low(view, ease)
             or came < 4 * view.noise
@@ -82,11 +82,6 @@ class Convergence:
                 f", a {'gain' if gain > 0 else 'rise'} that is small compared with its noise or with its whole descent"
             )
         return (f"{said}.", "Nothing is wrong; a lower learning rate may bring a little more.")
-
-
-def _came(view: View) -> float:
-    """How far a series has come down in all, as a logarithm."""
-    return view.log(view.start) - view.low if view.closed else 0.0
 
 
 def above_low(view: View, ease: float) -> bool:

@@ -56,16 +56,10 @@ class Oscillation:
             few = name == "training" and not run.by_epoch and view.n < 100
             if view.closed < 16 or few or (name == "validation" and not _moved(run.train)):
                 continue
-            batches, end = of_batches(run, view), view.closed
-            half, swing = end // 2, limits["swing"] * (0.8 if firing else 1.0)
-            count = turned(view, swing, half, end, need, batches=batches)
-            lasting = count and turned(view, swing, end - end // 3, end, 1, batches=batches)
-            if lasting or jumps_inside(view, swing, half, end, batches=batches):
-                evidence: Evidence = {
-                    "series": name,
-                    "turns": count if lasting else 0,
-                    "level": middle(view.centres[half:]),
-                }
+            swing, half = limits["swing"] * (0.8 if firing else 1.0), view.closed // 2
+            count = _swings(view, swing, need, batches=of_batches(run, view))
+            if count is not None:
+                evidence: Evidence = {"series": name, "turns": count, "level": middle(view.centres[half:])}
                 return Reading(view.step[half], evidence)
         return None
 
@@ -76,6 +70,25 @@ class Oscillation:
             f"Since {position(unit, reading.onset)} the {e['series']} loss has {turned}, around {e['level']:.3g}.",
             _ADVICE,
         )
+
+
+def _swings(view: View, swing: float, need: float, *, batches: bool) -> int | None:
+    """How often a loss turns, 0 if it jumps within its buckets instead; None if it does neither.
+
+    It is asked for both losses whenever a bucket of either closes, so the view keeps the answer.
+    """
+    asked = (swing, need, batches)
+    if asked not in view.swings:
+        view.swings[asked] = _counted(view, swing, need, batches=batches)
+    return view.swings[asked]
+
+
+def _counted(view: View, swing: float, need: float, *, batches: bool) -> int | None:
+    end, half = view.closed, view.closed // 2
+    count = turned(view, swing, half, end, need, batches=batches)
+    if count and turned(view, swing, end - end // 3, end, 1, batches=batches):
+        return count
+    return 0 if jumps_inside(view, swing, half, end, batches=batches) else None
 
 
 def _moved(train: View) -> bool:
