@@ -33,7 +33,9 @@ SWEEP: dict[str, dict[str, Any]] = {
     "tiny-wide": {"lr": 0.3, "width": 128, "examples": 20},
 }
 ENOUGH = 12_000
-"""Steps after which a training is good enough, and ends by itself."""
+"""Steps after which a training ends by itself, if it is good enough."""
+NEAR = 1.2
+"""Good enough: a validation loss of at most this many times its best. Else it goes on until it is stopped."""
 
 
 def main() -> int:
@@ -81,7 +83,7 @@ def train(name: str, config: dict[str, Any], folder: Path) -> None:
                     best = val
                     np.savez(folder / f"{name}-best.npz", *weights)
                     run.checkpoint(step, folder / f"{name}-best.npz")
-                if _asked(run) or step >= ENOUGH:
+                if _asked(run) or (step >= ENOUGH and val <= NEAR * best):
                     break
 
 

@@ -33,6 +33,8 @@ STARTS_WITHIN_S: Final = 90.0
 """Seconds until a process must answer, on a slow machine that starts several."""
 END_WITHIN_S: Final = 4.0
 """Seconds for all of them to end. Their guards kill what is left after `guard.GRACE_S`."""
+_STANDARD_ERROR: Final = 2
+"""Where the output of a child without a log goes: standard output is for what the command itself prints."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Spec:
         command: program and arguments.
         url: its address.
         health: path below `url` that answers 200 once it works.
-        log: file for its output; None: this process's own output.
+        log: file for its output; None: this process's standard error.
     """
 
     name: str
@@ -88,8 +90,8 @@ class Child:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(GUARD), *self.spec.command],
                 stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT if log else None,
+                stdout=log or _STANDARD_ERROR,
+                stderr=log or _STANDARD_ERROR,
                 env=dict(self.spec.env),
                 cwd=self.spec.folder,
             )

@@ -20,7 +20,7 @@ def dashboard_spec(settings: Settings, *, host: str, port: int, server_url: str 
         settings: the folder, and the database if there is no server. The token is not passed on: the dashboard acts
             with the tokens of the people who sign in.
         server_url: server that it reads from; None for the embedded store.
-        log: True to write its output to `logs/dashboard.log` in the folder instead of this process's output.
+        log: True to write its output to `logs/dashboard.log` in the folder instead of standard error.
     """
     need("streamlit")
     flags: tuple[str, ...] = runpy.run_path(str(DASHBOARD_APP.with_name("options.py")))["STREAMLIT_FLAGS"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,20 @@ def test_a_child_that_ends_at_once_is_an_error_with_its_last_words(tmp_path: Pat
 
     with pytest.raises(ServerUnreachable, match="part ended with status 1: no such table: experiments"):
         keep_running([child], threading.Event())
+
+
+def test_a_child_without_a_log_leaves_standard_output_to_its_parent(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    child = Child(replace(a_spec(tmp_path, "import sys; print('hello'); sys.stderr.write('oh')"), log=None))
+    child.start()
+    until(lambda: child.exit_status() is not None)
+    child.ask_to_end()
+
+    written = capfd.readouterr()
+    assert written.out == ""
+    assert "hello" in written.err
+    assert "oh" in written.err
 
 
 def test_all_are_ended_when_one_does_not_start(tmp_path: Path) -> None:
