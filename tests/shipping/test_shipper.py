@@ -34,8 +34,9 @@ class Bench:
             if not self.journal.try_points({"x": float(i)}, i):
                 self.journal.points(("x",), [float(i)], step=i)
 
-    def ship(self, sink: Sink, *, open_sink: Callable[[], Sink] | None = None, joins: bool = False) -> Shipper:
-        shipper = Shipper(
+    def made(self, sink: Sink, *, open_sink: Callable[[], Sink] | None = None, joins: bool = False) -> Shipper:
+        """A shipper that has not started."""
+        return Shipper(
             self.folder,
             RUN,
             "w",
@@ -46,6 +47,9 @@ class Bench:
             joins=joins,
             rng=random.Random(1),
         )
+
+    def ship(self, sink: Sink, *, open_sink: Callable[[], Sink] | None = None, joins: bool = False) -> Shipper:
+        shipper = self.made(sink, open_sink=open_sink, joins=joins)
         self.shippers.append(shipper)
         shipper.start()
         return shipper
@@ -121,7 +125,7 @@ def test_tries_again_after_what_passes_and_says_so_once(
     ],
 )
 def test_the_wait_doubles_up_to_its_bound(bench: Bench, error: Exception, longest: float) -> None:
-    ships = bench.ship(MemorySink())
+    ships = bench.made(MemorySink())  # the heartbeats of one that runs succeed, which ends a row of failures
     waits = [ships._failed(error) for _ in range(40)]
     least, most = 0.5, 1.5  # jitter
     for tries, wait in enumerate(waits):
