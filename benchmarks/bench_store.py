@@ -62,15 +62,15 @@ def columns(first: int, values: np.ndarray) -> Columns:
 class Run:
     """One run being written."""
 
-    def __init__(self, store: Store, engine: Engines, name: str = "bench") -> None:
-        self.store, self.engine, self.id, self.acked = store, engine, os.urandom(16).hex(), 1
+    def __init__(self, store: Store, engines: Engines, name: str = "bench") -> None:
+        self.store, self.engines, self.id, self.acked = store, engines, os.urandom(16).hex(), 1
         event = Event(kind="run", record=0, time_ms=NOW, data={"project": "bench", "name": name})
-        ingest(store, engine, Batch(run_id=self.id, writer="w", first=0, count=1, events=(event,)), now_ms=NOW)
+        ingest(store, engines, Batch(run_id=self.id, writer="w", first=0, count=1, events=(event,)), now_ms=NOW)
 
     def send(self, points: Columns, key: str = "train/loss") -> None:
         n = len(points)
         batch = Batch(run_id=self.id, writer="w", first=self.acked, count=n, keys=(key,), points=points)
-        self.acked = ingest(self.store, self.engine, batch, now_ms=NOW).acked
+        self.acked = ingest(self.store, self.engines, batch, now_ms=NOW).acked
 
 
 class Floor:
@@ -93,13 +93,13 @@ class Floor:
 
 
 def bench_ingest(table: Table, store: Store, name: str, folder: Path, n: int, rounds: int) -> None:
-    engine, values = Engines(), loss(n)
+    engines, values = Engines(), loss(n)
     for size in (1_000, 10_000, 100_000):
         size = min(size, n)
         parts = [columns(i, values[i : i + size]) for i in range(0, n, size)]
         ours, floors = [], []
         for _ in range(rounds):
-            floor, run = Floor(folder), Run(store, engine)
+            floor, run = Floor(folder), Run(store, engines)
             floors.append(timed(lambda: [floor.write(part) for part in parts]))
             ours.append(timed(lambda: [run.send(part) for part in parts]))
             floor.raw.close()
@@ -177,10 +177,10 @@ def _packed(path: Path) -> tuple[int, int]:
 
 
 def bench_list(table: Table, store: Store, name: str, count: int, rounds: int) -> None:
-    engine = Engines()
+    engines = Engines()
     rng = np.random.default_rng(0)
     for i in range(count):
-        run = Run(store, engine, f"run {i}")
+        run = Run(store, engines, f"run {i}")
         run.send(columns(0, rng.uniform(0.1, 3, 30)), "val/loss")
     for what, filters in (
         ("newest first", {}),

@@ -32,7 +32,7 @@ BUSY = "while True: sum(range(10_000))"
 
 def fill(store: Store, runs: int, points: int) -> None:
     """Many short runs, of which one in twenty is open and diverges, and one long one."""
-    engine, now = Engines(), time.time_ns() // 1_000_000
+    engines, now = Engines(), time.time_ns() // 1_000_000
     steps = np.arange(POINTS)
     for i in range(runs):
         rng = np.random.default_rng(i)
@@ -47,10 +47,10 @@ def fill(store: Store, runs: int, points: int) -> None:
         events = (first,) if i % 20 == 0 else (first, last)
         batch = Batch(run_id=os.urandom(16).hex(), writer="w", first=0, count=POINTS + len(events),
                       keys=("train/loss",), points=place, events=events)  # fmt: skip
-        ingest(store, engine, batch, now_ms=now)
+        ingest(store, engines, batch, now_ms=now)
     if store.runs(RunQuery(search="long", limit=1)).total:
         return
-    long, values = Run(store, engine, "long"), loss(points)
+    long, values = Run(store, engines, "long"), loss(points)
     for at in range(0, points, 100_000):
         long.send(columns(at, values[at : at + 100_000]))
     steps = np.arange(0, points, max(1, points // 10_000))

@@ -35,7 +35,7 @@ SWEEP: dict[str, dict[str, Any]] = {
 ENOUGH = 12_000
 """Steps after which a training ends by itself, if it is good enough."""
 NEAR = 1.2
-"""Good enough: a validation loss of at most this many times its best. Else it goes on until it is stopped."""
+"""Good enough: a validation loss of at most this many times its best. Otherwise it continues until it is stopped."""
 
 
 def main() -> int:

@@ -47,8 +47,8 @@ def until_of(words: Iterable[str]) -> tuple[Until, ...]:
 def _until(word: str) -> Until:
     kind, equals, verdict = word.partition("=")
     if kind not in KINDS or (kind == "verdict") != bool(equals):
-        hint = "give finish, stop, alert or verdict=NAME"
-        hint = hint if kind in KINDS else suggestion(kind, KINDS, hint)
+        usage = "give finish, stop, alert or verdict=NAME"
+        hint = usage if kind in KINDS else suggestion(kind, KINDS, usage)
         raise WireError("for", f"{word!r} is not something to wait for; {hint}")
     if kind == "verdict" and verdict not in VERDICTS and spec_of(verdict) is None:
         raise WireError("for", f"{verdict!r} is not a verdict; {suggestion(verdict, VERDICTS)}")

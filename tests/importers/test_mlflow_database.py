@@ -145,7 +145,7 @@ def test_a_postgresql_database_is_read_as_it_is(postgres: PostgresServer) -> Non
 
 
 def test_to_import_twice_stores_nothing_new_and_what_was_broken_off_goes_on(sqlite_uri: str, sqlite_url: str) -> None:
-    engine = Engines()
+    engines = Engines()
     with Store.open(sqlite_url) as store:
         batches = 0
 
@@ -154,7 +154,7 @@ def test_to_import_twice_stores_nothing_new_and_what_was_broken_off_goes_on(sqli
             batches += 1
             if batches == 2:
                 raise ConnectionError
-            return ingest(store, engine, batch, now_ms=NOW_MS)  # type: ignore[arg-type]  # it is a batch
+            return ingest(store, engines, batch, now_ms=NOW_MS)  # type: ignore[arg-type]  # it is a batch
 
         def fetch() -> list[bool]:
             return [send_run(run, send).known for run in runs_of(sqlite_uri).values()]  # type: ignore[arg-type]  # as above

@@ -164,11 +164,11 @@ def test_a_run_that_was_imported_from_there_gets_its_verdict_there_and_no_copy(
     for step in range(3):
         mlflow_client.log_metric(theirs, "loss", math.nan, timestamp=NOW_MS + step, step=step)
     mlflow_client.set_terminated(theirs)
-    engine = Engines()
+    engines = Engines()
 
     def fetch() -> list[bool]:
         imported = [r for r in read_runs(f"{mlflow_uri}#/experiments/{experiment}") if isinstance(r, ImportedRun)]
-        return [send_run(run, lambda batch: ingest(store, engine, batch, now_ms=NOW_MS)).known for run in imported]
+        return [send_run(run, lambda batch: ingest(store, engines, batch, now_ms=NOW_MS)).known for run in imported]
 
     assert fetch() == [False]
     mirror(mlflow_uri, store)

@@ -216,7 +216,7 @@ def _advising(state: State, action: Action, *phases: int) -> list[str]:
         and spec.action is action
         and not is_note(name, state)
     ]
-    return sorted(found, key=rank_of) if len(found) > 1 else found
+    return sorted(found, key=rank_of)
 
 
 def _fires(state: State, name: str) -> bool:

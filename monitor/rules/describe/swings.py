@@ -39,8 +39,7 @@ def turned(view: View, swing: float, begin: int, end: int, need: float, *, batch
     """
     if _level(view, swing, begin, end):
         return 0  # most checks end here
-    half = (begin, end) == (view.closed // 2, view.closed)
-    height, span = view.later if half else view.extent(begin, end)
+    height, span = view.extent(begin, end)
     if span < _DECADE and not view.reaches(height, span, swing):
         return 0
     y = view.y[begin:end]
@@ -55,7 +54,7 @@ def turned(view: View, swing: float, begin: int, end: int, need: float, *, batch
 
 
 def _level(view: View, swing: float, begin: int, end: int) -> bool:
-    """Whether no swing between these buckets has this share, told from bounds that need no logarithm and no median.
+    """Whether no swing between these buckets has this share, by bounds that need no logarithm and no median.
 
     A logarithm is less than the rise that it is of, and the median height is at most the largest.
     """

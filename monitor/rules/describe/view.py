@@ -271,11 +271,6 @@ class View:
         return math.exp(below if n % 2 else 0.5 * below + 0.5 * self.log(ordered[n // 2])), span
 
     @lazy
-    def later(self) -> tuple[float, float]:
-        """`extent` of the later half."""
-        return self.extent(self.closed // 2, self.closed)
-
-    @lazy
     def usual(self) -> float:
         """The median of the centres since the first twelfth."""
         return middle(self.centres[self.closed // 12 :])
@@ -316,9 +311,7 @@ class View:
         n = min(self.closed, max(5, self.closed // 3 + 1))
         if n < 3:
             return 0.0, 0.0
-        base = self.base
-        levels = [_log(1e-300 if x - base < 1e-300 else x - base) for x in self.centres[-n:]]  # `log` of each
-        slope, error = straight(around_zero(n), levels)
+        slope, error = straight(around_zero(n), [self.log(centre) for centre in self.centres[-n:]])
         span = self.closed - 1 - self.fifth
         return -slope * span, error * span
 

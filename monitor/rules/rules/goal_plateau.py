@@ -58,12 +58,11 @@ class GoalPlateau:
                 "Check that the metric is computed from the model's outputs, and look at the loss and the data.",
             )
         # Name one step only: that of the best value, or the one since which it has gained no more than its noise.
+        since = position(unit, reading.onset)
         if at <= reading.onset:
             said = f"has not improved since its best of {best:.4g} at {position(unit, at)}: {now:.4g} now."
         elif e["noisy"]:
-            since = position(unit, reading.onset)
             said = f"has gained no more than its noise since {since}: {now:.4g} now, {best:.4g} at best."
         else:
-            since = position(unit, reading.onset)
             said = f"has gained little since {since}: {now:.4g} now, {reading.number('before'):.4g} before."
         return (f"{e['goal']} {said}", "A lower learning rate may help; just continuing is not expected to gain much.")

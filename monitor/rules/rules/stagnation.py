@@ -140,7 +140,7 @@ def _guesses(views: list[View], chance: float) -> bool:
 
 
 def _fell(view: View) -> bool:
-    """Whether a series has come down too far to be `_flat`; told without its median and its noise."""
+    """Whether a series has come down too far to be `_flat`; needs neither its median nor its noise."""
     first, last = view.levels[min(max(1, view.closed // 12), view.closed - 1)], view.levels[-1]
     return first - view.base > math.exp(6 * _AGREE) * max(last - view.base, 1e-300)
 
