@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC
@@ -113,8 +114,14 @@ def look() -> Look:
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether anything has changed is looked at whenever a page is drawn: tests write and draw within moments."""
+    """A page reads what has changed and nothing else, however long a busy machine takes for it.
+
+    Whether anything has changed is looked at whenever a page is drawn, since tests write and draw within moments; no
+    value is so costly that it rests, and none is read anew for its age.
+    """
     monkeypatch.setattr(readings, "LOOK_S", -1.0)
+    monkeypatch.setattr(readings, "COSTLY_S", math.inf)
+    monkeypatch.setattr(readings, "FRESH_S", 86_400.0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ import pytest
 import streamlit as st
 
 from dashboard import readings
+from dashboard.readings import FRESH_S
 from monitor.errors import RunNotFound, ServerUnreachable, WireError
 
 
@@ -81,6 +82,7 @@ def test_after_a_while_and_with_a_server_that_has_no_mark_a_value_is_read_in_any
 def test_a_value_that_may_depend_on_the_time_is_read_anew_four_times_a_minute(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(readings, "FRESH_S", FRESH_S)
     now = [0]
     monkeypatch.setattr(readings, "now_ms", lambda: now[0])
     read = []
@@ -172,6 +174,7 @@ def test_something_is_made_anew_where_it_would_be_made_of_something_else(server:
 
 def test_a_costly_value_rests_and_the_page_asks_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
+    monkeypatch.setattr(readings, "COSTLY_S", 0.5)
     monkeypatch.setattr(readings.time, "monotonic", lambda: clock[0])
 
     def slow() -> int:

@@ -50,7 +50,6 @@ def asked(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[St
         counted = Counted(create_api(store, Engines(), settings))
         with served(counted) as address:  # type: ignore[arg-type]  # any ASGI application
             monkeypatch.setenv("MONITOR_SERVER_URL", address)
-            monkeypatch.setattr(readings, "LOOK_S", 0)
             yield store, counted
             readings.api().close()
             st.cache_resource.clear()
