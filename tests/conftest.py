@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import inspect
 import itertools
 import os
 import re
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import psycopg
 import pytest
@@ -210,6 +212,12 @@ def for_two_minutes(test: Callable[[], None]) -> None:
     again = settings(max_examples=500, derandomize=False, database=None)(test)
     while time.monotonic() < end:
         again()
+
+
+def pytest_configure() -> None:
+    """Let a test wait for an answer for a minute: httpx's own five seconds may pass on a busy machine."""
+    usual = inspect.signature(httpx.get).parameters["timeout"].default
+    usual.connect = usual.read = usual.write = usual.pool = 60.0
 
 
 def pytest_collection_finish() -> None:

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from dashboard import readings
+from dashboard import data, readings
 from dashboard.charts.axes import Look
 from dashboard.charts.figure import Figure
 from dashboard.markup import run_page
@@ -117,11 +117,12 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page reads what has changed and nothing else, however long a busy machine takes for it.
 
     Whether anything has changed is looked at whenever a page is drawn, since tests write and draw within moments; no
-    value is so costly that it rests, and none is read anew for its age.
+    value is so costly that it rests, and none is read anew for its age, nor the permissions of whoever looks.
     """
     monkeypatch.setattr(readings, "LOOK_S", -1.0)
     monkeypatch.setattr(readings, "COSTLY_S", math.inf)
     monkeypatch.setattr(readings, "FRESH_S", 86_400.0)
+    monkeypatch.setattr(data, "KNOWN_S", 86_400.0)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -149,7 +150,7 @@ def show(embedded: Store) -> Show:
     """Runs a page with its query and gives back all that it shows as text."""
 
     def run(view: str = "runs", /, **query: str) -> str:
-        app = AppTest.from_file(str(MAIN), default_timeout=30)
+        app = AppTest.from_file(str(MAIN), default_timeout=120)
         if view:
             app.run()
             app.switch_page(PAGES[view])

@@ -108,7 +108,7 @@ def test_the_chooser_finds_runs_beyond_those_that_it_shows(embedded: Store) -> N
     old = logged(embedded, "the-old-one", [1.0]).run_id
     for i in range(205):
         logged(embedded, f"new-{i}", [])
-    app = AppTest.from_file(str(MAIN), default_timeout=30)
+    app = AppTest.from_file(str(MAIN), default_timeout=120)
     app.run()
     app.switch_page("comparison.py")
     app.run()

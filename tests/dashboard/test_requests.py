@@ -56,7 +56,7 @@ def asked(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[St
 
 
 def shown(page: str, **query: str | list[str]) -> AppTest:
-    app = AppTest.from_file(str(MAIN), default_timeout=60)
+    app = AppTest.from_file(str(MAIN), default_timeout=120)
     app.run()
     app.switch_page(PAGES[page])
     for name, value in query.items():

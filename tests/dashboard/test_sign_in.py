@@ -46,7 +46,7 @@ class House:
         self.monkeypatch.setattr(sessions, "token", lambda: sessions.SESSIONS.get(cookie))
 
     def show(self, page: str = "runs", **query: str) -> str:
-        app = AppTest.from_file(str(MAIN), default_timeout=60)
+        app = AppTest.from_file(str(MAIN), default_timeout=120)
         app.run()
         if page:
             app.switch_page(PAGES[page])

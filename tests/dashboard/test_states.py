@@ -157,7 +157,7 @@ def test_a_link_that_several_runs_match_lists_them(embedded: Store, show: Show) 
 
 def test_a_comparison_of_runs_with_and_without_points(embedded: Store, show: Show) -> None:
     one, two = logged(embedded, "one", [3.0, 2.0], config={"lr": 1}), logged(embedded, "two", [], config={"lr": 2})
-    app = AppTest.from_file(str(MAIN), default_timeout=30).run()
+    app = AppTest.from_file(str(MAIN), default_timeout=120).run()
     app.switch_page("comparison.py")
     app.query_params["run"] = [one.run_id, two.run_id]
     app.run()

@@ -13,7 +13,7 @@ runpy.run_path({app!r})
 before = set(sys.modules)
 from streamlit.testing.v1 import AppTest
 before |= set(sys.modules)
-app = AppTest.from_file({main!r}, default_timeout=60).run()
+app = AppTest.from_file({main!r}, default_timeout=120).run()
 for page in ("run_list", "run_page", "comparison", "alerts"):
     app.switch_page({pages!r} + "/" + page + ".py").run()
     assert not app.exception, app.exception
