@@ -28,6 +28,7 @@ from monitor.hosts import host_name, local_name, same_origin
 from monitor.ingest.engines import Engines
 from monitor.settings import Settings
 from monitor.store import Store
+from monitor.store.sql import connect
 
 from .conftest import Api, a_batch, served
 
@@ -74,7 +75,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def ask(client: httpx.Client, method: str, path: str, headers: dict[str, str], *, send: bytes = b"") -> tuple[int, str]:
     """Send a head, and a body in part; status and kind of the problem that comes all the same."""
     lines = [f"{method} {path} HTTP/1.1", *(f"{k}: {v}" for k, v in ({"Host": "localhost"} | headers).items())]
-    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as sock:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=60) as sock:
         sock.sendall("\r\n".join([*lines, "", ""]).encode() + send)
         answer = b""
         while b"\r\n\r\n" not in answer or not answer.rstrip().endswith(b"}"):
@@ -88,7 +89,7 @@ def ask(client: httpx.Client, method: str, path: str, headers: dict[str, str], *
 
 def until(condition: Callable[[], bool]) -> None:
     """Wait for something that the server does."""
-    pause, end = threading.Event(), time.monotonic() + 20
+    pause, end = threading.Event(), time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         pause.wait(0.01)
@@ -172,7 +173,10 @@ def test_a_bugs_answer_carries_them_too(tmp_path: Path) -> None:
     assert (answer.status_code, answer.headers["x-content-type-options"]) == (500, "nosniff")
 
 
-def test_a_client_with_a_wrong_token_reads_why_though_it_sends_its_body_first(house: House) -> None:
+def test_a_client_with_a_wrong_token_reads_why_though_it_sends_its_body_first(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "LINGER_S", 60.0)
     body = b"x" * 4_000_000
 
     answer = house.guarded.post("/api/v1/batches", content=body, headers={"Content-Type": wire.MEDIA_TYPE})
@@ -183,7 +187,7 @@ def test_a_client_with_a_wrong_token_reads_why_though_it_sends_its_body_first(ho
 def test_a_client_that_asks_first_is_refused_and_cannot_go_on_as_if_its_body_had_come(house: House) -> None:
     place = house.guarded.base_url
     head = "POST /api/v1/batches HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\nExpect: 100-continue\r\n\r\n"
-    with socket.create_connection((place.host, place.port or 80), timeout=20) as sock:
+    with socket.create_connection((place.host, place.port or 80), timeout=60) as sock:
         sock.sendall(head.encode())
         answer = b""
         while part := sock.recv(65536):  # to the end: the connection is closed
@@ -217,7 +221,7 @@ def test_more_large_bodies_than_there_is_room_for_are_asked_to_come_again(
         with served(app) as url, httpx.Client(base_url=url) as http:
             guard = app.middleware_stack
             assert isinstance(guard, door.Door)
-            with socket.create_connection((http.base_url.host, http.base_url.port or 80), timeout=20) as sock:
+            with socket.create_connection((http.base_url.host, http.base_url.port or 80), timeout=60) as sock:
                 sock.sendall(head.encode() + b"x" * 800_000)
                 until(lambda: guard._intake._held == 800_000)
                 found = http.post("/api/v1/batches", content=b"x" * 500_000, headers=kind)
@@ -242,12 +246,12 @@ def test_more_requests_than_can_be_answered_at_once_are_asked_to_come_again(
         @app.get("/work")
         def work() -> str:
             entered.set()
-            leave.wait(20)
+            leave.wait(60)
             return "done"
 
         with served(app) as url, ThreadPoolExecutor(1) as pool:
             first = pool.submit(httpx.get, f"{url}/work")
-            assert entered.wait(20)
+            assert entered.wait(60)
             second, probe = httpx.get(f"{url}/api/v1/runs"), httpx.get(f"{url}/readyz")
             leave.set()
             assert first.result().status_code == 200
@@ -265,14 +269,14 @@ def test_writes_wait_for_their_turn_for_a_bounded_time(api: Api, monkeypatch: py
 
     def hang(*_: object, **__: object) -> Reply:
         entered.release()
-        leave.wait(20)
+        leave.wait(60)
         raise StoreError("ended by the test")
 
     monkeypatch.setattr("monitor.api.batches.ingest", hang)
     at_once = 1 if api.store.url.startswith("sqlite") else POSTGRES_WRITERS
     with ThreadPoolExecutor(20) as pool:
         stuck = [pool.submit(api.post, a_batch([1.0])) for _ in range(at_once)]
-        assert all(entered.acquire(timeout=20) for _ in stuck)
+        assert all(entered.acquire(timeout=60) for _ in stuck)
         others = [pool.submit(api.post, a_batch([1.0])) for _ in range(4)]
         stop = pool.submit(api.http.post, "/api/v1/runs/waits/stop", json={})
         answers = [one.result() for one in [*others, stop]]  # though the ones before them still wait
@@ -288,6 +292,7 @@ def test_a_locked_sqlite_file_holds_up_one_request_and_the_others_are_told_to_co
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(connect, "BUSY_TIMEOUT_S", 60.0)
     settings = Settings(dir=tmp_path)
     with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         http = httpx.Client(base_url=url, timeout=60)

@@ -68,6 +68,7 @@ def hurried() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keys, "UNKNOWN_S", 0.01)
         patch.setattr(keys, "FRESH_S", 0.3)
+        patch.setattr(keys, "NOTED_S", 86_400.0)
         yield
 
 
@@ -83,7 +84,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with (
         Store.open(settings.store_url) as store,
         served(create_api(store, Engines(), settings, clock=clock)) as address,
-        httpx.Client(base_url=address, timeout=30) as http,
+        httpx.Client(base_url=address, timeout=60) as http,
     ):
         found = House(http, store, clock, http.get("/openapi.json").json()["paths"])
         for access in Access:
@@ -272,7 +273,7 @@ def test_guesses_cost_no_reads(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 def status(url: str, token: str) -> int:
-    return httpx.get(f"{url}/api/v1/me", headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code
+    return httpx.get(f"{url}/api/v1/me", headers={"Authorization": f"Bearer {token}"}, timeout=60).status_code
 
 
 def test_a_new_token_works_at_once_and_a_revoked_one_no_longer(house: House) -> None:
@@ -292,7 +293,7 @@ def test_a_token_that_another_process_revoked_is_refused_within_seconds(house: H
     assert house.ask("GET", "/api/v1/me", token).status_code == 200
     house.store.revoke_token(token.split("_")[1], now_ms=NOW_MS, by=ROOT)
 
-    end = time.monotonic() + keys.FRESH_S + 5
+    end = time.monotonic() + 60
     while house.ask("GET", "/api/v1/me", token).status_code == 200:
         assert time.monotonic() < end
         threading.Event().wait(0.05)
@@ -382,7 +383,7 @@ def test_a_server_that_ever_had_a_token_never_opens_again(tmp_path: Any) -> None
         assert httpx.get(f"{url}/api/v1/runs").status_code == 200
         made, _ = store.create_token("t", Access.ADMIN, project=None, expires_ms=None, now_ms=1, by=ROOT)
         store.revoke_token(made.id, now_ms=2, by=ROOT)
-        end = time.monotonic() + keys.FRESH_S + 5
+        end = time.monotonic() + 60
         while httpx.get(f"{url}/api/v1/runs").status_code == 200:
             assert time.monotonic() < end
             threading.Event().wait(0.05)
@@ -401,17 +402,19 @@ def test_a_server_whose_tokens_cannot_be_read_lets_nobody_in(tmp_path: Any) -> N
     assert (answer.status_code, kind(answer)) == (503, "store-error")
 
 
-def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Any) -> None:
+def test_a_token_that_asks_too_often_is_told_when_to_come_again(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(keys, "time", SimpleNamespace(monotonic=lambda: now[0]))
     settings = Settings(dir=tmp_path, token="correct-horse-battery-staple", rate_limit=5)
     with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         headers = {"Authorization": f"Bearer {settings.token}"}
         with httpx.Client(base_url=url, headers=headers) as client:
             answers = [client.get("/api/v1/me") for _ in range(12)]
-            refused = next(answer for answer in answers if answer.status_code == 429)
-            assert [answer.status_code for answer in answers[:5]] == [200] * 5
+            refused = answers[-1]
+            assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 7
             assert (kind(refused), refused.headers["retry-after"]) == ("rate-limited", "1")
             assert "rate_limit" in refused.json()["detail"]
-            threading.Event().wait(float(refused.headers["retry-after"]))
+            now[0] += float(refused.headers["retry-after"])
             assert client.get("/api/v1/me").status_code == 200
             assert httpx.get(f"{url}/healthz").status_code == 200
 
@@ -436,6 +439,7 @@ def test_a_database_that_is_slow_holds_up_nobody_whose_token_is_known(
 ) -> None:
     monkeypatch.setattr(keys, "PATIENCE_S", 0.05)
     monkeypatch.setattr(keys, "FRESH_S", 0.0)
+    monkeypatch.setattr(keys, "LATE_S", 86_400.0)
     settings, slow, go = Settings(dir=tmp_path), threading.Event(), threading.Event()
     with Store.open(settings.store_url) as store, served(create_api(store, Engines(), settings)) as url:
         token = token_of(store, Access.VIEWER)
@@ -444,7 +448,7 @@ def test_a_database_that_is_slow_holds_up_nobody_whose_token_is_known(
 
         def digests(now_ms: int) -> Any:
             slow.set()
-            assert go.wait(20)
+            assert go.wait(60)
             return real(now_ms)
 
         monkeypatch.setattr(store, "digests", digests)
