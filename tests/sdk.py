@@ -15,10 +15,12 @@ from monitor.shipping.sinks import MemorySink
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No setting of the machine, and no run that outlives its test."""
+    """No setting of the machine, no run that outlives its test, and time for what a run waits for."""
     for name in ("MONITOR_SERVER_URL", "MONITOR_TOKEN", "MONITOR_RUN_ID", "RANK", "LOCAL_RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MONITOR_DIR", str(tmp_path))
+    for limit in ("start._FIRST_ANSWER_S", "run._CAPTURE_S", "capture._GIT_S"):
+        monkeypatch.setattr(f"monitor.run.{limit}", 60.0)
     yield
     for run in list(lifetime._open):
         run.finish()
@@ -28,7 +30,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return load(
-        dir=tmp_path, capture=False, ship_interval_s=0.02, heartbeat_s=0.2, finish_timeout_s=20.0, fsync_interval_s=0.05
+        dir=tmp_path, capture=False, ship_interval_s=0.02, heartbeat_s=0.2, finish_timeout_s=60.0, fsync_interval_s=0.05
     )
 
 

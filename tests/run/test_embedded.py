@@ -122,7 +122,7 @@ class TestBothPlaces:
             if step % 25 == 0:
                 rise = max(0, step - 600) / 800
                 run.log({"val/loss": 2 * math.exp(-step / 300) + 0.3 + rise + 0.01 * rng.random()}, step=step)
-                if run.should_stop(wait_s=10):
+                if run.should_stop(wait_s=60):
                     stopped = step
                     break
         assert stopped is not None
@@ -145,11 +145,11 @@ class TestBothPlaces:
     def test_a_person_can_ask_for_a_stop(self, place: Settings) -> None:
         run = begin(place)
         run.log({"loss": 1.0})
-        assert run.flush(10)
+        assert run.flush(60)
         with Api(settings=place) as api:
             api.run(run.id).request_stop("ada")
         run.log({"loss": 0.9})
-        assert run.should_stop(wait_s=10)
+        assert run.should_stop(wait_s=60)
         assert run.stop_reason == "ada asked the run to stop."
         run.finish()
 
@@ -273,7 +273,7 @@ class TestAServer:
     def test_says_where_the_page_of_a_run_is(self, served: Served, settings: Settings) -> None:
         served.app.state.services.links["dashboard"] = "http://dash/"
         with init("p", settings=settings.model_copy(update={"server_url": served.address})) as run:
-            assert run.flush(10)
+            assert run.flush(60)
             assert run.url == f"http://dash/run?id={run.id}"
 
     def test_is_found_by_the_environment(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,8 +302,8 @@ def test_a_run_whose_process_was_killed_is_lost_when_the_next_run_begins_without
 ) -> None:
     with Store.open(sqlite_url) as store:
         killed, fresh = Feed(store, run_id="a" * 32), Feed(store, run_id="b" * 32, now_ms=time.time_ns() // 1_000_000)
-        for feed in (killed, fresh):
-            feed.start(name=feed.run_id[0], heartbeat_s=10)
+        for feed, heartbeat_s in ((killed, 10), (fresh, 3600)):
+            feed.start(name=feed.run_id[0], heartbeat_s=heartbeat_s)
             feed.log("loss", [0], [1.0])
         with begin(settings.model_copy(update={"database_url": sqlite_url})) as run:
             run.log({"loss": 1.0}, step=0)

@@ -165,7 +165,7 @@ def bits(value: bytes) -> bytes:
 @contextlib.contextmanager
 def playground() -> Iterator[tuple[Settings, Path]]:
     with tempfile.TemporaryDirectory() as folder:
-        chosen = load(dir=Path(folder), capture=False, ship_interval_s=0.01, finish_timeout_s=30, fsync_interval_s=0)
+        chosen = load(dir=Path(folder), capture=False, ship_interval_s=0.01, finish_timeout_s=60, fsync_interval_s=0)
         yield chosen, Path(folder)
 
 

@@ -32,7 +32,7 @@ def script(tmp_path: Path, body: str, *, signal_at: str | None = None, expect: i
                 assert process.stdout is not None
                 assert process.stdout.readline().strip() == "ready"
                 process.send_signal(getattr(signal, signal_at))
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=180)
         finally:
             process.kill()
     if expect is not None:
@@ -175,7 +175,7 @@ def test_workers_of_multiprocessing_may_log(tmp_path: Path, method: str) -> None
         """)
     )
     environment = {**os.environ, "MONITOR_DIR": str(tmp_path), "MONITOR_CAPTURE": "false"}
-    done = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True, timeout=90)
+    done = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     sink = MemorySink()
     assert sync(tmp_path / "journal", lambda _: sink).left == ()

@@ -38,7 +38,7 @@ def told(place: Settings, project: str) -> tuple[bool, dict[str, tuple[str, str]
             run.log(
                 {"train/loss": 2 * 0.95**step, "val/loss": 0.5 + 2 * 0.9**step + 0.02 * max(0, step - 40)}, step=step
             )
-        stopped = run.should_stop(wait_s=20)
+        stopped = run.should_stop(wait_s=60)
     with Api(settings=place) as api:
         view = api.run(run.id)
         return stopped, {f.rule: (str(f.severity), f.rules_hash) for f in view.findings()}

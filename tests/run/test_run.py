@@ -224,9 +224,9 @@ class TestADeviceValue:
         run.log({"a": 1.0}, step=0)
         run.log({"a": first, "b": 2.0}, step=1)
         run.log({"a": 3.0}, step=2)
-        assert sink.wait_for(lambda: sink.points(run.id, "a") == [(0, 1.0)], 5)
+        assert sink.wait_for(lambda: sink.points(run.id, "a") == [(0, 1.0)], 60)
         first.done = True
-        assert sink.wait_for(lambda: len(sink.points(run.id, "a")) == 3, 5)
+        assert sink.wait_for(lambda: len(sink.points(run.id, "a")) == 3, 60)
         assert sink.points(run.id, "a") == [(0, 1.0), (1, 0.5), (2, 3.0)]
         assert sink.points(run.id, "b") == [(1, 2.0)]
         late = OnDevice(9.0)
@@ -239,11 +239,11 @@ class TestStopping:
     def test_is_told_by_the_recommendation(self, start: Start, sink: MemorySink) -> None:
         run = start()
         run.log({"loss": 1.0})
-        assert not run.should_stop(wait_s=5)
+        assert not run.should_stop(wait_s=60)
         assert run.stop_reason is None
         sink.recommendation = Recommendation(action=Action.STOP, stop_step=1, reason="It overfits.")
         run.log({"loss": 1.0})
-        assert run.should_stop(wait_s=5)
+        assert run.should_stop(wait_s=60)
         assert run.stop_reason == "It overfits."
         assert run.recommendation.action is Action.STOP
         run.finish()
@@ -255,18 +255,19 @@ class TestStopping:
         run = start()
         sink.recommendation = Recommendation(action=Action.STOP, stop_step=1, reason="It overfits.")
         run.log({"loss": 1.0})
-        assert run.should_stop(wait_s=5)
+        assert run.should_stop(wait_s=60)
         sink.recommendation = Recommendation()
         run.log({"loss": 1.0})
-        assert not run.should_stop(wait_s=5)
+        assert not run.should_stop(wait_s=60)
         run.finish()
         assert sink.events(run.id, "finish")[0].data["status"] == "finished"
 
     def test_waits_only_while_answers_come(
-        self, start: Start, sink: MemorySink, monkeypatch: pytest.MonkeyPatch
+        self, settings: Settings, sink: MemorySink, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        run = start()
-        assert run.flush(5)
+        quiet = settings.model_copy(update={"heartbeat_s": 3600.0})  # the answer to a heartbeat would be one more
+        run = init("p", settings=quiet, sink=sink)
+        assert run.flush(60)
         assert run._writer is not None
         waited: list[bool] = []
 
@@ -293,7 +294,7 @@ class TestStopping:
         run = init("p", settings=quick, sink=MemorySink(before=down))
         shipper = run._writer.shipper  # type: ignore[union-attr]
         assert shipper is not None
-        shipper.first_answer(5)
+        shipper.first_answer(60)
         assert shipper.trouble is not None
         before = time.monotonic()
         run.log({"loss": 1.0})
@@ -303,9 +304,9 @@ class TestStopping:
 
     def test_is_told_by_a_person_within_a_heartbeat(self, start: Start, sink: MemorySink) -> None:
         run = start()
-        assert run.flush(5)
+        assert run.flush(60)
         sink.stop_requested = "ada"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not run.should_stop() and time.monotonic() < deadline:
             sink.wait_for(lambda: False, 0.02)
         assert run.should_stop()
@@ -316,7 +317,7 @@ class TestStopping:
         run = start()
         for _ in range(200):
             run.log({"loss": 1.0})
-        assert run.should_stop(wait_s=5)
+        assert run.should_stop(wait_s=60)
         for _ in range(200):
             run.log({"loss": 1.0})
         run.finish()

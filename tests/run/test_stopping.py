@@ -25,7 +25,7 @@ def stopped(sink: MemorySink, settings: Settings, **more: object) -> bool:
     sink.recommendation = ADVICE
     run = monitor.init("p", sink=sink, settings=settings, **more)
     run.log({"train/loss": 1.0}, step=0)
-    found = run.should_stop(wait_s=10)
+    found = run.should_stop(wait_s=60)
     run.finish()
     return found
 
@@ -72,7 +72,7 @@ def test_stop_training_ends_the_run_as_stopped(sink: MemorySink, settings: Setti
     def train() -> None:
         with monitor.init("p", sink=sink, settings=settings) as run:
             run.log({"train/loss": 1.0}, step=0)
-            run.should_stop(wait_s=10, raise_=True)
+            run.should_stop(wait_s=60, raise_=True)
 
     with pytest.raises(StopTraining, match="it overfits"):
         train()
@@ -89,11 +89,11 @@ def test_stop_training_that_leaves_the_script_is_no_failure(tmp_path: Path) -> N
         "monitor.Api().run('left').request_stop('ada', 'enough') if run.flush() else None\n"
         "while True:\n"
         "    run.log({'train/loss': 1.0})\n"
-        "    run.should_stop(wait_s=5, raise_=True)\n"
+        "    run.should_stop(wait_s=60, raise_=True)\n"
     )
     environment = {**os.environ, "MONITOR_DIR": str(tmp_path / "home"), "MONITOR_CAPTURE": "false"}
     done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=180, check=False
     )
     assert "StopTraining: ada asked the run to stop: enough" in done.stderr
     with monitor.Api(settings=load(dir=tmp_path / "home")) as api:
@@ -110,7 +110,7 @@ def test_the_loop_says_once_that_it_was_told(sink: MemorySink, settings: Setting
     with monitor.init("p", sink=sink, settings=settings) as run:
         run.log({"train/loss": 1.0}, step=7)
         for _ in range(3):
-            assert run.should_stop(wait_s=10)
+            assert run.should_stop(wait_s=60)
     assert [event.data for event in sink.events(run.id, "stop")] == [{"request": None, "step": 7}]
 
 

@@ -42,7 +42,7 @@ def test_is_logged_from_time_to_time_unless_it_is_switched_off(
     sink = MemorySink()
     with init("p", settings=settings.model_copy(update={"capture": ("system",) if capture else ()}), sink=sink) as run:
         run.log({"loss": 1.0}, step=7)
-        came = sink.wait_for(lambda: bool(sink.points(run.id, "system/process_memory_mib")), 5 if capture else 0.3)
+        came = sink.wait_for(lambda: bool(sink.points(run.id, "system/process_memory_mib")), 60 if capture else 0.3)
     assert came is capture
     if capture:
         assert {step for step, _ in sink.points(run.id, "system/process_memory_mib")} <= {0, 7}

@@ -156,7 +156,7 @@ def test_a_passing_fault_of_a_proxy_neither_ends_init_nor_loses_anything(
 ) -> None:
     falsify = False
     proxy = between(meddle=lambda *_: nonsense if falsify else None)
-    place = settings.model_copy(update={"server_url": proxy.address, "finish_timeout_s": 30.0, "shipper": "thread"})
+    place = settings.model_copy(update={"server_url": proxy.address, "finish_timeout_s": 60.0, "shipper": "thread"})
     with init("p", settings=place, run_id="a" * 32) as run:
         run.log({"loss": 1.0}, step=4)
     falsify = True
@@ -188,11 +188,12 @@ class TestAnAddressWithAPassword:
         place = settings.model_copy(update={"server_url": address, "finish_timeout_s": 0.5, "shipper": "thread"})
         with init("p", name="r", settings=place) as run:
             run.log({"loss": 1.0})
-            assert run.flush(20)
+            assert run.flush(60)
             assert proxy.authorizations[-1] == f"Basic {base64.b64encode(b'ada:s3cr@t').decode()}"
             away = True
             with caplog.at_level(logging.DEBUG, "monitor"):
                 run.log({"loss": 2.0})
+                assert not run.should_stop(wait_s=60)  # returns once a try has failed
         (item,) = unsent(settings.journal_dir)
         monkeypatch.setenv("MONITOR_SERVER_URL", address)
         texts = [

@@ -71,7 +71,7 @@ def test_ships_all_in_order_and_notes_what_is_acknowledged(bench: Bench) -> None
     sink = MemorySink()
     bench.write(5000)
     shipper = bench.ship(sink)
-    assert shipper.drain(5001, 10)
+    assert shipper.drain(5001, 60)
     assert steps(sink) == list(range(5000))
     assert read_ack(bench.folder).record == 5001
     assert shipper.acked == 5001
@@ -82,17 +82,17 @@ def test_goes_on_where_another_shipper_ended(bench: Bench) -> None:
     sink = MemorySink()
     bench.write(1000)
     first = bench.ship(sink)
-    assert first.drain(1001, 10)
+    assert first.drain(1001, 60)
     first.stop()
     bench.write(1000, 1000)
-    assert bench.ship(sink).drain(2001, 10)
+    assert bench.ship(sink).drain(2001, 60)
     assert steps(sink) == list(range(2000))
 
 
 def test_a_beat_is_sent_where_there_is_nothing_to_say(bench: Bench) -> None:
     sink = MemorySink()
-    assert bench.ship(sink).drain(1, 10)
-    assert sink.wait_for(lambda: sum(batch.count == 0 for batch in sink.batches) >= 2, 5)
+    assert bench.ship(sink).drain(1, 60)
+    assert sink.wait_for(lambda: sum(batch.count == 0 for batch in sink.batches) >= 2, 60)
     assert {batch.first for batch in sink.batches if batch.count == 0} == {1}
 
 
@@ -109,7 +109,7 @@ def test_tries_again_after_what_passes_and_says_so_once(
     sink = MemorySink(before)
     bench.write(10)
     shipper = bench.ship(sink)
-    assert shipper.drain(11, 10)
+    assert shipper.drain(11, 60)
     assert steps(sink) == list(range(10))
     assert len(caplog.records) == 1
     assert shipper.trouble is None
@@ -139,7 +139,7 @@ def test_the_wait_is_short_again_after_something_was_stored(bench: Bench) -> Non
     for _ in range(10):
         ships._failed(ServerUnreachable("http://x", "is down"))
     bench.write(3)
-    assert ships.drain(4, 10)
+    assert ships.drain(4, 60)
     assert ships._failed(ServerUnreachable("http://x", "is down")) <= 1.5 * _FIRST_WAIT_S
 
 
@@ -154,7 +154,7 @@ def test_a_lost_answer_makes_no_point_twice(bench: Bench) -> None:
     shipper = bench.ship(sink)
     for k in range(5):
         bench.write(300, 300 * k)
-        assert shipper.drain(300 * (k + 1) + 1, 20)
+        assert shipper.drain(300 * (k + 1) + 1, 60)
     assert steps(sink) == list(range(1500))
 
 
@@ -162,15 +162,15 @@ def test_goes_back_where_the_receiver_forgot_and_forward_where_it_knows_more(ben
     sink = MemorySink()
     bench.write(100)
     shipper = bench.ship(sink)
-    assert shipper.drain(101, 10)
+    assert shipper.drain(101, 60)
     sink._acked[RUN, "w"] = 50  # restored from an old backup
     bench.write(100, 100)
-    assert shipper.drain(201, 10)
+    assert shipper.drain(201, 60)
     assert steps(sink) == [*range(100), *range(49, 200)]
     shipper.stop()
     sink._acked[RUN, "w"] = 250  # an answer was lost, and the noted offset with it
     bench.write(100, 200)
-    assert bench.ship(sink).drain(301, 10)
+    assert bench.ship(sink).drain(301, 60)
     assert steps(sink)[-51:] == list(range(249, 300))
 
 
@@ -181,7 +181,7 @@ def test_what_is_refused_for_good_is_said_once_and_kept(bench: Bench, caplog: py
     sink = MemorySink(before)
     bench.write(10)
     shipper = bench.ship(sink)
-    assert not shipper.drain(11, 10)
+    assert not shipper.drain(11, 60)
     assert isinstance(shipper.refused, WireError)
     assert len(caplog.records) == 1
     assert str(bench.folder) in caplog.text
@@ -193,7 +193,7 @@ def test_a_receiver_that_asks_for_what_is_not_there_is_a_refusal(bench: Bench) -
         raise OffsetGap(batch.run_id, batch.writer, expected=10**6, got=batch.first)
 
     shipper = bench.ship(MemorySink(before))
-    assert not shipper.drain(1, 10)
+    assert not shipper.drain(1, 60)
     assert isinstance(shipper.refused, WireError)
 
 
@@ -207,9 +207,10 @@ def test_a_receiver_that_asks_in_circles_is_not_spun_on(bench: Bench) -> None:
 
     bench.write(100)
     shipper = bench.ship(MemorySink(before))
+    assert not shipper.drain(101, 60, patient=False)
+    assert shipper.trouble is not None
     assert not shipper.drain(101, 1.0)
     assert asked < 50
-    assert shipper.trouble is not None
 
 
 def test_an_extra_writer_waits_for_its_run(bench: Bench) -> None:
@@ -224,7 +225,7 @@ def test_an_extra_writer_waits_for_its_run(bench: Bench) -> None:
     assert not shipper.drain(1, 0.3)
     assert shipper.refused is None
     there.set()
-    assert shipper.drain(1, 10)
+    assert shipper.drain(1, 60)
 
 
 def test_a_missing_run_is_a_refusal_for_its_owner(bench: Bench) -> None:
@@ -232,7 +233,7 @@ def test_a_missing_run_is_a_refusal_for_its_owner(bench: Bench) -> None:
         raise RunNotFound(batch.run_id)
 
     shipper = bench.ship(MemorySink(before))
-    assert not shipper.drain(1, 5)
+    assert not shipper.drain(1, 60)
     assert isinstance(shipper.refused, RunNotFound)
 
 
@@ -248,7 +249,7 @@ def test_a_sink_that_cannot_be_opened_yet_is_opened_later(bench: Bench, caplog: 
 
     shipper = bench.ship(sink, open_sink=open_sink)
     with caplog.at_level(logging.WARNING):
-        assert shipper.drain(1, 10)
+        assert shipper.drain(1, 60)
     assert len(caplog.records) == 2
 
 
@@ -257,15 +258,18 @@ def test_segments_that_are_acknowledged_are_deleted(bench: Bench) -> None:
     shipper = bench.ship(sink)
     for k in range(6):
         bench.write(3000, 3000 * k)
-        assert shipper.drain(3000 * (k + 1) + 1, 10)
+        assert shipper.drain(3000 * (k + 1) + 1, 60)
     assert len(list(bench.folder.glob("*.seg"))) == 1
     assert steps(sink) == list(range(18_000))
 
 
-def test_ends_at_once_though_it_waits(bench: Bench) -> None:
+def test_ends_at_once_though_it_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def before(_: Batch) -> None:
-        raise ServerUnreachable("s", "refused")
+        raise Unauthorized("s")
 
+    monkeypatch.setattr("monitor.shipping.shipper._FIRST_WAIT_S", 600.0)
+    monkeypatch.setattr("monitor.shipping.shipper._SLOW_WAIT_S", 600.0)
     shipper = bench.ship(MemorySink(before))
-    shipper.first_answer(5)
-    assert shipper.stop(1.0)
+    shipper.first_answer(60)
+    assert shipper.trouble is not None
+    assert shipper.stop(60)
