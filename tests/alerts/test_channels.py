@@ -190,7 +190,7 @@ def test_an_answer_that_never_ends_is_ended(
     with pytest.raises(DeliveryFailed, match=r"did not answer within 0\.5 s"):
         AppriseChannel(answering(drip)).send(a_message())
     done.set()
-    assert time.monotonic() - before < 20  # and not for ever
+    assert time.monotonic() - before < 60  # and not for ever
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_two_channels_that_fail_at_once_say_what_each_heard(answering: Callable[
 
     def refuse(status: int) -> Answer:
         def answer(handler: BaseHTTPRequestHandler) -> None:
-            both.wait(20)
+            both.wait(60)
             handler.send_response(status)
             handler.send_header("Content-Length", "0")
             handler.end_headers()
@@ -333,5 +333,5 @@ def test_two_channels_that_fail_at_once_say_what_each_heard(answering: Callable[
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert all(str(status) in said[status] for status in (404, 500))

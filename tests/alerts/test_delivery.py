@@ -230,7 +230,7 @@ def test_the_wait_grows_and_stays_bounded(attempts: int) -> None:
 def test_messages_are_prepared_ahead_and_sent_in_their_order() -> None:
     alerts = [alerts_for(a_run(id=f"{n:032x}", project=f"p{n}"), [a_finding()], now_ms=1_000 + n)[0] for n in range(7)]
     outbox, channel = ListOutbox(*alerts), MemoryChannel()
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=60)
 
     def describe(message: Message) -> Message:
         if message.project in ("p0", "p1"):

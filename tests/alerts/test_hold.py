@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +24,7 @@ class Slow(MemoryChannel):
 
     def send(self, alert: Alert) -> None:
         self.came.set()
-        assert self.answers.wait(20)
+        assert self.answers.wait(60)
         super().send(alert)
 
 
@@ -54,7 +55,7 @@ def test_a_hold_is_extended_while_a_receiver_takes_its_time_and_released_after(m
     outbox, channel = Counting(an_alert()), Slow()
     with InBackground(outbox, channel) as found:
         for _ in range(5):
-            assert outbox.beats.acquire(timeout=10)
+            assert outbox.beats.acquire(timeout=60)
         channel.answers.set()
     assert found == [Delivered(sent=1)]
     assert outbox.held == {}
@@ -66,10 +67,10 @@ def test_a_hold_is_extended_while_a_receiver_takes_its_time_and_released_after(m
 def test_nothing_more_is_sent_once_another_holds_the_channel() -> None:
     outbox, channel = Counting(*(an_alert(n, rule=f"rule{n}") for n in (1, 2, 3))), Slow()
     with InBackground(outbox, channel) as found:
-        assert channel.came.wait(10)
+        assert channel.came.wait(60)
         outbox.held["slow"] = "another"
-        for _ in range(3):
-            outbox.beats.acquire(timeout=0.1)
+        (beats,) = (thread for thread in threading.enumerate() if thread.name == "hold")
+        beats.join(60)  # at the first beat that fails
         channel.answers.set()
     assert found == [Delivered(sent=1)]
 
@@ -77,12 +78,13 @@ def test_nothing_more_is_sent_once_another_holds_the_channel() -> None:
 def test_nothing_more_is_sent_once_the_lease_is_over_though_nobody_could_say_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hold, "LEASE_MS", 30)
+    now = [100.0]
+    monkeypatch.setattr(hold, "time", SimpleNamespace(monotonic=lambda: now[0]))
     outbox, channel = Counting(*(an_alert(n, rule=f"rule{n}") for n in (1, 2, 3))), Slow()
     outbox.fails = 1
     with InBackground(outbox, channel) as found:
-        assert channel.came.wait(10)
-        time.sleep(0.05)  # the lease passes, as where this process was halted
+        assert channel.came.wait(60)
+        now[0] += hold.LEASE_MS / 1000  # as where this process was halted
         channel.answers.set()
     assert found == [Delivered(sent=1)]
 
@@ -99,4 +101,4 @@ class InBackground:
         return self.found
 
     def __exit__(self, *_: object) -> None:
-        self.thread.join(20)
+        self.thread.join(60)

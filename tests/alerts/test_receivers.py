@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import email
 import email.policy
@@ -10,7 +11,7 @@ import hmac
 import json
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -70,18 +71,27 @@ class Inbox:
         return "250 OK"
 
 
+class Listening(Controller):  # type: ignore[misc]  # aiosmtpd has no types
+    """A mail server on a socket that is open already: a free port may be another's a moment later."""
+
+    def __init__(self, inbox: Inbox, listening: socket.socket) -> None:
+        super().__init__(inbox, hostname="127.0.0.1", port=listening.getsockname()[1], ready_timeout=60)
+        self._listening = listening
+
+    def _create_server(self) -> Coroutine[Any, Any, asyncio.AbstractServer]:
+        return self.loop.create_server(self._factory_invoker, sock=self._listening)
+
+
 @pytest.fixture
 def inbox() -> Iterator[tuple[Inbox, int]]:
     found = Inbox()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller = Controller(found, hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
-        yield found, port
-    finally:
-        controller.stop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        controller = Listening(found, listening)
+        controller.start()
+        try:
+            yield found, controller.port
+        finally:
+            controller.stop()
 
 
 class Received:
@@ -165,6 +175,7 @@ def test_an_added_channel_reaches_no_private_address_by_any_protocol(
         with pytest.raises(TimeoutError):
             log.recv(1)
         read("c", {"url": url}, stored=True).open("named").send(a_message())  # the address in its URL is meant
+        log.settimeout(60)
         assert b"overfitting" in log.recv(2000)
     assert found.mails == []
     read("c", {"url": mail}, stored=True).open("always").send(a_message())

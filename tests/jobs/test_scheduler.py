@@ -208,11 +208,11 @@ def test_jobs_go_on_where_the_clock_is_set(store: Store, settings: Settings, mon
     jobs = Jobs(store, settings, mirror=Mirror())
     jobs.start()
     try:
-        assert ran.acquire(timeout=10)
+        assert ran.acquire(timeout=60)
         for set_back in (timedelta(hours=1), timedelta(days=-50 * 365), timedelta()):
             shift[0] = set_back
             for _ in range(5):
-                assert ran.acquire(timeout=10)
+                assert ran.acquire(timeout=60)
     finally:
         jobs.close()
 
@@ -235,15 +235,15 @@ def test_the_scheduler_runs_every_job_and_its_failure_is_shown_and_ends_when_it_
     jobs.start()
     try:
         for _ in range(3):
-            assert tries.acquire(timeout=10)
+            assert tries.acquire(timeout=60)
         health = jobs.health()["mlflow"]
         assert health.failing
         assert health.last_error == "ConnectionError: MLflow is down"
         mended.set()
-        assert worked.wait(10)
-        assert tries.acquire(timeout=10)
+        assert worked.wait(60)
+        assert tries.acquire(timeout=60)
         while jobs.health()["mlflow"].failing:
-            assert tries.acquire(timeout=10)
+            assert tries.acquire(timeout=60)
         assert jobs.health()["mlflow"].last_error == "ConnectionError: MLflow is down"
         assert jobs.health().keys() == {
             "liveness",
@@ -276,7 +276,7 @@ def test_a_job_that_hangs_is_not_started_twice_and_keeps_nobody_from_closing(sto
     try:
         log(store, [3.0, float("nan"), float("nan")], first=0, now_ms=time.time_ns() // 1_000_000 + 1000)
         assert store.alerts(RUN)
-        assert inside.wait(30)
+        assert inside.wait(60)
         while jobs.health()["liveness"].runs < 10:
             time.sleep(0.02)
         jobs.close(timeout_s=0.2)
@@ -334,7 +334,7 @@ def test_a_channel_that_hangs_delays_no_other(store: Store, settings: Settings) 
             now = Clock()
             now.now_ms = time.time_ns() // 1_000_000 + 1000
             an_alert(store, now, f"alert {n}")
-        assert told.wait(30)
+        assert told.wait(60)
     finally:
         release.set()
         jobs.close(5)
@@ -378,7 +378,7 @@ def test_two_servers_on_one_store_tell_once(store: Store, settings: Settings, cl
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert sorted(title for channel in channels for title in loop_titles(channel)) == [f"alert {n}" for n in range(4)]
 
 
@@ -433,7 +433,7 @@ def test_an_alert_is_sent_without_waiting_for_the_next_look(store: Store, tmp_pa
         feed = Feed(store, now_ms=time.time_ns() // 1_000_000)
         feed.start()
         feed.event("alert", title="look", body="", severity="critical")
-        assert sent.wait(20)
+        assert sent.wait(60)
     finally:
         jobs.close()
 
@@ -444,16 +444,16 @@ def test_news_that_comes_while_a_delivery_ends_is_looked_at_once_more(store: Sto
 
     def deliver() -> None:
         ran.release()
-        ends.acquire(timeout=20)
+        ends.acquire(timeout=60)
 
     jobs._work["delivery"] = deliver
     jobs._begin("delivery", news=True)
-    assert ran.acquire(timeout=20)
+    assert ran.acquire(timeout=60)
     thread = jobs._threads["delivery"]
     jobs._begin("delivery")
     jobs._begin("delivery", news=True)
     ends.release()
-    assert ran.acquire(timeout=20)
+    assert ran.acquire(timeout=60)
     ends.release()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive() and not ran.acquire(blocking=False)
