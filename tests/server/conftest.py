@@ -34,7 +34,7 @@ class Up:
     process: subprocess.Popen[str]
     urls: dict[str, str]
 
-    def end(self, number: int, timeout_s: float = 30) -> int:
+    def end(self, number: int, timeout_s: float = 60) -> int:
         """Send a signal and wait; the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -78,7 +78,7 @@ def start_up(tmp_path: Path) -> Iterator[Start]:
 def post(url: str, batch: Batch) -> Reply:
     """Send a batch to a server."""
     response = httpx.post(
-        f"{url}/api/v1/batches", content=encode_batch(batch), headers={"Content-Type": MEDIA_TYPE}, timeout=30
+        f"{url}/api/v1/batches", content=encode_batch(batch), headers={"Content-Type": MEDIA_TYPE}, timeout=60
     )
     assert response.status_code == 200, response.text
     return Reply.from_dict(response.json())
@@ -123,7 +123,7 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
     """Wait for something that another process does."""
     pause, end = threading.Event(), time.monotonic() + timeout_s
     while not condition():

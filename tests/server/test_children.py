@@ -12,12 +12,19 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import ServerUnreachable
+from monitor.server import children
 from monitor.server.children import FIRST_WAIT_S, LAST_WAIT_S, STEADY_S, Child, Spec, keep_running, need
 from monitor.server.ports import free_port
 
 from .conftest import descendants, gone, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard has time to end by itself."""
+    monkeypatch.setattr(children, "END_WITHIN_S", 60.0)
 
 
 def a_spec(tmp_path: Path, *code: str) -> Spec:
@@ -38,7 +45,7 @@ def test_children_run_until_told_to_stop_and_none_is_left(tmp_path: Path) -> Non
     child, stop, seen = Child(a_spec(tmp_path)), threading.Event(), set()
 
     def ready() -> None:
-        assert child.healthy()
+        until(child.healthy)
         assert child._process
         seen.update({child._process.pid} | descendants(child._process.pid))
         stop.set()
@@ -56,7 +63,7 @@ def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
     thread = threading.Thread(target=keep_running, args=([child], stop), kwargs={"ready": ready.set})
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         assert child._process
         guard = child._process.pid
         os.kill(next(iter(descendants(guard))), signal.SIGKILL)
@@ -122,17 +129,17 @@ _STUBBORN = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("deaf", flush=True)
-time.sleep(99)
+time.sleep(600)
 """
 
 _PARENT = """
 import os, sys, time
 from monitor.server.children import Child, Spec
-leaf = "import time; time.sleep(99)"
-tree = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {leaf!r}]); time.sleep(99)"
+leaf = "import time; time.sleep(600)"
+tree = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {leaf!r}]); time.sleep(600)"
 Child(Spec(name="x", command=[sys.executable, "-c", tree], url="", health="", env=dict(os.environ), log=None)).start()
 print("started", flush=True)
-time.sleep(99)
+time.sleep(600)
 """
 
 
@@ -147,11 +154,11 @@ def test_a_parent_that_is_killed_takes_the_whole_tree_with_it() -> None:
     parent.wait()
     parent.stdout.close()
 
-    until(lambda: all(gone(pid) for pid in tree), timeout_s=10)
+    until(lambda: all(gone(pid) for pid in tree))
 
 
 def test_a_guard_that_is_killed_takes_its_command_with_it(tmp_path: Path) -> None:
-    child = Child(a_spec(tmp_path, "import time; time.sleep(99)"))
+    child = Child(a_spec(tmp_path, "import time; time.sleep(600)"))
     child.start()
     assert child._process
     until(lambda: len(descendants(child._process.pid)) == 1)
@@ -159,14 +166,14 @@ def test_a_guard_that_is_killed_takes_its_command_with_it(tmp_path: Path) -> Non
 
     child._process.kill()
 
-    until(lambda: gone(command), timeout_s=10)
+    until(lambda: gone(command))
     child.ask_to_end()
-    child.wait(5)
+    child.wait(60)
 
 
 def test_a_command_that_ignores_the_polite_signal_is_killed(tmp_path: Path) -> None:
     stubborn = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(99)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
     )
     spec = a_spec(tmp_path, stubborn)
     child = Child(spec)

@@ -21,11 +21,11 @@ def test_a_server_leaves_what_was_meant_for_another_one(tmp_path: Path) -> None:
     other = leave(settings, "http://elsewhere.invalid:1")
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    ours, nobodys = leave(settings, f"http://localhost:{port}"), leave(settings, None)
-    thread = ship_in_background(settings, f"http://127.0.0.1:{port}")
-    assert thread is not None
-    thread.join(20)
+        port = sock.getsockname()[1]  # nobody listens there
+        ours, nobodys = leave(settings, f"http://localhost:{port}"), leave(settings, None)
+        thread = ship_in_background(settings, f"http://127.0.0.1:{port}")
+        assert thread is not None
+        thread.join(60)
     left = {item.run_id: item.problem for item in unsent(settings.journal_dir)}
     assert set(left) == {other, ours, nobodys}
     assert left[other] is None  # it was not even tried

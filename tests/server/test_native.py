@@ -77,7 +77,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     assert line, (folder / "log").read_text()
     yield Client(json.loads(line)["mlflow"], folder)
     process.send_signal(signal.SIGTERM)
-    process.wait(30)
+    process.wait(60)
     process.stdout.close()
 
 
@@ -245,7 +245,7 @@ def mlflow_server(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str
     for process in started:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
