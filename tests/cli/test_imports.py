@@ -56,7 +56,7 @@ def serving(tmp_path: Path) -> Iterator[str]:
     server = Server(uvicorn.Config(application, port=0, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
-    assert started.wait(30)
+    assert started.wait(60)
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:

@@ -29,7 +29,7 @@ class Place:
 
     def run(self, script, *options):
         done = subprocess.run(
-            self.command(script, *options), cwd=self.path, env=self.environment, capture_output=True, timeout=60
+            self.command(script, *options), cwd=self.path, env=self.environment, capture_output=True, timeout=180
         )
         return done, self.only()
 
@@ -162,7 +162,7 @@ def test_signals_are_passed_on(place):
     )
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=180)
     assert process.returncode == 7 and str(place.only()[0].status) == "stopped"
 
 
@@ -205,7 +205,7 @@ def test_asking_only_says_it(place):
     time.sleep(1)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=180)
     assert str(place.only()[0].status) == "stopped"
 
 

@@ -190,7 +190,7 @@ def test_images_tables_and_histograms_are_kept(sink: MemorySink) -> None:
         "nested": {"t": table}, "h": wandb.Histogram([1, 2, 3], num_bins=2),
         "ready": wandb.Histogram(np_histogram=np.histogram([1, 2])),
     }, step=7)  # fmt: skip
-    run.monitor_run.flush(5)
+    run.monitor_run.flush(60)
     found = {str(event.data["key"]): event.data for event in sink.events(run.monitor_run.id, "media")}
     assert list(found) == ["one", "many/0", "many/1", "nested.t", "h", "ready"]
     assert {data["step"] for data in found.values()} == {7}
@@ -202,7 +202,7 @@ def test_images_tables_and_histograms_are_kept(sink: MemorySink) -> None:
 
 
 def sink_points(sink: MemorySink, run: Any) -> list[tuple[int, float]]:
-    run.monitor_run.flush(5)
+    run.monitor_run.flush(60)
     return sink.points(run.monitor_run.id, "a")
 
 

@@ -50,7 +50,7 @@ class TestXGBoost:
 
         stop()
         x, y = data()
-        model = xgboost.XGBClassifier(n_estimators=500, n_jobs=1, callbacks=[MonitorCallback(run, wait_s=5)])
+        model = xgboost.XGBClassifier(n_estimators=500, n_jobs=1, callbacks=[MonitorCallback(run, wait_s=60)])
         model.fit(x, y, eval_set=[(x, y)], verbose=False)
         run.finish()
         assert model.get_booster().num_boosted_rounds() < 5
@@ -122,7 +122,7 @@ class TestXGBoost:
         xgboost.train(
             {"objective": "binary:logistic", "eta": 0.1, "eval_metric": ["logloss", "auc"], "nthread": 1}, train, 60,
             evals=[(train, "train"), (val, "val")], evals_result=told, verbose_eval=False,
-            callbacks=[MonitorCallback(run, wait_s=10)],
+            callbacks=[MonitorCallback(run, wait_s=60)],
         )  # fmt: skip
         run.finish()
         assert told["val"]["auc"][-1] > told["val"]["auc"][0] + 0.05
@@ -206,7 +206,7 @@ class TestLightGBM:
         train = lightgbm.Dataset(x, y)
         model = lightgbm.train(
             {"objective": "binary", "verbose": -1, "num_threads": 1}, train, 500, valid_sets=[train],
-            valid_names=["training"], callbacks=[MonitorCallback(run, wait_s=5)],
+            valid_names=["training"], callbacks=[MonitorCallback(run, wait_s=60)],
         )  # fmt: skip
         run.finish()
         assert model.num_trees() < 10

@@ -164,7 +164,7 @@ def test_a_training_ends_where_the_run_says_so_and_the_next_one_does_not(
         if epoch == 1:
             sink.recommendation = Recommendation(action=Action.STOP, stop_step=1, reason="enough")
             runs[-1].log({"hint": 1.0}, step=0)
-            runs[-1].flush(5)
+            runs[-1].flush(60)
 
     plan.epochs, plan.seen = 40, seen
     callback = framework.make()

@@ -59,6 +59,6 @@ def test_logs_a_real_loop_of_flax_and_goes_on_counting(run: Run, sink: MemorySin
 def test_ends_where_the_run_says_so(run: Run, stop: Callable[[], None]) -> None:
     loop = JaxLoop(run)
     stop()
-    while not loop.step(jax.numpy.float32(1.0)) and not loop.validate(1.0, wait_s=5):
+    while not loop.step(jax.numpy.float32(1.0)) and not loop.validate(1.0, wait_s=60):
         assert loop.steps < 100
     run.finish()

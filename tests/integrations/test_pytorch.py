@@ -56,7 +56,7 @@ def test_a_model_without_gradients_has_no_norm() -> None:
 
 def test_a_loop_ends_where_the_run_says_so(run: Run, stop: Callable[[], None]) -> None:
     seen = []
-    for step in until_stopped(range(1000), run, wait_s=5):
+    for step in until_stopped(range(1000), run, wait_s=60):
         run.log({"loss": 1.0}, step=step)
         seen.append(step)
         if step == 5:

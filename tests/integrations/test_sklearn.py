@@ -42,7 +42,7 @@ def test_logs_every_batch_and_every_validation(run: Run, sink: MemorySink) -> No
 def test_ends_where_the_run_says_so(run: Run, sink: MemorySink, stop: Callable[[], None]) -> None:
     x, y = data()
     stop()
-    fit(SGDClassifier(loss="log_loss"), x, y, run, score, classes=[0, 1], epochs=50, wait_s=5)
+    fit(SGDClassifier(loss="log_loss"), x, y, run, score, classes=[0, 1], epochs=50, wait_s=60)
     run.finish()
     assert len(sink.points(run.id, "train/loss")) == 2
     assert sink.events(run.id, "finish")[0].data["status"] == "stopped"
