@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import pytest
 
+from monitor.server.ports import free_port
 from monitor.store import Store
 from monitor.store.sql import migrate
 from tests.conftest import Feed, PostgresServer
@@ -35,9 +35,7 @@ def pooler(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -
     assert PGBOUNCER is not None
     place = Path(parse_qs(urlsplit(postgres.schema_url).query)["host"][0])
     folder = tmp_path_factory.mktemp("pgbouncer")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port("127.0.0.1", 0, "port")
     (folder / "pgbouncer.ini").write_text(
         f"""
         [databases]
@@ -72,7 +70,7 @@ def pooler(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -
         yield url
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @pytest.fixture

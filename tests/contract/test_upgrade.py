@@ -80,11 +80,11 @@ def test_migrations_run_beside_a_live_writer(old_url: str) -> None:
 
     writer = threading.Thread(target=write)
     writer.start()
-    assert begun.wait(30)
+    assert begun.wait(60)
     for _ in range(5):
         migrate.upgrade(old_url)
     stop.set()
-    writer.join(30)
+    writer.join(60)
     assert not writer.is_alive()
     with Store.open(old_url, create=False) as store:
         assert len(store.history("c" * 32, "loss")) == len(written) > 0
@@ -138,7 +138,7 @@ def db(*words: str) -> str:
 
 def all_are_there(url: str, process: subprocess.Popen[str]) -> None:
     """Stop the process; what it logged is stored, each point once."""
-    out, err = process.communicate("stop\n", timeout=90)
+    out, err = process.communicate("stop\n", timeout=180)
     with Store.open(url, create=False) as store:
         points = store.history("c" * 32, "acc")
     assert points.steps.tolist() == list(range(int(out))), err

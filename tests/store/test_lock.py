@@ -19,7 +19,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 def hold(path: Path, held: Event, let_go: Event) -> None:
     """Hold the turn until told to let go."""
-    with Turns(path).turn(30):
+    with Turns(path).turn(60):
         held.set()
         let_go.wait(60)
 
@@ -28,14 +28,14 @@ def test_a_turn_is_waited_for_and_goes_with_its_process(tmp_path: Path) -> None:
     held, never = _SPAWN.Event(), _SPAWN.Event()
     other = _SPAWN.Process(target=hold, args=(tmp_path / "turn", held, never))
     other.start()
-    assert held.wait(30)
+    assert held.wait(60)
     mine = Turns(tmp_path / "turn")
     assert not mine._take(0.05)
     assert other.pid is not None
     os.kill(other.pid, signal.SIGKILL)
-    other.join(30)
+    other.join(60)
     patient = Turns(tmp_path / "turn")
-    assert patient._take(30)
+    assert patient._take(60)
     patient.close()
     mine.close()
 
@@ -45,17 +45,17 @@ def test_a_turn_that_was_given_up_is_given_back_when_it_comes(tmp_path: Path) ->
     held, let_go = _SPAWN.Event(), _SPAWN.Event()
     other = _SPAWN.Process(target=hold, args=(tmp_path / "turn", held, let_go))
     other.start()
-    assert held.wait(30)
+    assert held.wait(60)
     impatient = Turns(tmp_path / "turn")
     assert not impatient._take(0.05)
     let_go.set()
-    other.join(30)
+    other.join(60)
     third_held, third_go = _SPAWN.Event(), _SPAWN.Event()
     third = _SPAWN.Process(target=hold, args=(tmp_path / "turn", third_held, third_go))
     third.start()
-    assert third_held.wait(30), "the turn that nobody waited for any more was kept"
+    assert third_held.wait(60), "the turn that nobody waited for any more was kept"
     third_go.set()
-    third.join(30)
+    third.join(60)
 
 
 def test_without_a_turn_the_database_is_written_all_the_same(sqlite_url: str, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(empty_url: str)
     workers = [context.Process(target=_open, args=(empty_url, barrier, answers)) for _ in range(4)]
     for worker in workers:
         worker.start()
-    assert [answers.get(timeout=60) for _ in workers] == ["ok"] * 4
+    assert [answers.get(timeout=180) for _ in workers] == ["ok"] * 4
     for worker in workers:
         worker.join()
 

@@ -7,8 +7,8 @@ import shutil
 import sqlite3
 import stat
 import threading
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +16,7 @@ from sqlalchemy import text
 from monitor.errors import StoreBusy, StoreError
 from monitor.store import Store
 from monitor.store.sql import connect
+from monitor.store.sql.connect import STATEMENT_S
 from tests.conftest import NOW_MS, Feed
 
 
@@ -147,7 +148,10 @@ def test_writers_that_wait_for_another_process_wait_at_the_same_time(
         other.execute("BEGIN IMMEDIATE")
         busy: list[StoreBusy] = []
 
+        together = threading.Barrier(8, timeout=60)
+
         def write(number: int) -> None:
+            together.wait()
             try:
                 Feed(store, run_id=f"{number:032x}").start()
             except StoreBusy as error:
@@ -157,7 +161,7 @@ def test_writers_that_wait_for_another_process_wait_at_the_same_time(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         assert len(busy) == 8
         assert sum(patience for _, patience in waits) < 3  # not 8 times the whole of it
         other.execute("ROLLBACK")
@@ -181,13 +185,14 @@ def test_the_time_of_a_read_does_not_end_a_later_write_on_its_connection(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Writes go to the driver directly, which starts no clock of its own."""
-    monkeypatch.setattr("monitor.store.store.STATEMENT_S", 0.5)
+    now = [100.0]
+    monkeypatch.setattr("monitor.store.sql.sqlite_file.time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr("monitor.store.sql.sqlite_file._INSTRUCTIONS", 1)
     with Store.open(sqlite_url) as store:
         with store._read() as reading:
             reading.execute(text("SELECT 1"))
             reading.info["read"] = True
-        time.sleep(0.6)  # the limit of that statement
+        now[0] += STATEMENT_S + 1  # the limit of that statement
         with store._change() as writing:
             assert writing.info["read"]
         Feed(store).start()
