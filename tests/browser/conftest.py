@@ -22,7 +22,7 @@ import monitor
 from monitor import Api
 from monitor.settings import Settings
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -72,7 +72,7 @@ def addresses(process: subprocess.Popen[str]) -> dict[str, str]:
     """What a started server says on its first line."""
     assert process.stdout
     line = process.stdout.readline()
-    assert line, f"ended with {process.wait(10)}"
+    assert line, f"ended with {process.wait(60)}"
     found: dict[str, str] = json.loads(line)
     return found
 
@@ -81,7 +81,7 @@ def stop(process: subprocess.Popen[str]) -> None:
     """End a process and wait for it."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
-    process.wait(30)
+    process.wait(60)
     if process.stdout:
         process.stdout.close()
 
@@ -115,6 +115,7 @@ def chromium() -> Iterator[Browser]:
 def page(chromium: Browser) -> Iterator[Page]:
     """A new page; a script error on it fails the test."""
     context = chromium.new_context(viewport={"width": 1400, "height": 1000}, color_scheme="light", timezone_id="UTC")
+    context.set_default_timeout(60_000)
     found = context.new_page()
     failures: list[str] = []
     found.on("pageerror", lambda error: failures.append(str(error)))
@@ -155,7 +156,7 @@ def log_healthy(run: monitor.Run) -> None:
                 run.log({"val/loss": (2.2 / (1 + step / 90) + 0.02) * (1 + 0.01 * rng.normal())}, step=step)
 
 
-def until(page: Page, script: str, timeout_s: float = 20) -> None:
+def until(page: Page, script: str, timeout_s: float = 60) -> None:
     """Wait until JavaScript on the page is true."""
     page.wait_for_function(script, timeout=timeout_s * 1000)
 

@@ -50,7 +50,7 @@ def test_no_page_has_a_serious_finding(service: Service, reader: Page, pages: tu
     found = []
     for path, ready in pages:
         reader.goto(f"{service.dashboard}{path}")
-        reader.locator(ready).first.wait_for(timeout=30_000, state="attached")
+        reader.locator(ready).first.wait_for(timeout=60_000, state="attached")
         for violation in Axe().run(reader, options=OURS).response["violations"]:
             if violation["impact"] in SERIOUS:
                 places = [(node["target"], node["failureSummary"]) for node in violation["nodes"][:3]]

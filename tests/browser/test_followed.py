@@ -26,7 +26,7 @@ def test_a_run_that_logs_an_accuracy_alone_has_a_verdict_and_a_full_page(service
         for step in range(200):
             run.log({"val/accuracy": 0.9 - 0.8 * 0.97**step if step < 100 else 0.86 - step / 500}, step=step)
     page.goto(f"{service.dashboard}/run?id={run.id}")
-    expect(page.get_by_test_id("run-name")).to_have_text("scored", timeout=20_000)
+    expect(page.get_by_test_id("run-name")).to_have_text("scored", timeout=60_000)
     until(page, drawn_to(199))
     expect(page.get_by_test_id("headline")).to_contain_text("val/accuracy")
     expect(page.get_by_test_id("no-loss")).to_have_count(0)
@@ -42,11 +42,11 @@ def test_a_watched_folder_of_tensorboard_grows_on_the_page(service: Service, pag
             writer.add_scalar("train/loss", 2 / (1 + step), step)
         writer.flush()
         page.goto(f"{service.dashboard}/runs")
-        page.get_by_role("link", name="growing").first.click(timeout=30_000)
-        until(page, drawn_to(49), 30)
+        page.get_by_role("link", name="growing").first.click(timeout=60_000)
+        until(page, drawn_to(49))
         writer.add_scalar("train/loss", 0.01, 1234)
         writer.flush()
-        until(page, drawn_to(1234), 30)
+        until(page, drawn_to(1234))
     finally:
         writer.close()
         stop(watch)
@@ -62,10 +62,10 @@ def test_a_command_has_its_curves_and_its_output_on_the_page(service: Service, p
     printed, _ = command.communicate(timeout=60)
     assert command.returncode == 0 and printed.count("Epoch") == 40
     page.goto(f"{service.dashboard}/runs")
-    page.get_by_role("link", name="unchanged").first.click(timeout=30_000)
-    until(page, drawn_to(40), 30)
+    page.get_by_role("link", name="unchanged").first.click(timeout=60_000)
+    until(page, drawn_to(40))
     page.goto(f"{page.url}&tab=Output")
-    expect(page.get_by_test_id("output")).to_contain_text("Epoch 40 train loss 0.0500", timeout=20_000)
+    expect(page.get_by_test_id("output")).to_contain_text("Epoch 40 train loss 0.0500", timeout=60_000)
 
 
 @pytest.mark.slow
@@ -83,6 +83,6 @@ def test_the_last_lines_of_a_failed_command_stay_within_their_note(
     with service.reader() as reader:
         ids = {run.name: run.id for run in reader.runs()}
     page.goto(f"{service.dashboard}/run?id={ids['failing']}")
-    expect(page.get_by_test_id("error")).to_contain_text("a line that is long", timeout=20_000)
+    expect(page.get_by_test_id("error")).to_contain_text("a line that is long", timeout=60_000)
     note = page.get_by_test_id("error")
     assert note.evaluate("note => [note, note.querySelector('pre')].map(e => e.scrollWidth - e.clientWidth)") == [0, 0]

@@ -82,7 +82,7 @@ def test_the_labels_of_a_run_that_has_only_a_goal_do_not_cover_each_other(
             run.log({"accuracy": min(step, 120) / 200 - max(0, step - 200) / 2000}, step=step)
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{service.dashboard}/run?id={run.id}")
-    page.locator(".lm-plot .annotation").first.wait_for(state="attached", timeout=30_000)
+    page.locator(".lm-plot .annotation").first.wait_for(state="attached", timeout=60_000)
     page.wait_for_timeout(500)
     assert page.locator(".lm-plot .annotation").count() > 1
     assert page.evaluate(COVERED) == 0

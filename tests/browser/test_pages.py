@@ -30,7 +30,7 @@ def drawn_to(step: int) -> str:
 def test_the_list_shows_verdicts_and_sparklines_and_a_click_opens_the_run(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/runs")
     row = page.get_by_test_id("run-row").filter(has_text="overfits")
-    expect(row).to_be_visible(timeout=20_000)
+    expect(row).to_be_visible(timeout=60_000)
     expect(row.locator(".lm-chip")).to_have_text(re.compile("overfitting"))
     expect(row.locator("svg.lm-spark path")).to_have_count(2)
     expect(page.get_by_test_id("counts")).to_contain_text("in all")
@@ -69,7 +69,7 @@ def test_the_run_page_shows_where_the_trouble_began_and_the_best_step(service: S
     page.goto(f"{service.dashboard}/run?id=overfits&tab=Findings")
 
     label = f"overfitting · {said(found.onset_step)} → {said(found.fired_step)}"
-    expect(page.locator(".lm-plot .annotation-text", has_text=label)).to_be_visible(timeout=20_000)
+    expect(page.locator(".lm-plot .annotation-text", has_text=label)).to_be_visible(timeout=60_000)
     star = f"best {number(best.best_val_loss)} · step {said(best.best_step)}"
     expect(page.locator(".lm-plot .annotation-text", has_text=star)).to_be_visible()
     expect(page.get_by_test_id("best-step")).to_have_text(said(best.best_step))
@@ -82,7 +82,7 @@ def test_zoom_survives_new_points(service: Service, page: Page) -> None:
         for step in range(500):
             run.log({"train/loss": 2.0 / (1 + step)}, step=step)
         page.goto(f"{service.dashboard}/run?id={run.id}")
-        until(page, DRAWN, 20)
+        until(page, DRAWN)
         until(page, drawn_to(499))
         box = page.locator(".lm-plot .nsewdrag").first.bounding_box()
         assert box
@@ -106,7 +106,7 @@ LAYOUT = "document.querySelector('.lm-plot').layout"
 @pytest.mark.slow
 def test_a_drag_fits_the_loss_axis_and_stands_in_the_address(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/run?id=overfits&scale=linear")
-    until(page, DRAWN, 30)
+    until(page, DRAWN)
     box = page.locator(".lm-plot .nsewdrag").first.bounding_box()
     assert box
     high = page.evaluate(f"{LAYOUT}.yaxis.range[1]")
@@ -120,7 +120,7 @@ def test_a_drag_fits_the_loss_axis_and_stands_in_the_address(service: Service, p
 
     page.reload()
 
-    until(page, DRAWN, 30)
+    until(page, DRAWN)
     until(page, f"Math.abs({LAYOUT}.xaxis.range[0] - {left}) < 1 && Math.abs({LAYOUT}.xaxis.range[1] - {right}) < 1")
     until(page, f"{LAYOUT}.yaxis.range[1] < {high} - 0.5")
     page.mouse.dblclick(box["x"] + 200, box["y"] + 80)
@@ -131,7 +131,7 @@ def test_a_drag_fits_the_loss_axis_and_stands_in_the_address(service: Service, p
 @pytest.mark.slow
 def test_a_fitted_axis_shows_nothing_below_zero_of_a_loss_that_never_is(service: Service, page: Page) -> None:
     page.goto(f"{service.dashboard}/run?id=overfits&scale=linear&smooth=0&zoom=1000,2000")
-    until(page, DRAWN, 30)
+    until(page, DRAWN)
     until(page, f"{LAYOUT}.yaxis.range[1] < 1.5")
     assert page.evaluate(f"{LAYOUT}.yaxis.range[0]") == 0
 
@@ -142,7 +142,7 @@ def test_outliers_can_be_ignored_and_are_counted(service: Service, page: Page) -
         for step in range(400):
             run.log({"train/loss": 500.0 if step == 200 else 1.0 + step / 1000}, step=step)
     page.goto(f"{service.dashboard}/run?id={run.id}&scale=linear&smooth=0")
-    until(page, DRAWN, 30)
+    until(page, DRAWN)
     until(page, f"{LAYOUT}.yaxis.range[1] > 400")
     page.get_by_text("Ignore outliers").click()
     until(page, f"{LAYOUT}.yaxis.range[1] < 2")
@@ -182,14 +182,14 @@ def test_on_a_phone_the_chart_comes_before_its_controls_and_the_first_run_is_on_
 ) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{service.dashboard}/run?id=overfits")
-    until(page, DRAWN, 30)
+    until(page, DRAWN)
     until(page, "document.querySelector('.lm-plot').getBoundingClientRect().top < 330")  # once the style sheet is there
     chart, slider = page.locator(".lm-plot").first, page.get_by_text("Smoothing")
     chart_box, slider_box = chart.bounding_box(), slider.bounding_box()
     assert chart_box and slider_box and chart_box["y"] < 330 and chart_box["y"] < slider_box["y"]
     page.goto(f"{service.dashboard}/runs?sort=name")
     row = page.get_by_test_id("run-row").first
-    expect(row).to_be_visible(timeout=20_000)
+    expect(row).to_be_visible(timeout=60_000)
     row_box = row.bounding_box()
     assert row_box and row_box["y"] < 330
 
@@ -210,8 +210,8 @@ def test_every_page_opens_names_its_tab_asks_for_what_is_there_and_does_not_show
         ("/run?id=learns", "learns"),
     ):
         page.goto(f"{service.dashboard}{path}")
-        expect(page).to_have_title(f"{title} · monitor", timeout=20_000)
-        expect(page.locator(".lm h1").first).to_be_visible(timeout=20_000)
+        expect(page).to_have_title(f"{title} · monitor", timeout=60_000)
+        expect(page.locator(".lm h1").first).to_be_visible(timeout=60_000)
     assert refused == []
     expect(page.get_by_test_id("stStatusWidget")).to_be_hidden()
     page.get_by_test_id("stMainMenuButton").click()
@@ -251,12 +251,12 @@ def test_what_a_tab_says_stands_above_the_chart_and_the_chart_keeps_how_it_is_lo
         return chart["y"] < other["y"]
 
     page.goto(f"{service.dashboard}/run?id=overfits&scale=linear&zoom=100,900")
-    until(page, DRAWN, 30)
+    until(page, DRAWN)
     page.locator(".lm-grid").first.wait_for()
     assert chart_is_above(".lm-grid")
     page.get_by_role("radio", name="Series").click()
     page.locator("[data-testid=unmapped], .lm-stack").first.wait_for()
-    until(page, DRAWN, 30)
+    until(page, DRAWN)
     assert not chart_is_above(".lm-stack")
     until(page, f"Math.abs({LAYOUT}.xaxis.range[1] - 900) < 1")
     assert parse_qs(urlparse(page.url).query)["scale"] == ["linear"]
@@ -269,7 +269,7 @@ def test_a_stop_asked_for_on_the_page_reaches_the_loop(service: Service, page: P
         page.get_by_role("button", name="Ask to stop").click()
         page.get_by_role("button", name="Ask it to stop").click()
         expect(page.get_by_test_id("asked")).to_contain_text("by dashboard")
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         step = 0
         while not run.should_stop() and time.monotonic() < deadline:
             step += 1

@@ -64,7 +64,7 @@ def test_no_page_is_wider_than_its_screen_and_no_control_is_cut_off(
     try:
         for name, path in PAGES.items():
             page.goto(f"{service.dashboard}/{path}")
-            page.wait_for_function(READY, timeout=40_000)
+            page.wait_for_function(READY, timeout=60_000)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (name, width)
             assert page.evaluate(CUT) == [], (name, width)
             if FOLDER:
