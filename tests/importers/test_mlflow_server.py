@@ -103,7 +103,7 @@ def test_what_a_monitor_has_mirrored_there_is_not_read_back(tracking_uri: str, t
         feed.start(project="mirrored", name="ours")
         feed.log("val/loss", [1, 2], [2.0, 1.0])
         feed.event("finish")
-        with contextlib.closing(Exporter(tracking_uri)) as exporter:
+        with contextlib.closing(Exporter(tracking_uri, budget_s=math.inf)) as exporter:
             for _ in range(3):
                 exporter.sync(store, feed.now_ms)
                 found = [item for item in read_runs(f"mlflow:{tracking_uri}") if "mirror" in str(item)]

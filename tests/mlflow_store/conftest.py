@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,29 +15,26 @@ import httpx
 import pytest
 
 from monitor.domain import Checkpoint, Finding, RunInfo, SeriesInfo
+from monitor.mlflow_store import Exporter, rest
+from monitor.server.ports import free_port
 from monitor.store import Store
 from monitor.store.mirrors import Arrived
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-STARTS_WITHIN_S = 90
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+STARTS_WITHIN_S = 300
 
 
 @pytest.fixture(scope="session")
 def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("mlflow")
-    uri = f"http://127.0.0.1:{free_port()}"
+    port = free_port("127.0.0.1", 0, "port")
+    uri = f"http://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:
         child = subprocess.Popen(
             [
-                *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", uri.rsplit(":", 1)[1]),
+                *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
                 *(
                     "--backend-store-uri",
                     f"sqlite:///{folder}/mlflow.db",
@@ -78,6 +75,13 @@ def _wait(uri: str, child: subprocess.Popen[bytes], log: Path) -> None:
         except httpx.HTTPError:
             time.sleep(0.1)
     pytest.fail(f"MLflow did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pass of an exporter copies all that there is, and waits for a busy MLflow."""
+    monkeypatch.setitem(Exporter.__init__.__kwdefaults__, "budget_s", math.inf)
+    monkeypatch.setattr(rest, "TIMEOUT_S", 60.0)
 
 
 @pytest.fixture
