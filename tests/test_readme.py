@@ -27,7 +27,7 @@ def test_a_python_block_runs_as_it_stands(code, tmp_path, monkeypatch):
     monkeypatch.setenv("MONITOR_DIR", str(tmp_path))
     monkeypatch.delenv("MONITOR_SERVER_URL", raising=False)
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
 
@@ -65,6 +65,6 @@ def test_the_commands_run_on_a_stored_run_and_on_a_file(tmp_path, monkeypatch):
     for command in ("monitor runs ls", "monitor diagnose losses.csv", "monitor diagnose train.log --json"):
         assert command in COMMANDS
         done = subprocess.run(
-            [sys.executable, "-m", *shlex.split(command)], cwd=tmp_path, capture_output=True, text=True, timeout=60
+            [sys.executable, "-m", *shlex.split(command)], cwd=tmp_path, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import random
 import socket
 from typing import Final
 
@@ -14,6 +15,8 @@ from monitor.settings import NEW_TOKEN, Settings
 
 LEAST_TOKEN: Final = 16
 """Fewest characters of a token on an address that others can reach."""
+_LASTING: Final = range(20_000, 32_768)
+"""Ports below those that systems give to outgoing connections: one that is free still is when a process binds it."""
 
 
 def check_exposure(settings: Settings) -> None:
@@ -84,7 +87,11 @@ def bind(host: str, port: int, setting: str, *, shared: bool = False) -> socket.
 def free_port(host: str, port: int, setting: str) -> int:
     """The port, or a free one for 0, for a process that binds it itself."""
     with contextlib.closing(bind(host, port, setting)) as sock:
-        return int(sock.getsockname()[1])
+        found = int(sock.getsockname()[1])
+    for each in random.sample(_LASTING, 20) if port == 0 else ():
+        with contextlib.suppress(SettingsError), contextlib.closing(bind(host, each, setting)):
+            return each
+    return found
 
 
 def url_of(host: str, port: int) -> str:

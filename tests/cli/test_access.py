@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,12 +38,13 @@ def server(called: Call, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_a_new_machine_gets_its_first_token_before_a_server_starts(called: Call) -> None:
+    before_ms = time.time_ns() // 1_000_000
     made = created(called, "trainbox", "--role", "logger", "--project", "vision", "--days", 1)
     listed = json.loads(called("tokens", "ls", "--json").out)["tokens"]
 
     assert made["token"].startswith("lm_")
     assert [(row["name"], row["role"], row["project"]) for row in listed] == [("trainbox", "logger", "vision")]
-    assert listed[0]["expires_ms"] - listed[0]["created_ms"] == pytest.approx(86_400_000, abs=1000)
+    assert before_ms <= listed[0]["expires_ms"] - 86_400_000 <= listed[0]["created_ms"]
     assert made["token"] not in called("tokens", "ls").out
 
 

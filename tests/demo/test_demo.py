@@ -138,7 +138,7 @@ def test_a_demo_that_is_ended_leaves_no_process_behind(tmp_path):
         server = psutil.Process(server_pid(child.pid))
         family = [server, *server.children(recursive=True)]
         child.send_signal(signal.SIGTERM)
-        child.communicate(timeout=60)
+        child.communicate(timeout=180)
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
 
@@ -174,7 +174,7 @@ def test_up_refuses_a_taken_port_with_a_line_that_names_the_setting(tmp_path):
         port = other.getsockname()[1]
         done = subprocess.run(
             [sys.executable, "-m", "monitor", "up", "--no-dashboard", "--port", str(port)],
-            env={**os.environ, "MONITOR_DIR": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+            env={**os.environ, "MONITOR_DIR": str(tmp_path)}, capture_output=True, text=True, timeout=180,
         )  # fmt: skip
     assert done.returncode == 2
     assert str(port) in done.stderr

@@ -54,7 +54,7 @@ class Child:
         """SIGKILL, and wait until it is gone."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        self.wait(20)
+        self.wait(60)
 
     def wait(self, timeout_s: float) -> None:
         """Wait until it is gone."""
@@ -125,7 +125,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
 
 @pytest.fixture
 def place(tmp_path: Path, sqlite_url: str) -> Settings:
-    return load(dir=tmp_path, database_url=sqlite_url, capture=False, ship_interval_s=0.01, finish_timeout_s=20.0)
+    return load(dir=tmp_path, database_url=sqlite_url, capture=False, ship_interval_s=0.01, finish_timeout_s=60.0)
 
 
 def recover(place: Settings) -> None:

@@ -55,7 +55,7 @@ def test_a_full_disk_is_counted_and_never_raises_or_kills(
     dropped = run._writer.journal.dropped
     assert dropped > 0
     open_again = True
-    assert run.flush(20)
+    assert run.flush(60)
     stored = len(sink.points(run.id, "train/loss"))
     assert stored == 100_000 - dropped
     run._writer.journal.sync()  # what was sent has made room; the keeper would see to it within a second

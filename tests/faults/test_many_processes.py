@@ -36,7 +36,7 @@ def test_two_processes_write_to_one_run(victim: Victim, place: Settings) -> None
     first = victim.start("log", place, steps=3000, key="a", init={"run_id": run_id})
     second = victim.start("log", place, steps=3000, key="b", init={"run_id": run_id, "ranks": "all"}, rank=1)
     for child in (first, second):
-        child.wait(60)
+        child.wait(240)
         assert child.done() == 3000
     recover(place)
     with Store.open(place.store_url) as store:

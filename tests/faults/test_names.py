@@ -34,13 +34,13 @@ def logged(folder: Path, delay_s: float, finish_timeout_s: float) -> dict[str, A
     root = str(Path(__file__).parents[2])
     done = subprocess.run(
         [*APART, *script], cwd=root, env={**os.environ, "PYTHONPATH": root}, capture_output=True, text=True,
-        timeout=90, start_new_session=True, check=False,
+        timeout=300, start_new_session=True, check=False,
     )  # fmt: skip
     assert done.stdout, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert found["asked"] > 0
     assert found["ratio"] < 3, "log() costs more while the name is looked up"
-    assert found["init_s"] < 5
+    assert found["init_s"] < 25  # a lookup takes 30 s at least
     return found
 
 
@@ -55,7 +55,7 @@ def test_a_name_server_that_answers_late_delays_the_shipping_alone(tmp_path: Pat
 
 def test_a_name_server_that_never_answers_costs_no_more_than_the_time_finish_may_take(tmp_path: Path) -> None:
     found = logged(tmp_path, -1.0, 0.5)
-    assert found["finish_s"] < 5
+    assert found["finish_s"] < 25
     sink = MemorySink()
-    until(lambda: sync(tmp_path / "journal", lambda _: sink).sent, 30)
+    until(lambda: sync(tmp_path / "journal", lambda _: sink).sent, 60)
     assert sink.points(found["run_id"], "train/loss") == [(step, float(step)) for step in range(STEPS)]

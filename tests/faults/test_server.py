@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from monitor.run.start import init
+from monitor.server.ports import free_port
 from monitor.settings import Settings
 from monitor.shipping.sinks import MemorySink
 from monitor.shipping.sync import sync
@@ -16,12 +17,6 @@ from monitor.store import Store
 from tests.faults.conftest import Child, Victim, check, until
 
 pytestmark = pytest.mark.faults
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def serve(victim: Victim, place: Settings, port: int) -> Child:
@@ -32,12 +27,12 @@ def serve(victim: Victim, place: Settings, port: int) -> Child:
             return False
 
     child = victim.start("serve", place, port=port)
-    until(up, 30)
+    until(up, 60)
     return child
 
 
 def killed_and_restarted(victim: Victim, place: Settings, times: int, seed: int) -> None:
-    rng, port = random.Random(seed), free_port()
+    rng, port = random.Random(seed), free_port("127.0.0.1", 0, "port")
     server = serve(victim, place, port)
     there = place.model_copy(update={"server_url": f"http://127.0.0.1:{port}", "finish_timeout_s": 60.0})
     run = init("faults", settings=there)

@@ -397,7 +397,7 @@ def test_a_wait_returns_soon_after_another_process_has_written(store_url: str) -
         writer = threading.Timer(0.3, lambda: Feed(other, run_id=feed.run_id, acked=1).event(
             "finish", status="finished", error=None))  # fmt: skip
         writer.start()
-        (found,) = insight.wait_for_outcomes(store, [feed.run_id], until_of([]), 20)
+        (found,) = insight.wait_for_outcomes(store, [feed.run_id], until_of([]), 60)
         writer.join()
         assert (found.what, found.status) == ("finish", "finished")
         begun = insight.wait_for_events(store, feed.run_id, "", 0)

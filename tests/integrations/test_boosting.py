@@ -4,7 +4,6 @@ import gc
 import math
 import os
 import pickle
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from monitor.run.start import Run, init
+from monitor.server.ports import free_port
 from monitor.settings import Settings
 from monitor.shipping.sinks import MemorySink
 
@@ -326,9 +326,7 @@ class TestAccelerate:
         pytest.importorskip("accelerate")
         script = tmp_path / "train.py"
         script.write_text(RANKS)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port("127.0.0.1", 0, "port")
         command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
         done = subprocess.run(
             [*command, str(script), str(tmp_path)], timeout=240, capture_output=True, text=True,

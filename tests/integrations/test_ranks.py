@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from monitor.server.ports import free_port
 
 pytest.importorskip("torch")
 
@@ -81,9 +82,7 @@ def test_all_ranks_stop_together(needs: str, script: str, tmp_path: Path) -> Non
     pytest.importorskip(needs)
     path = tmp_path / "train.py"
     path.write_text(BEGIN + script + END)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port("127.0.0.1", 0, "port")
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
     done = subprocess.run(
         [*command, str(path), str(tmp_path)], timeout=240, capture_output=True, text=True,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from monitor.server.ports import free_port
 
 pytest.importorskip("trl")
 
@@ -135,9 +136,7 @@ run.finish()
 def test_all_ranks_stop_together(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(RANKS)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port("127.0.0.1", 0, "port")
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
     done = subprocess.run(
         [*command, str(script), str(tmp_path)], timeout=240, capture_output=True, text=True,

@@ -143,15 +143,15 @@ def over_http(home: Path, *arguments: str, **more: str) -> Iterator[str]:
         yield process.stdout.readline().strip()
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         process.stdout.close()
 
 
 def test_an_agent_works_over_http_and_needs_the_token(home: Path) -> None:
     async def run(address: str) -> None:
-        refused = httpx2.post(address, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+        refused = httpx2.post(address, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, timeout=60)
         assert refused.status_code == 401
-        async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30) as http:  # noqa: SIM117  # in this order
+        async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60) as http:  # noqa: SIM117  # in this order
             async with Client(streamable_http_client(address, http_client=http)) as client:
                 await drive(client)
                 assert "diagnose_file" not in {tool.name for tool in (await client.list_tools()).tools}
@@ -170,7 +170,7 @@ def test_no_web_page_reaches_the_tools_at_any_address_of_this_machine(home: Path
             client = {"name": "x", "version": "1"}
             params = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": client}
             body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
-            return httpx2.post(address, json=body, headers=wanted | headers, timeout=30).status_code
+            return httpx2.post(address, json=body, headers=wanted | headers, timeout=60).status_code
 
         assert ask() == 200
         assert ask(Host="evil.example") == 403  # its name was pointed here
@@ -183,7 +183,7 @@ def test_no_web_page_reaches_the_tools_at_any_address_of_this_machine(home: Path
 def test_an_address_that_others_reach_needs_a_token(home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "monitor", "mcp", "--http", "--host", "0.0.0.0", "--port", "0"],
-        env=environment(home), capture_output=True, text=True, timeout=60, check=False,
+        env=environment(home), capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 2 and "set MONITOR_TOKEN, or bind 127.0.0.1" in done.stderr
 

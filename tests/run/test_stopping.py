@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ import monitor
 from monitor import StopTraining
 from monitor.domain import Action, Recommendation, StopState
 from monitor.errors import SettingsError
+from monitor.server.ports import free_port
 from monitor.settings import Settings, load
 from monitor.shipping.sinks import MemorySink
 
@@ -149,9 +149,7 @@ def test_two_ranks_get_one_answer_at_one_step(tmp_path: Path, raises: bool) -> N
     pytest.importorskip("torch")
     path = tmp_path / "train.py"
     path.write_text(RANKS)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port("127.0.0.1", 0, "port")
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
     done = subprocess.run(
         [*command, str(path), str(tmp_path), *(["raise"] if raises else [])], timeout=200, capture_output=True,

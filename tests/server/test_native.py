@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from monitor.domain import Access, Caller
+from monitor.server.ports import free_port
 from monitor.settings import Settings
 from monitor.store import Store
 from tests.server.conftest import Start, Up, until
@@ -254,7 +255,7 @@ def mlflow_server(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str
 def test_mlflow_server_serves_both_with_several_workers(
     mlflow_server: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    port = free_port()
+    port = free_port("127.0.0.1", 0, "port")
     url = f"http://127.0.0.1:{port}"
     mlflow_server("--port", str(port), "--workers", "2", "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}")
     until(lambda: answers(f"{url}/readyz"), timeout_s=120)
@@ -293,7 +294,7 @@ for write in (client.log_metric, client.set_tag):
 def test_mlflows_users_and_permissions_hold(
     mlflow_server: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    port = free_port()
+    port = free_port("127.0.0.1", 0, "port")
     url = f"http://127.0.0.1:{port}"
     secrets = {"MLFLOW_FLASK_SERVER_SECRET_KEY": "k" * 32, "MLFLOW_AUTH_ADMIN_PASSWORD": "the-admins-password"}
     options = ("--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}")
@@ -313,7 +314,7 @@ def test_mlflows_users_and_permissions_hold(
 def test_mlflows_users_need_a_token_for_our_routes(
     mlflow_server: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    options = ("--port", str(free_port()), "--workers", "1")
+    options = ("--port", str(free_port("127.0.0.1", 0, "port")), "--workers", "1")
     mlflow_server(*options, "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}", app="monitor-basic-auth")
     until(lambda: "MONITOR_TOKEN: not set" in (tmp_path / "log").read_text(), 120)
 
@@ -323,7 +324,7 @@ def test_gunicorn_is_refused_with_what_to_do(
     mlflow_server: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     options = ("--gunicorn-opts", "--timeout 5", "--backend-store-uri", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    mlflow_server("--port", str(free_port()), "--workers", "1", *options)
+    mlflow_server("--port", str(free_port("127.0.0.1", 0, "port")), "--workers", "1", *options)
     until(lambda: "--gunicorn-opts: starts a server that cannot serve ASGI" in (tmp_path / "log").read_text(), 120)
 
 
@@ -332,14 +333,6 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=5).is_success
     except httpx.HTTPError:
         return False
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def test_mlflow_takes_the_store_s_tokens_by_their_roles_and_none_of_a_project(start_up: Start, tmp_path: Path) -> None:
