@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.domain import Access, AuditEntry, Caller, TokenInfo
 from monitor.domain.rules_version import RulesVersion, SavedRule
 from monitor.http.answers import understood
-from monitor.reader.decoding import decode
+from monitor.reader.decoding import decode, one_of
 from monitor.reader.server import segment
 from monitor.reader.source import Source
 
@@ -51,15 +51,19 @@ class AccessApi:
 
         Returns:
             Its description, and the token itself, which cannot be read again.
+
+        Raises:
+            WireError: there is no such role.
         """
-        wanted = {"role": Access(role), "project": project, "expires_ms": expires_ms}
+        access = Access(one_of("role", role, tuple(Access)))
+        wanted = {"role": access, "project": project, "expires_ms": expires_ms}
         if server := self._source.server:
             with understood(server.address):
                 made = server.raw("/tokens", method="POST", body={"name": name, **wanted})
                 return decode(TokenInfo, made), str(made["token"])
         # A server's first token may be created before its first start.
         return self._source.made.create_token(
-            name, Access(role), project=project, expires_ms=expires_ms, **self._source.stamp()
+            name, access, project=project, expires_ms=expires_ms, **self._source.stamp()
         )
 
     def revoke_token(self, ref: str) -> TokenInfo:

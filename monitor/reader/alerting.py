@@ -21,6 +21,7 @@ from monitor.domain import (
     check_channel_name,
 )
 from monitor.errors import AlertNotFound, WireError
+from monitor.reader.decoding import one_of
 from monitor.reader.server import segment
 from monitor.reader.source import Source, now_ms
 
@@ -71,11 +72,11 @@ class AlertsApi:
         if not 1 <= limit <= 1000:
             raise WireError("limit", f"must be from 1 to 1000, got {limit}")
         wanted = AlertQuery(
-            state=None if state is None else AlertState(_one_of("state", state, tuple(AlertState))),
+            state=None if state is None else AlertState(one_of("state", state, tuple(AlertState))),
             open=open,
             project=project,
             rule=rule,
-            severity=None if severity is None else Severity(_one_of("severity", severity, tuple(Severity))),
+            severity=None if severity is None else Severity(one_of("severity", severity, tuple(Severity))),
             run=None if run is None else self._source.run(run).id,
             search=search,
             limit=limit,
@@ -111,7 +112,7 @@ class AlertsApi:
     def mark(self, alert_id: str, mark: Mark | None, by: str) -> AlertInfo:
         """Mark an alert as "helpful" or as a "false alarm"; None removes the mark."""
         if mark is not None:
-            _one_of("mark", mark, MARKS)
+            one_of("mark", mark, MARKS)
         ref, who = _ref(alert_id), _text("by", by, MAX_WHO)
         if server := self._source.server:
             body = {"mark": mark, "by": who}
@@ -145,7 +146,7 @@ class AlertsApi:
             WireError: it would match everything, has no end, or ends in the past.
         """
         for name, glob in matcher.items():
-            _one_of("silence", name, MATCHED)
+            one_of("silence", name, MATCHED)
             _text(name, glob, MAX_GLOB)
         if (until is None) == (for_s is None):
             raise WireError("until", "give either until or for_s")
@@ -257,12 +258,6 @@ def _ref(given: str, what: str = "alert") -> str:
     if not given.strip() or "/" in given:
         raise AlertNotFound(given, what=what)
     return given
-
-
-def _one_of(field: str, value: str, valid: tuple[str, ...]) -> str:
-    if value not in valid:
-        raise WireError(field, f"{value!r:.60} is not one of {', '.join(map(str, valid))}")
-    return value
 
 
 def _text(field: str, value: object, most: int, least: int = 1) -> str:

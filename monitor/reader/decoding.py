@@ -1,16 +1,29 @@
-"""Makes domain objects of a server's responses, by their types."""
+"""Makes domain objects of a server's responses, by their types; checks the words that a call was given."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import EnumType
 from types import NoneType
 from typing import Any, Final, TypeVar, cast, get_args, get_origin, get_type_hints
 
+from monitor.errors import WireError
+
 _T = TypeVar("_T")
 _Reader = Callable[[Any], Any]
+
+
+def one_of(field: str, value: str, valid: Sequence[str]) -> str:
+    """An argument, if it is one of the valid words.
+
+    Raises:
+        WireError: names the argument and the valid words.
+    """
+    if value not in valid:
+        raise WireError(field, f"{value!r:.60} is not one of {', '.join(valid)}")
+    return value
 
 
 def decode(kind: type[_T], value: object) -> _T:

@@ -15,7 +15,7 @@ import pytest
 
 from monitor.api import create_api
 from monitor.api.models import RunParameters
-from monitor.domain import CurveOf, Extremes, RunFilters, RunInfo, RunQuery, RunStatus
+from monitor.domain import Access, CurveOf, Extremes, RunFilters, RunInfo, RunQuery, RunStatus
 from monitor.errors import RunNotFound, SeriesNotFound, ServerUnreachable, WireError
 from monitor.ingest.engines import Engines, open_engines
 from monitor.losses.examples import ExampleLosses
@@ -135,6 +135,13 @@ def test_a_wrong_argument_is_named(run: RunView) -> None:
         with pytest.raises(WireError) as caught:
             run.curve("acc", **{name: value})  # type: ignore[arg-type]  # wrong on purpose
         assert name in str(caught.value)
+
+
+def test_a_token_takes_a_role_that_there_is(api: Api) -> None:
+    with pytest.raises(WireError, match=r"role: 'root' is not one of viewer, logger, editor, admin"):
+        api.create_token("t", "root")
+    made, _ = api.create_token("t", "viewer")
+    assert (made.name, made.role) == ("t", Access.VIEWER)
 
 
 def test_what_is_not_there_is_named(api: Api, run: RunView) -> None:

@@ -201,6 +201,7 @@ BAD = [
     (lambda: losses.MSE("big"), "target_variance is 'big'"),
     (lambda: losses.Huber(0.0), "delta is 0.0; give delta a number above 0"),
     (lambda: losses.Quantile(1.0), "q is 1.0"),
+    (lambda: losses.CosineEmbedding(2.0), "margin is 2.0; give margin a number from -1 to 1"),
     (lambda: losses.MultiMargin(3, p=3), "p is '3'"),
     (lambda: losses.InfoNCE(64, temperature=0.0), "temperature is 0.0"),
     (lambda: losses.KLDivergence(2, target_entropy=5.0), "target_entropy 5 is above ln 2"),

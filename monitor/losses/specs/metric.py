@@ -6,7 +6,7 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
-from monitor.losses.specs.parameters import checked, exponent, fraction, number, whole
+from monitor.losses.specs.parameters import between, checked, exponent, fraction, number, whole
 from monitor.losses.specs.spec import LossSpec
 
 
@@ -93,7 +93,7 @@ class CosineEmbedding(LossSpec):
         0.5
     """
 
-    margin: float = checked(0.0, number)
+    margin: float = checked(0.0, between, low=-1, high=1)
     _: KW_ONLY
     positive_rate: float | None = checked(None, fraction, open_ends=True)
 
@@ -104,9 +104,6 @@ class CosineEmbedding(LossSpec):
     _own_traps: ClassVar[tuple[str, ...]] = (
         "Embeddings after a ReLU have only positive cosines and start below the random level for similar pairs.",
     )
-
-    def _check(self) -> None:
-        fraction(self.kind, "margin", abs(self.margin))
 
     @property
     def _rate(self) -> float:

@@ -58,14 +58,18 @@ def whole(loss: str, name: str, value: int | None, *, at_least: int) -> None:
         raise LossError(loss, f"{name} is too large", f"give {name} a whole number of at most {MOST:,}")
 
 
-def fraction(loss: str, name: str, value: float | None, *, open_ends: bool = False) -> None:
-    """Require a number from 0 to 1, or strictly between them; None passes."""
+def between(loss: str, name: str, value: float | None, *, low: float, high: float, open_ends: bool = False) -> None:
+    """Require a number from `low` to `high`, or strictly between them; None passes."""
     number(loss, name, value)
     if value is None:
         return
-    if not (0 < value < 1 if open_ends else 0 <= value <= 1):
-        ends = "strictly between 0 and 1" if open_ends else "from 0 to 1"
+    if not (low < value < high if open_ends else low <= value <= high):
+        ends = f"strictly between {low:g} and {high:g}" if open_ends else f"from {low:g} to {high:g}"
         raise LossError(loss, f"{name} is {value!r}", f"give {name} a number {ends}")
+
+
+fraction: Final = functools.partial(between, low=0, high=1)
+"""Require a number from 0 to 1, or strictly between them; None passes."""
 
 
 def one_of(loss: str, name: str, value: str, allowed: Sequence[str]) -> None:
