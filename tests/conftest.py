@@ -215,9 +215,11 @@ def for_two_minutes(test: Callable[[], None]) -> None:
 
 
 def pytest_configure() -> None:
-    """Let a test wait for an answer for a minute: httpx's own five seconds may pass on a busy machine."""
+    """Let a test wait for an answer for a minute, where httpx gives up after five seconds; and send nothing home."""
     usual = inspect.signature(httpx.get).parameters["timeout"].default
     usual.connect = usual.read = usual.write = usual.pool = 60.0
+    # A thread of MLflow's telemetry changes the environment, while urllib goes through it in another one.
+    os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
 
 
 def pytest_collection_finish() -> None:

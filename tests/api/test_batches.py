@@ -156,14 +156,14 @@ def test_a_body_without_a_length_is_refused_once_it_is_too_long(api: Api, monkey
 def test_a_small_batch_is_answered_without_a_nagle_stall(api: Api) -> None:
     batch = a_batch([3.0])
     api.post(batch)
-    took = []
-    for n in range(30):
+    took, end = [math.inf], time.monotonic() + 60
+    while min(took) >= 0.03 and time.monotonic() < end:
         begin = time.perf_counter()
-        response = api.post(a_batch([1.0], run_id=batch.run_id, first=2 + n, start=False))
+        response = api.post(a_batch([1.0], run_id=batch.run_id, first=1 + len(took), start=False))
         took.append(time.perf_counter() - begin)
         assert response.status_code == 200, response.text
 
-    # A stall is 40 ms, every time; what else the machine does costs something now and then.
+    # A stall is 40 ms, every time; what else the machine does costs something most of the time at most.
     assert min(took) < 0.03
 
 

@@ -27,7 +27,7 @@ def right(logits, labels):
 
 def monitor(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "monitor", "losses", *words], capture_output=True, text=True, cwd=folder, timeout=120
+        [sys.executable, "-m", "monitor", "losses", *words], capture_output=True, text=True, cwd=folder, timeout=300
     )  # fmt: skip
 
 

@@ -290,7 +290,7 @@ def test_what_cannot_be_done_is_one_line_and_exit_status_2(folder, monkeypatch, 
 def test_processes_start_from_the_command_as_users_call_it(curves, folder):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "monitor", "rules", "backtest", "--files", "runs", "--jobs", "2"],
-        cwd=folder, capture_output=True, text=True, timeout=120, env={"PYTHONPATH": str(ROOT), "HOME": str(folder)},
+        cwd=folder, capture_output=True, text=True, timeout=300, env={"PYTHONPATH": str(ROOT), "HOME": str(folder)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "12 runs" in done.stdout

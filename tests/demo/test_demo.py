@@ -32,7 +32,7 @@ def start_demo(directory, *options):
 def result(tmp_path_factory):
     directory = tmp_path_factory.mktemp("demo")
     child = start_demo(directory, "--exit", "--port", "0", "--dashboard-port", "0")
-    out, err = child.communicate(timeout=240)
+    out, err = child.communicate(timeout=900)
     assert child.returncode == 0, err
     return json.loads(out), err, directory
 
@@ -113,7 +113,7 @@ def test_killing_the_server_in_the_middle_loses_no_point_and_the_runs_go_on(tmp_
     wait_for_points(tmp_path, 500)
     os.kill(pid, signal.SIGKILL)
     out = child.stdout.read()
-    assert child.wait(timeout=240) == 0, "".join(lines)
+    assert child.wait(timeout=900) == 0, "".join(lines)
     listener.join(timeout=10)
     child.stdout.close()
     child.stderr.close()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -34,15 +35,16 @@ def test_a_signal_ends_the_server_cleanly_and_soon(start_up: Start, number: int)
 
 
 def test_no_answer_waits_for_an_acknowledgement_of_its_first_half(start_up: Start) -> None:
-    took = []
+    took = [math.inf]
     with httpx.Client(base_url=start_up("--no-dashboard", "--port", "0").urls["api"]) as client:
-        for _ in range(50):
+        end = time.monotonic() + 60
+        while min(took) >= 0.035 and time.monotonic() < end:
             begin = time.perf_counter()
             assert client.get("/healthz").is_success
             took.append(time.perf_counter() - begin)
 
     # Nagle's algorithm against delayed acknowledgements costs 40 ms every time; what else the machine does costs
-    # something now and then.
+    # something most of the time at most.
     assert min(took) < 0.035
 
 

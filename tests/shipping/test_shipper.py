@@ -83,7 +83,7 @@ def test_goes_on_where_another_shipper_ended(bench: Bench) -> None:
     bench.write(1000)
     first = bench.ship(sink)
     assert first.drain(1001, 60)
-    first.stop()
+    assert first.stop(60)
     bench.write(1000, 1000)
     assert bench.ship(sink).drain(2001, 60)
     assert steps(sink) == list(range(2000))
@@ -167,7 +167,7 @@ def test_goes_back_where_the_receiver_forgot_and_forward_where_it_knows_more(ben
     bench.write(100, 100)
     assert shipper.drain(201, 60)
     assert steps(sink) == [*range(100), *range(49, 200)]
-    shipper.stop()
+    assert shipper.stop(60)
     sink._acked[RUN, "w"] = 250  # an answer was lost, and the noted offset with it
     bench.write(100, 200)
     assert bench.ship(sink).drain(301, 60)
