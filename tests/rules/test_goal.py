@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.domain import Action, Diagnosis
+from monitor.domain import Action, Diagnosis, Finding
 from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, diagnose
 
@@ -114,7 +114,7 @@ def test_the_findings_do_not_depend_on_the_batching(seed: int, cuts: list[int], 
     points, engine = stream(seed), Engine()
     start = engine.start(aimed=bool(seed % 2))
     whole = engine.update(start, points)
-    state, changes = start, []
+    state, changes = start, list[Finding]()
     edges = sorted({0, len(points), *(cut for cut in cuts if cut < len(points))})
     for begin, end in pairwise(edges):
         before = State.from_bytes(state.to_bytes()) if stored else state
