@@ -183,20 +183,24 @@ class Engine:
             self._take(state, points.role, points.step, points.value, changes)
 
     def _with_goal(self, state: State, points: EnginePoints, changes: list[Finding]) -> None:
-        """Take in points that include the goal; the others are taken in up to each point that closes a goal bucket."""
+        """Take in points that include the goal; the others are taken in up to each point that changes its buckets."""
         assert points.goal is not None
         name, rises = points.goal
         of_goal = points.role == ROLE_CODES[Role.GOAL]
         at = np.flatnonzero(of_goal)
         others, done = points.at(np.flatnonzero(~of_goal)), 0
-        goal = state.own_goal(name, rises=rises)
+        shown, goal = state.goal, state.own_goal(name, rises=rises)
         steps = points.step[at]
-        for taken in take_goal(state, goal, steps, points.value[at]):
+        for taken, closed in take_goal(state, goal, steps, points.value[at]):
             until = int(at[taken - 1]) - (taken - 1)
             if until > done:
+                state.goal = shown  # rules run before this point must not see what it changes
                 self._losses(state, others.at(slice(done, until)), changes)
+                state.goal = goal
             done = until
-            self._check(state, ROLE_CODES[Role.GOAL], True, float(steps[taken - 1]), changes)
+            if closed:
+                self._check(state, ROLE_CODES[Role.GOAL], True, float(steps[taken - 1]), changes)
+            shown = goal.fork()
         if done < len(others):
             self._losses(state, others.at(slice(done, None)), changes)
         state.advice = None

@@ -99,3 +99,14 @@ def test_of_a_loss_of_exactly_zero_nothing_is_to_be_gained() -> None:
     outlook = diagnose(np.concatenate([np.exp(-np.arange(20.0)), np.zeros(200)])).recommendation
     assert outlook.forecast is not None and outlook.forecast.gain == 0
     assert "e-300" not in outlook.reason
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_open_bucket_does_not_change_the_forecast(seed: int) -> None:
+    curve, rng = Curve(40, 16), np.random.default_rng(seed)
+    while len(curve.x) != 30 or curve.size != 8:
+        curve.push(2 + 0.3 * rng.normal(), float(curve.n))
+    before = forecast(View(curve))
+    while not curve.quarters:
+        curve.push(9.0, float(curve.n))
+    assert forecast(View(curve)) == before

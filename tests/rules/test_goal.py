@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.domain import Action, Diagnosis
+from monitor.domain import Action, Diagnosis, Finding
 from monitor.roles import Role
 from monitor.rules import ROLE_CODES, Engine, EnginePoints, State, diagnose
 
@@ -98,24 +98,27 @@ def test_shift_and_scale_of_a_goal_that_learns_change_no_verdict_of_decline(shif
 
 
 def stream(seed: int) -> EnginePoints:
-    """Losses and a goal, with points that are not finite or come late."""
+    """Losses, of which one turns, and a goal, with points that are not finite or come late."""
     rng = np.random.default_rng(seed)
-    n = int(rng.integers(20, 400))
+    n = int(rng.integers(20, 1200))
     role = rng.choice(CODES, n).astype("u1")
     step = np.maximum(np.arange(n) - rng.choice([0, 0, 0, 0, 7], n), 0).astype(float)
-    value = np.where(role == CODES[2], 0.5 + np.sin(np.arange(n) / 50), 2 - np.arange(n) / n) + 0.1 * rng.normal(size=n)
+    loss = np.where(role == CODES[1], 1 + (2 * np.arange(n) / n - 0.7) ** 2, 2 - np.arange(n) / n)
+    value = np.where(role == CODES[2], 0.5 + np.sin(np.arange(n) / 50), loss) + 0.1 * rng.normal(size=n)
     value[rng.random(n) < 0.02] = np.nan
     return EnginePoints(role, step, value, goal=("acc", True))
 
 
-@given(st.integers(0, 10_000), st.lists(st.integers(0, 400), max_size=6))
-def test_the_findings_do_not_depend_on_the_batching(seed: int, cuts: list[int]) -> None:
+@given(st.integers(0, 10_000), st.lists(st.integers(0, 1200), max_size=6), st.booleans())
+def test_the_findings_do_not_depend_on_the_batching(seed: int, cuts: list[int], stored: bool) -> None:
     points, engine = stream(seed), Engine()
-    whole = engine.update(engine.start(), points)
-    state, changes = engine.start(), []
+    start = engine.start(aimed=bool(seed % 2))
+    whole = engine.update(start, points)
+    state, changes = start, list[Finding]()
     edges = sorted({0, len(points), *(cut for cut in cuts if cut < len(points))})
     for begin, end in pairwise(edges):
-        update = engine.update(State.from_bytes(state.to_bytes()), points.at(slice(begin, end)))
+        before = State.from_bytes(state.to_bytes()) if stored else state
+        update = engine.update(before, points.at(slice(begin, end)))
         state = update.state
         changes += update.changes
     assert tuple(changes) == whole.changes

@@ -65,7 +65,8 @@ def forecast(view: View) -> Forecast | None:
         scale = max(abs(centre), 1.0) * 1e-9
     smooth = np.exp(view.smooth) + view.base
     y = np.clip((smooth - centre) / scale, -1.0, 1.0)
-    noise = view.noise * view.height
+    # Only of closed buckets: the level of the open one would make the forecast depend on when it is asked for.
+    noise = view.noise * math.exp(view.smooth[-1])
     at, spread, weight = _predict(y, max(noise / scale, 1e-6))
     mean = float(weight @ at)
     deviation = math.sqrt(float(weight @ ((at - mean) ** 2 + spread**2)))

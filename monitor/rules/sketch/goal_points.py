@@ -15,7 +15,7 @@ from monitor.rules.sketch.segment import Segment
 from monitor.rules.sketch.state import State
 
 
-def take_goal(state: State, goal: Goal, steps: Floats, values: Floats) -> Iterator[int]:
+def take_goal(state: State, goal: Goal, steps: Floats, values: Floats) -> Iterator[tuple[int, bool]]:
     """Take in points of the goal, step by step as the results are asked for.
 
     Args:
@@ -24,7 +24,8 @@ def take_goal(state: State, goal: Goal, steps: Floats, values: Floats) -> Iterat
         steps, values: (n,), as logged.
 
     Yields:
-        How many of the points have been taken in, each time one closes a bucket.
+        How many of the points have been taken in, each time one changes the buckets, and whether it closed one
+        (else the run was resumed there).
     """
     shown = -values if goal.rises else values
     before = np.concatenate(((goal.curve.seen_step,), steps[:-1]))
@@ -32,13 +33,17 @@ def take_goal(state: State, goal: Goal, steps: Floats, values: Floats) -> Iterat
         yield from _in_bulk(goal.curve, np.minimum(np.maximum(shown, -LIMIT), LIMIT), steps)
         return
     for at, (step, value) in enumerate(zip(steps.tolist(), shown.tolist(), strict=True)):
-        if not (math.isfinite(step) and math.isfinite(value)) or not in_turn(state, goal.curve, step):
+        if not (math.isfinite(step) and math.isfinite(value)):
             continue
-        if goal.curve.push(value, step) == BUCKET:
-            yield at + 1
+        back = step < goal.curve.seen_step
+        if not in_turn(state, goal.curve, step):
+            continue
+        closed = goal.curve.push(value, step) == BUCKET
+        if closed or back:
+            yield at + 1, closed
 
 
-def _in_bulk(curve: Curve, values: Floats, steps: Floats) -> Iterator[int]:
+def _in_bulk(curve: Curve, values: Floats, steps: Floats) -> Iterator[tuple[int, bool]]:
     taken, low = 0, float(values.min())
     while taken < len(values):
         segment = Segment(curve, values[taken:], steps[taken:], low)
@@ -47,6 +52,6 @@ def _in_bulk(curve: Curve, values: Floats, steps: Floats) -> Iterator[int]:
             closed = segment.take(stop) == BUCKET
             curve.seen_step = float(steps[taken + stop - 1])
             if closed:
-                yield taken + stop
+                yield taken + stop, True
         segment.release()
         taken += segment.n
