@@ -33,17 +33,21 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("haproxy") is None, reason="HAProxy is not installed: apt-get install haproxy"),
 ]
 __all__ = ["start_up"]
-SERVERS, STEPS = 3, 1200
-TRAINING = f"""
-import sys, time, monitor
+SERVERS, KILLS = 3, 8
+TRAINING = """
+import os, sys, time, monitor
 
-run = monitor.init(project="fleet", name=sys.argv[1])
-for step in range({STEPS}):
-    ill = sys.argv[1].startswith("ill") and step > {STEPS} - 50
-    run.log({{"train/loss": float("nan") if ill else 2 / (1 + step / 100)}}, step=step)
+run, steps, left = monitor.init(project="fleet", name=sys.argv[1]), 0, 50
+while left:
+    left -= os.path.exists(sys.argv[2])
+    ill = sys.argv[1].startswith("ill") and left < 50
+    run.log({"train/loss": float("nan") if ill else 2 / (1 + steps / 100)}, step=steps)
+    steps += 1
     time.sleep(0.02)  # as a training takes time for its steps
 run.finish()
+print(steps)
 """
+"""Trains until a file is there, and 50 steps more."""
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
     yield started
     for process in started:
         process.kill()
-        process.wait(10)
+        process.communicate(timeout=10)
 
 
 def test_trainings_behind_a_balancer_lose_nothing_and_each_alert_is_sent_once(
@@ -73,11 +77,14 @@ def test_trainings_behind_a_balancer_lose_nothing_and_each_alert_is_sent_once(
     processes.append(proxy)
     until(lambda: _answers(url), 20)
 
+    over = tmp_path / "over"
+
     def train(name: str) -> subprocess.Popen[bytes]:
         own = {"MONITOR_SERVER_URL": url, "MONITOR_DIR": str(tmp_path / name), "MONITOR_HEARTBEAT_S": "1"}
         own |= {"MONITOR_CAPTURE": "false", "MONITOR_FINISH_TIMEOUT_S": "60"}
         clean = {k: v for k, v in os.environ.items() if not k.startswith("MONITOR_")}
-        process = subprocess.Popen([sys.executable, "-c", TRAINING, name], env={**clean, **own}, start_new_session=True)
+        command = [sys.executable, "-c", TRAINING, name, str(over)]
+        process = subprocess.Popen(command, env={**clean, **own}, stdout=subprocess.PIPE, start_new_session=True)
         processes.append(process)
         return process
 
@@ -86,14 +93,13 @@ def test_trainings_behind_a_balancer_lose_nothing_and_each_alert_is_sent_once(
     with Store.open(postgres_url) as store:
         until(lambda: _step(store, "gone") > 20, 60)
         os.killpg(gone.pid, signal.SIGKILL)  # its courier too: nobody says that it is over
-        kills = _kill_servers(servers, start, lambda: any(each.poll() is None for each in trainings.values()))
+        kills = _kill_servers(servers, start, over, lambda: any(each.poll() is None for each in trainings.values()))
         assert [each.returncode for each in trainings.values()] == [0] * len(trainings)
-        assert kills >= 4
 
-        for name in trainings:
-            run = store.run(name)
+        for name, training in trainings.items():
+            run, (steps, _) = store.run(name), training.communicate()
             assert run.status is RunStatus.FINISHED
-            assert store.history(run.id, "train/loss").steps.tolist() == list(range(STEPS))
+            assert store.history(run.id, "train/loss").steps.tolist() == list(range(int(steps)))
         assert store.diagnosis(store.run("ill-1").id).verdict != store.diagnosis(store.run("well").id).verdict
         until(lambda: store.run("gone").status is RunStatus.LOST, 60)  # another server has taken the watch over
         # ... and the sending, once the dead one's hold is over.
@@ -131,10 +137,15 @@ def test_a_head_that_comes_too_slowly_holds_no_connection_of_the_balancer(
     assert answer.startswith(b"HTTP/1.1 408")
 
 
-def _kill_servers(servers: list[Up], start: Callable[[int], Up], training: Callable[[], bool]) -> int:
-    """SIGKILL one or two servers at a time, at random moments, and start them again; how many died."""
+def _kill_servers(servers: list[Up], start: Callable[[int], Up], over: Path, training: Callable[[], bool]) -> int:
+    """SIGKILL one or two servers at a time, at random moments, and start them again; how many died.
+
+    After some kills the trainings are told that they are over, and the kills go on until they have ended.
+    """
     rng, kills = random.Random(11), 0
     while training():
+        if kills >= KILLS:
+            over.touch()
         time.sleep(rng.uniform(0.2, 2.0))  # the kill comes at any moment
         victims = rng.sample(range(SERVERS), rng.choice([1, 1, 2]))
         ports = {each: int(httpx.URL(servers[each].urls["api"]).port or 0) for each in victims}
