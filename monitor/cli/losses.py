@@ -14,6 +14,7 @@ from rich.table import Table
 
 from monitor.cli.options import JSON
 from monitor.cli.tables import UserData, read_table
+from monitor.domain.formats import number
 from monitor.errors import LossError
 from monitor.screen import emit, escape, sparkline
 
@@ -95,7 +96,7 @@ def _pictures(found: LossProfile) -> Table:
         if values:
             table.add_row(
                 f"[dim]{escape(name)}[/]", f"{errors[0]:g}", sparkline(line["loss"]), f"{errors[-1]:g}",
-                f"[dim]loss {min(values):.3g} to {max(values):.3g}[/]",
+                f"[dim]loss {number(min(values), 3)} to {number(max(values), 3)}[/]",
             )  # fmt: skip
     return table
 

@@ -18,6 +18,8 @@ def number(value: float | None, digits: int = 4) -> str:
 
     >>> number(0.41236), number(12345.678), number(3.2e-9), number(float("nan")), number(None), number(12_000_000)
     ('0.4124', '12,346', '3.2e-09', 'NaN', '–', '12,000,000')
+    >>> number(-0.0), number(7722.4, 3), number(999.7, 3)
+    ('0', '7,722', '1,000')
     """
     if value is None:
         return NOTHING
@@ -25,7 +27,7 @@ def number(value: float | None, digits: int = 4) -> str:
         return f"{value:,}"
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    rounded = f"{value:.{digits}g}"
+    rounded = f"{value or 0.0:.{digits}g}"  # "0" rather than "-0"
     # The bound is that of what is shown: "1,000" rather than "1e+03" for 999.7, and "150" in two digits.
     in_full = abs(value) < 1e7 and abs(float(rounded)) >= min(1000, 10**digits)
     return f"{value:,.0f}" if in_full else rounded
@@ -77,6 +79,26 @@ def count(n: int, noun: str) -> str:
     ('1 run', '1,200 runs')
     """
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def times(share: float) -> str:
+    """A share in percent; as a factor if it is large.
+
+    >>> times(0.043), times(0.5), times(29.2), times(4e9)
+    ('4.3%', '50%', '29 times', 'many times')
+    """
+    if share < 10:
+        return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
+    return factor(share)
+
+
+def factor(ratio: float) -> str:
+    """How many times as large.
+
+    >>> factor(2.4), factor(29.2), factor(4e9)
+    ('2 times', '29 times', 'many times')
+    """
+    return f"{ratio:.0f} times" if ratio < 1000 else "many times"
 
 
 def duration(ms: float) -> str:

@@ -39,11 +39,11 @@ class Regime(Row):
     def __str__(self) -> str:
         """As in "falls slowly from 0.52 to 0.48 until 900"."""
         if self.kind == "flat":
-            return f"flat at {self.stop:.3g} until {step(self.end)}"
+            return f"flat at {number(self.stop, 3)} until {step(self.end)}"
         if self.kind == "swing":
-            return f"swings between {self.start:.3g} and {self.stop:.3g} until {step(self.end)}"
+            return f"swings between {number(self.start, 3)} and {number(self.stop, 3)} until {step(self.end)}"
         how = {"fall": "falls", "slow fall": "falls slowly", "rise": "rises"}[self.kind]
-        return f"{how} from {self.start:.3g} to {self.stop:.3g} until {step(self.end)}"
+        return f"{how} from {number(self.start, 3)} to {number(self.stop, 3)} until {step(self.end)}"
 
 
 def courses(regimes: Iterable[Regime]) -> dict[str, str]:

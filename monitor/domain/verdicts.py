@@ -238,9 +238,13 @@ class Recommendation:
             return self
         found = []
         if self.best_step is not None and self.best_val_loss is not None:
-            found.append(f"the best loss was {self.best_val_loss:.4g} at step {formats.step(self.best_step)}")
+            found.append(
+                f"the best loss was {formats.number(self.best_val_loss)} at step {formats.step(self.best_step)}"
+            )
         if self.best_goal is not None and self.best_goal_step is not None:
-            found.append(f"the best {self.goal} was {self.best_goal:.4g} at step {formats.step(self.best_goal_step)}")
+            found.append(
+                f"the best {self.goal} was {formats.number(self.best_goal)} at step {formats.step(self.best_goal_step)}"
+            )
         if not found:
             return self
         reason = f"{how.capitalize()}: {', '.join(found)}."

@@ -95,7 +95,9 @@ def _words(seen: RunSnapshot, slices: list[dict[str, Any]]) -> Iterator[str]:
         mean = None
     if len(slices) > 1:
         worst = slices[0]
-        over = f", {worst['last'] / mean.last:.2g} times {mean.key}" if mean and mean.last and mean.last > 0 else ""
+        over = (
+            f", {number(worst['last'] / mean.last, 2)} times {mean.key}" if mean and mean.last and mean.last > 0 else ""
+        )
         yield f"Worst of {len(slices)} slices: {worst['slice']} with {number(worst['last'])}{over}."
     broken = [name for series, name in _of_validation(seen) if series.nan_count or series.inf_count]
     if broken:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
+from monitor.domain.formats import number
 from monitor.errors import LossError
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _start(name: str, value: float, method: Method) -> float:
     """
     if value <= 0 and method != "gradients":
         raise LossError(
-            name, f'the part starts at {value:.4g}, and "{method}" needs parts above 0', 'use method="gradients"'
+            name, f'the part starts at {number(value)}, and "{method}" needs parts above 0', 'use method="gradients"'
         )
     return value
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.domain.formats import number
+
 Array = NDArray[np.float64]
 
 MOST: Final = 200_000
@@ -142,7 +144,11 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
     n, top = int(found["n"]), list(found["top"])
     said = [
         f"Of {n:,} {found.get('split', 'train')} examples, the largest 1% hold {found['top_share']:.0%} of the loss"
-        + (f"; the largest is {top[0][0]} with {top[0][1]:.4g} (median {found['quantiles'][2]:.4g})." if top else ".")
+        + (
+            f"; the largest is {top[0][0]} with {number(top[0][1])} (median {number(found['quantiles'][2])})."
+            if top
+            else "."
+        )
     ]
     pulled = found["gradient_share"]
     if pulled is not None and pulled > max(0.05, 10 / n):

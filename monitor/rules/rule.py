@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
-from monitor.domain import Action, Severity
+from monitor.domain import Action, Severity, formats
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 
@@ -64,6 +64,10 @@ class Reading:
     def number(self, name: str) -> float:
         """A number of the evidence; 0 for None."""
         return float(self.evidence[name] or 0)
+
+    def shown(self, name: str, digits: int = 4) -> str:
+        """A number of the evidence, as sentences show it."""
+        return formats.number(self.number(name), digits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

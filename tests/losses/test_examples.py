@@ -144,7 +144,7 @@ def test_an_outlier_that_makes_much_of_the_gradient_is_named(tmp_path: Path) -> 
         run.log_example_losses(range(100), [1e4, *[1.0] * 99], 5)
     with Api(settings=settings) as api:
         said = " ".join(api.snapshot(run.id).of_examples())
-    assert "the largest 1% hold 99% of the loss; the largest is 0 with 1e+04 (median 1)" in said
+    assert "the largest 1% hold 99% of the loss; the largest is 0 with 10,000 (median 1)" in said
     assert "One example makes 50% of the gradient at the output." in said  # 100 of 100 + 99
 
 

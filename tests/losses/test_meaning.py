@@ -16,7 +16,7 @@ from monitor.losses import LossSpec
 
 
 def figures(text: str) -> list[float]:
-    return [float(found) for found in re.findall(r"\d+\.?\d*(?:e[-+]\d+)?", text)]
+    return [float(found.replace(",", "")) for found in re.findall(r"\d+(?:,\d{3})*\.?\d*(?:e[-+]\d+)?", text)]
 
 
 @given(st.integers(0, 10_000), st.integers(2, 12), st.floats(0.3, 8))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monitor.domain import formats
 from monitor.errors import LossError, suggestion
 from monitor.losses.comparison.candidates import CHOICES, Choice
 from monitor.losses.comparison.measured import conditions, results
@@ -195,7 +196,10 @@ def _training(item: LossProfile) -> _Reasons:
     near = _slope_at(item, 1.0)
     far = _slope_at(item, 5.0)
     if near > 0 and far / near < 0.3:
-        yield False, f"the gradient at error 5 is {far / near:.2g} of that at error 1: a bad start learns slowly"
+        yield (
+            False,
+            f"the gradient at error 5 is {formats.number(far / near, 2)} of that at error 1: a bad start learns slowly",
+        )
 
 
 def _robust(item: LossProfile, wants: _Wants) -> _Reasons:
@@ -299,8 +303,8 @@ def _remarks(task: str, classes: int | None, wants: _Wants) -> tuple[str, ...]:
     if wants.costs is not None:
         alarm, miss = wants.costs
         found.append(
-            f"Decide for positive where its probability is above {alarm / (alarm + miss):.3g}, the cost of a false "
-            "alarm over both costs: with honest probabilities nothing costs less."
+            f"Decide for positive where its probability is above {formats.number(alarm / (alarm + miss), 3)}, the "
+            "cost of a false alarm over both costs: with honest probabilities nothing costs less."
         )
     if wants.noise and task in _CLASSES:
         found.append(f"With {percent(wants.noise)} wrong labels stop early: the wrong ones are learned last.")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from monitor.domain.formats import number
 from monitor.domain.repeats import T95
 from monitor.errors import LossError
 from monitor.losses.comparison.attacks import Attack, Defence, attack_of, defence, is_defence
@@ -104,11 +105,13 @@ class Comparison:
                 lines[-1] += "" if self.attack is None else " |"
                 continue
             gap, low, high = item.behind
-            behind = "best" if item is self.entries[0] else f"{gap:.4g} ({low:.4g} to {high:.4g})"
+            behind = "best" if item is self.entries[0] else f"{number(gap)} ({number(low)} to {number(high)})"
             if item is not self.entries[0] and not item.clear:
                 behind += ", not clear"
-            lines.append(f"| {item.loss} | {item.mean:.4g} | {item.low:.4g} to {item.high:.4g} | {behind} |")
-            lines[-1] += "" if item.clean is None else f" {item.clean:.4g} |"
+            lines.append(
+                f"| {item.loss} | {number(item.mean)} | {number(item.low)} to {number(item.high)} | {behind} |"
+            )
+            lines[-1] += "" if item.clean is None else f" {number(item.clean)} |"
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)])
 
 

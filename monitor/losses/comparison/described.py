@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from monitor.domain.formats import number
 from monitor.domain.plain import Row
 from monitor.errors import LossError
 
@@ -49,8 +50,8 @@ class Described(Row):
         if self.tails is not None:
             return f"{said}: {100 * self.outliers:.2g}% outliers, tails of {self.tails:.3g} (normal errors: 1.25)."
         return (
-            f"{said}: {self.classes} classes, {self.imbalance:.3g} of the most frequent for one of the rarest, "
-            f"{100 * self.label_noise:.2g}% of the labels contradicted by their neighbours."
+            f"{said}: {self.classes} classes, {number(self.imbalance, 3)} of the most frequent for one of the "
+            f"rarest, {100 * self.label_noise:.2g}% of the labels contradicted by their neighbours."
         )
 
 

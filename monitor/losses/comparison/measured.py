@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.domain.formats import number
+
 CONDITIONS: Mapping[str, str] = {
     "clean": "",
     "label_noise": "with wrong labels in training",
@@ -63,9 +65,9 @@ def results(task: str, condition: str) -> Mapping[str, Measured]:
     where = f"{entry['data']} {CONDITIONS[condition]}".strip()
     found = {}
     for name, (value, half, gap) in known.items():
-        behind = f"the best has {best[0]:.3g}" + ("" if gap else ", which may be chance")
+        behind = f"the best has {number(best[0], 3)}" + ("" if gap else ", which may be chance")
         behind = "the best of all" if value == best[0] else behind
-        said = f"{metric} {value:.3g} ± {half:.2g} ({where}); {behind}"
+        said = f"{metric} {number(value, 3)} ± {number(half, 2)} ({where}); {behind}"
         size = max(abs(best[0]), 1e-9)
         away = sign * (best[0] - value) / size
         found[name] = Measured(gap=away, deficit=gap / size, said=said)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from monitor.domain.formats import number
 from monitor.errors import LossError
 from monitor.losses.comparison.compare import Comparison, Data, arrays, collected, compare, t95
 from monitor.losses.comparison.described import describe
@@ -190,11 +191,11 @@ def _gain(found: Comparison, challenger: str, usual: str, overlap: float) -> tup
 
 def _said(found: Comparison, challenger: str, usual: str, gain: tuple[float, float, float], *, clear: bool) -> str:
     means = {item.loss: item.mean for item in found.entries}
-    by = f"{gain[0]:.3g} ({gain[1]:.3g} to {gain[2]:.3g}, {len(found.seeds)} fresh splits)"
+    by = f"{number(gain[0], 3)} ({number(gain[1], 3)} to {number(gain[2], 3)}, {len(found.seeds)} fresh splits)"
     if clear:
         return (
-            f"Take {challenger}: {found.metric} {means[challenger]:.4g} against {means[usual]:.4g} of {usual}, "
-            f"better by {by}."
+            f"Take {challenger}: {found.metric} {number(means[challenger])} against {number(means[usual])} of "
+            f"{usual}, better by {by}."
         )
     if math.isnan(gain[0]):
         return f"No clear winner: keep {usual}. The training with {challenger} or {usual} gave NaN."
@@ -204,7 +205,7 @@ def _said(found: Comparison, challenger: str, usual: str, gain: tuple[float, flo
             "errors lean to one side, so the mean and the median differ. Choose by which of them you need."
         )
     if gain[0] <= 0:
-        behind = f"the next, {challenger}, is behind by {-gain[0]:.3g}"
+        behind = f"the next, {challenger}, is behind by {number(-gain[0], 3)}"
         return f"No clear winner: keep {usual}. No loss did better; {behind}."
     return f"No clear winner: keep {usual}. {challenger} is better by {by}, which may be chance."
 

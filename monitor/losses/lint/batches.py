@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from monitor.domain import formats
 from monitor.losses.lint.report import Problem
 from monitor.losses.profiles.layout import Array, Fixed
 from monitor.losses.profiles.subject import Subject, differentiable, number
@@ -66,6 +67,6 @@ def no_gradient(subject: Subject) -> Problem | None:
             return None
     how = "It has no gradient: nothing connects the result to the prediction"
     if found:
-        how = f"Its gradient is exactly 0 for {len(values)} random batches, whose losses run from {min(values):.3g} to "
-        how += f"{max(values):.3g}"
+        ends = f"{formats.number(min(values), 3)} to {formats.number(max(values), 3)}"
+        how = f"Its gradient is exactly 0 for {len(values)} random batches, whose losses run from {ends}"
     return Problem(check="no_gradient", evidence=f"{how}.", mend=mend)

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from monitor.domain.formats import number
 from monitor.errors import LossError
 from monitor.losses.lint.batches import AROUND_TARGETS, BATCH, POINTWISE, SCORES, batch, no_gradient
 from monitor.losses.lint.free import FREE
@@ -44,8 +45,8 @@ def broadcast(subject: Subject) -> Problem | None:
         ):
             return Problem(
                 check="broadcast",
-                evidence=f"For {BATCH} examples it gives {got:.4g}, the {word} over all {BATCH} x {BATCH} pairs of a "
-                f"prediction and a target; the {word} over the examples is {own:.4g}.",
+                evidence=f"For {BATCH} examples it gives {number(got)}, the {word} over all {BATCH} x {BATCH} pairs of "
+                f"a prediction and a target; the {word} over the examples is {number(own)}.",
                 mend="Give both the same shape, by squeeze(-1) or view_as: (n, 1) against (n,) is broadcast to (n, n).",
             )
     return None
@@ -59,7 +60,8 @@ def summed(subject: Subject) -> Problem | None:
         return None
     return Problem(
         check="sum",
-        evidence=f"Four times the same examples cost {twice:.4g} instead of {once:.4g}: the examples are summed.",
+        evidence=f"Four times the same examples cost {number(twice)} instead of {number(once)}: "
+        "the examples are summed.",
         mend="Average over them (.mean()), or the step grows with the batch; keep the sum only inside an example.",
     )
 
@@ -107,7 +109,7 @@ def reversed_sign(subject: Subject) -> Problem | None:
     good, bad = better[0]
     return Problem(
         check="sign",
-        evidence=f"A right prediction costs {good:.4g}, a wrong one {bad:.4g}: training makes the model worse.",
+        evidence=f"A right prediction costs {number(good)}, a wrong one {number(bad)}: training makes the model worse.",
         mend="Reverse the sign: return the loss, not the score; 1 - overlap, -log p.",
     )
 
@@ -123,8 +125,8 @@ def unbounded(subject: Subject) -> Problem | None:
             if np.isfinite(values).all() and values[2] < min(-1.0, 5 * values[1]) and values[1] < values[0]:
                 return Problem(
                     check="unbounded",
-                    evidence=f"It falls without end ({line.name}): {values[1]:.4g} at error {sign * reach / 10:g}, "
-                    f"{values[2]:.4g} at {sign * reach:g}.",
+                    evidence=f"It falls without end ({line.name}): {number(values[1])} at error {sign * reach / 10:g}, "
+                    f"{number(values[2])} at {sign * reach:g}.",
                     mend="Look at the sign of each term, or clamp it (a hinge, a square): the model would run away.",
                 )
     return None
@@ -152,7 +154,7 @@ def minimiser(subject: Subject) -> Problem | None:
         return Problem(
             check="minimiser",
             evidence=f"For a target of {target + moved:g} the prediction {target + moved + errors[best]:g} costs "
-            f"{values[best]:.4g}, the target itself {values[4]:.4g}.",
+            f"{number(values[best])}, the target itself {number(values[4])}.",
             mend="The lowest loss must be at the target: look for a wrong sign, factor or order of the arguments.",
         )
     if not 0 < len(flat) < len(targets):
@@ -175,8 +177,8 @@ def direction(subject: Subject) -> Problem | None:
             k = int(np.argmin(np.diff(values)))
             return Problem(
                 check="direction",
-                evidence=f"A more wrong answer costs less ({line.name}): {values[k]:.4g} at error {errors[k]:g}, "
-                f"{values[k + 1]:.4g} at {errors[k + 1]:g}.",
+                evidence=f"A more wrong answer costs less ({line.name}): {number(values[k])} at error {errors[k]:g}, "
+                f"{number(values[k + 1])} at {errors[k + 1]:g}.",
                 mend="Look for a wrong sign, index or order of the arguments.",
             )
     return None
@@ -219,16 +221,16 @@ def squashed(subject: Subject) -> Problem | None:
         if abs(best - low) < 1e-6 and abs(worst - high) < 1e-6:
             return Problem(
                 check="squashed",
-                evidence=f"{what[0].upper()}{what[1:]}: a sure and right answer costs {best:.3g}, a sure and wrong one "
-                f"{worst:.3g}, and nothing lies beyond.",
+                evidence=f"{what[0].upper()}{what[1:]}: a sure and right answer costs {number(best, 3)}, a sure and "
+                f"wrong one {number(worst, 3)}, and nothing lies beyond.",
                 mend=mend,
             )
     further = subject.at(line, 2 * EXTREME)
     if best > 0.15 * start and best > 1e-6 and abs(further - worst) <= 1e-3 * abs(worst):
         return Problem(
             check="squashed",
-            evidence=f"The best reachable value is {best:.3g}, for a sure and right answer; an undecided one costs "
-            f"{start:.3g}.",
+            evidence=f"The best reachable value is {number(best, 3)}, for a sure and right answer; an undecided one "
+            f"costs {number(start, 3)}.",
             mend="Look for a softmax or sigmoid that is applied twice.",
         )
     return None

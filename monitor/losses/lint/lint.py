@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from monitor.domain import formats
 from monitor.errors import LossError
 from monitor.losses.lint.arguments import Called, in_order, needed
 from monitor.losses.lint.batches import batch
@@ -149,7 +150,11 @@ class _Linter:
         except Exception:
             return (_order("it fails"),)
         own = subject.value(z, fixed)
-        return () if abs(plain - own) <= 1e-9 * abs(own) else (_order(f"it gives {plain:.4g} instead of {own:.4g}"),)
+        return (
+            ()
+            if abs(plain - own) <= 1e-9 * abs(own)
+            else (_order(f"it gives {formats.number(plain)} instead of {formats.number(own)}"),)
+        )
 
     def _as_a_score(self, found: LintReport) -> LintReport:
         """The report for a function that takes a score, a probability or a rate, so its minimum is off the target."""

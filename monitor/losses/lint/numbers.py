@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from monitor.domain.formats import number
 from monitor.losses.lint.batches import AROUND_TARGETS, SCORES, backward, batch
 from monitor.losses.lint.report import Problem
 from monitor.losses.profiles.layout import Array, Fixed, Slice, sigmoid
@@ -48,8 +49,8 @@ def gradients(subject: Subject) -> Problem | None:
     got, right = wrong[0]
     return Problem(
         check="gradient",
-        evidence=f"Autograd differs from finite differences at {len(wrong)} of {len(pairs)} places: {got:.4g} instead "
-        f"of {right:.4g}.",
+        evidence=f"Autograd differs from finite differences at {len(wrong)} of {len(pairs)} places: {number(got)} "
+        f"instead of {number(right)}.",
         mend="Correct the backward of your own autograd.Function, or take out a detach() or no_grad inside.",
     )
 
@@ -166,7 +167,7 @@ def target_logged(subject: Subject) -> Problem | None:
             continue
         return Problem(
             check="order",
-            evidence=f"The loss is a straight line in the predicted probability, of slope {slopes[0]:.3g} "
+            evidence=f"The loss is a straight line in the predicted probability, of slope {number(slopes[0], 3)} "
             f"({line.name}): it takes the logarithm of the target.",
             mend="Give the prediction first and the target second to the cross-entropy inside.",
         )

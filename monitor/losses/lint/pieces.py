@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from monitor.domain.formats import number
 from monitor.losses.lint.batches import AROUND_TARGETS
 from monitor.losses.lint.report import Problem
 from monitor.losses.profiles.layout import Slice
@@ -27,11 +28,13 @@ def kink(subject: Subject) -> Problem | None:
             continue
         at, jump, left, right = place
         said = (
-            f"the value jumps by {jump:.3g}" if abs(jump) > 1e-6 else f"the slope goes from {left:.3g} to {right:.3g}"
+            f"the value jumps by {number(jump, 3)}"
+            if abs(jump) > 1e-6
+            else f"the slope goes from {number(left, 3)} to {number(right, 3)}"
         )
         return Problem(
             check="kink",
-            evidence=f"Two pieces do not meet at error {at:.3g}: {said}.",
+            evidence=f"Two pieces do not meet at error {number(at, 3)}: {said}.",
             mend="Choose the constants so that value and slope agree there (Huber: delta * (|r| - delta / 2)).",
         )
     return None

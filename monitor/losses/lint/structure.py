@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from monitor.domain.formats import number
 from monitor.losses.lint.batches import AROUND_TARGETS, SCORES, batch
 from monitor.losses.lint.report import Problem
 from monitor.losses.profiles.layout import Array
@@ -20,7 +21,7 @@ def ignores_target(subject: Subject) -> Problem | None:
         return None
     return Problem(
         check="target",
-        evidence=f"It does not look at the target: five batches of other targets all cost {values[0]:.4g}.",
+        evidence=f"It does not look at the target: five batches of other targets all cost {number(values[0])}.",
         mend="Look for a wrong index, a target that is not used, or a name that is used twice.",
     )
 
@@ -43,7 +44,7 @@ def wrong_axis(subject: Subject) -> Problem | None:
     return Problem(
         check="axis",
         evidence=f"More of one class in all {len(z)} examples changes nothing, more of all classes in one example "
-        f"moves the loss from {start:.4g} to {by_example:.4g}: the softmax runs over the batch.",
+        f"moves the loss from {number(start)} to {number(by_example)}: the softmax runs over the batch.",
         mend="Normalise over the classes: dim=1 or dim=-1, not dim=0.",
     )
 
@@ -65,10 +66,12 @@ def mask(subject: Subject) -> Problem | None:
         return None
     near = 1e-4 * max(abs(alone), 1e-9)
     if abs(moved - got) > near:
-        evidence = f"Other predictions for examples that are masked out change the loss from {got:.4g} to {moved:.4g}."
+        evidence = (
+            f"Other predictions for examples that are masked out change the loss from {number(got)} to {number(moved)}."
+        )
         change = "Multiply each example's loss by the mask before it is summed."
     elif abs(got - alone) > near and subject.reduction != "sum":
-        evidence = f"Four examples cost {alone:.4g}; with four more that are masked out they cost {got:.4g}."
+        evidence = f"Four examples cost {number(alone)}; with four more that are masked out they cost {number(got)}."
         change = "Divide by the sum of the mask, not by the size of the batch."
     else:
         return None

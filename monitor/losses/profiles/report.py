@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from monitor.domain.formats import number
 from monitor.losses.lint.report import Problem
 from monitor.losses.specs.parameters import plain_fields
 
@@ -72,20 +73,21 @@ class LossProfile:
         domain = self.evidence["domain"]
         for name, ends in domain.items():
             if isinstance(ends, Mapping) and not ends["everywhere"]:
-                found.append(f"Defined for errors from {ends['from']:.4g} to {ends['to']:.4g} only ({name}).")
+                found.append(f"Defined for errors from {number(ends['from'])} to {number(ends['to'])} only ({name}).")
         if not self.symmetric:
             counter = self.evidence["symmetric"]["counter_example"]
             assert isinstance(counter, Mapping)
             found.append(
-                f"Not symmetric: an error of {counter['error']:.4g} costs {counter['loss']:.4g}, "
-                f"its opposite {counter['loss_of_opposite']:.4g}."
+                f"Not symmetric: an error of {number(counter['error'])} costs {number(counter['loss'])}, its "
+                f"opposite {number(counter['loss_of_opposite'])}."
             )
         if not self.convex:
             counter = self.evidence["convex"]["counter_example"]
             assert isinstance(counter, Mapping)
             found.append(
-                f"Not convex in the {counter['of']}: between two points that cost {counter['loss_x']:.4g} and "
-                f"{counter['loss_y']:.4g} it costs {counter['loss_between']:.4g}, the chord {counter['chord']:.4g}."
+                f"Not convex in the {counter['of']}: between two points that cost {number(counter['loss_x'])} and "
+                f"{number(counter['loss_y'])} it costs {number(counter['loss_between'])}, the chord "
+                f"{number(counter['chord'])}."
             )
         if self.kinks:
             found.append(f"Kinks at error {', '.join(f'{place:g}' for place in self.kinks)}.")
@@ -93,11 +95,12 @@ class LossProfile:
 
     def _training(self) -> list[str]:
         found = []
-        steep = self.evidence["lipschitz"]["steepest_slope_seen"]
         if self.lipschitz is None:
-            found.append(f"The gradient has no bound (steepest seen {steep:.4g}); clip it, or keep errors small.")
+            steep = self.evidence["lipschitz"]["steepest_slope_seen"]
+            assert isinstance(steep, float)
+            found.append(f"The gradient has no bound (steepest seen {number(steep)}); clip it, or keep errors small.")
         else:
-            found.append(f"The gradient stays within {self.lipschitz:.4g}.")
+            found.append(f"The gradient stays within {number(self.lipschitz)}.")
         slices = self.evidence["gradient"]["slices"]
         assert isinstance(slices, Mapping)
         vanishing = [name for name, entry in slices.items() if entry["large_plus_is"] == "vanishing"]
@@ -109,7 +112,8 @@ class LossProfile:
             worse = self.evidence["outlier_influence"].get("worse")
             side = f", on the worse side ({worse})" if worse and not self.symmetric else ""
             found.append(
-                f"One far outlier among 41 has an influence of {self.outlier_influence:.3g} (0 none, 1 full){side}."
+                f"One far outlier among 41 has an influence of {number(self.outlier_influence, 3)} (0 none, 1 "
+                f"full){side}."
             )
         return found
 
@@ -125,7 +129,7 @@ class LossProfile:
             assert isinstance(slices, Mapping)
             for name, places in slices.items():
                 told = [
-                    f"{word} at error {places[key]:.4g}"
+                    f"{word} at error {number(places[key])}"
                     for key, word in (
                         ("overflow_at", "overflows"),
                         ("precision_lost_at", "loses precision"),
@@ -148,8 +152,11 @@ class LossProfile:
             ("convex", _yes(self.convex)),
             ("differentiable", _yes(self.differentiable)),
             ("kinks", ", ".join(f"{place:g}" for place in self.kinks) or "none"),
-            ("Lipschitz constant", "none" if self.lipschitz is None else f"{self.lipschitz:.4g}"),
-            ("outlier influence", "not defined" if self.outlier_influence is None else f"{self.outlier_influence:.3g}"),
+            ("Lipschitz constant", "none" if self.lipschitz is None else number(self.lipschitz)),
+            (
+                "outlier influence",
+                "not defined" if self.outlier_influence is None else number(self.outlier_influence, 3),
+            ),
             ("stable in", ", ".join(self.stable_in) or "float64 only"),
             ("cost against MSE", f"{self.relative_cost:.2f}x"),
             ("shift invariant", _yes(self.shift_invariant)),

@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from monitor.domain.formats import number
 from monitor.domain.plain import Row
 from monitor.losses.specs.spec import LossSpec, known, skill_between
 
@@ -115,18 +116,19 @@ def impossible(spec: Stored | LossSpec, value: float) -> str | None:
     if floor is not None and value < floor - slack and not (summed and floor < 0):
         if floor == 0:
             return (
-                f"{name} cannot be {value:.4g}: it is never negative. "
-                "Look at the sign, or at what is logged under this name."
+                f"{name} cannot be {number(value)}: it is never negative. Look at the sign, or at what is logged "
+                "under this name."
             )
         return (
-            f"{name} cannot be {value:.4g}: with these settings nothing scores below its floor of {floor:.4g}. "
-            "The metric is computed differently (without smoothing, in another unit, or divided once too often)."
+            f"{name} cannot be {number(value)}: with these settings nothing scores below its floor of "
+            f"{number(floor)}. The metric is computed differently (without smoothing, in another unit, or divided "
+            "once too often)."
         )
     ceiling = _end(spec, 1)
     if ceiling is not None and not summed and value > ceiling + slack:
         return (
-            f"{name} cannot be {value:.4g}: nothing scores above {ceiling:.4g}. "
-            "It may be summed over the batch, or given raw scores where probabilities belong."
+            f"{name} cannot be {number(value)}: nothing scores above {number(ceiling)}. It may be summed over the "
+            "batch, or given raw scores where probabilities belong."
         )
     return None
 
@@ -173,7 +175,7 @@ def check_initial(
     if expected <= 1e-9 or first <= 0:
         return _by_difference(name, first, expected)
     ratio = min(first / expected, 1e300)
-    said = f"{name} starts at {first:.4g}, {ratio:.3g} times the {expected:.4g} of a fresh network"
+    said = f"{name} starts at {number(first)}, {number(ratio, 3)} times the {number(expected)} of a fresh network"
     formula = _text(spec, "chance_formula", "")
     if formula and _level(spec, "chance_level") == expected:
         said += f" ({formula})"
@@ -190,7 +192,8 @@ def _by_difference(name: str, first: float, expected: float) -> InitialLoss:
     near = abs(first - expected) <= 0.5 * max(1.0, abs(expected))
     return InitialLoss(
         verdict="near_chance" if near else "unknown",
-        explanation=f"{name} starts at {first:.4g}; a fresh network scores {expected:.4g}, which has no useful ratio.",
+        explanation=f"{name} starts at {number(first)}; a fresh network scores {number(expected)}, "
+        "which has no useful ratio.",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from monitor.domain import formats
 from monitor.errors import LossError
 from monitor.losses.specs.parameters import checked, fraction, number, one_of, weights, whole
 from monitor.losses.specs.spec import LossSpec
@@ -191,12 +192,14 @@ class CrossEntropy(LossSpec):
         found = []
         if self.priors is not None and max(self._prior()) > 2 * min(self._prior()):
             found.append(
-                f"The classes are not balanced: predicting their shares scores {self.chance_level:.3g}, below the "
-                f"{self.initial_level:.3g} of equal logits, without looking at the input."
+                "The classes are not balanced: predicting their shares scores "
+                f"{formats.number(self.chance_level, 3)}, below the {formats.number(self.initial_level, 3)} of equal "
+                "logits, without looking at the input."
             )
         if self.label_smoothing:
             found.append(
-                f"Label smoothing raises the floor to {self.floor:.3g}; validation without smoothing has floor 0."
+                f"Label smoothing raises the floor to {formats.number(self.floor, 3)}; validation without smoothing "
+                "has floor 0."
             )
         if self.class_weights is not None or self.balanced:
             found.append("Class weights change the loss's scale; compare runs by skill, not by loss.")

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from functools import singledispatch
 from typing import Final
 
+from monitor.domain.formats import number
 from monitor.losses.specs.boxes import BoxIoU, BoxLoss
 from monitor.losses.specs.classification import BinaryCrossEntropy, CrossEntropy, LanguageModel
 from monitor.losses.specs.metric import InfoNCE
@@ -165,4 +166,4 @@ def _pairs(_spec: BPR | RankNet, loss: float, _config: Mapping[str, object]) -> 
 
 
 def _said(value: float) -> str:
-    return f"{value:.4g}"
+    return number(value)

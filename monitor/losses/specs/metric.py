@@ -6,6 +6,7 @@ import math
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
+from monitor.domain import formats
 from monitor.losses.specs.parameters import between, checked, exponent, fraction, number, whole
 from monitor.losses.specs.spec import LossSpec
 
@@ -70,7 +71,8 @@ class Contrastive(LossSpec):
 
     def _traps(self) -> tuple[str, ...]:
         return (
-            f"A loss that stays at {self.collapsed_level:.3g} means that all embeddings have collapsed to one point.",
+            f"A loss that stays at {formats.number(self.collapsed_level, 3)} means that all embeddings have "
+            "collapsed to one point.",
             "Mining hard pairs raises the loss while the model improves.",
         )
 

@@ -106,7 +106,7 @@ def _towards_goal(state: State) -> str:
     if goal is None:
         return ""
     since = f"The validation loss has risen since {position(state.unit, state.slots['overfitting'].onset)}"
-    best = f"best {goal.best:.4g} at {position(state.unit, goal.curve.best_step)}"
+    best = f"best {number(goal.best)} at {position(state.unit, goal.curve.best_step)}"
     return f"{since}, but {goal.name} still improves: {best}."
 
 
@@ -138,7 +138,7 @@ def _goal_best(state: State) -> str:
     goal = state.goal
     if goal is None or not goal.curve.n:
         return ""
-    return f"Best {goal.name}: {goal.best:.4g} at {position(state.unit, goal.curve.best_step)}."
+    return f"Best {goal.name}: {number(goal.best)} at {position(state.unit, goal.curve.best_step)}."
 
 
 def _going_on(state: State) -> tuple[Action, str, float | None]:
@@ -152,7 +152,8 @@ def _prospect(state: State, outlook: Forecast) -> str:
     """The expected gain of continuing, in words that do not contradict a firing rule."""
     gain, low, high = outlook.gain, outlook.gain_low, outlook.gain_high
     span = f" (90%: {number(low, 2)} to {number(high, 2)})" if high else ""
-    ahead = f"{formats.step(round(outlook.steps))} {state.unit}s"
+    steps = outlook.steps
+    ahead = formats.count(round(steps), state.unit) if steps >= 1 else f"{number(steps, 2)} {state.unit}s"
     if _fires(state, "convergence"):
         lower = f"about {number(gain, 2)} lower" if gain else "no gain"
         return f"The loss is flat: {lower} is expected over the next {ahead}{span}."
@@ -199,10 +200,10 @@ def _stopping(state: State) -> list[str]:
 
 def _best(state: State, curve: Curve) -> str:
     """The best loss, and the best value of the goal."""
-    found = [f"the best loss was {curve.best:.4g} at {position(state.unit, curve.best_step)}"] if curve.n else []
+    found = [f"the best loss was {number(curve.best)} at {position(state.unit, curve.best_step)}"] if curve.n else []
     goal = state.goal
     if goal is not None and goal.curve.n:
-        found.append(f"the best {goal.name} {goal.best:.4g} at {position(state.unit, goal.curve.best_step)}")
+        found.append(f"the best {goal.name} {number(goal.best)} at {position(state.unit, goal.curve.best_step)}")
     return ", ".join(found) or "no loss was finite"
 
 

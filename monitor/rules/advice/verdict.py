@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from monitor.domain import Action
-from monitor.domain.formats import points, position
+from monitor.domain.formats import number, points, position
 from monitor.rules.advice.games import DOUBT, GAME, doubtful
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.schedule import told
@@ -81,8 +81,8 @@ def _latest(state: State) -> str:
     which, curve = ("validation", state.curves[VAL]) if state.curves[VAL].n else ("training", state.curves[TRAIN])
     if not curve.x:
         return ""
-    best = f"{curve.best:.4g} at {position(state.unit, curve.best_step)}"
-    return f" (the {which} loss is {curve.x[-1]:.4g}, its best {best})"
+    best = f"{number(curve.best)} at {position(state.unit, curve.best_step)}"
+    return f" (the {which} loss is {number(curve.x[-1])}, its best {best})"
 
 
 def _calm(state: State, verdict: str) -> str:
@@ -99,8 +99,8 @@ def _calm(state: State, verdict: str) -> str:
         return f"Nothing is wrong.{_of_goal(state)}"
     which, curve = ("validation", val) if val.n else ("training", train)
     return (
-        f"Nothing is wrong after {seen}: the {which} loss began at {curve.first:.4g} and was lowest at "
-        f"{curve.best:.4g}, {position(state.unit, curve.best_step)}."
+        f"Nothing is wrong after {seen}: the {which} loss began at {number(curve.first)} and was lowest at "
+        f"{number(curve.best)}, {position(state.unit, curve.best_step)}."
     )
 
 
@@ -109,5 +109,5 @@ def _of_goal(state: State) -> str:
     goal = state.goal
     if goal is None or not goal.curve.n:
         return ""
-    best = f"{goal.best:.4g} at {position(state.unit, goal.curve.best_step)}"
-    return f" {goal.name} began at {goal.shown(goal.curve.first):.4g} and was best at {best}."
+    best = f"{number(goal.best)} at {position(state.unit, goal.curve.best_step)}"
+    return f" {goal.name} began at {number(goal.shown(goal.curve.first))} and was best at {best}."

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from monitor.domain.formats import position
+from monitor.domain.formats import number, position
 from monitor.rules.describe.features import Features
 
 NEAR: Final = 0.1
@@ -44,7 +44,10 @@ def told(change: str, onset: float, run: Features) -> tuple[dict[str, float], st
     late = onset - at
     if change == "rise" and after > before and -bucket <= late <= NEAR * (run.step - state.first_step) + bucket:
         when = f"{late:g} {state.unit}s after" if late > 0 else "when"
-        return evidence, f" It began {when} the learning rate rose from {before:.3g} to {after:.3g}."
+        return evidence, f" It began {when} the learning rate rose from {number(before, 3)} to {number(after, 3)}."
     if change == "drop" and after < before and onset <= at <= run.step - bucket:
-        return evidence, f" The learning rate fell from {before:.3g} to {after:.3g} at {position(state.unit, at)}."
+        return (
+            evidence,
+            f" The learning rate fell from {number(before, 3)} to {number(after, 3)} at {position(state.unit, at)}.",
+        )
     return {}, ""

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from monitor.domain import Severity
-from monitor.domain.formats import position
+from monitor.domain.formats import number, position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold, rows
@@ -80,11 +80,8 @@ class ConflictingParts:
         e = reading.evidence
         now, even = reading.number("weight"), e["suggested"]
         apart = even is not None and now > 0 and not 1 / _EVEN < float(even) / now < _EVEN
-        by = (
-            f": a weight of about {even:.2g} for loss/{e['other']}, {now:.3g} now, makes them equally large"
-            if apart
-            else ""
-        )
+        weight = f"a weight of about {reading.shown('suggested', 2)} for loss/{e['other']}, {number(now, 3)} now"
+        by = f": {weight}, makes them equally large" if apart else ""
         return (
             f"loss/{e['part']} and loss/{e['other']} have worked against each other since "
             f"{position(unit, reading.onset)}: their changes correlate by {e['correlation']:.2f} (limit "

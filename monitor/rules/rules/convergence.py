@@ -73,9 +73,8 @@ class Convergence:
         return Reading(view.step[view.fifth], view.lately)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        e = reading.evidence
         then = position(unit, reading.number("since"))
-        said = f"The loss is flat: about {e['level']:.4g} now, {e['before']:.4g} around {then}"
+        said = f"The loss is flat: about {reading.shown('level')} now, {reading.shown('before')} around {then}"
         gain = reading.number("gain")
         if abs(gain) >= _LITTLE:
             said += (

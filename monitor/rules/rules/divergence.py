@@ -130,7 +130,7 @@ class Divergence:
             return f"The training loss has been non-finite since {position(unit, reading.onset)} {many}.", advice
         return (
             f"The training loss has been up since {position(unit, reading.onset)} and is not coming back: "
-            f"{e['level']:.4g} now, {e['low']:.4g} at its lowest level.",
+            f"{reading.shown('level')} now, {reading.shown('low')} at its lowest level.",
             advice,
         )
 

@@ -73,12 +73,12 @@ class DominantPart:
         fell = reading.number("other_fallen")
         moved = f"come down by {fell:.1%}" if fell >= 0 else f"gone up by {-fell:.1%}"
         to = "until its gradient counts" if e["suggested"] is None else (
-            f"to about {e['suggested']:.2g}, with which it would have begun as large as loss/{e['part']}"
+            f"to about {reading.shown('suggested', 2)}, with which it would have begun as large as loss/{e['part']}"
         )  # fmt: skip
         return (
-            f"loss/{e['part']} makes up {e['share']:.1%} of the weighted parts (limit {e['limit']:.0%}) and came down "
-            f"by {e['fallen']:.0%}; loss/{e['other']}, at {e['other_share']:.2%} with a weight of {e['weight']:.3g}, "
-            f"has {moved}.",
+            f"loss/{e['part']} makes up {e['share']:.1%} of the weighted parts (limit {e['limit']:.0%}) and came "
+            f"down by {e['fallen']:.0%}; loss/{e['other']}, at {e['other_share']:.2%} with a weight of "
+            f"{reading.shown('weight', 3)}, has {moved}.",
             f"Raise the weight of loss/{e['other']} {to}, or let monitor.losses.Balancer find the weights. "
             f"Seen since {position(unit, reading.onset)}.",
         )

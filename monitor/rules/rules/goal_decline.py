@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Action, Severity
-from monitor.domain.formats import position
+from monitor.domain.formats import number, position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Reading, Spec, Threshold
@@ -66,8 +66,8 @@ class GoalDecline:
         at = reading.number("best_step")
         what = f"{lost:.0%} of what it had gained" if lost < 1 else "more than it had gained"
         return (
-            f"{e['goal']} is at {now:.4g}, after {best:.4g} at {position(unit, at)}: {what} "
-            "is lost and has not come back.",
+            f"{e['goal']} is at {number(now)}, after {number(best)} at {position(unit, at)}: {what} is lost and has "
+            "not come back.",
             f"Go back to the checkpoint of {position(unit, at)}; try a lower learning rate, more regularisation, or a "
             "shorter run.",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Severity
-from monitor.domain.formats import position
+from monitor.domain.formats import number, position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold
@@ -54,15 +54,16 @@ class GoalPlateau:
         now, best, at = map(reading.number, ("now", "best", "best_step"))
         if not e["gained"]:
             return (
-                f"{e['goal']} has not improved since the start: {now:.4g} now, {best:.4g} at best, within its noise.",
+                f"{e['goal']} has not improved since the start: {number(now)} now, {number(best)} at best, within "
+                "its noise.",
                 "Check that the metric is computed from the model's outputs, and look at the loss and the data.",
             )
         # Name one step only: that of the best value, or the one since which it has gained no more than its noise.
         since = position(unit, reading.onset)
         if at <= reading.onset:
-            said = f"has not improved since its best of {best:.4g} at {position(unit, at)}: {now:.4g} now."
+            said = f"has not improved since its best of {number(best)} at {position(unit, at)}: {number(now)} now."
         elif e["noisy"]:
-            said = f"has gained no more than its noise since {since}: {now:.4g} now, {best:.4g} at best."
+            said = f"has gained no more than its noise since {since}: {number(now)} now, {number(best)} at best."
         else:
-            said = f"has gained little since {since}: {now:.4g} now, {reading.number('before'):.4g} before."
+            said = f"has gained little since {since}: {number(now)} now, {number(reading.number('before'))} before."
         return (f"{e['goal']} {said}", "A lower learning rate may help; just continuing is not expected to gain much.")

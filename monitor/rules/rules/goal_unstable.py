@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Severity
-from monitor.domain.formats import position
+from monitor.domain.formats import number, position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold
@@ -51,8 +51,9 @@ class GoalUnstable:
         e = reading.evidence
         swing, way = reading.number("swing"), reading.number("way")
         return (
-            f"{e['goal']} has swung by {swing:.3g} from one point to the next since {position(unit, reading.onset)}, "
-            f"compared with a gain of {way:.3g} in all: its best value is partly luck.",
+            f"{e['goal']} has swung by {number(swing, 3)} from one point to the next since "
+            f"{position(unit, reading.onset)}, compared with a gain of {number(way, 3)} in all: its best value is "
+            "partly luck.",
             "Evaluate on more examples, average the weights, or lower the learning rate; judge by an average, not "
             "by the best.",
         )

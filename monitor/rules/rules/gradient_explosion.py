@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Action, Severity
-from monitor.domain.formats import position
+from monitor.domain.formats import factor, position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import LOUD, Quiet, Reading, Spec, Threshold
@@ -60,7 +60,7 @@ class GradientExplosion:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         e = reading.evidence
         return (
-            f"The gradient norm has been high since {position(unit, reading.onset)}: {e['norm']:.3g} now, "
-            f"{e['ratio']:.0f} times its usual {e['usual']:.3g} (limit {e['limit']:g}).",
+            f"The gradient norm has been high since {position(unit, reading.onset)}: {reading.shown('norm', 3)} now, "
+            f"{factor(reading.number('ratio'))} its usual {reading.shown('usual', 3)} (limit {e['limit']:g}).",
             "Clip gradients near the usual norm and lower the learning rate.",
         )

@@ -57,18 +57,18 @@ class GradientVanishing:
         )  # fmt: skip
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        e = reading.evidence
         progress, ratio, limit, first = map(reading.number, ("progress", "ratio", "limit", "first"))
         moved = f"has come down by only {progress:.0%}" if progress >= 0.005 else "has not come down"
         if ratio > limit or first <= 0:
             return (
-                f"The gradient norm has been close to zero from the start ({e['norm']:.3g}, for a loss of "
-                f"{e['loss']:.4g}), and the training loss {moved}.",
+                f"The gradient norm has been close to zero from the start ({reading.shown('norm', 3)}, for a loss of "
+                f"{reading.shown('loss')}), and the training loss {moved}.",
                 "Check that the loss reaches the weights (no detach, argmax or no_grad on the way, requires_grad set); "
                 "then the initialisation, saturated activations and dead units.",
             )
         return (
-            f"The gradient norm has been close to zero since {position(unit, reading.onset)}: {e['norm']:.3g} now, "
-            f"{e['first']:.3g} at the start, and the training loss {moved}.",
+            f"The gradient norm has been close to zero since {position(unit, reading.onset)}: "
+            f"{reading.shown('norm', 3)} now, {reading.shown('first', 3)} at the start, and the training loss "
+            f"{moved}.",
             "Use residual connections, normalisation, another activation or initialisation, or a larger learning rate.",
         )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from monitor.domain import Severity
-from monitor.domain.formats import position
+from monitor.domain.formats import number, position
 from monitor.roles import Role
 from monitor.rules.describe.composition import noise, smooth
 from monitor.rules.describe.features import Features
@@ -86,13 +86,15 @@ class GrowingPenalty:
         then, now = e["weight_then"], e["weight"]
         turned = ""
         if isinstance(then, float) and isinstance(now, float) and math.isfinite(then) and now > 1.5 * then:
-            turned = f", as its weight went from {then:.3g} to {now:.3g}"
+            turned = f", as its weight went from {number(then, 3)} to {number(now, 3)}"
         paid = reading.number("gained")
-        gained = f"; the data parts fell by {paid:.3g} meanwhile" if paid > 0 else "; the data parts did not fall"
+        gained = (
+            f"; the data parts fell by {number(paid, 3)} meanwhile" if paid > 0 else "; the data parts did not fall"
+        )
         return (
-            f"The penalty loss/{e['part']} has outgrown the data since {position(unit, reading.onset)}: "
-            f"weighted, it is at {e['level']:.4g}, {e['ratio']:.2g} times the data parts ({e['data']:.4g}), up from "
-            f"{e['low']:.4g}{turned}{gained}.",
+            f"The penalty loss/{e['part']} has outgrown the data since {position(unit, reading.onset)}: weighted, it "
+            f"is at {reading.shown('level')}, {reading.shown('ratio', 2)} times the data parts "
+            f"({reading.shown('data')}), up from {reading.shown('low')}{turned}{gained}.",
             "Lower its weight, or stop its schedule earlier; for the size of the weights, also lower the learning "
             "rate: weights that keep growing are the start of a divergence.",
         )

@@ -10,6 +10,7 @@ import math
 from bisect import bisect_left
 from typing import Final
 
+from monitor.domain.formats import number
 from monitor.rules.rule import Evidence
 from monitor.rules.rules.initial_loss import formula_of
 
@@ -58,9 +59,10 @@ def at_chance(evidence: Evidence) -> str:
     chance, classes = evidence.get("chance"), evidence.get("classes")
     if isinstance(chance, float):
         formula = formula_of(chance)
-        return f" It is stuck at chance ({chance:.4g}{f' = {formula}' if formula else ''})."
+        return f" It is stuck at chance ({number(chance)}{f' = {formula}' if formula else ''})."
     if isinstance(classes, int):
-        return f" That is close to ln {classes} = {math.log(classes):.4g}, what guessing among {classes} classes gives."
+        known = number(math.log(classes))
+        return f" That is close to ln {classes} = {known}, what guessing among {classes} classes gives."
     return ""
 
 

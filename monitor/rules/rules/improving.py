@@ -41,6 +41,6 @@ class Improving:
         return Reading(view.step[view.fifth], view.lately)
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        e = reading.evidence
-        fell = f"about {e['level']:.4g} now, {e['before']:.4g} around {position(unit, reading.number('since'))}"
+        then = position(unit, reading.number("since"))
+        fell = f"about {reading.shown('level')} now, {reading.shown('before')} around {then}"
         return f"The loss is still falling: {fell}.", "More steps should lower it further."

@@ -67,7 +67,8 @@ class Oscillation:
         e = reading.evidence
         turned = f"changed direction {e['turns']} times" if e["turns"] else "jumped up and down again and again"
         return (
-            f"Since {position(unit, reading.onset)} the {e['series']} loss has {turned}, around {e['level']:.3g}.",
+            f"Since {position(unit, reading.onset)} the {e['series']} loss has {turned}, around "
+            f"{reading.shown('level', 3)}.",
             _ADVICE,
         )
 

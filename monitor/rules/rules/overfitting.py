@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from monitor.domain import Action, Severity
-from monitor.domain.formats import position
+from monitor.domain.formats import number, position, times
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.trend import mann_kendall, student
@@ -102,15 +102,15 @@ class Overfitting:
         return Reading(best, evidence, likely=z < limits["z"])
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        e = reading.evidence
         at = position(unit, reading.number("best_step"))
         fell = reading.number("train_fell")
         by = f"{fell:.0%}" if fell < 0.995 else "more than 99%"
         while_ = f"while the training loss fell by {by}" if fell >= 0.005 else "while the training loss is flat"
         best, now = reading.number("val_best"), reading.number("val_now")
-        above = times(now / best - 1) if best > 0 else f"{now - best:.4g}"
+        above = times(now / best - 1) if best > 0 else number(now - best)
         return (
-            f"The validation loss is {now:.4g}, {above} above its best of {e['val_best']:.4g} at {at}, {while_}.",
+            f"The validation loss is {number(now)}, {above} above its best of {reading.shown('val_best')} at {at}, "
+            f"{while_}.",
             f"Keep the checkpoint of {at}; to go further, add data, augmentation, weight decay or dropout, or "
             "use a smaller model.",
         )
@@ -183,14 +183,3 @@ def memorises(val: View, train: View) -> bool:
         return val.line[0] > 0
     third = train.loss(train.level_at(val.step[-1 - since // 3])) - train.level
     return since < 8 or third < 0.1 * train.range
-
-
-def times(share: float) -> str:
-    """A share in percent; as a factor if it is large.
-
-    >>> times(0.043), times(0.5), times(29.2), times(4e9)
-    ('4.3%', '50%', '29 times', 'many times')
-    """
-    if share < 10:
-        return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
-    return f"{share:.0f} times" if share < 1000 else "many times"

@@ -68,11 +68,11 @@ class PartsSum:
         over = (
             f"{missing:.1%} of the total is in no part" if missing > 0 else f"{-missing:.1%} of the parts is not in it"
         )
-        said = f"The weighted parts add up to {e['sum']:.4g}, the total is {e['total']:.4g}: {over}."
+        said = f"The weighted parts add up to {reading.shown('sum')}, the total is {reading.shown('total')}: {over}."
         if e["part"] is not None:
             return (
-                f"{said} With a weight of {e['weight']:.3g} instead of {e['told']:.3g} for loss/{e['part']}, "
-                "they match.",
+                f"{said} With a weight of {reading.shown('weight', 3)} instead of {reading.shown('told', 3)} for "
+                f"loss/{e['part']}, they match.",
                 f'Pass weights={{"{e["part"]}": {e["weight"]:.3g}}} to log(), so that shares are those of the loss.',
             )
         return (

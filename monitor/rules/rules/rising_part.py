@@ -74,8 +74,9 @@ class RisingPart:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         e = reading.evidence
         return (
-            f"loss/{e['part']} has risen from {e['low']:.4g} to {e['level']:.4g} since "
-            f"{position(unit, reading.onset)}, while the total fell from {e['total_then']:.4g} to {e['total']:.4g}.",
+            f"loss/{e['part']} has risen from {reading.shown('low')} to {reading.shown('level')} since "
+            f"{position(unit, reading.onset)}, while the total fell from {reading.shown('total_then')} to "
+            f"{reading.shown('total')}.",
             f"The other parts improve at the expense of loss/{e['part']}: raise its weight, lower theirs, or keep "
             "their gradients from working against it (PCGrad, separate heads); judge it by its own validation metric.",
         )

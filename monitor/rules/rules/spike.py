@@ -76,10 +76,9 @@ class Spike:
         return None
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
-        e = reading.evidence
         return (
-            f"The training loss jumped from {e['level']:.4g} to {e['top']:.4g} at "
-            f"{position(unit, reading.onset)} and came back to {e['after']:.4g}.",
+            f"The training loss jumped from {reading.shown('level')} to {reading.shown('top')} at "
+            f"{position(unit, reading.onset)} and came back to {reading.shown('after')}.",
             "Look at the batch at this step; clip gradients or lower the learning rate if it happens again.",
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from monitor.domain import Action, Severity
+from monitor.domain.formats import number
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.describe.view import LEARNED, View
@@ -72,15 +73,16 @@ class Stagnation:
         e = reading.evidence
         if "train" in e:
             return (
-                f"The model memorises: the training loss has fallen to {e['train']:.4g}, and the validation loss has "
-                f"never been below where training began (best {e['best']:.4g}, now {e['level']:.4g}).",
+                f"The model memorises: the training loss has fallen to {reading.shown('train')}, and the validation "
+                f"loss has never been below where training began (best {reading.shown('best')}, now "
+                f"{reading.shown('level')}).",
                 "Check that the validation data is of the same kind as the training data; weight decay and patience "
                 "can bring delayed generalisation (grokking), but more data is surer.",
             )
         first, level, limit = map(reading.number, ("first", "level", "limit"))
-        said = f"No progress: {first:.4g} at the start, {level:.4g} now"
+        said = f"No progress: {number(first)} at the start, {number(level)} now"
         if level < first * (1 - limit):  # it fell in the first steps, before its first level was known
-            said = f"No progress after the first steps: {first:.4g} at the start, about {level:.4g} ever since"
+            said = f"No progress after the first steps: {number(first)} at the start, about {number(level)} ever since"
         return (
             f"{said} (a drop of {limit:.0%} would be progress).{at_chance(e)}",
             "Check the learning rate, that the optimiser holds the parameters, and that labels match inputs; try to "

@@ -53,7 +53,8 @@ class Underfitting:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         e = reading.evidence
         return (
-            f"Training ({e['train']:.4g}) and validation loss ({e['val']:.4g}) are flat and close together after "
-            f"{e['way']:.0%} of the way from chance to the floor: the model underfits, or the rest is noise.",
+            f"Training ({reading.shown('train')}) and validation loss ({reading.shown('val')}) are flat and close "
+            f"together after {e['way']:.0%} of the way from chance to the floor: the model underfits, or the rest is "
+            "noise.",
             "Try a larger model, better features or less regularisation; if none of them helps, the rest is noise.",
         )

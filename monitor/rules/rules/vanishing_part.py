@@ -74,7 +74,7 @@ class VanishingPart:
 
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         e = reading.evidence
-        was = f"it was {e['before']:.4g}, up to {e['share_before']:.0%} of the loss"
+        was = f"it was {reading.shown('before')}, up to {e['share_before']:.0%} of the loss"
         if e["exactly_zero"]:
             return (
                 f"loss/{e['part']} has been exactly 0 since {position(unit, reading.onset)}; {was}.",
@@ -82,8 +82,8 @@ class VanishingPart:
                 "still violate the margin (mine harder ones); it gives no gradient now.",
             )
         return (
-            f"loss/{e['part']} has collapsed to {e['level']:.3g} since {position(unit, reading.onset)} ({was}), "
-            f"and the data parts are still at {e['data_left']:.0%} of where they began.",
+            f"loss/{e['part']} has collapsed to {reading.shown('level', 3)} since {position(unit, reading.onset)} "
+            f"({was}), and the data parts are still at {e['data_left']:.0%} of where they began.",
             "For a KL term: raise its weight slowly from 0, or give it free bits; for an entropy or a commitment term, "
             "lower what works against it; for the size of the weights, lower the penalty's weight.",
         )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.domain import Patience
-from monitor.domain.formats import position
+from monitor.domain.formats import number, position
 
 if TYPE_CHECKING:
     from monitor.rules.sketch.state import State
@@ -82,8 +82,8 @@ def compared(state: State) -> Patience | None:
     said = f"Patience {PATIENCE} would have stopped at {position(state.unit, state.patience_step)}"
     if missed:
         said += (
-            f" with a best loss of {state.patience_best:.4g}, missing {_share(missed)} of the fall from "
-            f"{curve.first:.4g} to {curve.best:.4g}."
+            f" with a best loss of {number(state.patience_best)}, missing {_share(missed)} of the fall from "
+            f"{number(curve.first)} to {number(curve.best)}."
         )
     else:
         said += " without missing any improvement so far."
