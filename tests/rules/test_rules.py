@@ -367,3 +367,23 @@ def test_a_kl_term_that_goes_while_the_reconstruction_is_learned_has_not_collaps
     said = fired(composite({"recon": recon, "kl": 20 * np.exp(-T / 30) + 1e-6}), "vanishing_part")
     assert (said is not None) == fires
     assert said is None or "% of where they began" in said
+
+
+@pytest.mark.parametrize("steps", [60, 400, 3000, 20_000])
+@pytest.mark.parametrize("rate", [0.5, 0.115, 0.05, 0.004])
+@pytest.mark.parametrize("noisy", [0.0, 0.03])
+def test_a_loss_that_grows_by_a_factor_neither_swings_nor_comes_back(steps: int, rate: float, noisy: float) -> None:
+    """As under gradient descent whose learning rate is too high: its buckets end far above where they began."""
+    at = np.arange(steps)
+    flat, rises = 2 * np.exp(-8 * at / steps) + 0.1, np.maximum(at - steps // 2, 0)
+    losses = np.minimum(flat * np.exp(np.minimum(rate * rises, 80)), 1e30) * (1 + noisy * noise(steps, 3))
+    found = {finding.rule for finding in diagnose(losses).findings}
+    assert not found & {"oscillation", "spike"}
+
+
+def test_a_spike_far_above_the_whole_descent_comes_back_by_its_ratio() -> None:
+    losses = 2 * np.exp(-np.arange(400) / 50) + 0.3 + 0.02 * noise(400, 3)
+    losses[280:282] += 200
+    (found,) = (finding for finding in diagnose(losses).findings if finding.rule == "spike")
+    assert found.evidence["top"] == pytest.approx(200.3, abs=0.1)
+    assert found.evidence["after"] == pytest.approx(0.3, abs=0.05)

@@ -78,6 +78,8 @@ def jumps_inside(view: View, swing: float, begin: int, end: int, *, batches: boo
     usual = _TAIL * math.sqrt(2 * math.log(view.size))
 
     def jump(i: int) -> float:
+        if x[i] + peak[i] <= max(x[max(i - 1, 0) : i + 2]):
+            return 0.0  # a loss that only rises or falls gets no further than the next level
         height = max(x[i] - view.base, 1e-300)
         up = math.log1p(peak[i] / height) if batches else peak[i] / height
         return view.share(x[i], x[i] + peak[i]) if up > usual * noise[i] / height else 0.0

@@ -33,7 +33,7 @@ class Oscillation:
 
     spec = Spec(
         name="oscillation",
-        version=7,
+        version=8,
         severity=Severity.WARNING,
         rank=24,
         action=Action.INVESTIGATE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -37,7 +38,7 @@ class Spike:
 
     spec = Spec(
         name="spike",
-        version=6,
+        version=7,
         severity=Severity.WARNING,
         rank=40,
         reads_error=True,
@@ -68,8 +69,10 @@ class Spike:
                 continue
             if jump <= few * limits["z"] * _noise(view, i) or jump <= few * limits["record"] * _tail(view, i):
                 continue
-            after = min([*(x[i + 1 :] if view.size < 4 else x[i:]), view.xs[-1]])
-            if after > base + 0.5 * jump or restarted(run, view.step[i - 2], view.step[i]):
+            if i == view.closed - 1 and 2 * view.curve.top_at > view.step[i - 1] + view.step[i]:
+                continue  # too little of the bucket follows its top to show that the loss came back
+            after = min([*x[i + 1 :], view.xs[-1]])
+            if after > _half(view, base, top) or restarted(run, view.step[i - 2], view.step[i]):
                 continue
             at = view.curve.top_at if i == view.closed - 1 else view.step[i]
             return Reading(at, {"level": base, "top": top, "after": after})
@@ -81,6 +84,16 @@ class Spike:
             f"{position(unit, reading.onset)} and came back to {reading.shown('after')}.",
             "Look at the batch at this step; clip gradients or lower the learning rate if it happens again.",
         )
+
+
+def _half(view: View, base: float, top: float) -> float:
+    """Below this level half of a jump is gone: by difference, or by ratio if the jump exceeds the whole descent.
+
+    By difference, a loss that grows by a factor at each step would come back from its last point in each bucket.
+    """
+    zero = view.base - view.range
+    low, high = base - zero, top - zero
+    return zero + math.sqrt(low * high) if low > 0 else base + 0.5 * (top - base)
 
 
 def _noise(view: View, i: int) -> float:
