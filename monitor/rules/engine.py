@@ -200,7 +200,8 @@ class Engine:
             done = until
             if closed:
                 self._check(state, ROLE_CODES[Role.GOAL], True, float(steps[taken - 1]), changes)
-            shown = goal.fork()
+            if done < len(others):
+                shown = goal.fork()
         if done < len(others):
             self._losses(state, others.at(slice(done, None)), changes)
         state.advice = None

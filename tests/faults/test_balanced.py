@@ -140,7 +140,7 @@ def test_a_head_that_comes_too_slowly_holds_no_connection_of_the_balancer(
 def _kill_servers(servers: list[Up], start: Callable[[int], Up], over: Path, training: Callable[[], bool]) -> int:
     """SIGKILL one or two servers at a time, at random moments, and start them again; how many died.
 
-    After some kills the trainings are told that they are over, and the kills go on until they have ended.
+    After `KILLS` of them the trainings are asked to end, and the kills continue until they have.
     """
     rng, kills = random.Random(11), 0
     while training():

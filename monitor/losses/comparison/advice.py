@@ -196,10 +196,8 @@ def _training(item: LossProfile) -> _Reasons:
     near = _slope_at(item, 1.0)
     far = _slope_at(item, 5.0)
     if near > 0 and far / near < 0.3:
-        yield (
-            False,
-            f"the gradient at error 5 is {formats.number(far / near, 2)} of that at error 1: a bad start learns slowly",
-        )
+        share = formats.number(far / near, 2)
+        yield False, f"the gradient at error 5 is {share} of that at error 1: a bad start learns slowly"
 
 
 def _robust(item: LossProfile, wants: _Wants) -> _Reasons:

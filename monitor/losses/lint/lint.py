@@ -150,11 +150,9 @@ class _Linter:
         except Exception:
             return (_order("it fails"),)
         own = subject.value(z, fixed)
-        return (
-            ()
-            if abs(plain - own) <= 1e-9 * abs(own)
-            else (_order(f"it gives {formats.number(plain)} instead of {formats.number(own)}"),)
-        )
+        if abs(plain - own) <= 1e-9 * abs(own):
+            return ()
+        return (_order(f"it gives {formats.number(plain)} instead of {formats.number(own)}"),)
 
     def _as_a_score(self, found: LintReport) -> LintReport:
         """The report for a function that takes a score, a probability or a rate, so its minimum is off the target."""

@@ -46,8 +46,6 @@ def told(change: str, onset: float, run: Features) -> tuple[dict[str, float], st
         when = f"{late:g} {state.unit}s after" if late > 0 else "when"
         return evidence, f" It began {when} the learning rate rose from {number(before, 3)} to {number(after, 3)}."
     if change == "drop" and after < before and onset <= at <= run.step - bucket:
-        return (
-            evidence,
-            f" The learning rate fell from {number(before, 3)} to {number(after, 3)} at {position(state.unit, at)}.",
-        )
+        fell = f"from {number(before, 3)} to {number(after, 3)} at {position(state.unit, at)}"
+        return evidence, f" The learning rate fell {fell}."
     return {}, ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.domain import Severity
-from monitor.domain.formats import number, position
+from monitor.domain.formats import position
 from monitor.roles import Role
 from monitor.rules.describe.features import Features
 from monitor.rules.rule import Evidence, Reading, Spec, Threshold
@@ -51,19 +51,18 @@ class GoalPlateau:
     def explain(self, reading: Reading, unit: str) -> tuple[str, str]:
         """The level, and since when it has been there."""
         e = reading.evidence
-        now, best, at = map(reading.number, ("now", "best", "best_step"))
+        now, best, at = reading.shown("now"), reading.shown("best"), reading.number("best_step")
         if not e["gained"]:
             return (
-                f"{e['goal']} has not improved since the start: {number(now)} now, {number(best)} at best, within "
-                "its noise.",
+                f"{e['goal']} has not improved since the start: {now} now, {best} at best, within its noise.",
                 "Check that the metric is computed from the model's outputs, and look at the loss and the data.",
             )
         # Name one step only: that of the best value, or the one since which it has gained no more than its noise.
         since = position(unit, reading.onset)
         if at <= reading.onset:
-            said = f"has not improved since its best of {number(best)} at {position(unit, at)}: {number(now)} now."
+            said = f"has not improved since its best of {best} at {position(unit, at)}: {now} now."
         elif e["noisy"]:
-            said = f"has gained no more than its noise since {since}: {number(now)} now, {number(best)} at best."
+            said = f"has gained no more than its noise since {since}: {now} now, {best} at best."
         else:
-            said = f"has gained little since {since}: {number(now)} now, {number(reading.number('before'))} before."
+            said = f"has gained little since {since}: {now} now, {reading.shown('before')} before."
         return (f"{e['goal']} {said}", "A lower learning rate may help; just continuing is not expected to gain much.")
